@@ -1,0 +1,226 @@
+"""What a training run is made of: frozen, validated, and the same in Python, JSON and `--set path=value`."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from kerasgan.errors import KerasganError
+
+Window = tuple[float, float]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Component(BaseModel):
+    """A generator, discriminator or loss: the name of its file and the options of its function.
+
+    The options are checked against the function's signature when it is built, so a new file needs no entry here.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    name: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Keyword arguments for the component's function."""
+        return dict(self.model_extra or {})
+
+
+class Augmentation(_Frozen):
+    """Random geometric changes of each training slice; the limits are symmetric about no change."""
+
+    flip: bool = True  # left-right
+    shift: float = Field(0.03, ge=0, le=0.5)  # fraction of the field of view
+    scale: float = Field(0.05, ge=0, le=0.5)  # relative
+    rotation_degrees: float = Field(5.0, ge=0, le=180)
+
+
+class Data(_Frozen):
+    """Which pixels the networks see."""
+
+    size: int = Field(256, ge=32, multiple_of=4)  # pixels of the square slice
+    field_of_view_mm: float | None = Field(None, gt=0)  # side of the square; None: the dataset's
+    batch_size: int = Field(1, ge=1)
+    minimum_body_fraction: float = Field(0.05, ge=0, le=1)  # slices with less body in the square are left out
+    augmentation: Augmentation = Augmentation()
+
+
+class Intensity(_Frozen):
+    """How physical values become the networks' [-1, 1]."""
+
+    ct_window_hu: Window = (-1000.0, 1600.0)
+    mr_percentiles: Window = (0.5, 99.5)  # over the body, for each scan
+    mr_window: Window | None = None  # a fixed MR window in place of the percentiles
+    bias_correction: bool = True  # N4, MR only
+    windows: Literal["auto", "recipe"] = "auto"  # auto: a dataset of another anatomy brings its own
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Intensity:
+        for name in ("ct_window_hu", "mr_percentiles", "mr_window"):
+            window = getattr(self, name)
+            if window and not window[0] < window[1]:
+                raise ValueError(f"{name} must rise, got {window}")
+        return self
+
+
+class Losses(_Frozen):
+    """The weighted sum that the generators minimise; a weight of 0 leaves its term out of the graph."""
+
+    adversarial: Component = Component(name="least_squares")
+    adversarial_weight: float = Field(1.0, ge=0)
+    cycle_weight: float = Field(10.0, ge=0)
+    identity_weight: float = Field(0.0, ge=0)
+    structure: Component = Component(name="gradient_consistency")
+    structure_weight: float = Field(0.0, ge=0)
+
+
+class Optimizer(_Frozen):
+    """Adam, one for both generators and one for both discriminators."""
+
+    learning_rate: float = Field(2e-4, gt=0)
+    beta_1: float = Field(0.5, ge=0, lt=1)
+    beta_2: float = Field(0.999, ge=0, lt=1)
+
+
+class Schedule(_Frozen):
+    """Lengths in training steps (iterations)."""
+
+    steps: int = Field(200_000, ge=1)
+    constant_fraction: float = Field(0.5, ge=0, le=1)  # of the steps; then the rate falls linearly to 0
+    report_every: int = Field(100, ge=1)  # history, TensorBoard scalars
+    checkpoint_every: int = Field(1000, ge=1)
+    preview_every: int = Field(2000, ge=1)  # pictures and, with paired validation patients, validation
+    steps_per_execution: int = Field(1, ge=1)
+
+    @model_validator(mode="after")
+    def _multiples(self) -> Schedule:
+        for name in ("checkpoint_every", "preview_every"):
+            if getattr(self, name) % self.report_every:
+                raise ValueError(f"{name}={getattr(self, name)} must be a multiple of report_every={self.report_every}")
+        if self.report_every % self.steps_per_execution:
+            raise ValueError(f"report_every={self.report_every} must be a multiple of steps_per_execution")
+        return self
+
+
+class Recipe(_Frozen):
+    """A complete description of a training; `kerasgan/recipes/<name>.py` holds one as `RECIPE`."""
+
+    name: str
+    title: str = ""
+    citation: str = ""
+    anatomy: str = ""  # what the windows were chosen for; "" means any
+    generator: Component = Component(name="resnet")
+    discriminator: Component = Component(name="patchgan")
+    losses: Losses = Losses()
+    optimizer: Optimizer = Optimizer()
+    schedule: Schedule = Schedule()
+    data: Data = Data()
+    intensity: Intensity = Intensity()
+    pool_size: int = Field(50, ge=0)  # images a discriminator remembers; 0: only the newest
+    precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
+    quick: bool = False
+    unreported: tuple[str, ...] = ()
+    deviations: tuple[str, ...] = ()
+
+    def as_quick(self) -> Recipe:
+        """The same method, small enough for minutes on two cores: fewer filters, blocks, pixels and steps.
+
+        Everything a quick run writes is marked as quick: it shows that the line works, not what the recipe reaches.
+        """
+        changes = {
+            "generator": {"filters": 16, "blocks": 6},
+            "discriminator": {"filters": 32},
+            "data": {"size": min(self.data.size, 128)},
+            "intensity": {"bias_correction": False},
+            "schedule": {"steps": 1500, "report_every": 25, "checkpoint_every": 250, "preview_every": 500},
+            "quick": True,
+        }
+        return Recipe.model_validate(_merged(self.model_dump(), changes))
+
+    def with_overrides(self, assignments: Iterable[str]) -> Recipe:
+        """The recipe with `path=value` assignments applied, as in `schedule.steps=5000`.
+
+        Args:
+            assignments: Dotted path of a field, `=`, and a JSON value; what is no JSON is taken as text.
+
+        Raises:
+            KerasganError: For an assignment without `=`, an unknown field or a value of the wrong kind; names the
+                nearest fields.
+        """
+        values = self.model_dump()
+        for assignment in assignments:
+            _assign(values, assignment)
+        return _validated(values)
+
+
+def from_json(text: str) -> Recipe:
+    """A recipe from the JSON that `Recipe.model_dump_json` wrote.
+
+    Raises:
+        KerasganError: Where the text is no valid recipe.
+    """
+    try:
+        return _validated(json.loads(text))
+    except json.JSONDecodeError as error:
+        raise KerasganError(f"The recipe is no valid JSON ({error}); restore the file or start a new run.") from error
+
+
+def differences(old: Recipe, new: Recipe) -> list[str]:
+    """Dotted paths at which two recipes differ, each with both values."""
+    before, after = _flat(old.model_dump()), _flat(new.model_dump())
+    paths = sorted(before.keys() | after.keys())
+    return [f"{path}: {before.get(path)} -> {after.get(path)}" for path in paths if before.get(path) != after.get(path)]
+
+
+def nearest(name: str, choices: Iterable[str]) -> str:
+    """A sentence that offers the choices most like `name`, or all of them."""
+    choices = sorted(choices)
+    close = difflib.get_close_matches(name, choices, n=3, cutoff=0.5)
+    return f"Did you mean {' or '.join(close)}?" if close else f"Choose from: {', '.join(choices)}."
+
+
+def _validated(values: dict[str, Any]) -> Recipe:
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']} (got {e['input']!r})" for e in error.errors()]
+        raise KerasganError("The recipe does not hold: " + "; ".join(lines)) from error
+
+
+def _assign(values: dict[str, Any], assignment: str) -> None:
+    path, separator, text = assignment.partition("=")
+    if not separator:
+        raise KerasganError(f"--set needs path=value, as in schedule.steps=5000; got {assignment!r}.")
+    *parents, field = path.strip().split(".")
+    node: Any = values
+    for parent in parents:
+        node = node.get(parent) if isinstance(node, dict) else None
+    # A component takes options that only its function knows; they are checked when it is built.
+    is_open = isinstance(node, dict) and parents and "name" in node
+    if not isinstance(node, dict) or (field not in node and not is_open):
+        raise KerasganError(f"No recipe field is called {path!r}. {nearest(path, _flat(values))}")
+    try:
+        node[field] = json.loads(text)
+    except json.JSONDecodeError:
+        node[field] = text
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat.update(_flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value})
+    return flat
+
+
+def _merged(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(values)
+    for key, change in changes.items():
+        merged[key] = _merged(values[key], change) if isinstance(change, dict) else change
+    return merged

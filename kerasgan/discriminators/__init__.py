@@ -1,0 +1,1 @@
+"""Discriminators: one file each, with a function `build(shape, *, ...)` that returns a functional `keras.Model`."""

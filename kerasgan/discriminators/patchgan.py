@@ -1,0 +1,57 @@
+"""The PatchGAN discriminator: a fully convolutional network that judges overlapping patches.
+
+Reference:
+    Isola, Zhu, Zhou, Efros 2017, https://arxiv.org/abs/1611.07004, Appendix 6.1.2.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import layers
+
+from kerasgan.layers import InstanceNormalization
+
+
+def build(
+    shape: tuple[int | None, int | None, int] = (None, None, 1),
+    *,
+    filters: int = 64,
+    downsamplings: int = 3,
+    name: str = "patchgan_discriminator",
+) -> keras.Model:
+    """Builds the discriminator.
+
+    Args:
+        shape: `(height, width, channels)` of one image; None for any size.
+        filters: Filters of the first convolution; doubled at each further one, at most eightfold.
+        downsamplings: Stride-2 convolutions; 3 give the 70x70 receptive field.
+        name: Name of the model.
+
+    Returns:
+        A model from `[batch, height, width, channels]` in [-1, 1] to `[batch, patch_rows, patch_columns, 1]` scores
+        without an activation, float32.
+    """
+    inputs = keras.Input(shape, name="image")
+    x = _convolve(inputs, filters, strides=2, normalised=False)
+    for index in range(1, downsamplings):
+        x = _convolve(x, filters * min(2**index, 8), strides=2)
+    x = _convolve(x, filters * min(2**downsamplings, 8), strides=1)
+    # Padded by one pixel on each side, as published: a stride-1 convolution of even size has no symmetric "same".
+    x = layers.Conv2D(1, 4, kernel_initializer=_initializer())(layers.ZeroPadding2D(1)(x))
+    outputs = layers.Activation("linear", dtype="float32", name="score")(x)
+    return keras.Model(inputs, outputs, name=name)
+
+
+def _initializer() -> keras.Initializer:
+    # A new one for each layer: an unseeded initializer that is used twice gives the same weights twice.
+    return keras.initializers.RandomNormal(stddev=0.02)
+
+
+def _convolve(x: Any, filters: int, strides: int, normalised: bool = True) -> Any:
+    x = layers.ZeroPadding2D(1)(x)
+    x = layers.Conv2D(filters, 4, strides, use_bias=not normalised, kernel_initializer=_initializer())(x)
+    if normalised:
+        x = InstanceNormalization()(x)
+    return layers.LeakyReLU(negative_slope=0.2)(x)

@@ -1,0 +1,28 @@
+"""Errors that a caller may want to catch; all are `KerasganError`.
+
+Each message says what was found, what is needed and what to do. No message carries a patient's name, id or birth date.
+"""
+
+
+class KerasganError(Exception):
+    """Base of all errors that kerasgan raises on purpose; the command line prints it as one line and exits with 2."""
+
+
+class DicomError(KerasganError):
+    """A DICOM file or series cannot be used; the message cites the file and the tag."""
+
+
+class DatasetError(KerasganError):
+    """A dataset folder lacks what training or evaluation needs."""
+
+
+class RunError(KerasganError):
+    """A run directory is missing, incomplete or does not fit the request."""
+
+
+class DivergenceError(KerasganError):
+    """A training loss became NaN or infinite; the message names the step and the loss."""
+
+
+class ExportError(KerasganError):
+    """An exported artifact could not be written or does not agree with the Keras generator."""

@@ -1,0 +1,1 @@
+"""Generators: one file each, with a function `build(shape, *, ...)` that returns a functional `keras.Model`."""

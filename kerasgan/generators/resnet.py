@@ -1,0 +1,86 @@
+"""The residual generator of CycleGAN: two stride-2 convolutions, residual blocks, two upsampling steps.
+
+Reference:
+    Johnson, Alahi, Fei-Fei 2016, https://arxiv.org/abs/1603.08155; Zhu, Park, Isola, Efros 2017,
+    https://arxiv.org/abs/1703.10593, Appendix 7.2.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import keras
+from keras import layers
+
+from kerasgan.layers import InstanceNormalization, ReflectionPadding
+
+Shape = tuple[int | None, int | None, int]
+
+
+def build(
+    shape: Shape = (None, None, 1),
+    *,
+    filters: int = 64,
+    blocks: int = 9,
+    upsampling: Literal["transposed", "resize"] = "transposed",
+    name: str = "resnet_generator",
+) -> keras.Model:
+    """Builds the generator.
+
+    Args:
+        shape: `(height, width, channels)` of one image; height and width a multiple of 4, or None for any such size.
+        filters: Filters of the first convolution; doubled by each of the two stride-2 convolutions.
+        blocks: Residual blocks; 6 for 128x128 images and 9 for 256x256 in Zhu et al. 2017.
+        upsampling: `"transposed"` convolution as published, or `"resize"`: nearest neighbour, then a convolution, which
+            shows no checkerboard.
+        name: Name of the model.
+
+    Returns:
+        A model from `[batch, height, width, channels]` in [-1, 1] to the same shape and range, float32 output.
+
+    Raises:
+        ValueError: For a height or width that is not a multiple of 4.
+    """
+    _check_size(shape)
+    inputs = keras.Input(shape, name="image")
+    x = _convolve(ReflectionPadding(3)(inputs), filters, 7, padding="valid")
+    x = _convolve(x, 2 * filters, 3, strides=2)
+    x = _convolve(x, 4 * filters, 3, strides=2)
+    for _ in range(blocks):
+        x = _residual_block(x)
+    for factor in (2, 1):
+        x = _upsample(x, factor * filters, upsampling)
+    x = layers.Conv2D(shape[-1], 7, kernel_initializer=_initializer())(ReflectionPadding(3)(x))
+    outputs = layers.Activation("tanh", dtype="float32", name="synthetic")(x)
+    return keras.Model(inputs, outputs, name=name)
+
+
+def _check_size(shape: Shape) -> None:
+    if any(side is not None and side % 4 for side in shape[:2]):
+        raise ValueError(f"The generator halves its image twice; height and width must be multiples of 4, got {shape[:2]}.")
+
+
+def _initializer() -> keras.Initializer:
+    # A new one for each layer: an unseeded initializer that is used twice gives the same weights twice.
+    return keras.initializers.RandomNormal(stddev=0.02)
+
+
+def _convolve(x: Any, filters: int, size: int, strides: int = 1, padding: str = "same") -> Any:
+    # No bias: the normalisation that follows subtracts it again.
+    x = layers.Conv2D(filters, size, strides, padding, use_bias=False, kernel_initializer=_initializer())(x)
+    return layers.ReLU()(InstanceNormalization()(x))
+
+
+def _residual_block(x: Any) -> Any:
+    filters = x.shape[-1]
+    y = _convolve(ReflectionPadding(1)(x), filters, 3, padding="valid")
+    y = ReflectionPadding(1)(y)
+    y = layers.Conv2D(filters, 3, use_bias=False, kernel_initializer=_initializer())(y)
+    return layers.Add()([x, InstanceNormalization()(y)])
+
+
+def _upsample(x: Any, filters: int, upsampling: str) -> Any:
+    if upsampling == "resize":
+        return _convolve(layers.UpSampling2D(2, interpolation="nearest")(x), filters, 3)
+    x = layers.Conv2DTranspose(filters, 3, 2, "same", use_bias=False, kernel_initializer=_initializer())(x)
+    return layers.ReLU()(InstanceNormalization()(x))

@@ -1,0 +1,127 @@
+"""A scan on a regular grid: voxel values together with where they lie in the patient."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import SimpleITK as sitk
+
+Modality = Literal["MR", "CT"]
+Triple = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class SourceSlice:
+    """One acquired DICOM slice, as it lies in the patient before any resampling.
+
+    Attributes:
+        path: The DICOM file.
+        frame: Index of the frame in the file; 0 for a single-frame object.
+        origin_mm: Image Position (Patient) (0020,0032), LPS, in mm.
+        orientation: Image Orientation (Patient) (0020,0037): row direction, then column direction.
+        spacing_mm: `(column_spacing, row_spacing)`, that is Pixel Spacing (0028,0030) reversed.
+        shape: `(rows, columns)`.
+    """
+
+    path: Path
+    frame: int
+    origin_mm: Triple
+    orientation: tuple[float, float, float, float, float, float]
+    spacing_mm: tuple[float, float]
+    shape: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A float32 scan with its geometry, in DICOM's LPS patient coordinates.
+
+    Attributes:
+        array: float32 `[slices, rows, columns]`.
+        spacing_mm: Distance of neighbours along columns (x), rows (y) and slices (z).
+        origin_mm: Centre of voxel `[0, 0, 0]`.
+        direction: `[3, 3]`; its columns are the unit vectors along increasing column, row and slice index.
+        modality: `"MR"` or `"CT"`.
+        unit: `"HU"` for CT, `"arbitrary"` for MR.
+        source: The acquired DICOM slices, sorted along the normal; empty for other formats. Where the series was
+            resampled onto a regular grid, they differ from the grid of `array`.
+        warnings: What was repaired while reading.
+
+    Raises:
+        ValueError: For an array that is not three-dimensional, a spacing that is not positive or a direction that is
+            not orthonormal.
+    """
+
+    array: np.ndarray
+    spacing_mm: Triple
+    origin_mm: Triple = (0.0, 0.0, 0.0)
+    direction: np.ndarray = field(default_factory=lambda: np.eye(3))
+    modality: Modality = "MR"
+    unit: str = ""
+    source: tuple[SourceSlice, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        array = np.asarray(self.array, dtype=np.float32)
+        direction = np.asarray(self.direction, dtype=np.float64).reshape(3, 3)
+        if array.ndim != 3:
+            raise ValueError(f"A volume has three axes [slices, rows, columns]; got shape {array.shape}.")
+        if min(self.spacing_mm) <= 0:
+            raise ValueError(f"Spacing must be positive, in mm; got {self.spacing_mm}.")
+        if not np.allclose(direction.T @ direction, np.eye(3), atol=1e-3):
+            raise ValueError(f"Direction must be orthonormal; got {direction.tolist()}. Resample a tilted series first.")
+        object.__setattr__(self, "array", array)
+        object.__setattr__(self, "direction", direction)
+        object.__setattr__(self, "unit", self.unit or ("HU" if self.modality == "CT" else "arbitrary"))
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """`(slices, rows, columns)`."""
+        slices, rows, columns = self.array.shape
+        return slices, rows, columns
+
+    def with_array(self, array: np.ndarray, modality: Modality | None = None) -> Volume:
+        """The same grid with other values `[slices, rows, columns]`, of another modality where one is given."""
+        if array.shape != self.array.shape:
+            raise ValueError(f"New values must have the grid's shape {self.array.shape}; got {array.shape}.")
+        if modality is None:
+            return replace(self, array=array)
+        return replace(self, array=array, modality=modality, unit="")
+
+    def to_sitk(self) -> sitk.Image:
+        """The volume as a SimpleITK image of the same geometry."""
+        image = sitk.GetImageFromArray(self.array)
+        image.SetSpacing(tuple(map(float, self.spacing_mm)))
+        image.SetOrigin(tuple(map(float, self.origin_mm)))
+        image.SetDirection(self.direction.ravel().tolist())
+        return image
+
+    def same_grid(self, other: Volume, tolerance_mm: float = 0.1) -> bool:
+        """Whether both volumes lie voxel on voxel, all corners within `tolerance_mm`."""
+        if self.shape != other.shape:
+            return False
+        return bool(np.allclose(self._corners_mm(), other._corners_mm(), atol=tolerance_mm))
+
+    def _corners_mm(self) -> np.ndarray:
+        last = np.array(self.shape[::-1]) - 1
+        steps = self.direction * np.array(self.spacing_mm) * last
+        return np.array(self.origin_mm) + np.stack([np.zeros(3), *steps.T])
+
+
+def from_sitk(image: sitk.Image, modality: Modality) -> Volume:
+    """A SimpleITK image as a `Volume` of the given modality.
+
+    Raises:
+        ValueError: For an image that is not three-dimensional.
+    """
+    if image.GetDimension() != 3:
+        raise ValueError(f"Needs a three-dimensional image; got {image.GetDimension()} dimensions.")
+    return Volume(
+        array=sitk.GetArrayFromImage(sitk.Cast(image, sitk.sitkFloat32)),
+        spacing_mm=image.GetSpacing(),
+        origin_mm=image.GetOrigin(),
+        direction=np.array(image.GetDirection()).reshape(3, 3),
+        modality=modality,
+    )
