@@ -6,7 +6,7 @@ mask of the same shape.
 
 Reference:
     Hiasa et al. 2018, Cross-modality image synthesis from unpaired data using CycleGAN, https://arxiv.org/abs/1803.06629
-    Huijben et al. 2024, Generating synthetic CT: the SynthRAD2023 challenge, https://doi.org/10.1016/j.media.2024.103276
+    Huijben et al. 2024, SynthRAD2023 challenge report, https://doi.org/10.1016/j.media.2024.103276
 """
 
 from __future__ import annotations
@@ -26,6 +26,13 @@ SYNTHRAD_RANGE: Window = (-1024.0, 3000.0)
 
 _SIDE = 7  # voxels along each edge of the SSIM window
 _RADIUS = _SIDE // 2
+_SSIM_TEXT = (
+    "7x7x7 uniform window (7x7 in each slice for volumes under 7 slices), data range {}, 3 voxels cropped at the "
+    "edges, mean of the map over the body mask."
+)
+
+Score = Callable[[np.ndarray, np.ndarray, np.ndarray], float]
+"""Takes synthetic, truth (float64) and mask (bool), each `[slices, rows, columns]`, and returns a figure."""
 
 
 @dataclass(frozen=True)
@@ -36,14 +43,14 @@ class Metric:
         name: Key in tables and files, as `mae_hu`.
         unit: `"HU"`, `"dB"`, `"0..255"` or `""`.
         definition: One sentence with range, mask and window.
-        function: Takes synthetic, truth (float64) and mask (bool), each `[slices, rows, columns]`, and returns the figure.
+        function: Computes it from synthetic volume, truth and mask.
         higher_is_better: Whether a larger figure means a better synthesis.
     """
 
     name: str
     unit: str
     definition: str
-    function: Callable[[np.ndarray, np.ndarray, np.ndarray], float]
+    function: Score
     higher_is_better: bool = False
 
 
@@ -190,12 +197,14 @@ def fit_lookup_table(
 
 def apply_lookup_table(table: LookupTable, source: np.ndarray) -> np.ndarray:
     """The table's target value for every voxel; source values beyond the table take its first or last value."""
-    return table.values[_bin_index(source, table.low, table.high, len(table.values))]
+    target: np.ndarray = table.values[_bin_index(source, table.low, table.high, len(table.values))]
+    return target
 
 
 def _bin_index(source: np.ndarray, low: float, high: float, bins: int) -> np.ndarray:
     width = (high - low) / bins or 1.0  # a constant source fills the first bin only
-    return np.clip((source - low) / width, 0, bins - 1).astype(np.intp)
+    position: np.ndarray = np.clip((source - low) / width, 0, bins - 1)
+    return position.astype(np.intp)
 
 
 def _summary(values: np.ndarray) -> Summary:
@@ -224,14 +233,13 @@ def _checked_mask(first: np.ndarray, second: np.ndarray, mask: np.ndarray) -> np
     return inside
 
 
-def _in_255(
-    function: Callable[[np.ndarray, np.ndarray, np.ndarray], float], window: Window
-) -> Callable[[np.ndarray, np.ndarray, np.ndarray], float]:
+def _in_255(function: Score, window: Window) -> Score:
     """`function` of both volumes clipped to the window and mapped to 0..255."""
     low, high = window
 
     def mapped(array: np.ndarray) -> np.ndarray:
-        return (np.clip(array, low, high) - low) * (255 / (high - low))
+        clipped: np.ndarray = np.clip(array, low, high)
+        return (clipped - low) * (255 / (high - low))
 
     return lambda synthetic, truth, mask: function(mapped(synthetic), mapped(truth), mask)
 
@@ -248,11 +256,6 @@ def _psnr(synthetic: np.ndarray, truth: np.ndarray, mask: np.ndarray, window: Wi
 
 
 _psnr_255 = partial(_psnr, window=(0.0, 255.0))
-
-_SSIM_TEXT = (
-    "7x7x7 uniform window (7x7 in each slice for volumes under 7 slices), data range {}, 3 voxels cropped at the edges, "
-    "mean of the map over the body mask."
-)
 
 
 def _ssim(synthetic: np.ndarray, truth: np.ndarray, mask: np.ndarray, window: Window) -> float:
