@@ -1,0 +1,97 @@
+"""Everything a training needs to go on, in one file that is either whole or not there.
+
+A checkpoint is a NumPy `.npz`: each array has a checksum, so a damaged file is noticed when it is read.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from kerasgan.cyclegan import CycleGAN
+from kerasgan.errors import RunError
+
+KEPT = 2
+
+logger = logging.getLogger(__name__)
+
+
+def state(model: CycleGAN) -> dict[str, object]:
+    """Every variable that a training step reads, by name: networks, both optimisers, both image pools."""
+    parts = {
+        "generator_ab": model.generator_ab.variables,
+        "generator_ba": model.generator_ba.variables,
+        "discriminator_a": model.discriminator_a.variables,
+        "discriminator_b": model.discriminator_b.variables,
+        "generator_optimizer": model.generator_optimizer.variables,
+        "discriminator_optimizer": model.discriminator_optimizer.variables,
+        "pool": [model.pool_a.images, model.pool_b.images],
+    }
+    return {f"{part}/{i:04d}": variable for part, variables in parts.items() for i, variable in enumerate(variables)}
+
+
+def save(model: CycleGAN, folder: Path, step: int, best_score: float) -> Path:
+    """Writes a checkpoint under a temporary name, renames it, then removes all but the newest two.
+
+    Args:
+        model: The training's state.
+        folder: Created where missing.
+        step: Steps done.
+        best_score: Best validation score so far; infinity where there is none.
+
+    Returns:
+        The file, `step-<number>.npz`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"step-{step:09d}.npz"
+    temporary = path.with_suffix(".part")
+    arrays = {name: np.asarray(variable) for name, variable in state(model).items()}
+    with temporary.open("wb") as file:
+        np.savez(file, best_score=best_score, **arrays)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    for old in _newest_first(folder)[KEPT:]:
+        old.unlink()
+    return path
+
+
+def restore(model: CycleGAN, folder: Path) -> tuple[int, float]:
+    """Loads the newest whole checkpoint; a damaged one is passed over with a warning.
+
+    Returns:
+        Steps done and the best validation score; `(0, inf)` where there is no checkpoint yet.
+
+    Raises:
+        RunError: Where there are checkpoints and none can be read.
+    """
+    paths = _newest_first(folder)
+    for path in paths:
+        try:
+            arrays = _read(path, state(model))
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            logger.warning("Checkpoint %s is damaged (%s); trying the one before.", path.name, error)
+            continue
+        for name, variable in state(model).items():
+            variable.assign(arrays[name])
+        return int(path.stem.removeprefix("step-")), float(arrays["best_score"])
+    if paths:
+        raise RunError(f"None of the {len(paths)} checkpoints in {folder} can be read; start again in another run directory.")
+    return 0, float("inf")
+
+
+def _newest_first(folder: Path) -> list[Path]:
+    return sorted(folder.glob("step-*.npz"), reverse=True)
+
+
+def _read(path: Path, expected: dict[str, object]) -> dict[str, np.ndarray]:
+    with np.load(path, allow_pickle=False) as file:
+        arrays = {name: file[name] for name in (*expected, "best_score")}
+    for name, variable in expected.items():
+        if arrays[name].shape != tuple(variable.shape):
+            raise ValueError(f"{name} has shape {arrays[name].shape}, the recipe's has {tuple(variable.shape)}")
+    return arrays

@@ -1,0 +1,42 @@
+"""From a recipe's `Component` to the function it names, its options checked against that function's signature."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import typing
+from collections.abc import Callable
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from kerasgan import registry
+from kerasgan.config import Component, nearest
+from kerasgan.errors import KerasganError
+
+
+def bind(kind: str, component: Component, function: str) -> Callable[..., Any]:
+    """The component's function with its options filled in.
+
+    Args:
+        kind: `"generators"`, `"discriminators"` or `"losses"`.
+        component: Name of a file of that kind and options; options must be keyword-only parameters of the function.
+        function: Name of the function in the file, such as `"build"`.
+
+    Raises:
+        KerasganError: For an unknown name, option or a value of the wrong type; names the nearest ones.
+    """
+    target = getattr(registry.find(kind, component.name), function)
+    hints = typing.get_type_hints(target)
+    known = {name for name, p in inspect.signature(target).parameters.items() if p.kind is p.KEYWORD_ONLY}
+    options = {name: _checked(component, name, value, known, hints) for name, value in component.options.items()}
+    return functools.partial(target, **options)
+
+
+def _checked(component: Component, name: str, value: Any, known: set[str], hints: dict[str, Any]) -> Any:
+    if name not in known:
+        raise KerasganError(f"{component.name!r} has no option {name!r}. {nearest(name, known)}")
+    try:
+        return TypeAdapter(hints[name]).validate_python(value)
+    except ValidationError as error:
+        raise KerasganError(f"{component.name!r} option {name}={value!r}: {error.errors()[0]['msg']}.") from error

@@ -1,0 +1,186 @@
+"""Unpaired translation between two domains: two generators, two discriminators and one training step.
+
+Reference:
+    Zhu, Park, Isola, Efros 2017, https://arxiv.org/abs/1703.10593; Hiasa et al. 2018,
+    https://arxiv.org/abs/1803.06629, Sec. 2.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+from kerasgan.components import bind
+from kerasgan.config import Recipe
+from kerasgan.image_pool import ImagePool
+from kerasgan.losses.absolute_error import loss as absolute_error
+from kerasgan.optimizers import adam
+
+Loss = Callable[..., tf.Tensor]
+
+
+class Images(NamedTuple):
+    """The images of one step, each `[batch, height, width, channels]` in [-1, 1], float32."""
+
+    a: tf.Tensor
+    b: tf.Tensor
+    synthetic_a: tf.Tensor
+    synthetic_b: tf.Tensor
+    reconstructed_a: tf.Tensor
+    reconstructed_b: tf.Tensor
+
+
+class CycleGAN(keras.Model):
+    """The four networks and their training step.
+
+    `generator_ab` maps domain a to b, `generator_ba` maps b to a; `discriminator_a` judges images of domain a. Train with
+    `compile()` and `fit(dataset)`, where the dataset yields `(a, b)`, each `[batch, height, width, 1]` in [-1, 1].
+
+    Args:
+        recipe: Components, loss weights, optimiser and schedule.
+        image_shape: `(height, width, channels)` of the training images.
+        seed: Seed of the image pools. Weights follow `keras.utils.set_random_seed`.
+
+    Raises:
+        KerasganError: Where the recipe names an unknown component or option.
+    """
+
+    def __init__(self, recipe: Recipe, image_shape: tuple[int, int, int], seed: int = 0) -> None:
+        super().__init__(name="cyclegan")
+        build_generator = bind("generators", recipe.generator, "build")
+        build_discriminator = bind("discriminators", recipe.discriminator, "build")
+        shape = (None, None, image_shape[-1])
+        self.generator_ab = build_generator(shape, name="generator_ab")
+        self.generator_ba = build_generator(shape, name="generator_ba")
+        self.discriminator_a = build_discriminator(shape, name="discriminator_a")
+        self.discriminator_b = build_discriminator(shape, name="discriminator_b")
+        self.weights_of_losses = recipe.losses
+        self.adversarial_generator: Loss = bind("losses", recipe.losses.adversarial, "generator")
+        self.adversarial_discriminator: Loss = bind("losses", recipe.losses.adversarial, "discriminator")
+        self.structure: Loss = bind("losses", recipe.losses.structure, "loss")
+        self.pool_a = ImagePool(recipe.pool_size, image_shape, 2 * seed, "pool_a")
+        self.pool_b = ImagePool(recipe.pool_size, image_shape, 2 * seed + 1, "pool_b")
+        self.generator_optimizer, self.discriminator_optimizer = adam(recipe), adam(recipe)
+        self.generator_optimizer.build(self.generator_variables)
+        self.discriminator_optimizer.build(self.discriminator_variables)
+        names = [*self._loss_weights(), "generators", "discriminator_a", "discriminator_b"]
+        self.trackers = {name: keras.metrics.Mean(name) for name in names}
+        self.monitor = FiniteMonitor(names)
+        self.built = True  # The networks are; there is no forward pass of the whole to build.
+
+    @property
+    def generator_variables(self) -> list[keras.Variable]:
+        """Trainable variables of both generators."""
+        return self.generator_ab.trainable_variables + self.generator_ba.trainable_variables
+
+    @property
+    def discriminator_variables(self) -> list[keras.Variable]:
+        """Trainable variables of both discriminators."""
+        return self.discriminator_a.trainable_variables + self.discriminator_b.trainable_variables
+
+    def train_step(self, data: tuple[tf.Tensor, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Updates the generators, then the discriminators; returns the running mean of each loss."""
+        step = tf.convert_to_tensor(self.generator_optimizer.iterations)
+        a, b = data
+        with tf.GradientTape() as tape:
+            images = self._translate_both_ways(a, b)
+            losses = self._generator_losses(images)
+            losses["generators"] = sum(weight * losses[name] for name, weight in self._loss_weights().items())
+            objective = self._per_replica(losses["generators"])
+        self._update(self.generator_optimizer, tape, objective, self.generator_variables)
+
+        pooled_a = self.pool_a.exchange(images.synthetic_a, step)
+        pooled_b = self.pool_b.exchange(images.synthetic_b, step)
+        with tf.GradientTape() as tape:
+            losses["discriminator_a"] = self._discriminator_loss(self.discriminator_a, a, pooled_a)
+            losses["discriminator_b"] = self._discriminator_loss(self.discriminator_b, b, pooled_b)
+            objective = self._per_replica(losses["discriminator_a"] + losses["discriminator_b"])
+        self._update(self.discriminator_optimizer, tape, objective, self.discriminator_variables)
+        return self._report(losses, step)
+
+    def _translate_both_ways(self, a: tf.Tensor, b: tf.Tensor) -> Images:
+        synthetic_b = self.generator_ab(a, training=True)
+        synthetic_a = self.generator_ba(b, training=True)
+        reconstructed_a = self.generator_ba(synthetic_b, training=True)
+        reconstructed_b = self.generator_ab(synthetic_a, training=True)
+        return Images(a, b, synthetic_a, synthetic_b, reconstructed_a, reconstructed_b)
+
+    def _loss_weights(self) -> dict[str, float]:
+        """Weight of every term of the generators' objective that is not switched off."""
+        w = self.weights_of_losses
+        weights = dict.fromkeys(("adversarial_ab", "adversarial_ba"), w.adversarial_weight)
+        weights |= dict.fromkeys(("cycle_a", "cycle_b"), w.cycle_weight)
+        weights |= dict.fromkeys(("structure_ab", "structure_ba"), w.structure_weight)
+        weights |= dict.fromkeys(("identity_a", "identity_b"), w.identity_weight)
+        return {name: weight for name, weight in weights.items() if weight}
+
+    def _generator_losses(self, images: Images) -> dict[str, tf.Tensor]:
+        """Each unweighted term, averaged over the batch."""
+        x, wanted = images, self._loss_weights()
+        terms: dict[str, Callable[[], tf.Tensor]] = {
+            "adversarial_ab": lambda: self.adversarial_generator(self.discriminator_b(x.synthetic_b, training=True)),
+            "adversarial_ba": lambda: self.adversarial_generator(self.discriminator_a(x.synthetic_a, training=True)),
+            "cycle_a": lambda: absolute_error(x.a, x.reconstructed_a),
+            "cycle_b": lambda: absolute_error(x.b, x.reconstructed_b),
+            "structure_ab": lambda: self.structure(x.a, x.synthetic_b),
+            "structure_ba": lambda: self.structure(x.b, x.synthetic_a),
+            "identity_a": lambda: absolute_error(x.a, self.generator_ba(x.a, training=True)),
+            "identity_b": lambda: absolute_error(x.b, self.generator_ab(x.b, training=True)),
+        }
+        return {name: tf.reduce_mean(terms[name]()) for name in wanted}
+
+    def _discriminator_loss(self, discriminator: keras.Model, real: tf.Tensor, synthetic: tf.Tensor) -> tf.Tensor:
+        real_scores = discriminator(real, training=True)
+        return tf.reduce_mean(self.adversarial_discriminator(real_scores, discriminator(synthetic, training=True)))
+
+    def _per_replica(self, loss: tf.Tensor) -> tf.Tensor:
+        # Keras adds up the replicas' gradients, so each contributes its share of the global mean.
+        return loss / tf.cast(tf.distribute.get_strategy().num_replicas_in_sync, loss.dtype)
+
+    def _update(self, optimizer: keras.Optimizer, tape: tf.GradientTape, objective: tf.Tensor, variables: list) -> None:
+        gradients = tape.gradient(objective, [variable.value for variable in variables])
+        optimizer.apply(gradients, variables)
+
+    def _report(self, losses: dict[str, tf.Tensor], step: tf.Tensor) -> dict[str, tf.Tensor]:
+        self.monitor.watch([losses[name] for name in self.trackers], step)
+        for name, tracker in self.trackers.items():
+            tracker.update_state(losses[name])
+        return {name: tracker.result() for name, tracker in self.trackers.items()}
+
+
+class FiniteMonitor:
+    """Remembers, inside the graph, the first step at which a loss was NaN or infinite, and the losses of that step.
+
+    The host need not wait for each step to be told.
+
+    Args:
+        names: Names of the losses, in the order in which they are watched.
+    """
+
+    def __init__(self, names: list[str]) -> None:
+        self.names = names
+        options = {
+            "trainable": False,
+            "synchronization": tf.VariableSynchronization.ON_READ,
+            "aggregation": tf.VariableAggregation.ONLY_FIRST_REPLICA,
+        }
+        self.step = tf.Variable(-1, dtype=tf.int64, name="first_non_finite_step", **options)
+        self.values = tf.Variable(tf.zeros(len(names)), name="first_non_finite_losses", **options)
+
+    def watch(self, losses: list[tf.Tensor], step: tf.Tensor) -> None:
+        """Takes note of a step's losses, scalars."""
+        values = tf.cast(tf.stack(losses), tf.float32)
+        is_first = (self.step.read_value() < 0) & ~tf.reduce_all(tf.math.is_finite(values))
+        self.values.assign(tf.where(is_first, values, self.values.read_value()))
+        self.step.assign(tf.where(is_first, tf.cast(step, tf.int64), self.step.read_value()))
+
+    def finding(self) -> tuple[int, list[str]] | None:
+        """The first step, counted from 0, with the names of its losses that were not finite; None where all were."""
+        step = int(self.step.numpy())
+        if step < 0:
+            return None
+        finite = tf.math.is_finite(self.values).numpy()
+        return step, [name for name, good in zip(self.names, finite, strict=True) if not good]

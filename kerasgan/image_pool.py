@@ -1,0 +1,75 @@
+"""The discriminators' memory of earlier synthetic images.
+
+Reference:
+    Shrivastava et al. 2017, https://arxiv.org/abs/1612.07828, Sec. 2.3; used by Zhu et al. 2017, Sec. 4.
+"""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+
+class ImagePool:
+    """Keeps `size` synthetic images in a variable, inside the compiled step.
+
+    The first images are stored and handed back. Once the pool is full, each new image is either handed back (half of the
+    time) or put in the place of a random stored one, which is handed back instead. What happens at a step depends on the
+    seed and the step's number alone, so a resumed run draws as the uninterrupted one.
+
+    Args:
+        size: Images to keep; 0 hands every image back.
+        image_shape: `(height, width, channels)`.
+        seed: Seed of the draws.
+        name: Name of the variable.
+    """
+
+    def __init__(self, size: int, image_shape: tuple[int, int, int], seed: int, name: str) -> None:
+        self.size, self.seed = size, seed
+        # Each replica of a distributed run keeps its own images.
+        self.images = tf.Variable(
+            tf.zeros((size, *image_shape)),
+            trainable=False,
+            synchronization=tf.VariableSynchronization.ON_READ,
+            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+            name=name,
+        )
+
+    def exchange(self, images: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
+        """Stores new images and returns as many for the discriminator.
+
+        Args:
+            images: `[batch, height, width, channels]`, float32; the batch size is static.
+            step: The training step, counted from 0.
+
+        Returns:
+            `[batch, height, width, channels]`, a mixture of the new images and stored ones.
+
+        Raises:
+            ValueError: For a batch larger than the pool.
+        """
+        if self.size == 0:
+            return images
+        batch = images.shape[0]
+        if batch > self.size:
+            raise ValueError(f"The image pool of {self.size} cannot serve a batch of {batch}; raise pool_size or set it to 0.")
+        places, swap = self._draw(batch, tf.cast(step, tf.int32))
+        stored = tf.gather(self.images, places[:, 0])
+        is_full = tf.reshape(self._arrivals(batch, step) >= self.size, [-1, 1, 1, 1])
+        swap = tf.reshape(swap, [-1, 1, 1, 1])
+        kept = tf.where(is_full & ~swap, stored, images)
+        self.images.assign(tf.tensor_scatter_nd_update(self.images.read_value(), places, kept))
+        return tf.where(is_full & swap, stored, images)
+
+    def _arrivals(self, batch: int, step: tf.Tensor) -> tf.Tensor:
+        """How many images came before each of this batch."""
+        return tf.cast(step, tf.int32) * batch + tf.range(batch)
+
+    def _draw(self, batch: int, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Places `[batch, 1]`, all different, and whether to swap `[batch]`."""
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        seed = tf.random.experimental.stateless_fold_in([self.seed, tf.cast(replica, tf.int32)], step)
+        shuffled = tf.argsort(tf.random.stateless_uniform([self.size], seed))[:batch]
+        arrivals = self._arrivals(batch, step)
+        places = tf.where(arrivals < self.size, arrivals, shuffled)
+        swap = tf.random.stateless_uniform([batch], seed + 1) < 0.5
+        return places[:, None], swap

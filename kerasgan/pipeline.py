@@ -1,0 +1,137 @@
+"""Random, augmented, unpaired batches; each is a function of the seed and the step alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import pi
+
+import numpy as np
+import tensorflow as tf
+
+from kerasgan.config import Augmentation
+from kerasgan.slice_cache import STEPS, CachedScan
+
+
+class SliceStore:
+    """The slices of many scans behind one index, read from their memory maps when asked for.
+
+    Args:
+        scans: Cached scans of one domain.
+    """
+
+    def __init__(self, scans: Sequence[CachedScan]) -> None:
+        self.scans = list(scans)
+        self.ends = np.cumsum([len(scan.codes) for scan in self.scans])
+
+    def __len__(self) -> int:
+        return int(self.ends[-1]) if len(self.ends) else 0
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        """int16 codes `[size, size]` of one slice."""
+        scan = int(np.searchsorted(self.ends, index, side="right"))
+        start = self.ends[scan - 1] if scan else 0
+        return self.scans[scan].codes[index - start]
+
+
+@dataclass(frozen=True)
+class Shuffled:
+    """Endless random order in which every item comes once before any comes again.
+
+    Attributes:
+        length: Number of items.
+        seed: Seed; domains need different ones.
+    """
+
+    length: int
+    seed: tuple[int, ...]
+
+    def batches(self, batch_size: int, first: int) -> Iterator[list[int]]:
+        """Batches of indices, beginning with the one numbered `first`."""
+        epoch, order = -1, np.empty(0, int)
+        position = first * batch_size
+        while True:
+            batch = []
+            for place in range(position, position + batch_size):
+                if place // self.length != epoch:
+                    epoch = place // self.length
+                    order = np.random.default_rng((*self.seed, epoch)).permutation(self.length)
+                batch.append(int(order[place % self.length]))
+            position += batch_size
+            yield batch
+
+
+def training_dataset(
+    stores: tuple[SliceStore, SliceStore], augmentation: Augmentation, batch_size: int, seed: int, first_step: int
+) -> tf.data.Dataset:
+    """Endless batches `(a, b)`, each float32 `[batch, size, size, 1]` in [-1, 1].
+
+    Both domains are shuffled independently. The batch of a step depends on the seed and the step's number only, so that a
+    resumed run sees what the uninterrupted one would have seen.
+
+    Args:
+        stores: Slices of domain a and b.
+        augmentation: Limits of the random geometric changes.
+        batch_size: Slices of each domain in a batch.
+        seed: Seed of order and augmentation.
+        first_step: Number of the first batch.
+    """
+    side = stores[0][0].shape[0]
+    codes = tf.TensorSpec((batch_size, side, side), tf.int16)
+
+    def generate() -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
+        orders = [Shuffled(len(store), (seed, i)).batches(batch_size, first_step) for i, store in enumerate(stores)]
+        for step, (indices_a, indices_b) in enumerate(zip(*orders, strict=True), first_step):
+            a = np.stack([stores[0][index] for index in indices_a])
+            b = np.stack([stores[1][index] for index in indices_b])
+            yield a, b, step
+
+    def finish(a: tf.Tensor, b: tf.Tensor, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        key = tf.random.experimental.stateless_fold_in([seed, 0], step)
+        return augment(decode(a), augmentation, key), augment(decode(b), augmentation, key + 1)
+
+    signature = (codes, codes, tf.TensorSpec((), tf.int32))
+    dataset = tf.data.Dataset.from_generator(generate, output_signature=signature)
+    options = tf.data.Options()
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+    return dataset.map(finish, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE).with_options(options)
+
+
+def decode(codes: tf.Tensor) -> tf.Tensor:
+    """int16 codes `[batch, size, size]` as float32 `[batch, size, size, 1]` in [-1, 1]."""
+    return tf.cast(codes, tf.float32)[..., None] / STEPS
+
+
+def augment(images: tf.Tensor, limits: Augmentation, seed: tf.Tensor) -> tf.Tensor:
+    """Turns, scales, shifts and mirrors each image at random, in one bilinear interpolation.
+
+    Args:
+        images: `[batch, height, width, 1]` in [-1, 1].
+        limits: How far; what comes in from outside is air (-1).
+        seed: int32 `[2]`.
+
+    Returns:
+        Same shape and range; the very same values where all limits are zero.
+    """
+    batch, height, width = images.shape[0], images.shape[1], images.shape[2]
+    extents = [limits.rotation_degrees * pi / 180, limits.scale, limits.shift * width, limits.shift * height]
+    angle, scale, right, down = tf.unstack(
+        tf.random.stateless_uniform([4, batch], seed, -1.0, 1.0) * tf.constant(extents)[:, None]
+    )
+    mirrored = limits.flip & (tf.random.stateless_uniform([batch], seed + 2) < 0.5)
+    sign = tf.where(mirrored, -1.0, 1.0)
+    cosine, sine = tf.cos(angle) * (1 + scale), tf.sin(angle) * (1 + scale)
+    # Output pixel -> input pixel, about the image's centre: input = R (output - centre) + centre + shift.
+    centre_x, centre_y = (width - 1) / 2, (height - 1) / 2
+    offset_x = centre_x + right - sign * cosine * centre_x + sine * centre_y
+    offset_y = centre_y + down - sign * sine * centre_x - cosine * centre_y
+    zero = tf.zeros_like(angle)
+    rows = [sign * cosine, -sine, offset_x, sign * sine, cosine, offset_y, zero, zero]
+    return tf.raw_ops.ImageProjectiveTransformV3(
+        images=images,
+        transforms=tf.stack(rows, axis=1),
+        output_shape=[height, width],
+        interpolation="BILINEAR",
+        fill_mode="CONSTANT",
+        fill_value=-1.0,
+    )
