@@ -1,0 +1,78 @@
+"""What all writers of images share: values that fit the format, and output that appears only when it is complete."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from kerasgan.errors import KerasganError
+
+INT16 = np.iinfo(np.int16)
+
+
+@contextmanager
+def staging_folder(target: Path) -> Iterator[Path]:
+    """A temporary folder beside `target`, to write into and then rename; it is gone afterwards, whatever happens.
+
+    Args:
+        target: The file or folder that is going to appear; its parents are created.
+
+    Yields:
+        The temporary folder, on the same file system as `target`.
+
+    Raises:
+        KerasganError: Where the place cannot be written or the disk is full.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder:
+            yield Path(folder)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise KerasganError(
+            f"Cannot write {target}: {reason}. Free some space or name an output on a disk that can be written."
+        ) from error
+
+
+def require_finite(array: np.ndarray, what: str) -> None:
+    """Refuses NaN and infinite values.
+
+    Args:
+        array: Values of any shape.
+        what: What the values are, for the message.
+
+    Raises:
+        KerasganError: Where a value is not finite.
+    """
+    count = array.size - int(np.count_nonzero(np.isfinite(array)))
+    if count:
+        raise KerasganError(
+            f"{what}: {count} of {array.size} voxels are NaN or infinite. Replace them, in CT by air (-1024 HU)."
+        )
+
+
+def as_int16(array: np.ndarray, what: str) -> np.ndarray:
+    """Values rounded to the nearest integer, as int16.
+
+    Args:
+        array: Values of any shape.
+        what: What the values are, for the message.
+
+    Returns:
+        int16 array of the same shape; no value differs from its original by more than 0.5.
+
+    Raises:
+        KerasganError: Where a value is not finite or does not fit 16 bits; nothing is clipped in silence.
+    """
+    require_finite(array, what)
+    low, high = float(array.min()), float(array.max())
+    if round(low) < INT16.min or round(high) > INT16.max:
+        raise KerasganError(
+            f"{what}: values from {low:g} to {high:g} do not fit the 16-bit range {INT16.min} to {INT16.max}. "
+            "Clip or rescale them, or write MR as .nii.gz or .mha, which keep float32."
+        )
+    return np.rint(array).astype(np.int16)
