@@ -109,11 +109,10 @@ class ImagePool:
 
 @dataclass(frozen=True)
 class Mode:
-    """How a step is run: precision, memory format, Adam's kernel, compiled networks or eager ones."""
+    """How a step is run: precision, memory format, compiled networks or eager ones."""
 
     bfloat16: bool = False
     channels_last: bool = False
-    fused_adam: bool = False
     compiled: bool = False
 
 
@@ -126,18 +125,14 @@ class CycleGAN:
         self.discriminator_a, self.discriminator_b = (self._prepared(patchgan_discriminator(filters)) for _ in "ab")
         self.generator_weights = [*self.generator_ab.parameters(), *self.generator_ba.parameters()]
         self.discriminator_weights = [*self.discriminator_a.parameters(), *self.discriminator_b.parameters()]
-        self.generator_optimizer = self._adam(self.generator_weights)
-        self.discriminator_optimizer = self._adam(self.discriminator_weights)
+        self.generator_optimizer = torch.optim.Adam(self.generator_weights, 2e-4, betas=(0.5, 0.999))
+        self.discriminator_optimizer = torch.optim.Adam(self.discriminator_weights, 2e-4, betas=(0.5, 0.999))
         self.pool_a, self.pool_b = ImagePool(), ImagePool()
 
     def _prepared(self, network: nn.Module) -> nn.Module:
         if self.mode.channels_last:
             network = network.to(memory_format=torch.channels_last)
         return torch.compile(network) if self.mode.compiled else network
-
-    def _adam(self, weights: list[nn.Parameter]) -> torch.optim.Adam:
-        # None leaves the choice to PyTorch, which takes the slow loop over tensors on a processor.
-        return torch.optim.Adam(weights, 2e-4, betas=(0.5, 0.999), fused=self.mode.fused_adam or None)
 
     @property
     def parameter_count(self) -> int:

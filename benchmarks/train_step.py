@@ -94,13 +94,9 @@ VARIANTS: dict[str, tuple[str, Callable[[Workload], Candidate]]] = {
     "kerasgan bf16": ("kerasgan, mixed bfloat16", lambda w: kerasgan_candidate(w, "mixed_bfloat16")),
     "torch float32": ("PyTorch, float32, eager", lambda w: torch_candidate(w)),
     "torch bf16": ("PyTorch, bfloat16 autocast, channels_last", lambda w: torch_candidate(w, **BFLOAT16)),
-    "torch bf16 fused": (
-        "PyTorch, the same with the fused Adam",
-        lambda w: torch_candidate(w, **BFLOAT16, fused_adam=True),
-    ),
     "torch bf16 compiled": (
-        "PyTorch, the same with the fused Adam and torch.compile",
-        lambda w: torch_candidate(w, **BFLOAT16, fused_adam=True, compiled=True),
+        "PyTorch, the same with torch.compile",
+        lambda w: torch_candidate(w, **BFLOAT16, compiled=True),
     ),
 }
 
