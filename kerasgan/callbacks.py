@@ -1,0 +1,256 @@
+"""What happens between the steps: progress, history, pictures, validation, checkpoints.
+
+One Keras epoch is one reporting period of the recipe's schedule.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from kerasgan import checkpoints, report
+from kerasgan.cyclegan import CycleGAN
+from kerasgan.errors import DivergenceError
+from kerasgan.intensity import IntensityMap
+from kerasgan.run import Run
+
+
+@dataclass
+class Progress:
+    """How far a training is; shared by its callbacks.
+
+    Attributes:
+        step: Steps done.
+        best_score: Lowest validation score so far.
+    """
+
+    step: int = 0
+    best_score: float = float("inf")
+
+
+class _Periodic(keras.callbacks.Callback):
+    """Runs `act` after a reporting period whose last step is a multiple of `every`, and after the last step."""
+
+    def __init__(self, run: Run, progress: Progress, every: int) -> None:
+        super().__init__()
+        self.run, self.progress, self.every = run, progress, every
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        step = self.progress.step
+        if step % self.every == 0 or step == self.run.recipe.schedule.steps:
+            self.act({name: float(value) for name, value in (logs or {}).items()})
+
+    def act(self, logs: dict[str, float]) -> None:
+        """What to do; `logs` holds the period's mean of each loss."""
+        raise NotImplementedError
+
+
+class Bar(keras.callbacks.Callback):
+    """A progress bar with the time left and the main losses; counts the steps for the other callbacks.
+
+    Also stops the training where a loss was not finite, before any later callback can store the damage.
+    """
+
+    def __init__(self, progress: Progress, steps: int) -> None:
+        super().__init__()
+        self.progress = progress
+        self.bar = tqdm(desc="Training", total=steps, initial=progress.step, unit="step", mininterval=1.0)
+        self.before = 0
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """A new period counts its batches from 0."""
+        self.before = self.progress.step
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """`batch` is the number of the last step of this call within the period."""
+        step = self.before + batch + 1
+        self.bar.update(step - self.progress.step)
+        self.progress.step = step
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Shows the losses, or refuses to go on."""
+        finding = self.model.monitor.finding()
+        if finding:
+            self.bar.close()
+            step, names = finding
+            raise DivergenceError(
+                f"Loss {', '.join(names)} became NaN or infinite at step {step + 1}. The last checkpoint is from before; "
+                "lower the learning rate (--set optimizer.learning_rate=1e-4) or use --set precision=float32."
+            )
+        shown = ("generators", "discriminator_a", "discriminator_b")
+        self.bar.set_postfix({name: f"{float(logs[name]):.3f}" for name in shown if logs and name in logs})
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Leaves the bar when all steps are done."""
+        if self.progress.step >= (self.bar.total or 0):
+            self.bar.close()
+
+
+class History(_Periodic):
+    """Appends each period's losses to `history.csv` and to TensorBoard."""
+
+    def __init__(self, run: Run, progress: Progress) -> None:
+        super().__init__(run, progress, every=1)
+        self.path = run.path / "history.csv"
+        truncate(self.path, progress.step)
+        self.writer = tf.summary.create_file_writer(str(run.path / "tensorboard"))
+
+    def act(self, logs: dict[str, float]) -> None:
+        """Writes one row and as many scalars."""
+        rate = float(self.model.generator_optimizer.learning_rate)
+        append_row(self.path, {"step": self.progress.step, **logs, "learning_rate": rate})
+        with self.writer.as_default(step=self.progress.step):
+            for name, value in logs.items():
+                tf.summary.scalar(f"losses/{name}", value)
+            tf.summary.scalar("learning_rate", rate)
+        self.writer.flush()
+
+
+class Checkpoint(_Periodic):
+    """Stores the training's whole state and the generators as they are now."""
+
+    def act(self, logs: dict[str, float]) -> None:
+        """Writes both, the checkpoint first."""
+        checkpoints.save(self.model, self.run.path / "checkpoints", self.progress.step, self.progress.best_score)
+        save_generators(self.model, self.run, "last")
+
+
+@dataclass
+class PreviewData:
+    """Fixed slices to look at and to validate on, float32 `[slices, size, size, 1]` in [-1, 1].
+
+    Attributes:
+        a: Some slices of domain a.
+        b: Some slices of domain b.
+        paired_a: Slices of paired validation patients; empty where there are none.
+        paired_b: The same slices in domain b.
+        paired_mask: Their bodies, bool.
+    """
+
+    a: np.ndarray
+    b: np.ndarray
+    paired_a: np.ndarray = field(default_factory=lambda: np.empty(0))
+    paired_b: np.ndarray = field(default_factory=lambda: np.empty(0))
+    paired_mask: np.ndarray = field(default_factory=lambda: np.empty(0))
+
+
+class Preview(_Periodic):
+    """Pictures of fixed slices, and the score on paired validation patients, by which the best generators are kept."""
+
+    def __init__(self, run: Run, progress: Progress, data: PreviewData) -> None:
+        super().__init__(run, progress, run.recipe.schedule.preview_every)
+        self.data = data
+        self.writer = tf.summary.create_file_writer(str(run.path / "tensorboard"))
+        truncate(run.path / "validation.csv", progress.step)
+
+    def act(self, logs: dict[str, float]) -> None:
+        """Draws, then validates."""
+        self._draw()
+        if len(self.data.paired_a):
+            self._validate()
+        self.writer.flush()
+
+    def _draw(self) -> None:
+        a, b = self.data.a, self.data.b
+        synthetic_b, synthetic_a = self.model.generator_ab(a), self.model.generator_ba(b)
+        columns = {
+            "a": a,
+            "synthetic b": synthetic_b,
+            "reconstructed a": self.model.generator_ba(synthetic_b),
+            "b": b,
+            "synthetic a": synthetic_a,
+            "reconstructed b": self.model.generator_ab(synthetic_a),
+        }
+        images = {name: np.asarray(column)[..., 0] for name, column in columns.items()}
+        path = self.run.path / "previews" / f"step-{self.progress.step:09d}.png"
+        path.parent.mkdir(exist_ok=True)
+        note = f"step {self.progress.step}" + (", quick run" if self.run.quick else "")
+        report.image_grid(list(zip(*images.values(), strict=True)), list(images), path, note=note)
+        with self.writer.as_default(step=self.progress.step):
+            for name, column in images.items():
+                tf.summary.image(name.replace(" ", "_"), (column[..., None] + 1) / 2, max_outputs=len(column))
+
+    def _validate(self) -> None:
+        errors = {
+            f"mae_{direction}": masked_error(generator, source, truth, self.data.paired_mask, self.run.map(direction[1]))
+            for direction, generator, source, truth in (
+                ("ab", self.model.generator_ab, self.data.paired_a, self.data.paired_b),
+                ("ba", self.model.generator_ba, self.data.paired_b, self.data.paired_a),
+            )
+        }
+        append_row(self.run.path / "validation.csv", {"step": self.progress.step, **errors})
+        with self.writer.as_default(step=self.progress.step):
+            for name, value in errors.items():
+                tf.summary.scalar(f"validation/{name}", value)
+        if errors["mae_ab"] < self.progress.best_score:
+            self.progress.best_score = errors["mae_ab"]
+            save_generators(self.model, self.run, "best")
+
+
+def masked_error(
+    generator: Callable[..., Any], source: np.ndarray, truth: np.ndarray, mask: np.ndarray, target: IntensityMap
+) -> float:
+    """Mean absolute error of a generator over the mask, in the target's physical unit, slice after slice."""
+    total = 0.0
+    for image, wanted, body in zip(source, truth, mask, strict=True):
+        difference = np.abs(np.asarray(generator(image[None]))[0, ..., 0] - wanted[..., 0])
+        total += float(difference[body].sum())
+    return total / max(int(mask.sum()), 1) / target.scale
+
+
+def save_generators(model: CycleGAN, run: Run, which: str) -> None:
+    """Writes both generators as plain float32 `.keras` files, under a temporary name first."""
+    folder = run.path / "generators"
+    folder.mkdir(exist_ok=True)
+    for direction, generator in (("ab", model.generator_ab), ("ba", model.generator_ba)):
+        temporary = folder / f".{direction}-{which}.{os.getpid()}.keras"
+        float32_copy(generator).save(temporary)
+        temporary.replace(folder / f"{direction}-{which}.keras")
+
+
+def float32_copy(generator: keras.Model) -> keras.Model:
+    """The same network with the same weights and no mixed-precision policy in its configuration."""
+    config = generator.get_config()
+    for layer in config["layers"]:
+        if "dtype" in layer["config"] and isinstance(layer["config"]["dtype"], dict):
+            layer["config"]["dtype"] = "float32"
+    copy = keras.Model.from_config(config)
+    copy.set_weights(generator.get_weights())
+    return copy
+
+
+def append_row(path: Path, row: dict[str, float]) -> None:
+    """Adds a row to a CSV file, with a header where the file is new."""
+    is_new = not path.exists()
+    with path.open("a", newline="") as file:
+        writer = csv.DictWriter(file, row)
+        if is_new:
+            writer.writeheader()
+        writer.writerow(row)
+
+
+def truncate(path: Path, step: int) -> None:
+    """Removes the rows after a step: those of a stretch that is trained again."""
+    if not path.exists():
+        return
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    temporary = path.with_suffix(".part")
+    kept = [row for row in rows if row["step"] and int(row["step"]) <= step]
+    if not kept:
+        path.unlink()
+        return
+    with temporary.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(kept)
+    temporary.replace(path)
