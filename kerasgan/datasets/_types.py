@@ -1,0 +1,199 @@
+"""What a dataset consists of: a card, scans, and parts of a split that share no patient."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from kerasgan.errors import DatasetError
+from kerasgan.volume import Modality, Volume
+
+if TYPE_CHECKING:
+    from kerasgan.io import Series
+
+Domain = Literal["a", "b"]
+DOMAINS: tuple[Domain, Domain] = ("a", "b")
+PartKeys = dict[str, list[str]]
+
+
+def patient_key(patient_id: str) -> str:
+    """A name for a patient that tells nothing of the id."""
+    return "p" + hashlib.sha256(patient_id.encode()).hexdigest()[:10]
+
+
+@dataclass(frozen=True)
+class DatasetCard:
+    """What is known of a dataset before any of its files is read.
+
+    Attributes:
+        name: The registry name, as in `--dataset adni`.
+        title: Its name in full.
+        modalities: The modality of domain `a` and of domain `b`.
+        anatomy: `"head"`, `"pelvis"`, ...; `""` where it is unknown.
+        field_of_view_mm: Side of the square, centred on the patient, that the networks see.
+        ct_window_hu: The dataset's own CT window; None leaves it to the recipe.
+        paired: Whether the scans of one patient lie on one grid, so that a synthetic image can be scored.
+        licence: Licence or terms of use, in a few words.
+        homepage: Where it is described.
+        how_to_get: How to obtain it and where to put it; shown where the data is missing.
+        acknowledgement: What its users are asked to cite or to write.
+        default_dir: Where its data lies unless told otherwise, for example `"datasets/adni"`.
+    """
+
+    name: str
+    title: str
+    modalities: tuple[Modality, Modality]
+    anatomy: str
+    field_of_view_mm: float
+    ct_window_hu: tuple[float, float] | None
+    paired: bool
+    licence: str
+    homepage: str
+    how_to_get: str
+    acknowledgement: str
+    default_dir: str
+
+
+@dataclass(frozen=True)
+class Scan:
+    """One scan of one patient, not read yet.
+
+    Attributes:
+        patient: `patient_key(...)` of the patient's id, never the id itself.
+        domain: `"a"` or `"b"`.
+        modality: What the data says, not what the folder is called.
+        files: The DICOM files of one series, or one NIfTI or MHA file.
+        mask: Body mask image on the scan's grid.
+        labels: Label map image on the scan's grid.
+        series: The DICOM series that `files` form; None for an image file.
+    """
+
+    patient: str
+    domain: Domain
+    modality: Modality
+    files: tuple[Path, ...]
+    mask: Path | None = None
+    labels: Path | None = None
+    series: Series | None = None
+
+    def load(self, strict: bool = False) -> Volume:
+        """Reads the scan.
+
+        Args:
+            strict: Refuse a series with uneven gaps or gantry tilt instead of resampling it.
+
+        Raises:
+            DicomError: Where the files cannot be read.
+        """
+        if self.series is not None:
+            from kerasgan.io import read_series
+
+            return read_series(self.series, strict=strict)
+        from kerasgan.io.nifti import read_image
+
+        return read_image(self.files[0], modality=self.modality)
+
+    def load_mask(self, like: Volume | None = None) -> np.ndarray | None:
+        """The body mask, bool `[slices, rows, columns]`, or None where the dataset has none.
+
+        Args:
+            like: The scan itself, to make sure that the mask lies on its grid.
+
+        Raises:
+            DatasetError: Where the mask lies on another grid than `like`.
+        """
+        mask = _load_grid(self.mask, like)
+        return None if mask is None else mask > 0
+
+    def load_labels(self, like: Volume | None = None) -> np.ndarray | None:
+        """The label map, int32 `[slices, rows, columns]`, or None; arguments and errors as for `load_mask`."""
+        labels = _load_grid(self.labels, like)
+        return None if labels is None else labels.round().astype(np.int32)
+
+
+@dataclass(frozen=True)
+class Part:
+    """The scans of one part of a split.
+
+    Attributes:
+        a: Scans of domain `a`, sorted by patient.
+        b: Scans of domain `b`, sorted by patient.
+    """
+
+    a: tuple[Scan, ...] = ()
+    b: tuple[Scan, ...] = ()
+
+    def pairs(self) -> list[tuple[Scan, Scan]]:
+        """Scans of the same patient in `a` and `b`, the first with the first, and so on.
+
+        They lie on one grid only where the dataset's card says `paired`.
+        """
+        partners: dict[str, list[Scan]] = {}
+        for scan in self.b:
+            partners.setdefault(scan.patient, []).append(scan)
+        return [(scan, partners[scan.patient].pop(0)) for scan in self.a if partners.get(scan.patient)]
+
+    def patients(self) -> set[str]:
+        """Keys of the patients that this part has anything of."""
+        return {scan.patient for scan in (*self.a, *self.b)}
+
+    def keys(self) -> PartKeys:
+        """Patient keys of each domain, sorted."""
+        return {"a": sorted({scan.patient for scan in self.a}), "b": sorted({scan.patient for scan in self.b})}
+
+
+@dataclass(frozen=True)
+class Split:
+    """Training, validation and test part; no patient stands in two of them.
+
+    Raises:
+        DatasetError: Where a patient does.
+    """
+
+    train: Part
+    validation: Part
+    test: Part
+
+    def __post_init__(self) -> None:
+        parts = (self.train, self.validation, self.test)
+        shared = sum(len(part.patients()) for part in parts) - len(set.union(*(part.patients() for part in parts)))
+        if shared:
+            raise DatasetError(
+                f"{shared} patients stand in more than one part of the split; each may stand in one only."
+            )
+
+    def keys(self) -> dict[str, PartKeys]:
+        """Patient keys per part and domain, ready for JSON: `{"train": {"a": [...], "b": [...]}, ...}`."""
+        return {"train": self.train.keys(), "validation": self.validation.keys(), "test": self.test.keys()}
+
+    @classmethod
+    def from_keys(cls, scans: Iterable[Scan], keys: Mapping[str, Mapping[str, Iterable[str]]]) -> Split:
+        """The split that `keys` (as from `Split.keys`) describes; scans that it does not list are left out."""
+        ordered = sorted(scans, key=lambda scan: (scan.patient, [str(path) for path in scan.files]))
+        parts = [_select(ordered, keys.get(part, {})) for part in ("train", "validation", "test")]
+        return cls(*parts)
+
+
+def _select(scans: list[Scan], keys: Mapping[str, Iterable[str]]) -> Part:
+    wanted = {domain: set(keys.get(domain, ())) for domain in DOMAINS}
+    a, b = (tuple(s for s in scans if s.domain == domain and s.patient in wanted[domain]) for domain in DOMAINS)
+    return Part(a, b)
+
+
+def _load_grid(path: Path | None, like: Volume | None) -> np.ndarray | None:
+    if path is None:
+        return None
+    from kerasgan.io.nifti import read_image
+
+    image = read_image(path, modality="MR")  # a mask has no modality; MR keeps its values as they are
+    if like is not None and not image.same_grid(like):
+        raise DatasetError(
+            f"{path.name} ({image.shape}, {image.spacing_mm} mm) does not lie on the grid of its scan "
+            f"({like.shape}, {like.spacing_mm} mm); resample it onto the scan."
+        )
+    return image.array

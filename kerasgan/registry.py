@@ -1,0 +1,103 @@
+"""Datasets, recipes, networks and losses by name: the module's file name is the registry.
+
+A new one is one new file in its sub-package and no other edit; a path to a `.py` file outside the package works too.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import importlib
+import importlib.util
+import pkgutil
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from kerasgan.errors import KerasganError
+
+# What a module of each kind must define; anything more is the business of the code that uses it.
+REQUIRED: dict[str, tuple[str, ...]] = {
+    "datasets": ("CARD", "scan"),
+    "recipes": ("RECIPE",),
+    "generators": ("build",),
+    "discriminators": ("build",),
+    "losses": (),
+}
+
+
+def names(kind: str) -> list[str]:
+    """The built-in modules of a kind, sorted; nothing is imported, so listing them costs no TensorFlow.
+
+    Args:
+        kind: `"datasets"`, `"recipes"`, `"generators"`, `"discriminators"` or `"losses"`.
+
+    Raises:
+        ValueError: For any other kind.
+    """
+    _check_kind(kind)
+    folder = Path(__file__).parent / kind
+    return sorted(module.name for module in pkgutil.iter_modules([str(folder)]) if not module.name.startswith("_"))
+
+
+def find(kind: str, name: str) -> ModuleType:
+    """The module of that name, or the one in the `.py` file that `name` points to.
+
+    Args:
+        kind: As in `names`.
+        name: A built-in name such as `"adni"`, or a path such as `"my/clinic.py"`.
+
+    Raises:
+        KerasganError: For an unknown name (the nearest names are suggested), a file that is missing or fails on import,
+            or a module that lacks what its kind must define.
+        ValueError: For an unknown kind.
+    """
+    _check_kind(kind)
+    module = _import_file(kind, Path(name)) if name.endswith(".py") else _import_name(kind, name)
+    missing = [attribute for attribute in REQUIRED[kind] if not hasattr(module, attribute)]
+    if missing:
+        raise KerasganError(
+            f"{name} does not define {' and '.join(missing)}, which a module of {kind} needs; "
+            f"see kerasgan/{kind} for examples."
+        )
+    return module
+
+
+def _check_kind(kind: str) -> None:
+    if kind not in REQUIRED:
+        raise ValueError(f"The kind must be one of {', '.join(REQUIRED)}; got {kind!r}.")
+
+
+def _import_name(kind: str, name: str) -> ModuleType:
+    known = names(kind)
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+        hint = f"Did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(known)}."
+        raise KerasganError(
+            f"No {kind.removesuffix('s')} is called {name!r}. {hint} A path to a .py file works as well."
+        )
+    return importlib.import_module(f"kerasgan.{kind}.{name}")
+
+
+def _import_file(kind: str, path: Path) -> ModuleType:
+    if not path.is_file():
+        raise KerasganError(f"{path} is not a file; give a path to an existing .py file, or one of: {_listed(kind)}.")
+    # The digest keeps two files of one name apart; the entry in sys.modules is what dataclasses and pickle look up.
+    digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
+    module_name = f"kerasgan_file_{path.stem}_{digest}"
+    spec = importlib.util.spec_from_file_location(module_name, path)
+    assert spec is not None and spec.loader is not None  # holds for every .py file
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[module_name]
+        raise KerasganError(
+            f"{path} could not be imported ({type(error).__name__}: {error}); correct the file."
+        ) from error
+    return module
+
+
+def _listed(kind: str) -> str:
+    return ", ".join(names(kind))
