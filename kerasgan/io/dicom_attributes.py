@@ -1,0 +1,198 @@
+"""The header of a synthetic DICOM series: what it takes from the acquired slices and what it says about itself.
+
+- Patient, study and frame of reference are the source's; series and instances are new. No private element is copied.
+- The equipment that produced it is kerasgan, not the scanner: a treatment planning system must not choose a scanner's
+  density curve for it. The scanner stands in Contributing Equipment Sequence (0018,A001), beside kerasgan.
+- It is marked as synthetic in Series Description (0008,103E), Derivation Description (0008,2111) and Image Comments
+  (0020,4000); not in Synthetic Data (0008,001C), which is so new that validators in wide use report it as an error.
+- How it would have been acquired is left empty or, where a value is needed, "research mode": nothing is made up.
+
+Reference: DICOM PS3.3, CT Image IOD (A.3) and MR Image IOD (A.4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from importlib.metadata import version
+
+import numpy as np
+from pydicom import Dataset
+from pydicom.uid import CTImageStorage, MRImageStorage, generate_uid
+from pydicom.valuerep import format_number_as_ds
+
+from kerasgan.volume import SourceSlice, Volume
+
+STATEMENT = "Synthetic image, computed by a neural network. Not for primary diagnosis."
+CT_DISPLAY_WINDOW_HU = ("40", "400")  # centre and width of the usual soft-tissue window
+SERIES_NUMBER_OFFSET = 1000  # lists the series after the acquired ones of the study
+
+_COPIED_GROUPS = (0x0010, 0x0012)  # patient and patient study, clinical trial
+_STUDY = ("StudyInstanceUID", "StudyDate", "StudyTime", "StudyID", "StudyDescription", "AccessionNumber")
+_PHYSICIAN = ("ReferringPhysicianName", "ReferringPhysicianIdentificationSequence", "PhysiciansOfRecord")
+_PROCEDURE = ("IssuerOfAccessionNumberSequence", "ReferencedStudySequence", "ProcedureCodeSequence")
+_BODY = ("BodyPartExamined", "AnatomicRegionSequence", "Laterality", "RecognizableVisualFeatures", "BurnedInAnnotation")
+_POSITION = ("PatientPosition", "PatientOrientationCodeSequence", "PositionReferenceIndicator", "SliceLocation")
+_ACQUISITION = ("AcquisitionNumber", "AcquisitionDate", "AcquisitionTime", "AcquisitionDateTime")
+_COMPRESSION = ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod")
+_COPIED = ("SpecificCharacterSet", *_STUDY, *_PHYSICIAN, *_PROCEDURE, *_BODY, *_POSITION, *_ACQUISITION, *_COMPRESSION)
+_SCANNER = ("Manufacturer", "ManufacturerModelName", "DeviceSerialNumber", "SoftwareVersions", "StationName")
+
+# Attributes of type 2 must be there, empty where nothing is known.
+_PATIENT_TYPE_2 = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex")
+_STUDY_TYPE_2 = ("StudyDate", "StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName")
+_IMAGE_TYPE_2 = ("PositionReferenceIndicator", "AcquisitionNumber")
+_MR_TYPE_2 = ("ScanOptions", "MRAcquisitionType", "RepetitionTime", "EchoTime", "EchoTrainLength")
+
+
+def series_attributes(volume: Volume, header: Dataset, description: str) -> Dataset:
+    """Attributes that all instances of the new series share.
+
+    Args:
+        volume: The synthetic values, `"CT"` in HU or `"MR"`.
+        header: Header of a source slice.
+        description: Series Description (0008,103E), see `write_dicom`.
+    """
+    now = datetime.now()
+    dataset = Dataset()
+    dataset.SOPClassUID = CTImageStorage if volume.modality == "CT" else MRImageStorage
+    dataset.Modality = volume.modality
+    dataset.SeriesInstanceUID = generate_uid(prefix=None)
+    dataset.SeriesNumber = SERIES_NUMBER_OFFSET + int(header.get("SeriesNumber") or 0)
+    dataset.SeriesDescription = _series_description(description, volume.modality)
+    dataset.FrameOfReferenceUID = header.get("FrameOfReferenceUID") or generate_uid(prefix=None)
+    for event in ("Series", "Content", "InstanceCreation"):
+        setattr(dataset, f"{event}Date", now.strftime("%Y%m%d"))
+        setattr(dataset, f"{event}Time", now.strftime("%H%M%S"))
+    dataset.Manufacturer = dataset.ManufacturerModelName = "kerasgan"
+    dataset.SoftwareVersions = version("kerasgan")
+    dataset.ImageComments = STATEMENT
+    dataset.DerivationDescription = (
+        f"Synthetic {volume.modality} computed from {header.get('Modality', 'another modality')} by an unpaired "
+        f"image-to-image network, kerasgan {version('kerasgan')}. Not for primary diagnosis."
+    )
+    dataset.ContributingEquipmentSequence = [*_scanner(header), _processing(now)]
+    dataset.update(_ct_attributes() if volume.modality == "CT" else _mr_attributes(volume.array))
+    return dataset
+
+
+def slice_attributes(header: Dataset, place: SourceSlice, series: Dataset, number: int) -> Dataset:
+    """All attributes of one slice but its pixels.
+
+    Args:
+        header: Header of the source slice's file.
+        place: Where the slice lies.
+        series: The result of `series_attributes`.
+        number: Instance Number (0020,0013), from 1.
+    """
+    dataset = Dataset()
+    for keyword in (*_PATIENT_TYPE_2, *_STUDY_TYPE_2, *_IMAGE_TYPE_2):
+        setattr(dataset, keyword, None)
+    dataset.BurnedInAnnotation = "NO"
+    if "PatientOrientationCodeSequence" not in header:
+        dataset.PatientPosition = None
+    _copy(header, dataset, _COPIED)
+    for group in _COPIED_GROUPS:
+        dataset.update(header.group_dataset(group))
+    dataset.remove_private_tags()  # those inside a copied sequence
+    dataset.update(series)
+    dataset.SOPInstanceUID = generate_uid(prefix=None)
+    dataset.InstanceNumber = number
+    dataset.SourceImageSequence = [_source_image(header, place)]
+    _set_geometry(dataset, header, place)
+    return dataset
+
+
+def _series_description(description: str, modality: str) -> str:
+    text = description if "synthetic" in description.lower() else f"synthetic {modality} {description}"
+    ascii_text = text.encode("ascii", "replace").decode().replace("\\", "/")  # a backslash would separate two values
+    return ascii_text[:64].strip()
+
+
+def _ct_attributes() -> Dataset:
+    dataset = Dataset()
+    dataset.ImageType = ["DERIVED", "SECONDARY", "AXIAL"]  # a CT image is AXIAL or LOCALIZER, whatever its plane
+    dataset.RescaleSlope, dataset.RescaleIntercept, dataset.RescaleType = "1", "0", "HU"
+    dataset.WindowCenter, dataset.WindowWidth = CT_DISPLAY_WINDOW_HU
+    dataset.KVP = None
+    return dataset
+
+
+def _mr_attributes(array: np.ndarray) -> Dataset:
+    low, high = np.percentile(array, [1, 99.5])
+    dataset = Dataset()
+    dataset.ImageType = ["DERIVED", "SECONDARY", "OTHER"]
+    dataset.WindowCenter = round((low + high) / 2)
+    dataset.WindowWidth = max(round(high - low), 1)
+    dataset.ScanningSequence, dataset.SequenceVariant = "RM", "NONE"
+    for keyword in _MR_TYPE_2:
+        setattr(dataset, keyword, None)
+    return dataset
+
+
+def _scanner(header: Dataset) -> list[Dataset]:
+    """Contributing Equipment item of the machine that acquired the source; none where its manufacturer is not known."""
+    if not header.get("Manufacturer"):
+        return []
+    item = Dataset()
+    _copy(header, item, _SCANNER)
+    item.PurposeOfReferenceCodeSequence = [_code("109101", "Acquisition Equipment")]
+    return [item]
+
+
+def _processing(now: datetime) -> Dataset:
+    """Contributing Equipment item of this software."""
+    item = Dataset()
+    item.Manufacturer = item.ManufacturerModelName = "kerasgan"
+    item.SoftwareVersions = version("kerasgan")
+    item.ContributionDateTime = now.strftime("%Y%m%d%H%M%S")
+    item.ContributionDescription = "Image synthesis by a neural network"
+    item.PurposeOfReferenceCodeSequence = [_code("109102", "Processing Equipment")]
+    return item
+
+
+def _copy(header: Dataset, target: Dataset, keywords: Sequence[str]) -> None:
+    for keyword in keywords:
+        if keyword in header:
+            target[keyword] = header[keyword]
+
+
+def _source_image(header: Dataset, place: SourceSlice) -> Dataset:
+    item = Dataset()
+    item.ReferencedSOPClassUID = header.SOPClassUID
+    item.ReferencedSOPInstanceUID = header.SOPInstanceUID
+    if "NumberOfFrames" in header:
+        item.ReferencedFrameNumber = place.frame + 1
+    item.SpatialLocationsPreserved = "YES"
+    item.PurposeOfReferenceCodeSequence = [_code("121322", "Source image for image processing operation")]
+    return item
+
+
+def _code(value: str, meaning: str) -> Dataset:
+    """Item of a code sequence, from the DICOM Controlled Terminology (PS3.16, Annex D)."""
+    item = Dataset()
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, "DCM", meaning
+    return item
+
+
+def _set_geometry(dataset: Dataset, header: Dataset, place: SourceSlice) -> None:
+    columns_mm, rows_mm = place.spacing_mm
+    dataset.ImagePositionPatient = [_decimal(value) for value in place.origin_mm]
+    dataset.ImageOrientationPatient = [_decimal(value) for value in place.orientation]
+    dataset.PixelSpacing = [_decimal(rows_mm), _decimal(columns_mm)]
+    dataset.SliceThickness = _slice_thickness(header, place.frame)
+
+
+def _slice_thickness(header: Dataset, frame: int) -> object:
+    """Slice Thickness (0018,0050) in mm, in an enhanced object that of the frame; None where it is not given."""
+    if "SliceThickness" in header:
+        return header.SliceThickness
+    groups = [*header.get("PerFrameFunctionalGroupsSequence", [])[frame : frame + 1]]
+    groups += header.get("SharedFunctionalGroupsSequence", [])
+    measures = [item for group in groups for item in group.get("PixelMeasuresSequence", [])]
+    return next((item.SliceThickness for item in measures if "SliceThickness" in item), None)
+
+
+def _decimal(value: float) -> str:
+    """A number in the 16 characters of a DICOM decimal string."""
+    return format_number_as_ds(float(value))

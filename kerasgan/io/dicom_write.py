@@ -1,0 +1,146 @@
+"""Writes a synthetic volume as a DICOM series that lies, slice by slice, where the acquired series lies.
+
+The series is CT Image Storage or MR Image Storage, Explicit VR Little Endian, signed 16-bit with slope 1; its header
+is made in `dicom_attributes`. MR values are rounded to integers like HU: the MR Image IOD has no rescale slope, and
+readers differ in whether they apply one. Half a grey level is far below the error of a synthetic image; for finer
+values write NIfTI. Slices of an oblique or sagittal source stay oblique or sagittal, which planning systems may refuse.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+from pydicom import Dataset, FileMetaDataset, dcmread, dcmwrite
+from pydicom.uid import UID, ExplicitVRLittleEndian
+
+from kerasgan.errors import DicomError, KerasganError
+from kerasgan.io.dicom_attributes import series_attributes, slice_attributes
+from kerasgan.io.output import as_int16, staging_folder
+from kerasgan.volume import SourceSlice, Volume
+
+IMPLEMENTATION_CLASS_UID = UID("2.25.41362258331725489081196710875728708477")
+ON_GRID_VOXELS = 0.05  # a slice nearer than this to a slice of the grid takes its values without interpolation
+
+
+def write_dicom(volume: Volume, source: Volume, folder: Path | str, description: str) -> list[Path]:
+    """Writes a synthetic volume as a new series of the source's study, one file per source slice.
+
+    Where the regular grid differs from the acquired slices (gantry tilt, uneven gaps) the values are interpolated
+    back onto them.
+
+    Args:
+        volume: Synthetic `"CT"` (HU) or `"MR"` values on the grid of `source`.
+        source: The volume that was read from DICOM; its files are read again, for their headers.
+        folder: Where the series goes; must be absent or empty.
+        description: Series Description (0008,103E); cut to 64 ASCII characters, and led by "synthetic CT" (or MR)
+            where it does not say "synthetic" itself.
+
+    Returns:
+        The files, sorted along the slice normal.
+
+    Raises:
+        ValueError: For a source without DICOM slices or a volume on another grid.
+        DicomError: For a source file that can no longer be read.
+        KerasganError: For a folder that holds something or cannot be written, and for values that are not finite or
+            do not fit 16 bits. Nothing is left behind.
+    """
+    folder = Path(folder)
+    _check(volume, source, folder)
+    headers = {place.path: _read_header(place.path) for place in source.source}
+    series = series_attributes(volume, headers[source.source[0].path], description)
+    image = volume.to_sitk()
+    names = [f"slice_{number:04d}.dcm" for number in range(1, len(source.source) + 1)]
+    with staging_folder(folder) as staging:
+        staged = staging / "series"
+        staged.mkdir()
+        for number, (name, place) in enumerate(zip(names, source.source, strict=True), start=1):
+            dataset = slice_attributes(headers[place.path], place, series, number)
+            _set_pixels(dataset, as_int16(_values_at(place, volume, image), f"Slice {number} of {folder.name}"))
+            _save(dataset, staged / name)
+        if folder.exists():
+            folder.rmdir()
+        os.replace(staged, folder)
+    return [folder / name for name in names]
+
+
+def _check(volume: Volume, source: Volume, folder: Path) -> None:
+    if not source.source:
+        raise ValueError(
+            "The source was not read from DICOM, so it has no slices to follow; write NIfTI or MHA instead."
+        )
+    if not volume.same_grid(source):
+        raise ValueError(
+            f"The volume must lie on the grid of its source, {source.shape} with {source.spacing_mm} mm; "
+            f"got {volume.shape} with {volume.spacing_mm} mm or another place. Resample it first."
+        )
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise KerasganError(f"{folder} exists and is not an empty folder. Name a new folder for the DICOM series.")
+
+
+def _read_header(path: Path) -> Dataset:
+    try:
+        header = dcmread(path, stop_before_pixels=True, force=True)
+    except OSError as error:
+        raise DicomError(
+            f"Cannot read {path} again for its header. Keep the source until the series is written."
+        ) from error
+    for keyword in ("StudyInstanceUID", "SOPClassUID", "SOPInstanceUID"):
+        if not header.get(keyword):
+            raise DicomError(f"{path} has no {keyword}, which the new series must refer to. Export the source again.")
+    return header
+
+
+def _values_at(place: SourceSlice, volume: Volume, image: sitk.Image) -> np.ndarray:
+    """The volume's values `[rows, columns]` on a source slice; outside the volume its lowest value."""
+    index = _grid_index(place, volume)
+    if index is not None:
+        return np.asarray(volume.array[index])
+    rows, columns = place.shape
+    reference = sitk.Image([columns, rows, 1], sitk.sitkFloat32)
+    reference.SetOrigin(place.origin_mm)
+    reference.SetSpacing([*place.spacing_mm, 1.0])
+    reference.SetDirection(_axes(place).ravel().tolist())
+    air = float(volume.array.min())
+    resampled = sitk.Resample(image, reference, sitk.Transform(), sitk.sitkLinear, air)
+    return np.asarray(sitk.GetArrayFromImage(resampled)[0])
+
+
+def _grid_index(place: SourceSlice, volume: Volume) -> int | None:
+    """Index of the grid's slice that a source slice coincides with, pixel on pixel; None where there is none."""
+    rows, columns = place.shape
+    if place.shape != volume.shape[1:]:
+        return None
+    pixels = np.array([[0, 0, 0], [columns - 1, 0, 0], [0, rows - 1, 0]])  # three corners, (column, row, slice)
+    points = np.array(place.origin_mm) + pixels * [*place.spacing_mm, 1.0] @ _axes(place).T
+    indices = (points - volume.origin_mm) @ volume.direction / volume.spacing_mm
+    nearest = round(indices[0, 2])
+    on_grid = np.allclose(indices, pixels + np.array([0, 0, nearest]), atol=ON_GRID_VOXELS)
+    return nearest if on_grid and 0 <= nearest < volume.shape[0] else None
+
+
+def _axes(place: SourceSlice) -> np.ndarray:
+    """`[3, 3]`; columns are the directions of increasing column and row index, and the slice normal."""
+    along_columns, along_rows = np.reshape(place.orientation, (2, 3))
+    return np.stack([along_columns, along_rows, np.cross(along_columns, along_rows)], axis=1)
+
+
+def _set_pixels(dataset: Dataset, values: np.ndarray) -> None:
+    dataset.SamplesPerPixel = 1
+    dataset.PhotometricInterpretation = "MONOCHROME2"
+    dataset.Rows, dataset.Columns = values.shape
+    dataset.BitsAllocated = dataset.BitsStored = 16
+    dataset.HighBit = 15
+    dataset.PixelRepresentation = 1
+    dataset.add_new("PixelData", "OW", values.astype("<i2").tobytes())
+
+
+def _save(dataset: Dataset, path: Path) -> None:
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.file_meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
+    dataset.file_meta.ImplementationVersionName = f"kerasgan {version('kerasgan')}"[:16]
+    dcmwrite(path, dataset, enforce_file_format=True)
