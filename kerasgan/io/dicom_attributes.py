@@ -91,6 +91,8 @@ def slice_attributes(header: Dataset, place: SourceSlice, series: Dataset, numbe
     dataset.BurnedInAnnotation = "NO"
     if "PatientOrientationCodeSequence" not in header:
         dataset.PatientPosition = None
+    if not header.get("BodyPartExamined"):
+        dataset.Laterality = None  # may be left out only for a body part that is known not to be paired
     _copy(header, dataset, _COPIED)
     for group in _COPIED_GROUPS:
         dataset.update(header.group_dataset(group))

@@ -102,7 +102,7 @@ def make_enhanced(folder, orientation, origins):
     """Writes one enhanced multi-frame object, its frames in the opposite order."""
     folder.mkdir()
     ds = make_header()
-    del ds.SliceThickness
+    del ds.SliceThickness, ds.BodyPartExamined  # an enhanced object has them in its functional groups
     ds.SOPClassUID, ds.SOPInstanceUID = EnhancedMRImageStorage, generate_uid()
     shared, measures = Dataset(), Dataset()
     measures.PixelSpacing, measures.SliceThickness = [str(SPACING[1]), str(SPACING[0])], "2.5"
@@ -306,11 +306,11 @@ def test_a_big_endian_source_is_written_little_endian(tmp_path):
 
 def test_what_the_source_lacks_is_empty(tmp_path):
     drop = ["PatientSex", "StudyDate", "PositionReferenceIndicator", "PatientPosition", "SliceThickness"]
-    drop += ["AcquisitionNumber", "Manufacturer", "SeriesNumber", "FrameOfReferenceUID"]
+    drop += ["AcquisitionNumber", "BodyPartExamined", "Manufacturer", "SeriesNumber", "FrameOfReferenceUID"]
     places = make_slices(tmp_path / "in", AXIAL, places_along(AXIAL, np.array([0, 0, 2.0])), drop=drop)
     source = on_slices(places)
     series = read(write_dicom(synthetic(source), source, tmp_path / "out", "test"))
-    for keyword in drop[:6]:
+    for keyword in [*drop[:6], "Laterality"]:
         assert not series[0][keyword].value, keyword
     assert (series[0].Manufacturer, series[0].SeriesNumber) == ("kerasgan", 1000)
     assert len(series[0].ContributingEquipmentSequence) == 1
