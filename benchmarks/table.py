@@ -24,12 +24,18 @@ def machine(packages: Sequence[str]) -> str:
     bfloat16 = [flag for flag in ("amx_bf16", "avx512_bf16") if flag in flags]
     parts = [
         name,
-        f"{len(os.sched_getaffinity(0))} logical cores",
+        f"{cores()} logical cores",
         "bfloat16 instructions: " + (", ".join(bfloat16) or "none"),
         f"{platform.system()} {platform.machine()}",
         f"Python {platform.python_version()}",
     ]
     return "; ".join(parts + [f"{package} {_version(package)}" for package in packages])
+
+
+def cores() -> int:
+    """Logical cores that this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux only
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def write(name: str, text: str, readme: Path = README) -> None:

@@ -44,14 +44,12 @@ class Metric:
         unit: `"HU"`, `"dB"`, `"0..255"` or `""`.
         definition: One sentence with range, mask and window.
         function: Computes it from synthetic volume, truth and mask.
-        higher_is_better: Whether a larger figure means a better synthesis.
     """
 
     name: str
     unit: str
     definition: str
     function: Score
-    higher_is_better: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,20 +91,18 @@ def ct_metrics(window: Window) -> tuple[Metric, ...]:
     return (
         Metric("mae_hu", "HU", "Mean absolute error over the body mask, HU as they are (SynthRAD2023).", _mae),
         Metric("mae_255", "0..255", f"Mean absolute error over the body mask, {scale}.", _in_255(_mae, window)),
-        Metric("psnr_255", "dB", f"PSNR over the body mask, {scale}, peak 255.", _in_255(_psnr_255, window), True),
+        Metric("psnr_255", "dB", f"PSNR over the body mask, {scale}, peak 255.", _in_255(_psnr_255, window)),
         Metric(
             "psnr_synthrad2023",
             "dB",
             f"PSNR over the body mask, {synthrad}, peak 4024.",
             partial(_psnr, window=SYNTHRAD_RANGE),
-            True,
         ),
         Metric(
             "ssim_synthrad2023",
             "",
             f"SSIM, {synthrad}, -1024 outside the body mask, shifted by 1024; {_SSIM_TEXT.format(4024)}",
             partial(_ssim, window=SYNTHRAD_RANGE),
-            True,
         ),
     )
 
@@ -124,8 +120,8 @@ def mr_metrics(window: Window = (-1.0, 1.0)) -> tuple[Metric, ...]:
     ssim = f"SSIM, {scale}, 0 outside the body mask; {_SSIM_TEXT.format(255)}"
     return (
         Metric("mae_255", "0..255", f"Mean absolute error over the body mask, {scale}.", _in_255(_mae, window)),
-        Metric("psnr_255", "dB", f"PSNR over the body mask, {scale}, peak 255.", _in_255(_psnr_255, window), True),
-        Metric("ssim_255", "", ssim, _in_255(partial(_ssim, window=(0.0, 255.0)), window), True),
+        Metric("psnr_255", "dB", f"PSNR over the body mask, {scale}, peak 255.", _in_255(_psnr_255, window)),
+        Metric("ssim_255", "", ssim, _in_255(partial(_ssim, window=(0.0, 255.0)), window)),
     )
 
 
