@@ -187,7 +187,7 @@ def _fit(model: CycleGAN, run: Run, data: Data) -> None:
     ]
     for period, count in _periods(schedule.steps - progress.step, schedule.report_every):
         batches = training_dataset(stores, settings.augmentation, settings.batch_size, run.facts.seed, progress.step)
-        model.fit(batches, epochs=count, steps_per_epoch=period, callbacks=callbacks, verbose=0)
+        model.fit(batches, epochs=count, steps_per_epoch=period, callbacks=callbacks, verbose=0, shuffle=False)
 
 
 def _periods(steps: int, period: int) -> Iterable[tuple[int, int]]:

@@ -40,7 +40,9 @@ def build(
     x = _convolve(x, filters * min(2**downsamplings, 8), strides=1)
     # Padded by one pixel on each side, as published: a stride-1 convolution of even size has no symmetric "same".
     x = layers.Conv2D(1, 4, kernel_initializer=_initializer())(layers.ZeroPadding2D(1)(x))
-    outputs = layers.Activation("linear", dtype="float32", name="score")(x)
+    # The variables' dtype: float32 under mixed precision.
+    output_dtype = keras.config.dtype_policy().variable_dtype
+    outputs = layers.Activation("linear", dtype=output_dtype, name="score")(x)
     return keras.Model(inputs, outputs, name=name)
 
 

@@ -51,7 +51,9 @@ def build(
     for factor in (2, 1):
         x = _upsample(x, factor * filters, upsampling)
     x = layers.Conv2D(shape[-1], 7, kernel_initializer=_initializer())(ReflectionPadding(3)(x))
-    outputs = layers.Activation("tanh", dtype="float32", name="synthetic")(x)
+    # The variables' dtype: float32 under mixed precision.
+    output_dtype = keras.config.dtype_policy().variable_dtype
+    outputs = layers.Activation("tanh", dtype=output_dtype, name="synthetic")(x)
     return keras.Model(inputs, outputs, name=name)
 
 

@@ -1,0 +1,232 @@
+"""How good a run is on paired patients that it has not seen, beside what intensities alone can do."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+from tqdm import tqdm
+
+from kerasgan import baseline, datasets, report
+from kerasgan.baseline import LookupBaseline
+from kerasgan.datasets import Scan, Split
+from kerasgan.errors import DatasetError
+from kerasgan.geometry import oriented
+from kerasgan.inference import translate_prepared
+from kerasgan.intensity import body_mask
+from kerasgan.metrics import Metric, Summary, ct_metrics, mr_metrics, score, summarise
+from kerasgan.preparation import Prepared, prepare
+from kerasgan.run import Direction, Run, load_run
+from kerasgan.volume import Volume
+
+Pair = tuple[Scan, Scan]
+Scores = dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of a run.
+
+    Attributes:
+        folder: Where table, CSV, JSON and pictures lie.
+        part: `"test"` or `"validation"`.
+        metrics: What was measured, each with its definition.
+        scores: `"kerasgan"` and, with two patients or more, the look-up table; for each the scores by patient key.
+        note: `"quick run"` or `""`.
+    """
+
+    folder: Path
+    part: str
+    metrics: tuple[Metric, ...]
+    scores: dict[str, Scores]
+    note: str
+
+    def summaries(self) -> dict[str, dict[str, Summary]]:
+        """Mean and SD over patients, of each method and metric."""
+        return {method: summarise(list(rows.values())) for method, rows in self.scores.items()}
+
+    def table(self) -> str:
+        """The result in Markdown: mean and SD over patients, with the definitions below."""
+        summaries = self.summaries()
+        lines = [f"{len(self.scores['kerasgan'])} {self.part} patients, mean ± SD{self.note and f' ({self.note})'}", ""]
+        lines += [_row(["metric", *summaries]), _row(["---"] * (1 + len(summaries)))]
+        for metric in self.metrics:
+            unit = f" [{metric.unit}]" if metric.unit else ""
+            lines.append(_row([metric.name + unit, *(_cell(summary[metric.name]) for summary in summaries.values())]))
+        lines += ["", *(f"- {metric.name}: {metric.definition}" for metric in self.metrics)]
+        if baseline.NAME in summaries:
+            lines.append(f"- {baseline.NAME}: {baseline.DEFINITION}")
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class _Case:
+    """A pair, read: the prepared source, the truth on the source's axial grid, and where to score."""
+
+    key: str
+    source: Prepared
+    truth: Volume
+    mask: np.ndarray
+
+
+def evaluate(
+    run_path: str | Path, data_dir: Path | None = None, out: Path | None = None, direction: Direction = "ab"
+) -> Evaluation:
+    """Translates every paired test patient and compares with the truth.
+
+    Args:
+        run_path: The run directory.
+        data_dir: The dataset's folder; None: where it lay in training.
+        out: Folder for the results; None: `evaluation` (or `evaluation-ba`) in the run.
+        direction: Which generator.
+
+    Returns:
+        The scores, also written to `scores.csv`, `summary.json`, `table.md` and one picture for each patient.
+
+    Raises:
+        DatasetError: Where there are no paired patients outside the training part.
+        RunError: Where the run cannot be used.
+    """
+    run = load_run(run_path)
+    generator = run.generator(direction)
+    _, split = datasets.load(run.facts.dataset, data_dir or Path(run.facts.data_dir), seed=run.facts.seed)
+    part, pairs, others = unseen_pairs(run, split)
+    folder = out or run.path / ("evaluation" if direction == "ab" else "evaluation-ba")
+    folder.mkdir(parents=True, exist_ok=True)
+    tables = _fit_baseline(run, [*pairs, *others], direction)
+    scores: dict[str, Scores] = {"kerasgan": {}, baseline.NAME: {}}
+    for pair in tqdm(pairs, desc="Evaluating", unit="patient"):
+        case = _load(run, pair, direction)
+        found = _score(run, case, direction, generator, tables, folder)
+        for method, row in found.items():
+            scores[method][case.key] = row
+    scores = {method: rows for method, rows in scores.items() if rows}
+    result = Evaluation(folder, part, _metrics(run, direction), scores, "quick run" if run.quick else "")
+    _write(result)
+    return result
+
+
+def unseen_pairs(run: Run, split: Split) -> tuple[str, list[Pair], list[Pair]]:
+    """The paired patients to score, and further paired patients that training has not seen either.
+
+    Returns:
+        `"test"` with its pairs and those of the validation part; `"validation"` with its pairs where there are no test
+        pairs.
+
+    Raises:
+        DatasetError: Where a patient to score was trained on, or where no pairs exist.
+    """
+    if not run.facts.paired:
+        raise DatasetError(
+            f"Dataset {run.facts.dataset} has no aligned MR and CT of the same patient, so nothing can be scored against "
+            "a truth. Evaluate on a paired dataset (synthrad, phantom), or look at translated scans."
+        )
+    parts = {"test": split.test.pairs(), "validation": split.validation.pairs()}
+    part = "test" if parts["test"] else "validation"
+    trained = {key for keys in run.split()["train"].values() for key in keys}
+    seen = sum(a.patient in trained for pairs in parts.values() for a, _ in pairs)
+    if seen:
+        raise DatasetError(f"{seen} patients of this data were trained on. Give the data that the run was trained with.")
+    if not parts[part]:
+        raise DatasetError("The data has no paired test or validation patients. Give --data-dir with some.")
+    return part, parts[part], parts["validation"] if part == "test" else []
+
+
+def _load(run: Run, pair: Pair, direction: Direction) -> _Case:
+    source_scan, truth_scan = pair if direction == "ab" else pair[::-1]
+    source, truth = source_scan.load(), truth_scan.load()
+    if not truth.same_grid(source):
+        raise DatasetError(
+            f"Patient {source_scan.patient}: the two scans lie on grids {source.shape} and {truth.shape}. "
+            "Register and resample them onto one grid first."
+        )
+    given = source_scan.load_mask(source)
+    if given is None:
+        given = truth_scan.load_mask(truth)
+    mask = body_mask(oriented(truth)) if given is None else oriented(truth.with_array(given * 1.0)).array > 0.5
+    prepared = prepare(source, run.facts.preparation, crop=False)
+    return _Case(source_scan.patient, prepared, _on_the_models_scale(run, truth, direction), mask)
+
+
+def _on_the_models_scale(run: Run, truth: Volume, direction: Direction) -> Volume:
+    """The axial truth; MR in the unit in which the model writes it, since a scanner's own unit means nothing."""
+    if truth.modality == "CT":
+        return oriented(truth)
+    prepared = prepare(truth, run.facts.preparation, crop=False)
+    values = run.map(direction[1]).inverse(prepared.map.forward(prepared.axial.array))
+    return prepared.axial.with_array(values)
+
+
+def _fit_baseline(run: Run, pairs: Sequence[Pair], direction: Direction) -> LookupBaseline:
+    tables = LookupBaseline()
+    for pair in tqdm(pairs, desc="Fitting the look-up table", unit="patient"):
+        case = _load(run, pair, direction)
+        tables.add(case.key, case.source.map.forward(case.source.axial.array), case.truth.array, case.mask)
+    return tables
+
+
+def _score(
+    run: Run, case: _Case, direction: Direction, generator: keras.Model, tables: LookupBaseline, folder: Path
+) -> Scores:
+    metrics = _metrics(run, direction)
+    synthetic = translate_prepared(run, case.source, direction, generator)
+    guesses = {"kerasgan": synthetic.array}
+    guess = tables.translate(case.key, case.source.map.forward(case.source.axial.array))
+    if guess is not None:
+        guesses[baseline.NAME] = guess
+    truth = case.truth.array
+    scores = {method: score(array, truth, case.mask, metrics) for method, array in guesses.items()}
+    first = metrics[0]
+    title = f"{case.key}   {first.name} {scores['kerasgan'][first.name]:.1f} {first.unit}"
+    target = run.map(direction[1])
+    comparison = report.Comparison(
+        case.source.axial, synthetic, case.truth, case.mask, (target.low, target.high), title
+    )
+    report.comparison_figure(comparison, folder / f"{case.key}.png", note="quick run" if run.quick else "")
+    return scores
+
+
+def _metrics(run: Run, direction: Direction) -> tuple[Metric, ...]:
+    target = run.map(direction[1])
+    is_ct = run.facts.modalities[direction[1]] == "CT"
+    return (ct_metrics if is_ct else mr_metrics)((target.low, target.high))
+
+
+def _write(result: Evaluation) -> None:
+    summary = {
+        "part": result.part,
+        "note": result.note,
+        "definitions": {metric.name: {"unit": metric.unit, "definition": metric.definition} for metric in result.metrics},
+        "methods": {
+            method: {name: asdict(value) for name, value in summary.items()} for method, summary in result.summaries().items()
+        },
+    }
+    _replace(result.folder / "summary.json", json.dumps(summary, indent=2))
+    _replace(result.folder / "table.md", result.table() + "\n")
+    temporary = result.folder / "scores.csv.part"
+    with temporary.open("w", newline="") as file:
+        writer = csv.writer(file)
+        names = [metric.name for metric in result.metrics]
+        writer.writerow(["patient", "method", *names])
+        for method, rows in result.scores.items():
+            writer.writerows([key, method, *(row[name] for name in names)] for key, row in rows.items())
+    temporary.replace(result.folder / "scores.csv")
+
+
+def _replace(path: Path, text: str) -> None:
+    temporary = path.with_name(f"{path.name}.part")
+    temporary.write_text(text)
+    temporary.replace(path)
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _cell(summary: Summary) -> str:
+    return f"{summary.mean:.3g}" if summary.sd is None else f"{summary.mean:.3g} ± {summary.sd:.2g}"

@@ -1,0 +1,180 @@
+"""Training end to end on tiny scans: what a run holds, and that it survives whatever interrupts it."""
+
+import csv
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from tiny import TINY, request, write_heads
+
+from kerasgan import training
+from kerasgan.errors import DivergenceError, RunError
+from kerasgan.run import load_run
+from kerasgan.training import Request, train
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return write_heads(tmp_path_factory.mktemp("heads"))
+
+
+def newest_checkpoint(run: Path) -> dict[str, np.ndarray]:
+    with np.load(sorted((run / "checkpoints").glob("*.npz"))[-1]) as file:
+        return {name: file[name] for name in file.files}
+
+
+def stop_after(monkeypatch, step: int) -> None:
+    """Makes the training fail, as a power cut would, in the first reporting period after a step."""
+
+    def fail(self, epoch, logs=None):
+        if self.progress.step > step:
+            raise RuntimeError("power cut")
+
+    monkeypatch.setattr("kerasgan.callbacks.Bar.on_epoch_end", fail)
+
+
+def test_run_directory_is_complete(data, tmp_path):
+    run = train(request(data), tmp_path / "run")
+    names = {str(path.relative_to(run.path)) for path in run.path.rglob("*") if path.is_file()}
+    assert {"recipe.json", "run.json", "split.json", "history.csv", "validation.csv", "losses.png"} <= names
+    assert {f"generators/{d}-{w}.keras" for d in ("ab", "ba") for w in ("best", "last")} <= names
+    assert {"checkpoints/step-000000004.npz", "checkpoints/step-000000008.npz"} <= names
+    assert {"previews/step-000000004.png", "previews/step-000000008.png"} <= names
+    assert any(name.startswith("tensorboard/events") for name in names)
+    with (run.path / "history.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["step"]) for row in rows] == [2, 4, 6, 8]
+    assert {"cycle_a", "structure_ab", "adversarial_ba", "discriminator_b", "learning_rate"} <= set(rows[0])
+    assert float(rows[1]["learning_rate"]) == pytest.approx(2e-4)
+    assert float(rows[-1]["learning_rate"]) == 0
+
+
+def test_patients_stand_on_one_side_and_are_not_named(data, tmp_path):
+    run = train(request(data, "schedule.steps=2"), tmp_path / "run")
+    split = run.split()
+    parts = [set(keys["a"]) | set(keys["b"]) for keys in split.values()]
+    assert sum(map(len, parts)) == len(set.union(*parts))
+    assert not set(split["train"]["a"]) & set(split["train"]["b"])
+    text = "".join(path.read_text() for path in run.path.glob("*.json"))
+    assert "1BA0" not in text.replace(str(data), "")
+
+
+def test_generators_are_plain_float32_files(data, tmp_path):
+    run = train(request(data, "schedule.steps=2", "precision=mixed_bfloat16"), tmp_path / "run")
+    generator = run.generator("ab")
+    assert all(layer.compute_dtype == "float32" for layer in generator.layers)
+    assert load_run(run.path).facts.precision == "mixed_bfloat16"
+    assert type(keras.models.load_model(run.generator_path("ba", "last"))).__name__ == "Functional"
+
+
+def test_resumed_run_equals_the_uninterrupted_one_to_the_last_bit(data, tmp_path, monkeypatch):
+    whole = train(request(data, seed=3), tmp_path / "whole")
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="power cut"):
+        stop_after(patch, 4)
+        train(request(data, seed=3), tmp_path / "cut")
+    resumed = train(Request(), tmp_path / "cut", resume=True)
+    expected, found = newest_checkpoint(whole.path), newest_checkpoint(resumed.path)
+    assert expected.keys() == found.keys()
+    for name, array in expected.items():
+        np.testing.assert_array_equal(found[name], array, err_msg=name)
+    assert (whole.path / "history.csv").read_text() == (resumed.path / "history.csv").read_text()
+
+
+def test_damaged_checkpoint_falls_back_to_the_one_before(data, tmp_path, caplog):
+    run = train(request(data), tmp_path / "run")
+    expected = newest_checkpoint(run.path)
+    last = run.path / "checkpoints" / "step-000000008.npz"
+    content = bytearray(last.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    last.write_bytes(content)
+    with caplog.at_level(logging.WARNING):
+        train(Request(), run.path, resume=True)
+    assert "step-000000008.npz is damaged" in caplog.text
+    for name, array in newest_checkpoint(run.path).items():
+        np.testing.assert_array_equal(array, expected[name], err_msg=name)
+
+
+def test_half_written_checkpoint_is_ignored(data, tmp_path):
+    run = train(request(data), tmp_path / "run")
+    (run.path / "checkpoints" / "step-000000009.part").write_bytes(b"half")
+    assert len(load_run(run.path).split()) == 3
+    assert train(Request(), run.path, resume=True).path == run.path
+
+
+@pytest.mark.slow
+def test_kill_at_any_moment_loses_nothing_that_was_checkpointed(data, tmp_path):
+    out = tmp_path / "run"
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path; from tiny import request;"
+        "from kerasgan.training import train;"
+        "train(request(Path(sys.argv[2]), 'schedule.steps=4000', 'schedule.checkpoint_every=2'), Path(sys.argv[3]))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", program, str(Path(__file__).parent), str(data), str(out)])
+    deadline = time.monotonic() + 120
+    while len(list(out.glob("checkpoints/step-*.npz"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    before = int(sorted(out.glob("checkpoints/step-*.npz"))[-1].stem.removeprefix("step-"))
+    recipe = json.loads((out / "recipe.json").read_text())
+    recipe["schedule"]["steps"] = before + 4
+    (out / "recipe.json").write_text(json.dumps(recipe))
+    train(Request(), out, resume=True)
+    with (out / "history.csv").open() as file:
+        steps = [int(row["step"]) for row in csv.DictReader(file)]
+    assert steps == list(range(2, before + 5, 2))
+
+
+def test_loss_that_is_not_finite_stops_the_run_and_leaves_the_last_good_state(data, tmp_path, monkeypatch):
+    original = training.training_dataset
+
+    def poison(*args):
+        step = 5 - args[-1]
+        return original(*args).enumerate().map(
+            lambda i, x: (tf.where(i == step, x[0] * float("nan"), x[0]), x[1])
+        )
+
+    monkeypatch.setattr(training, "training_dataset", poison)
+    with pytest.raises(DivergenceError, match=r"cycle_a.* NaN or infinite at step 6.*learning rate"):
+        train(request(data), tmp_path / "run")
+    assert [path.stem for path in (tmp_path / "run/checkpoints").iterdir()] == ["step-000000004"]
+    assert all(np.isfinite(array).all() for name, array in newest_checkpoint(tmp_path / "run").items() if name != "best_score")
+
+
+def test_resume_refuses_another_recipe_dataset_or_seed(data, tmp_path):
+    run = train(request(data, "schedule.steps=2"), tmp_path / "run")
+    with pytest.raises(RunError, match=r"differs in .*losses.cycle_weight: 3.0 -> 5.0.*another --out"):
+        train(Request(overrides=(*TINY, "schedule.steps=2", "losses.cycle_weight=5")), run.path, resume=True)
+    with pytest.raises(RunError, match=r"dataset synthrad, got phantom"):
+        train(Request(dataset="phantom"), run.path, resume=True)
+    with pytest.raises(RunError, match=r"seed 0, got 1"):
+        train(Request(seed=1), run.path, resume=True)
+
+
+def test_existing_run_is_not_overwritten(data, tmp_path):
+    run = train(request(data, "schedule.steps=2"), tmp_path / "run")
+    with pytest.raises(RunError, match=r"is not empty; choose another --out, or add --resume"):
+        train(request(data, "schedule.steps=2"), run.path)
+
+
+def test_second_run_uses_the_cache(data, tmp_path, monkeypatch):
+    train(request(data, "schedule.steps=2"), tmp_path / "one")
+    monkeypatch.setattr("kerasgan.slice_cache.prepare", None)  # would fail if a scan were prepared again
+    train(request(data, "schedule.steps=2"), tmp_path / "two")
+
+
+def test_run_without_weights_says_how_to_get_them(data, tmp_path):
+    run = train(request(data, "schedule.steps=2"), tmp_path / "run")
+    for path in (run.path / "generators").iterdir():
+        path.unlink()
+    with pytest.raises(RunError, match=r"no trained generator yet; train on with: kerasgan train --resume"):
+        load_run(run.path).generator("ab")

@@ -1,0 +1,52 @@
+"""Tiny scans on disk and a recipe that trains on them within seconds."""
+
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from kerasgan.training import Request
+
+TINY = (
+    "data.size=32",
+    "data.minimum_body_fraction=0.01",
+    "generator.filters=4",
+    "generator.blocks=1",
+    "discriminator.filters=4",
+    "discriminator.downsamplings=1",
+    "pool_size=4",
+    "precision=float32",
+    "intensity.bias_correction=false",
+    "schedule.steps=8",
+    "schedule.report_every=2",
+    "schedule.checkpoint_every=4",
+    "schedule.preview_every=4",
+)
+
+
+def write_head(folder: Path, seed: int, shape: tuple[int, int, int] = (4, 40, 32)) -> None:
+    """An ellipse with a bright rim on CT and a dark one on MR: `mr.nii.gz`, `ct.nii.gz` and `mask.nii.gz`, 6 mm pixels."""
+    rng = np.random.default_rng(seed)
+    slices, rows, columns = shape
+    y, x = np.mgrid[-1 : 1 : rows * 1j, -1 : 1 : columns * 1j] / rng.uniform(0.7, 0.9)
+    radius = np.broadcast_to(np.hypot(x, y), shape)
+    bone, body = (radius > 0.8) & (radius < 1), radius < 1
+    ct = np.select([bone, body], [900, 40], -1000) + rng.normal(0, 5, shape)
+    mr = np.select([bone, body], [60, 300], 0) + np.abs(rng.normal(0, 8, shape))
+    folder.mkdir(parents=True)
+    for name, array in (("mr", mr), ("ct", ct), ("mask", body)):
+        image = sitk.GetImageFromArray(array.astype(np.int16))
+        image.SetSpacing((6.0, 6.0, 5.0))
+        sitk.WriteImage(image, str(folder / f"{name}.nii.gz"))
+
+
+def write_heads(root: Path, count: int = 10) -> Path:
+    """A paired dataset in the SynthRAD layout."""
+    for seed in range(count):
+        write_head(root / f"1BA{seed:03d}", seed)
+    return root
+
+
+def request(root: Path, *overrides: str, **options: object) -> Request:
+    """A training of a few seconds on `write_heads(root)`."""
+    return Request("synthrad", root, overrides=(*TINY, *overrides), **options)
