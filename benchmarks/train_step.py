@@ -80,9 +80,8 @@ def torch_candidate(workload: Workload, **mode: bool) -> Candidate:
     from torch_cyclegan import CycleGAN, Mode
 
     torch.manual_seed(0)
-    torch.set_num_threads(
-        len(os.sched_getaffinity(0))
-    )  # its own choice would leave hyper-threads idle, TensorFlow's not
+    # Its own choice would leave hyper-threads idle, while TensorFlow uses them.
+    torch.set_num_threads(table.cores())
     model = CycleGAN(workload.filters, workload.blocks, Mode(**mode))
     a, b = torch.rand(2, 1, 1, workload.size, workload.size) * 2 - 1
     return Candidate(lambda: model.train_step(a, b), model.parameter_count)
