@@ -1,0 +1,183 @@
+"""What a client of an exported model has to know, in one JSON file: names, shapes, units, windows and geometry."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.metadata import version
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from kerasgan.export.comparison import Precision
+from kerasgan.export.graph import DEFAULT, IMAGE, SYNTHETIC, WINDOW, WINDOWED
+from kerasgan.run import Direction, Run
+from kerasgan.volume import Modality
+
+FORMAT = 1  # raise it when a client of the former contract would go wrong
+STATEMENT = (
+    "Synthetic images for research. Not a medical device; not for diagnosis or treatment. "
+    "Unpaired translation can add or remove lesions."
+)
+ORIENTATION = "axial; columns run to the patient's left, rows to posterior (LPS)"
+SLICES = "whole slices, never tiles: the network normalises each image by its own statistics"
+RESCALING = "image = (mr - low) / (high - low) * (window[1] - window[0]) + window[0]"
+
+Window = tuple[float, float]
+Shape = tuple[int | None, int | None, int | None]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Tensor(_Frozen):
+    """A named tensor; None in its shape stands for any length."""
+
+    dtype: Literal["float32"] = "float32"
+    shape: tuple[int | None, ...]
+    axes: tuple[str, ...]
+    meaning: str
+
+
+class Signature(_Frozen):
+    """A callable of the artifact: its tensors by name."""
+
+    inputs: dict[str, Tensor]
+    outputs: dict[str, Tensor]
+
+
+class Side(_Frozen):
+    """What comes in or goes out.
+
+    Attributes:
+        modality: MR or CT.
+        unit: `"HU"`, or `"arbitrary"` for MR.
+        window: Values outside are clipped to it; results never leave it.
+    """
+
+    modality: Modality
+    unit: Literal["HU", "arbitrary"]
+    window: Window
+
+
+class MrScaling(_Frozen):
+    """How a scan in its scanner's arbitrary units fits an MR source.
+
+    Attributes:
+        percentiles: `low` and `high` of a scan are these percentiles of its voxels inside the body; None where all scans
+            were windowed alike, and are to be given as they are.
+        bias_correction: Whether N4 comes first.
+        rescaling: What to give to a signature that takes no window, from `low`, `high` and the source's window.
+    """
+
+    percentiles: Window | None
+    bias_correction: bool
+    rescaling: str | None
+
+
+class Contract(_Frozen):
+    """The content of `contract.json`.
+
+    Attributes:
+        format: Version of this layout.
+        statement: To be shown to whoever sees a result.
+        quick: Whether the run only showed that the line works; its images mean nothing.
+        direction: `"ab"` or `"ba"`.
+        anatomy: What the model was trained on; "" where unknown.
+        source: Of the images that go in.
+        target: Of the images that come out.
+        mr_scaling: For an MR source.
+        signatures: By name.
+        weights: Precision of the stored weights; arithmetic is float32.
+        pixel_mm: Side of a pixel; images are resampled to it before and from it afterwards.
+        trained_height_width: Size of the training images; other sizes work where the shapes allow them.
+        orientation: Of the images.
+        slices: What to cut a scan into.
+        kerasgan: Version that exported.
+        recipe: Name of the recipe.
+        data_fingerprint: Digest of the run's training and validation data.
+        generator: File name of the generator in the run.
+        generator_sha256: Its digest.
+    """
+
+    format: int = FORMAT
+    statement: str = STATEMENT
+    quick: bool
+    direction: Direction
+    anatomy: str
+    source: Side
+    target: Side
+    mr_scaling: MrScaling | None
+    signatures: dict[str, Signature]
+    weights: Precision
+    pixel_mm: float
+    trained_height_width: tuple[int, int]
+    orientation: str = ORIENTATION
+    slices: str = SLICES
+    kerasgan: str
+    recipe: str
+    data_fingerprint: str
+    generator: str
+    generator_sha256: str
+
+
+def contract(run: Run, direction: Direction, shape: Shape, weights: Precision, windowed: bool) -> Contract:
+    """The contract of an artifact.
+
+    Args:
+        run: Where it comes from.
+        direction: Of the translation.
+        shape: `(batch, height, width)`; None for any.
+        weights: Precision of the stored weights.
+        windowed: Whether it has the signature `translate_windowed`.
+    """
+    facts, generator = run.facts, run.generator_path(direction)
+    source, target = (_side(run, domain) for domain in direction)
+    return Contract(
+        quick=run.quick,
+        direction=direction,
+        anatomy=facts.anatomy,
+        source=source,
+        target=target,
+        mr_scaling=_mr_scaling(run) if source.modality == "MR" else None,
+        signatures=_signatures(source, target, shape, windowed),
+        weights=weights,
+        pixel_mm=facts.preparation.pixel_mm,
+        trained_height_width=(facts.preparation.size, facts.preparation.size),
+        kerasgan=version("kerasgan"),
+        recipe=run.recipe.name,
+        data_fingerprint=facts.fingerprint,
+        generator=generator.name,
+        generator_sha256=hashlib.sha256(generator.read_bytes()).hexdigest(),
+    )
+
+
+def _side(run: Run, domain: str) -> Side:
+    modality, window = run.facts.modalities[domain], run.map(domain)
+    return Side(modality=modality, unit="HU" if modality == "CT" else "arbitrary", window=(window.low, window.high))
+
+
+def _mr_scaling(run: Run) -> MrScaling:
+    settings = run.facts.preparation
+    percentiles = None if settings.mr_window else settings.mr_percentiles
+    rescaling = RESCALING if percentiles else None
+    return MrScaling(percentiles=percentiles, bias_correction=settings.bias_correction, rescaling=rescaling)
+
+
+def _signatures(source: Side, target: Side, shape: Shape, windowed: bool) -> dict[str, Signature]:
+    image, synthetic = (_image(shape, f"{side.modality} in {_unit(side)}") for side in (source, target))
+    found = {DEFAULT: Signature(inputs={IMAGE: image}, outputs={SYNTHETIC: synthetic})}
+    if windowed:
+        window = Tensor(shape=(shape[0], 2), axes=("batch", "low, high"), meaning="the image's own window, low < high")
+        own = _image(shape, "MR in the unit of its window")
+        found[WINDOWED] = Signature(inputs={IMAGE: own, WINDOW: window}, outputs={SYNTHETIC: synthetic})
+    return found
+
+
+def _image(shape: Shape, meaning: str) -> Tensor:
+    return Tensor(shape=(*shape, 1), axes=("batch", "height", "width", "channel"), meaning=meaning)
+
+
+def _unit(side: Side) -> str:
+    low, high = side.window
+    return "HU" if side.unit == "HU" else f"arbitrary units, {low:g} to {high:g}"
