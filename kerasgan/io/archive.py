@@ -1,0 +1,63 @@
+"""Zip archives of scans: unpacked into a temporary folder that lives as long as what was read from it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import weakref
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+from kerasgan.errors import DicomError
+
+
+class Unpacked:
+    """The unpacked files of an archive; they are deleted when the last object given to `keep_for` is gone.
+
+    Args:
+        archive: A `.zip` file.
+
+    Attributes:
+        folder: Where the files lie.
+
+    Raises:
+        DicomError: For a file that is not a zip archive, is damaged or encrypted, has entries that point outside, or
+            does not fit on the disk.
+    """
+
+    def __init__(self, archive: Path) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="kerasgan-"))
+        weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+        try:
+            with zipfile.ZipFile(archive) as file:
+                _check(file, archive.name, shutil.disk_usage(self.folder).free)
+                file.extractall(self.folder)
+        except zipfile.BadZipFile as error:
+            raise DicomError(f"{archive.name} is not a zip archive, or a damaged one. Copy it again.") from error
+        except (RuntimeError, NotImplementedError) as error:
+            raise DicomError(f"{archive.name} is encrypted or packed in an unknown way. Unpack it first.") from error
+        except OSError as error:
+            raise DicomError(f"{archive.name} cannot be unpacked ({error.strerror or error}).") from error
+
+    def keep_for(self, owners: Iterable[object]) -> None:
+        """Keeps the files until none of `owners` is referenced any more."""
+        for owner in owners:
+            weakref.finalize(owner, _forget, self)
+
+
+def _forget(unpacked: Unpacked) -> None:
+    """Does nothing; that it was bound to `unpacked` kept the files alive."""
+
+
+def _check(file: zipfile.ZipFile, name: str, free_bytes: int) -> None:
+    for entry in file.namelist():
+        path = PurePosixPath(entry.replace("\\", "/"))
+        if path.is_absolute() or ".." in path.parts or ":" in entry[:2]:
+            raise DicomError(f"{name} has an entry that points outside of it. Unpack and check it by hand.")
+    size = sum(info.file_size for info in file.infolist())
+    if size > free_bytes:
+        raise DicomError(
+            f"{name} needs {size / 1e9:.1f} GB unpacked, and {free_bytes / 1e9:.1f} GB are free in "
+            f"{tempfile.gettempdir()}. Free some space or set TMPDIR."
+        )

@@ -1,0 +1,154 @@
+"""Reads a DICOM series as a `Volume`: decoded, in the unit of its modality, on a regular grid."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+
+from kerasgan.errors import DicomError
+from kerasgan.io import grid
+from kerasgan.io.nifti import read_image
+from kerasgan.io.pixels import PixelReader, fill_value
+from kerasgan.io.series import Series, discover
+from kerasgan.volume import Modality, SourceSlice, Volume
+
+_LOGGER = logging.getLogger(__name__)
+
+
+def read_series(series: Series, strict: bool = False) -> Volume:
+    """Reads a series in its acquired orientation.
+
+    Slices are sorted along their normal; each one's own rescale or modality LUT is applied. Where gaps are uneven,
+    slices are missing or the gantry was tilted, the slices are resampled onto the regular grid along the normal. A
+    file that turns out to be damaged is left out.
+
+    Args:
+        series: A usable series of `discover`.
+        strict: Refuse what would have to be repaired.
+
+    Returns:
+        The scan; CT in HU. `source` holds all acquired slices, `warnings` what was repaired (also logged).
+
+    Raises:
+        DicomError: For a series that is not usable, whose pixels cannot be decoded at all, that has different images
+            at one position, or, under `strict`, that needs any repair.
+    """
+    if not series.usable:
+        raise DicomError(f"{_name(series)} cannot be used: {series.reason}.")
+    if not series.slices:
+        return read_image(series.files[0])
+    _refuse(series, series.defects if strict else ())
+    modality = cast(Modality, series.modality)
+    slices, array, problems = _read_slices(series.slices, modality)
+    if not slices:
+        raise DicomError(f"No image of {_name(series)} can be read. {' '.join(problems)}")
+    _refuse(series, problems if strict else ())
+    known = [defect for defect in series.defects if defect.startswith("skipped") or "left out" in defect]
+    volume = _assembled(slices, array, modality, series.thickness_mm, [*known, *problems])
+    for warning in volume.warnings:
+        _LOGGER.warning("%s: %s", _name(series), warning)
+    return volume
+
+
+def read_volume(path: Path | str, strict: bool = False) -> Volume:
+    """Reads the one scan that a path holds.
+
+    Args:
+        path: Folder of DICOM files (searched to any depth), `.zip` archive, or `.nii`, `.nii.gz`, `.mha` or `.mhd`
+            file. The files of an archive stay unpacked as long as the volume's `source` is referenced.
+        strict: Refuse a series with uneven gaps, gantry tilt or damaged files instead of repairing it.
+
+    Returns:
+        The scan, see `read_series`.
+
+    Raises:
+        DicomError: Where there is no usable series, more than one, or one that `read_series` refuses.
+    """
+    path = Path(path)
+    found = discover(path)
+    usable = [series for series in found if series.usable]
+    if len(usable) == 1:
+        return read_series(usable[0], strict=strict)
+    if not found:
+        raise DicomError(f"{path.name} holds no DICOM, NIfTI or MetaImage file. Name the folder of one scan.")
+    listed = "; ".join(f"[{number}] {_name(series)}: {series}" for number, series in enumerate(found, 1))
+    if not usable:
+        raise DicomError(f"{path.name} holds no series that can be used: {listed}.")
+    raise DicomError(f"{path.name} holds {len(usable)} usable series, one is needed; name the folder of one: {listed}.")
+
+
+def _name(series: Series) -> str:
+    """What a user finds the series by: its first file."""
+    more = f" and {len(series.files) - 1} more" if len(series.files) > 1 else ""
+    return f"{series.files[0].name}{more}"
+
+
+def _refuse(series: Series, defects: Iterable[str]) -> None:
+    text = "; ".join(defects)
+    if text:
+        raise DicomError(f"{_name(series)}: {text}. Repair the series, or read it without strict.")
+
+
+def _read_slices(
+    slices: tuple[SourceSlice, ...], modality: Modality
+) -> tuple[list[SourceSlice], np.ndarray, list[str]]:
+    """Decodes sorted slices, leaving out damaged ones and duplicates.
+
+    Returns:
+        The slices that were kept, their values `[slices, rows, columns]`, and what went wrong.
+    """
+    reader = PixelReader(modality)
+    kept: list[SourceSlice] = []
+    array = np.empty((len(slices), *slices[0].shape), np.float32)
+    problems = []
+    for slice_ in slices:
+        try:
+            values = reader.read(slice_)
+        except DicomError as error:
+            problems.append(f"skipped: {error}")
+            continue
+        if kept and _one_position(kept[-1], slice_):
+            _require_equal(array[len(kept) - 1], values, kept[-1], slice_)
+            continue
+        array[len(kept)] = values
+        kept.append(slice_)
+    return kept, array[: len(kept)], problems + reader.warnings
+
+
+def _one_position(one: SourceSlice, other: SourceSlice) -> bool:
+    return abs(grid.distance_mm(one) - grid.distance_mm(other)) <= grid.SAME_POSITION_MM
+
+
+def _require_equal(first: np.ndarray, second: np.ndarray, one: SourceSlice, other: SourceSlice) -> None:
+    if not np.array_equal(first, second):
+        raise DicomError(
+            f"{one.path.name} and {other.path.name} are different images at the same position, and their headers do "
+            "not say which belongs to which scan. Keep one of them in the folder."
+        )
+
+
+def _assembled(
+    slices: list[SourceSlice], array: np.ndarray, modality: Modality, thickness_mm: float, warnings: list[str]
+) -> Volume:
+    """The volume of sorted slices, on a regular grid."""
+    stack = grid.measure(slices, thickness_mm)
+    first = slices[0]
+    spacing = (*stack.spacing_mm, stack.gap_mm)
+    origin = first.origin_mm
+    if defects := grid.defects(stack):
+        array, spacing, step = grid.resample(array, stack, first.orientation, fill_value(modality))
+        origin = cast(tuple[float, float, float], tuple(np.add(origin, step).tolist()))
+        warnings += [f"{'; '.join(defects)}: resampled to {len(array)} slices every {stack.gap_mm:.4g} mm"]
+    return Volume(
+        array=array,
+        spacing_mm=spacing,
+        origin_mm=origin,
+        direction=np.column_stack([*np.reshape(first.orientation, (2, 3)), grid.normal(first)]),
+        modality=modality,
+        source=tuple(slices),
+        warnings=tuple(warnings),
+    )

@@ -1,0 +1,175 @@
+"""How the slices of a series lie to each other, and their resampling where that is not a regular grid.
+
+A stack of parallel slices is regular when all gaps are equal and all first voxels lie on one line along the normal.
+Gaps vary when slices are missing or a protocol changes half-way; the line leans when a CT gantry was tilted, because
+the table moves along the patient while the planes stand oblique.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from kerasgan.volume import SourceSlice, Triple
+
+SAME_POSITION_MM = 0.01  # closer slices are one position
+_UNEVEN = 0.05  # of the gap: positions are written with few decimals, 1.25 mm as 1.2 or 1.3
+_SHIFTED = 0.1  # of a pixel
+_TOO_WIDE_MM = 25.0  # a hole that interpolation would fill with anatomy it cannot know
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Parallel slices of equal size, sorted along their normal.
+
+    Attributes:
+        distances_mm: `[slices]`; position along the normal, from the first slice.
+        shifts_mm: `[slices, 2]`; displacement of the first voxel within the plane along columns and rows (x, y), from
+            the first slice.
+        gap_mm: Distance of the slices on the regular grid that spans the stack: near the median gap, and an integer
+            part of the whole extent.
+        spacing_mm: `(column_spacing, row_spacing)`.
+    """
+
+    distances_mm: np.ndarray
+    shifts_mm: np.ndarray
+    gap_mm: float
+    spacing_mm: tuple[float, float]
+
+    @property
+    def gaps_mm(self) -> np.ndarray:
+        """Distances of neighbouring slices, `[slices - 1]`."""
+        return np.diff(self.distances_mm)
+
+    @property
+    def uneven(self) -> bool:
+        """Whether a slice lies off the regular grid, or one is missing."""
+        if len(self.distances_mm) != self.grid_slices:
+            return True
+        regular = np.arange(self.grid_slices) * self.gap_mm
+        return bool(np.abs(self.distances_mm - regular).max() > _UNEVEN * self.gap_mm)
+
+    @property
+    def shifted(self) -> bool:
+        """Whether the slices are displaced within their plane, as under gantry tilt."""
+        return bool(np.any(np.ptp(self.shifts_mm, axis=0) > _SHIFTED * np.array(self.spacing_mm)))
+
+    @property
+    def tilt_degrees(self) -> float:
+        """Angle between the normal and the line through the first voxels of the first and last slice."""
+        return math.degrees(math.atan2(float(np.linalg.norm(self.shifts_mm[-1])), float(self.distances_mm[-1])))
+
+    @property
+    def grid_slices(self) -> int:
+        """Number of slices of the regular grid."""
+        return 1 + round(float(self.distances_mm[-1]) / self.gap_mm)
+
+    @property
+    def torn(self) -> bool:
+        """Whether a hole is too wide to be filled by interpolation."""
+        return self.uneven and float(self.gaps_mm.max()) > max(_TOO_WIDE_MM, 3 * float(np.median(self.gaps_mm)))
+
+
+def normal(slice_: SourceSlice) -> np.ndarray:
+    """The unit vector `[3]` from this slice to the next one: row direction x column direction."""
+    return np.cross(slice_.orientation[:3], slice_.orientation[3:])
+
+
+def distance_mm(slice_: SourceSlice) -> float:
+    """Position along the normal; what slices are sorted by."""
+    return float(np.dot(slice_.origin_mm, normal(slice_)))
+
+
+def without_duplicates(slices: Iterable[SourceSlice]) -> Iterator[SourceSlice]:
+    """The first slice at each position, of slices sorted by `distance_mm`."""
+    previous = -math.inf
+    for slice_ in slices:
+        if distance_mm(slice_) - previous > SAME_POSITION_MM:
+            previous = distance_mm(slice_)
+            yield slice_
+
+
+def measure(slices: Sequence[SourceSlice], thickness_mm: float = 0.0) -> Stack:
+    """How sorted slices of one orientation lie to each other.
+
+    Args:
+        slices: At least one, sorted by `distance_mm`, no two at one position.
+        thickness_mm: The gap of a single slice; 0 means unknown, which gives 1 mm.
+    """
+    first = slices[0]
+    steps = np.array([slice_.origin_mm for slice_ in slices]) - first.origin_mm  # [slices, 3]
+    distances = steps @ normal(first)
+    gap = thickness_mm or 1.0
+    if len(slices) > 1:
+        extent = float(distances[-1])
+        gap = extent / max(1, round(extent / float(np.median(np.diff(distances)))))
+    in_plane = np.reshape(first.orientation, (2, 3))
+    return Stack(distances, steps @ in_plane.T, gap, first.spacing_mm)
+
+
+def defects(stack: Stack) -> tuple[str, ...]:
+    """What keeps the slices from being a regular grid, in words; empty for a regular one."""
+    found = []
+    if stack.uneven:
+        low, high = stack.gaps_mm.min(), stack.gaps_mm.max()
+        found.append(f"uneven slice gaps of {low:.4g} to {high:.4g} mm (median {np.median(stack.gaps_mm):.4g} mm)")
+    if stack.shifted:
+        found.append(f"slices displaced within their plane (gantry tilt of {stack.tilt_degrees:.1f} degrees)")
+    return tuple(found)
+
+
+def resample(
+    array: np.ndarray, stack: Stack, orientation: Sequence[float], fill: float
+) -> tuple[np.ndarray, Triple, Triple]:
+    """Moves slices onto the regular grid along their normal; a linear function of the position is kept exactly.
+
+    The plane is widened so that no acquired voxel is lost to the displacement. Each slice is shifted within its plane
+    (bilinear), then neighbouring slices are blended linearly along the normal.
+
+    Args:
+        array: float32 `[slices, rows, columns]`, sorted.
+        stack: Where the slices lie.
+        orientation: The six direction cosines of the slices.
+        fill: The value where nothing was acquired.
+
+    Returns:
+        The new array, its spacing `(x, y, z)` in mm, and the displacement of its first voxel from that of `array`.
+    """
+    low = stack.shifts_mm.min(axis=0)
+    offsets = (stack.shifts_mm - low) / stack.spacing_mm if stack.shifted else np.zeros_like(stack.shifts_mm)
+    columns, rows = np.ceil(np.round(offsets.max(axis=0), 6)).astype(int) + array.shape[:0:-1]
+    result = np.empty((stack.grid_slices, rows, columns), np.float32)
+    moved: dict[int, np.ndarray] = {}
+    for index in range(stack.grid_slices):
+        shares = _shares(stack, index)
+        moved = {
+            at: moved[at] if at in moved else _moved(array[at], offsets[at], (rows, columns), fill) for at in shares
+        }
+        result[index] = sum(share * moved[at] for at, share in shares.items())
+    step = low @ np.reshape(orientation, (2, 3)) if stack.shifted else np.zeros(3)
+    return result, (*stack.spacing_mm, stack.gap_mm), (float(step[0]), float(step[1]), float(step[2]))
+
+
+def _shares(stack: Stack, index: int) -> dict[int, float]:
+    """The acquired slices around a slice of the grid, each with its share in it."""
+    position = index * stack.gap_mm
+    lower = int(np.searchsorted(stack.distances_mm, position + SAME_POSITION_MM, side="right")) - 1
+    if lower == len(stack.distances_mm) - 1:
+        return {lower: 1.0}
+    weight = float((position - stack.distances_mm[lower]) / stack.gaps_mm[lower])
+    return {lower: 1.0} if abs(weight) < 1e-6 else {lower: 1 - weight, lower + 1: weight}
+
+
+def _moved(pixels: np.ndarray, offset: np.ndarray, shape: tuple[int, int], fill: float) -> np.ndarray:
+    """A slice on a wider plane, its first pixel at `offset` (x, y) in pixels."""
+    wide = np.full(shape, fill, np.float32)
+    whole = np.floor(offset + 1e-6).astype(int)
+    wide[whole[1] : whole[1] + pixels.shape[0], whole[0] : whole[0] + pixels.shape[1]] = pixels
+    part = offset - whole
+    if np.all(np.abs(part) < 1e-6):
+        return wide
+    return ndimage.shift(wide, part[::-1], order=1, mode="constant", cval=fill)

@@ -1,0 +1,218 @@
+"""What the header of one DICOM image says, as far as finding, grouping and sorting need it; no pixels are read."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pydicom
+from pydicom.dataset import Dataset, FileDataset
+from pydicom.errors import InvalidDicomError
+
+from kerasgan.errors import DicomError
+from kerasgan.io.usability import reason_against
+from kerasgan.volume import SourceSlice
+
+# What tells images at one position apart, in the order in which a series is split by it.
+TRAITS = (
+    "ImageType",
+    "EchoTime",
+    "EffectiveEchoTime",
+    "InversionTime",
+    "FlipAngle",
+    "TemporalPositionIdentifier",
+    "TemporalPositionIndex",
+    "DiffusionBValue",
+    "ConvolutionKernel",
+    "KVP",
+    "TriggerTime",
+    "AcquisitionNumber",
+)
+_GROUPS = (  # the functional groups of an enhanced object that hold what a single-frame object has at its top level
+    "PixelMeasuresSequence",
+    "PlaneOrientationSequence",
+    "PlanePositionSequence",
+    "PixelValueTransformationSequence",
+    "FrameContentSequence",
+    "MRImageFrameTypeSequence",
+    "CTImageFrameTypeSequence",
+    "MREchoSequence",
+    "MRTimingAndRelatedParametersSequence",
+    "MRDiffusionSequence",
+    "CTReconstructionSequence",
+)
+_KEYWORDS = (
+    "SOPClassUID",
+    "SOPInstanceUID",
+    "SeriesInstanceUID",
+    "FrameOfReferenceUID",
+    "Modality",
+    "PatientID",
+    "SeriesDescription",
+    "ImageOrientationPatient",
+    "ImagePositionPatient",
+    "PixelSpacing",
+    "SliceThickness",
+    "Rows",
+    "Columns",
+    "NumberOfFrames",
+    "SamplesPerPixel",
+    "PhotometricInterpretation",
+    "SharedFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence",
+    *TRAITS,
+)
+
+
+@dataclass(frozen=True)
+class FrameHeader:
+    """One frame of a DICOM object; a single-frame object has one.
+
+    Attributes:
+        path: The file.
+        series_uid: Series Instance UID (0020,000E).
+        modality: `"CT"` or `"MR"`, else Modality (0008,0060) as it stands.
+        patient: `patient_key` of Patient ID (0010,0020).
+        frame_of_reference: Frame of Reference UID (0020,0052).
+        thickness_mm: Slice Thickness (0018,0050); 0 where it is not given.
+        traits: The values of `TRAITS`, as text.
+        reason: Why the frame cannot be used; empty when it can.
+        slice: Where the frame lies; None where it cannot be used.
+    """
+
+    path: Path
+    series_uid: str
+    modality: str
+    patient: str
+    frame_of_reference: str
+    thickness_mm: float
+    traits: tuple[str, ...]
+    reason: str
+    slice: SourceSlice | None
+
+
+def patient_key(patient_id: str) -> str:
+    """The name of a patient in outputs, from which Patient ID (0010,0020) cannot be read."""
+    return "p" + hashlib.sha256(patient_id.encode()).hexdigest()[:10]
+
+
+def looks_like_dicom(path: Path) -> bool:
+    """Whether a file begins like DICOM: with `DICM` after the preamble, or at once with group 0002 or 0008.
+
+    The second form is what old exports without a preamble have; pydicom's `force` is justified only there.
+    """
+    with path.open("rb") as file:
+        start = file.read(132)
+    if start[128:132] == b"DICM":
+        return True
+    group, element = int.from_bytes(start[:2], "little"), int.from_bytes(start[2:4], "little")
+    return len(start) == 132 and group in (0x0002, 0x0008) and element <= 0x0018
+
+
+def read_dataset(path: Path, pixels: bool = False) -> FileDataset:
+    """Reads a DICOM file: the elements that grouping needs, or everything.
+
+    Args:
+        path: A file, with or without preamble.
+        pixels: Read all elements with the pixels.
+
+    Raises:
+        DicomError: For a file that is not DICOM or whose header is damaged.
+    """
+    try:
+        if not looks_like_dicom(path):
+            raise DicomError(f"{path.name} is not a DICOM file.")
+        if pixels:
+            return pydicom.dcmread(path, force=True)
+        return pydicom.dcmread(path, force=True, stop_before_pixels=True, specific_tags=list(_KEYWORDS))
+    except OSError as error:
+        raise DicomError(f"{path.name} cannot be opened ({error.strerror or error}).") from error
+    except (InvalidDicomError, ValueError, TypeError, KeyError, AttributeError, NotImplementedError) as error:
+        raise DicomError(f"{path.name} has a damaged DICOM header ({type(error).__name__}).") from error
+
+
+def frame_dataset(dataset: Dataset, frame: int) -> Dataset:
+    """One frame of an object as a flat dataset; the functional groups of an enhanced object are lifted to the top.
+
+    Args:
+        dataset: Any image object.
+        frame: Index of the frame, from 0.
+    """
+    if "PerFrameFunctionalGroupsSequence" not in dataset:
+        return dataset
+    flat = Dataset()
+    flat.update({element.tag: element for element in dataset if element.tag != (0x7FE0, 0x0010)})
+    shared = dataset.get("SharedFunctionalGroupsSequence") or [Dataset()]
+    for item in (shared[0], dataset.PerFrameFunctionalGroupsSequence[frame]):
+        for keyword in _GROUPS:
+            for group in item.get(keyword) or []:
+                flat.update(group)
+    if "FrameType" in flat:
+        flat.ImageType = flat.FrameType
+    return flat
+
+
+def read_frames(path: Path) -> list[FrameHeader]:
+    """The frames of a DICOM file, in the order of the file.
+
+    Args:
+        path: A DICOM file.
+
+    Returns:
+        One header per frame; a single one for an object that cannot be used as a whole.
+
+    Raises:
+        DicomError: For a file that is not DICOM, has a damaged header or holds no object.
+    """
+    dataset = read_dataset(path)
+    if not dataset.get("SOPClassUID"):
+        raise DicomError(f"{path.name} has no SOP Class UID (0008,0016): it is truncated or not a DICOM object.")
+    try:
+        frames = len(dataset.get("PerFrameFunctionalGroupsSequence") or [0])
+        return [_header(path, frame_dataset(dataset, frame), frame) for frame in range(frames)]
+    except (ValueError, TypeError, AttributeError, IndexError, KeyError) as error:
+        raise DicomError(f"{path.name} has a damaged DICOM header ({type(error).__name__}).") from error
+
+
+def _header(path: Path, flat: Dataset, frame: int) -> FrameHeader:
+    reason = reason_against(flat)
+    return FrameHeader(
+        path=path,
+        series_uid=str(flat.get("SeriesInstanceUID", "")),
+        modality=str(flat.get("Modality", "")),
+        patient=patient_key(str(flat.get("PatientID", ""))),
+        frame_of_reference=str(flat.get("FrameOfReferenceUID", "")),
+        thickness_mm=float(flat.get("SliceThickness") or 0.0),
+        traits=tuple(_text(flat.get(keyword)) for keyword in TRAITS),
+        reason=reason,
+        slice=None if reason else _source_slice(path, flat, frame),
+    )
+
+
+def _text(value: object) -> str:
+    if value is None or isinstance(value, str):
+        return value or ""
+    return "\\".join(map(str, value)) if hasattr(value, "__iter__") else str(value)
+
+
+def _source_slice(path: Path, flat: Dataset, frame: int) -> SourceSlice:
+    x, y, z = map(float, flat.ImagePositionPatient)
+    row_spacing, column_spacing = map(float, flat.PixelSpacing)
+    return SourceSlice(
+        path=path,
+        frame=frame,
+        origin_mm=(x, y, z),
+        orientation=_orthonormal(np.array(flat.ImageOrientationPatient, dtype=np.float64)),
+        spacing_mm=(column_spacing, row_spacing),
+        shape=(int(flat.Rows), int(flat.Columns)),
+    )
+
+
+def _orthonormal(orientation: np.ndarray) -> tuple[float, float, float, float, float, float]:
+    """The two direction cosines of a plane, free of the rounding of their decimal text."""
+    row = orientation[:3] / np.linalg.norm(orientation[:3])
+    column = orientation[3:] - np.dot(orientation[3:], row) * row
+    a, b, c, d, e, f = np.concatenate([row, column / np.linalg.norm(column)]).tolist()
+    return a, b, c, d, e, f

@@ -1,0 +1,90 @@
+"""Which DICOM objects are slices of a scan, and in words, why the others are not."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+from pydicom.dataset import Dataset
+from pydicom.uid import UID
+
+_CT_AND_MR = {
+    "1.2.840.10008.5.1.4.1.1.2": "CT",  # CT Image Storage
+    "1.2.840.10008.5.1.4.1.1.2.1": "CT",  # Enhanced CT
+    "1.2.840.10008.5.1.4.1.1.2.2": "CT",  # Legacy Converted Enhanced CT
+    "1.2.840.10008.5.1.4.1.1.4": "MR",  # MR Image Storage
+    "1.2.840.10008.5.1.4.1.1.4.1": "MR",  # Enhanced MR
+    "1.2.840.10008.5.1.4.1.1.4.4": "MR",  # Legacy Converted Enhanced MR
+}
+# Values of Image Type (0008,0008) beyond the first two, which say only that something was computed.
+_IMAGE_TYPES = {
+    "a localizer": {"LOCALIZER", "SCOUT", "TOPOGRAM"},
+    "a reformat of another series": {"MPR", "CSA MPR", "CPR", "CURVED MPR", "REFORMATTED", "SUBTRACTION"},
+    "a projection of another series": {"PROJECTION IMAGE", "MIP", "MINIP", "MIN_IP", "MAX_IP", "VRT", "VOLREN", "SSD"},
+    "a screen capture": {"SCREEN SAVE", "SCREENSHOT", "POSDISP", "SECONDARY CAPTURE", "DOSE_INFO"},
+    "a phase or complex image": {"P", "PHASE", "PHASE MAP", "R", "REAL", "I", "IMAGINARY", "P_FFE", "R_FFE", "I_FFE"},
+    "a map of a computed quantity": {
+        *("ADC", "FA", "TRACEW", "CBF", "CBV", "MTT", "TTP", "TMAX", "RCBF", "RCBV", "RMTT", "KTRANS"),
+        *("T1 MAP", "T2 MAP", "T2_STAR MAP", "R2_STAR MAP", "R2 MAP", "B0 MAP", "B1 MAP", "FIELD_MAP", "VELOCITY"),
+        *("IODINE", "EFFECTIVE_Z", "ELECTRON_DENSITY", "FAT_FRACTION", "PERFUSION"),
+    },
+}
+# Many MR scouts say what they are only in Series Description (0008,103E).
+_SCOUT_WORDS = re.compile(r"localizer|localiser|scout|survey|topogram|surview|scanogram", re.IGNORECASE)
+
+
+def reason_against(frame: Dataset) -> str:
+    """Why a frame is not a slice of a CT or MR scan.
+
+    Args:
+        frame: The flat header of one frame.
+
+    Returns:
+        The reason, citing the tag; empty for a frame that can be used.
+    """
+    return _wrong_object(frame) or _wrong_image_type(frame) or _wrong_pixels(frame) or _wrong_geometry(frame)
+
+
+def _wrong_object(frame: Dataset) -> str:
+    sop_class = UID(str(frame.SOPClassUID))
+    if sop_class not in _CT_AND_MR:
+        return f"{sop_class.name} (0008,0016) is not a CT or MR image"
+    modality = str(frame.get("Modality", ""))
+    if modality != _CT_AND_MR[sop_class]:
+        return f"Modality (0008,0060) is {modality or 'missing'} in an object of class {sop_class.name}"
+    return ""
+
+
+def _wrong_image_type(frame: Dataset) -> str:
+    image_type = frame.get("ImageType") or []
+    values = [image_type] if isinstance(image_type, str) else list(image_type)
+    found = {str(value).strip().upper() for value in values[2:]}
+    for what, names in _IMAGE_TYPES.items():
+        if found & names:
+            return f"{what} (Image Type (0008,0008) holds {', '.join(sorted(found & names))})"
+    word = _SCOUT_WORDS.search(str(frame.get("SeriesDescription", "")))
+    return f"a localizer (Series Description (0008,103E) says {word.group().lower()})" if word else ""
+
+
+def _wrong_pixels(frame: Dataset) -> str:
+    photometric = str(frame.get("PhotometricInterpretation", ""))
+    if int(frame.get("SamplesPerPixel", 1)) != 1 or not photometric.startswith("MONOCHROME"):
+        return f"a colour image (Photometric Interpretation (0028,0004) is {photometric or 'missing'})"
+    if not frame.get("Rows") or not frame.get("Columns"):
+        return "no Rows (0028,0010) and Columns (0028,0011): truncated, or not an image"
+    if int(frame.get("NumberOfFrames") or 1) > 1 and "PerFrameFunctionalGroupsSequence" not in frame:
+        return "several frames without Per-Frame Functional Groups (5200,9230): their positions are unknown"
+    return ""
+
+
+def _wrong_geometry(frame: Dataset) -> str:
+    needed = {"ImagePositionPatient": 3, "ImageOrientationPatient": 6, "PixelSpacing": 2}
+    for keyword, count in needed.items():
+        if len(frame.get(keyword) or []) != count:
+            return f"{keyword} is missing: where the image lies is unknown"
+    if min(map(float, frame.PixelSpacing)) <= 0:
+        return f"Pixel Spacing (0028,0030) is {list(frame.PixelSpacing)}; both must be positive"
+    cosines = np.array(frame.ImageOrientationPatient, dtype=np.float64).reshape(2, 3)
+    if not np.allclose(cosines @ cosines.T, np.eye(2), atol=0.01):
+        return "Image Orientation (Patient) (0020,0037) does not hold two orthogonal unit vectors"
+    return ""
