@@ -1,0 +1,87 @@
+"""Unpaired MR and CT synthesis in Keras: from DICOM to Hounsfield units, and to the artifacts that serve them.
+
+Every name below is imported when it is first used, so that `import kerasgan` costs next to nothing and loads no TensorFlow.
+
+    import kerasgan
+
+    run = kerasgan.train("phantom", quick=True, out="runs/first")
+    kerasgan.translate(run.path, "patient/T1", "patient/synthetic-ct")
+    kerasgan.export_tflite(run.path, "model.tflite", size=(128, 128))
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kerasgan.api import train as train
+    from kerasgan.errors import KerasganError as KerasganError
+    from kerasgan.evaluation import Evaluation as Evaluation
+    from kerasgan.evaluation import evaluate as evaluate
+    from kerasgan.export import export_savedmodel as export_savedmodel
+    from kerasgan.export import export_tflite as export_tflite
+    from kerasgan.inference import translate as translate
+    from kerasgan.inference import translate_volume as translate_volume
+    from kerasgan.io import discover as inspect
+    from kerasgan.io import read_volume as read_volume
+    from kerasgan.registry import names as names
+    from kerasgan.run import Run as Run
+    from kerasgan.run import load_run as load_run
+    from kerasgan.volume import Volume as Volume
+
+    __version__: str
+
+# Public name -> (module, name there).
+_PLACES = {
+    "Evaluation": ("kerasgan.evaluation", "Evaluation"),
+    "KerasganError": ("kerasgan.errors", "KerasganError"),
+    "Run": ("kerasgan.run", "Run"),
+    "Volume": ("kerasgan.volume", "Volume"),
+    "evaluate": ("kerasgan.evaluation", "evaluate"),
+    "export_savedmodel": ("kerasgan.export", "export_savedmodel"),
+    "export_tflite": ("kerasgan.export", "export_tflite"),
+    "inspect": ("kerasgan.io", "discover"),
+    "load_run": ("kerasgan.run", "load_run"),
+    "names": ("kerasgan.registry", "names"),
+    "read_volume": ("kerasgan.io", "read_volume"),
+    "train": ("kerasgan.api", "train"),
+    "translate": ("kerasgan.inference", "translate"),
+    "translate_volume": ("kerasgan.inference", "translate_volume"),
+}
+
+__all__ = [
+    "Evaluation",
+    "KerasganError",
+    "Run",
+    "Volume",
+    "__version__",
+    "evaluate",
+    "export_savedmodel",
+    "export_tflite",
+    "inspect",
+    "load_run",
+    "names",
+    "read_volume",
+    "train",
+    "translate",
+    "translate_volume",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        value: Any = version("kerasgan")
+    elif name in _PLACES:
+        module, attribute = _PLACES[name]
+        value = getattr(importlib.import_module(module), attribute)
+    else:
+        raise AttributeError(f"module 'kerasgan' has no attribute {name!r}")
+    globals()[name] = value  # the next access does not come here
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

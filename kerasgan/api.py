@@ -1,0 +1,127 @@
+"""`kerasgan.train`: one call from a dataset's name to a run directory, and the rules by which runs are named and found."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kerasgan import datasets, registry
+from kerasgan.errors import KerasganError, RunError
+from kerasgan.request import DEFAULT_RECIPE, Request
+from kerasgan.run import load_run
+
+if TYPE_CHECKING:
+    from kerasgan.run import Run
+
+RUNS = Path("runs")
+
+
+def train(
+    dataset: str | None = None,
+    *,
+    data_dir: str | Path | None = None,
+    recipe: str | None = None,
+    out: str | Path | None = None,
+    quick: bool = False,
+    resume: bool = False,
+    seed: int | None = None,
+    overrides: Iterable[str] = (),
+    strict: bool = False,
+) -> Run:
+    """Trains a recipe on a dataset, or continues a run.
+
+    Args:
+        dataset: Name of a dataset, such as `"adni"`, or path of a `.py` file that defines one. May be left out when
+            `resume` is given.
+        data_dir: Its data; None: where the dataset's card says.
+        recipe: Name of a recipe, or path of a `.py` file that defines one; None: `"hiasa2018"`, or the run's own.
+        out: The run directory; None: a new one under `runs/`, or with `resume` the newest there that fits.
+        quick: Scale the recipe down to minutes on two cores; everything the run writes is marked as quick.
+        resume: Continue from the last checkpoint.
+        seed: Of everything random; None: 0, or the run's own.
+        overrides: `path=value` assignments to fields of the recipe, such as `"schedule.steps=5000"`.
+        strict: Refuse scans that need repair (uneven gaps, gantry tilt, damaged files) instead of repairing them.
+
+    Returns:
+        The run, trained to the recipe's last step.
+
+    Raises:
+        KerasganError: For bad input, with its remedy.
+
+    Example:
+        >>> run = kerasgan.train("phantom", quick=True, overrides=["schedule.steps=500"])
+        >>> run.path
+        PosixPath('runs/phantom-hiasa2018-quick-20250101-120000')
+    """
+    folder = None if data_dir is None else Path(data_dir)
+    request = Request(dataset, folder, recipe, quick, tuple(overrides), seed, strict)
+    place = choose_out(request, None if out is None else Path(out), resume)
+    check(request, resume)
+
+    from kerasgan import training  # loads TensorFlow, which bad input above need not wait for
+
+    return training.train(request, place, resume)
+
+
+def choose_out(request: Request, out: Path | None, resume: bool) -> Path:
+    """The run directory of a request: the one given, the newest that fits, or a new name under `runs/`.
+
+    Raises:
+        KerasganError: Where a new run has no dataset, or there is no run to resume.
+    """
+    if out is not None:
+        return out
+    return newest_run(request) if resume else new_run_name(request)
+
+
+def new_run_name(request: Request) -> Path:
+    """`runs/<dataset>-<recipe>[-quick]-<date>-<time>`, in local time."""
+    parts = [_stem(request.dataset or ""), _stem(request.recipe or DEFAULT_RECIPE), *(["quick"] if request.quick else [])]
+    return RUNS / "-".join([*parts, time.strftime("%Y%m%d-%H%M%S")])
+
+
+def newest_run(request: Request, runs: Path = RUNS) -> Path:
+    """The run directory that was begun last and agrees with what the request says.
+
+    Raises:
+        RunError: Where there is none.
+    """
+    begun = sorted(runs.glob("*/run.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in begun:
+        if _fits(request, path.parent):
+            return path.parent
+    wanted = " ".join(filter(None, [request.dataset, request.recipe, "quick" if request.quick else ""])) or "any dataset"
+    raise RunError(f"{runs} holds no run of {wanted} to resume; name the run directory with --out, or leave --resume out.")
+
+
+def check(request: Request, resume: bool) -> None:
+    """Finds in a moment what would otherwise stop the training after TensorFlow has loaded.
+
+    Raises:
+        KerasganError: For an unknown dataset, recipe, field or value, or a data folder that is missing or empty.
+    """
+    request.build_recipe()
+    if request.dataset is None:
+        if resume:
+            return
+        raise KerasganError(f"A training needs --dataset: {', '.join(registry.names('datasets'))}, or a path to a .py file.")
+    module = registry.find("datasets", request.dataset)
+    root = Path(request.data_dir or module.CARD.default_dir)
+    is_absent = not root.is_dir() or not any(root.iterdir())
+    if is_absent and not resume and not hasattr(module, "prepare"):
+        raise datasets.no_data(module.CARD, root)
+
+
+def _fits(request: Request, path: Path) -> bool:
+    try:
+        run = load_run(path)
+    except (KerasganError, OSError):
+        return False
+    same_dataset = request.dataset in (None, run.facts.dataset)
+    return same_dataset and request.recipe in (None, run.recipe.name) and request.quick <= run.quick
+
+
+def _stem(name: str) -> str:
+    return Path(name).stem if name.endswith(".py") else name

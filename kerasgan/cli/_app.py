@@ -1,0 +1,83 @@
+"""The application: global options, and how errors become one line and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from kerasgan.cli._console import describe_error, prepare_environment, say
+from kerasgan.errors import KerasganError
+
+BAD_INPUT = 2
+INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
+
+
+class ErrorsInOneLine(TyperGroup):
+    """Prints an error that the user can mend as one line and exits with 2; `--debug` shows the traceback instead."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Runs the command."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise  # `kerasgan recipes | head`: typer ends quietly
+        except (KerasganError, OSError) as error:
+            if ctx.params.get("debug"):
+                raise
+            typer.echo(f"Error: {describe_error(error)}", err=True)
+            raise typer.Exit(BAD_INPUT) from error
+        except KeyboardInterrupt as error:
+            typer.echo("Stopped.", err=True)
+            raise typer.Exit(INTERRUPTED) from error
+
+
+app = typer.Typer(
+    cls=ErrorsInOneLine,
+    name="kerasgan",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        say(version("kerasgan"))
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Unpaired MR and CT synthesis: train on two folders of scans, translate DICOM, export SavedModel and TFLite.
+
+    Try it without any data:  kerasgan train --dataset phantom --quick
+    """
+    prepare_environment()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command line.
+
+    Args:
+        arguments: What follows the program's name; None: what the user typed.
+
+    Raises:
+        SystemExit: Always; 0 where all went well, 2 for bad input, 130 after Ctrl-C.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    # A user who has just seen an error appends --debug, so it is taken wherever it stands.
+    others = [argument for argument in given if argument != "--debug"]
+    app(["--debug", *others] if len(others) < len(given) else others, prog_name="kerasgan")

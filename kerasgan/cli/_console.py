@@ -1,0 +1,84 @@
+"""What the terminal shows: lines, tables, warnings, and errors in one line."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import typer
+
+from kerasgan.errors import KerasganError
+
+NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
+
+
+def say(text: str = "") -> None:
+    """A line of result, on standard output."""
+    typer.echo(text)
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Rows under their heads in aligned columns; the last column is as long as it is."""
+    lines = [list(heads), *(list(row) for row in rows)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(heads) - 1)]
+    return "\n".join(
+        "  ".join([*(cell.ljust(width) for cell, width in zip(line, widths, strict=False)), line[-1]]).rstrip()
+        for line in lines
+    )
+
+
+def prepare_environment() -> None:
+    """Quietens TensorFlow and shows kerasgan's log, one line a message; only a program may do this, never a library."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever ~/.keras/keras.json says
+    logger = logging.getLogger("kerasgan")
+    if not any(isinstance(handler, _OneLine) for handler in logger.handlers):
+        logger.addHandler(_OneLine())
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
+
+
+@contextmanager
+def writing(target: Path) -> Iterator[None]:
+    """Turns an error of the file system that names no file, such as a full disk, into one that names `target`."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None or isinstance(error, BrokenPipeError):
+            raise
+        raise KerasganError(f"Cannot write {target}: {_reason(error)}. {_remedy(error)}") from error
+
+
+def describe_error(error: Exception) -> str:
+    """An error that the user can mend, in words: the file and the reason of an `OSError`, else its own message."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {_reason(error)}. {_remedy(error)}"
+    return str(error)
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error) or type(error).__name__
+
+
+def _remedy(error: OSError) -> str:
+    if error.errno in NO_SPACE:
+        return "Free some space, or name a folder on another disk."
+    if isinstance(error, FileNotFoundError):
+        return "Check the path."
+    return "Name a file or folder that can be read, or an output that can be written."
+
+
+class _OneLine(logging.Handler):
+    """Log records of the package on standard error, above a progress bar where one is shown."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        from tqdm import tqdm
+
+        message = " ".join(record.getMessage().split())
+        prefix = f"{record.levelname.capitalize()}: " if record.levelno > logging.INFO else ""
+        tqdm.write(prefix + message, file=sys.stderr)

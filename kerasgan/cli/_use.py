@@ -1,0 +1,122 @@
+"""`kerasgan inspect`, `translate`, `evaluate` and `export`: looking at scans, and using a trained run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from kerasgan.cli._app import BAD_INPUT, app
+from kerasgan.cli._console import say, table, writing
+
+if TYPE_CHECKING:
+    from kerasgan.io import Series
+
+Direction = Literal["ab", "ba"]
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A directory that kerasgan train wrote.")]
+SIZE_MULTIPLE = 4  # the generators halve the image twice
+
+_HEADS = ("patient", "kind", "columns x rows", "slices", "spacing [mm]", "used", "notes")
+
+
+@app.command(short_help="List the series below a path: used or not, and why.")
+def inspect(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A folder, a .zip, or one DICOM, NIfTI or MHA file.")],
+) -> None:
+    """List the series below a path: modality, geometry, used or not, and why not.
+
+    Patients are shown by a key, never by name or id.
+    """
+    from kerasgan.errors import DicomError
+    from kerasgan.io import discover
+
+    found = discover(path)
+    if not found:
+        raise DicomError(f"{path} holds no DICOM series, NIfTI or MHA file; name a folder that does.")
+    say(table(_HEADS, [_series_row(series) for series in found]))
+    usable = sum(series.usable for series in found)
+    say(f"\n{usable} of {len(found)} series can be used.")
+    if not usable:
+        raise typer.Exit(BAD_INPUT)
+
+
+@app.command(short_help="Synthesise the other modality of a scan.")
+def translate(
+    run: RunPath,
+    source: Annotated[Path, typer.Argument(metavar="INPUT", help="A DICOM folder, a .zip of one, NIfTI or MHA.")],
+    output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="A folder (DICOM), or a .nii.gz or .mha file.")],
+    direction: Annotated[Direction | None, typer.Option(help="[default: the one that takes the input]")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse a series that needs repair.")] = False,
+) -> None:
+    """Synthesise the other modality of a scan, on the scan's own grid."""
+    from kerasgan.inference import translate as run_translation
+
+    with writing(output):
+        written = run_translation(run, source, output, direction=direction, strict=strict)
+    say(f"Wrote {written}. Synthetic, not for diagnosis: it can show or hide what the patient has not or has.")
+
+
+@app.command(short_help="Score a run on paired test patients.")
+def evaluate(
+    run: RunPath,
+    data_dir: Annotated[Path | None, typer.Option(help="The data.  [default: where it lay in training]")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the results.  [default: RUN/evaluation]")] = None,
+    direction: Annotated[Direction, typer.Option(help="Which generator.")] = "ab",
+) -> None:
+    """Score the run on paired test patients: table, CSV, JSON and pictures."""
+    from kerasgan.evaluation import evaluate as run_evaluation
+
+    with writing(out or run):
+        result = run_evaluation(run, data_dir, out, direction)
+    say(result.table())
+    say(f"\nTable, scores and a picture for each patient: {result.folder}")
+
+
+@app.command(short_help="Write a SavedModel or a TFLite file.")
+def export(
+    run: RunPath,
+    output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="A folder (SavedModel) or a .tflite file.")],
+    kind: Annotated[Literal["savedmodel", "tflite"], typer.Option("--format", help="What to write.")],
+    direction: Annotated[Direction, typer.Option(help="Which generator.")] = "ab",
+    size: Annotated[
+        tuple[int, int] | None,
+        typer.Option(metavar="HEIGHT WIDTH", help="TFLite: image size in pixels.  [default: the size trained on]"),
+    ] = None,
+    precision: Annotated[Literal["float32", "float16"], typer.Option(help="TFLite: of the weights.")] = "float32",
+) -> None:
+    """Write a SavedModel or a TFLite file that takes and returns physical values, and compare it with Keras.
+
+    \b
+    Example:
+      kerasgan export runs/first model.tflite --format tflite --size 256 256 --precision float16
+    """
+    from kerasgan import export as exporting
+
+    _check_export(kind, size, precision)
+    with writing(output):
+        if kind == "savedmodel":
+            written = exporting.export_savedmodel(run, output, direction)
+        else:
+            written = exporting.export_tflite(run, output, direction, size, precision)
+    say(f"Wrote {written}")
+
+
+def _check_export(kind: str, size: tuple[int, int] | None, precision: str) -> None:
+    if kind == "savedmodel" and (size or precision != "float32"):
+        raise typer.BadParameter("--size and --precision are for --format tflite; a SavedModel takes any size.")
+    if size and any(side < SIZE_MULTIPLE or side % SIZE_MULTIPLE for side in size):
+        raise typer.BadParameter(f"--size needs multiples of {SIZE_MULTIPLE}, got {size[0]} {size[1]}.")
+
+
+def _series_row(series: Series) -> list[str]:
+    slices, rows, columns = series.shape or (len(series.files), 0, 0)
+    return [
+        series.patient,
+        series.modality,
+        f"{columns} x {rows}" if rows else "-",
+        str(slices),
+        " x ".join(f"{side:.3g}" for side in series.spacing_mm) if series.spacing_mm else "-",
+        "yes" if series.usable else "no",
+        "; ".join(filter(None, (series.reason, *series.notes))),
+    ]
