@@ -9,6 +9,7 @@ values write NIfTI. Slices of an oblique or sagittal source stay oblique or sagi
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -19,11 +20,12 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from kerasgan.errors import DicomError, KerasganError
 from kerasgan.io.dicom_attributes import series_attributes, slice_attributes
+from kerasgan.io.grid import defects, measure
 from kerasgan.io.output import as_int16, staging_folder
 from kerasgan.volume import SourceSlice, Volume
 
 IMPLEMENTATION_CLASS_UID = UID("2.25.41362258331725489081196710875728708477")
-ON_GRID_VOXELS = 0.05  # a slice nearer than this to a slice of the grid takes its values without interpolation
+ON_GRID_VOXELS = 0.15  # more than what the reader overlooks in the positions of a regular series
 
 
 def write_dicom(volume: Volume, source: Volume, folder: Path | str, description: str) -> list[Path]:
@@ -52,15 +54,15 @@ def write_dicom(volume: Volume, source: Volume, folder: Path | str, description:
     _check(volume, source, folder)
     headers = {place.path: _read_header(place.path) for place in source.source}
     series = series_attributes(volume, headers[source.source[0].path], description)
-    image = volume.to_sitk()
     names = [f"slice_{number:04d}.dcm" for number in range(1, len(source.source) + 1)]
     with staging_folder(folder) as staging:
         staged = staging / "series"
         staged.mkdir()
-        for number, (name, place) in enumerate(zip(names, source.source, strict=True), start=1):
+        slices = zip(source.source, _slice_values(volume, source.source), strict=True)
+        for number, (place, values) in enumerate(slices, start=1):
             dataset = slice_attributes(headers[place.path], place, series, number)
-            _set_pixels(dataset, as_int16(_values_at(place, volume, image), f"Slice {number} of {folder.name}"))
-            _save(dataset, staged / name)
+            _set_pixels(dataset, as_int16(values, f"Slice {number} of {folder.name}"))
+            _save(dataset, staged / names[number - 1])
         if folder.exists():
             folder.rmdir()
         os.replace(staged, folder)
@@ -94,17 +96,24 @@ def _read_header(path: Path) -> Dataset:
     return header
 
 
-def _values_at(place: SourceSlice, volume: Volume, image: sitk.Image) -> np.ndarray:
-    """The volume's values `[rows, columns]` on a source slice; outside the volume its lowest value."""
-    index = _grid_index(place, volume)
-    if index is not None:
-        return np.asarray(volume.array[index])
+def _slice_values(volume: Volume, places: Sequence[SourceSlice]) -> Iterator[np.ndarray]:
+    """The volume's values `[rows, columns]` on each source slice; outside the volume its lowest value.
+
+    Slices that were read as a regular grid have its values as they are; only others are interpolated.
+    """
+    regular = not defects(measure(places))
+    image, air = volume.to_sitk(), float(volume.array.min())
+    for place in places:
+        index = _grid_index(place, volume) if regular else None
+        yield _resampled(image, place, air) if index is None else volume.array[index]
+
+
+def _resampled(image: sitk.Image, place: SourceSlice, air: float) -> np.ndarray:
     rows, columns = place.shape
     reference = sitk.Image([columns, rows, 1], sitk.sitkFloat32)
     reference.SetOrigin(place.origin_mm)
     reference.SetSpacing([*place.spacing_mm, 1.0])
     reference.SetDirection(_axes(place).ravel().tolist())
-    air = float(volume.array.min())
     resampled = sitk.Resample(image, reference, sitk.Transform(), sitk.sitkLinear, air)
     return np.asarray(sitk.GetArrayFromImage(resampled)[0])
 

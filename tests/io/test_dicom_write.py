@@ -17,7 +17,7 @@ from pydicom.uid import (
 )
 
 from kerasgan.errors import DicomError, KerasganError
-from kerasgan.io import dicom_write
+from kerasgan.io import dicom_write, read_volume
 from kerasgan.io.dicom_write import write_dicom
 from kerasgan.volume import SourceSlice, Volume
 
@@ -191,8 +191,8 @@ def test_outside_the_grid_lies_air(tmp_path):
     assert (slices[2] == -1000).all()
 
 
-def test_a_slice_a_hair_off_the_grid_is_not_interpolated(tmp_path):
-    places = make_slices(tmp_path / "in", AXIAL, [np.array([0, 0, z]) for z in (0.0, 2.01, 3.99, 6.0)])
+def test_slices_read_as_a_regular_grid_are_not_interpolated(tmp_path):
+    places = make_slices(tmp_path / "in", AXIAL, [np.array([0, 0, z]) for z in (0.0, 2.09, 3.91, 6.0)])
     volume = Volume(np.zeros((4, ROWS, COLUMNS)), (*SPACING, 2.0), modality="MR", source=places)
     result = synthetic(volume)
     files = write_dicom(result, volume, tmp_path / "out", "test")
@@ -415,3 +415,14 @@ def test_a_validator_finds_no_error_in_slices_of_an_enhanced_source(tmp_path):
     files = write_dicom(synthetic(source), source, tmp_path / "out", "test")
     assert [complaints("dciodvfy", file) for file in files] == [set()] * 4
     assert complaints("dcentvfy", *files) == set()
+
+
+def test_the_reader_takes_the_series_back(tmp_path):
+    origins = [np.array([-7.5, 11.25, 3.125 + z]) for z in (0.0, 2.0, 4.0, 7.0)]
+    make_slices(tmp_path / "in", TILTED, origins)
+    source = read_volume(tmp_path / "in")
+    write_dicom(source.with_array(np.full(source.shape, 37.0), "CT"), source, tmp_path / "out", "test")
+    back = read_volume(tmp_path / "out")
+    assert (back.modality, len(back.source)) == ("CT", 4)
+    assert back.same_grid(source, tolerance_mm=1e-4)
+    assert [place.origin_mm for place in back.source] == [place.origin_mm for place in source.source]
