@@ -12,8 +12,8 @@ from tqdm import tqdm
 from kerasgan.errors import KerasganError
 from kerasgan.geometry import orientation, oriented
 from kerasgan.intensity import IntensityMap
-from kerasgan.io import opened, read_volume, write_dicom, write_image
-from kerasgan.io.nifti import SUFFIXES
+from kerasgan.io import read_volume, write_dicom, write_image
+from kerasgan.io.nifti import SUFFIXES, is_image
 from kerasgan.preparation import Prepared, prepare
 from kerasgan.run import Direction, Run, load_run
 from kerasgan.volume import Modality, Volume
@@ -44,18 +44,16 @@ def translate(
         KerasganError: Where the run, the input or the output cannot be used.
     """
     run, output = load_run(run_path), Path(output)
-    as_image = output.name.endswith(SUFFIXES)
-    if output.exists() and (as_image or any(output.iterdir())):
+    if output.is_file() or (output.is_dir() and any(output.iterdir())):
         raise KerasganError(f"{output} exists; name another output, so that nothing is overwritten.")
-    with opened(Path(source_path)) as folder:
-        source = read_volume(folder, strict=strict)
-        if not as_image and not source.source:
-            raise KerasganError(f"A DICOM series needs a DICOM input; name an output that ends in {' or '.join(SUFFIXES)}.")
-        synthetic = translate_volume(run, source, direction)
-        if as_image:
-            write_image(synthetic, output)
-        else:
-            write_dicom(synthetic, source, output, description(run, synthetic.modality))
+    source = read_volume(source_path, strict=strict)
+    if not is_image(output) and not source.source:
+        raise KerasganError(f"A DICOM series needs a DICOM input; name an output that ends in {' or '.join(SUFFIXES)}.")
+    synthetic = translate_volume(run, source, direction)
+    if is_image(output):
+        write_image(synthetic, output)
+    else:
+        write_dicom(synthetic, source, output, description(run, synthetic.modality))
     return output
 
 
