@@ -7,17 +7,19 @@ folder), `prepare(root)` (writes the data where it is absent) and `split(root, s
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 from kerasgan import registry
 from kerasgan.datasets._split import split_by_patient
-from kerasgan.datasets._types import DOMAINS, DatasetCard, Domain, Part, Scan, Split, patient_key
+from kerasgan.datasets._types import DOMAINS, DatasetCard, Domain, Part, Scan, Split
 from kerasgan.errors import DatasetError
+from kerasgan.io import patient_key
 
 __all__ = [
+    "DOMAINS",
     "DatasetCard",
     "Domain",
     "Part",
@@ -53,7 +55,9 @@ def load(name: str, root: Path | None = None, seed: int = 0) -> tuple[DatasetCar
     else:
         split = split_by_patient(scans, card.paired, seed)
     if card.paired and (seen := split.train.pairs()):
-        raise DatasetError(f"{len(seen)} training patients stand in both domains; unpaired training needs each in one.")
+        raise DatasetError(
+            f"Training patients in both domains: {len(seen)}; unpaired training needs each in one of them."
+        )
     return card, split
 
 
@@ -72,23 +76,22 @@ def no_data(card: DatasetCard, root: Path) -> DatasetError:
     )
 
 
-def check_domains(card: DatasetCard, root: Path, scans: Sequence[Scan], found: Mapping[str, int]) -> None:
+def check_domains(card: DatasetCard, root: Path, scans: Sequence[Scan], found: str) -> None:
     """Makes sure that there are scans of both domains.
 
     Args:
         card: The dataset's card.
         root: Where the scans were looked for.
         scans: The scans that can be used.
-        found: How many series of each modality lie in `root`, used or not, for the message.
+        found: How many series of each modality lie in `root`, used or not, for the message: `"3 MR, 1 PT"`.
 
     Raises:
         DatasetError: Where one domain has none.
     """
     for domain, modality in zip(DOMAINS, card.modalities, strict=True):
         if not any(scan.domain == domain for scan in scans):
-            counts = ", ".join(f"{count} {kind}" for kind, count in sorted(found.items())) or "nothing"
             raise DatasetError(
-                f"{root} has no {modality} scan that can be used; found: {counts}. {card.name} needs "
+                f"{root} has no {modality} scan that can be used; found: {found}. {card.name} needs "
                 f"{' and '.join(card.modalities)}; `kerasgan inspect {root}` tells why a series is left out."
             )
 
@@ -102,7 +105,10 @@ def _find(name: str, root: Path | None) -> tuple[DatasetCard, Path, list[Scan], 
         raise no_data(module.CARD, root)
     card = module.describe(root) if hasattr(module, "describe") else module.CARD
     scans = list(module.scan(root))
-    check_domains(card, root, scans, Counter(scan.modality for scan in scans))
+    counts = Counter(scan.modality for scan in scans)
+    check_domains(
+        card, root, scans, ", ".join(f"{count} {modality}" for modality, count in counts.items()) or "nothing"
+    )
     return replace(card, modalities=_modalities(root, scans)), root, scans, module
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +18,6 @@ if TYPE_CHECKING:
 Domain = Literal["a", "b"]
 DOMAINS: tuple[Domain, Domain] = ("a", "b")
 PartKeys = dict[str, list[str]]
-
-
-def patient_key(patient_id: str) -> str:
-    """A name for a patient that tells nothing of the id."""
-    return "p" + hashlib.sha256(patient_id.encode()).hexdigest()[:10]
 
 
 @dataclass(frozen=True)
@@ -163,9 +157,7 @@ class Split:
         parts = (self.train, self.validation, self.test)
         shared = sum(len(part.patients()) for part in parts) - len(set.union(*(part.patients() for part in parts)))
         if shared:
-            raise DatasetError(
-                f"{shared} patients stand in more than one part of the split; each may stand in one only."
-            )
+            raise DatasetError(f"Patients in more than one part of the split: {shared}; each may stand in one only.")
 
     def keys(self) -> dict[str, PartKeys]:
         """Patient keys per part and domain, ready for JSON: `{"train": {"a": [...], "b": [...]}, ...}`."""

@@ -129,8 +129,8 @@ def _scans_of(folder: Path) -> list[Scan]:
 def _read_split(path: Path) -> dict[str, list[str]]:
     """Patient keys under each name of `split.json`."""
     try:
-        listed = json.loads(path.read_text(encoding="utf-8"))
-        return {name: [patient_key(patient) for patient in listed[name]] for name in listed if name in SPLIT_NAMES}
+        listed = json.loads(path.read_text(encoding="utf-8")).items()
+        return {name: list(map(patient_key, patients)) for name, patients in listed if name in SPLIT_NAMES}
     except (ValueError, TypeError, AttributeError) as error:
         raise DatasetError(
             f"{path} cannot be used ({error}); it must map {', '.join(SPLIT_NAMES)} to lists of patient folders."

@@ -1,0 +1,74 @@
+"""What the datasets that walk a folder tree share: the series below a folder, and which of them can be used."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from kerasgan.datasets._types import Domain, Scan
+from kerasgan.errors import KerasganError
+from kerasgan.io import Series, discover
+from kerasgan.io.nifti import is_image, read_image
+from kerasgan.volume import Modality
+
+logger = logging.getLogger(__name__)
+
+
+def find_series(root: Path) -> list[Series]:
+    """All series below `root`; an image file has the modality of its JSON sidecar, or else of its values."""
+    return [_with_modality(series) for series in discover(root)]
+
+
+def usable_series(found: Iterable[Series]) -> list[Series]:
+    """The MR and CT series that can be used; how many are left out for which reason is logged."""
+    usable = [series for series in found if series.usable and series.modality in ("MR", "CT")]
+    left_out = [series.reason or f"modality {series.modality}" for series in found if series not in usable]
+    for reason, count in Counter(left_out).most_common():
+        logger.warning("%d series left out: %s", count, reason)
+    return usable
+
+
+def describe_found(found: Iterable[Series]) -> str:
+    """How many series of each modality there are, for a message: `"3 MR, 2 CT (1 of them cannot be used)"`."""
+    counts = Counter(series.modality or "unknown" for series in found)
+    unusable = Counter(series.modality or "unknown" for series in found if not series.usable)
+    texts = (
+        f"{count} {modality}" + (f" ({unusable[modality]} of them cannot be used)" if unusable[modality] else "")
+        for modality, count in sorted(counts.items())
+    )
+    return ", ".join(texts) or "nothing"
+
+
+def to_scan(series: Series, patient: str, domain: Domain) -> Scan:
+    """A scan that reads a usable MR or CT series."""
+    image = is_image(series.files[0])
+    modality: Modality = "CT" if series.modality == "CT" else "MR"
+    return Scan(patient, domain, modality, series.files, series=None if image else series)
+
+
+def stem(path: Path) -> str:
+    """The name of an image file without `.nii.gz`, `.nii`, `.mha` or `.mhd`."""
+    return path.name[:-7] if path.name.lower().endswith(".nii.gz") else path.stem
+
+
+def _with_modality(series: Series) -> Series:
+    path = series.files[0]
+    if not series.usable or not is_image(path):
+        return series
+    try:
+        return replace(series, modality=_sidecar_modality(path) or read_image(path).modality)
+    except KerasganError as error:
+        return replace(series, usable=False, reason=str(error))
+
+
+def _sidecar_modality(path: Path) -> str:
+    """`Modality` of the JSON file that dcm2niix writes beside an image; `""` where there is none."""
+    try:
+        content = json.loads(path.with_name(f"{stem(path)}.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return ""
+    return str(content.get("Modality", "")) if isinstance(content, dict) else ""

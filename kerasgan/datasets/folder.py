@@ -1,0 +1,65 @@
+"""Two folders of your own scans: `<root>/a` and `<root>/b`, one of them MR, the other CT. Card: datasets/folder.md."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from kerasgan.datasets import DOMAINS, DatasetCard, Domain, Scan, no_data, patient_key
+from kerasgan.datasets._series import describe_found, find_series, stem, to_scan, usable_series
+from kerasgan.errors import DatasetError
+from kerasgan.io import Series
+from kerasgan.io.nifti import is_image
+
+CARD = DatasetCard(
+    name="folder",
+    title="Your own scans in two folders",
+    modalities=("MR", "CT"),  # nominal: `load` puts in what the scans turn out to be
+    anatomy="",
+    field_of_view_mm=256.0,
+    ct_window_hu=None,
+    paired=False,
+    licence="that of your data",
+    homepage="",
+    how_to_get="Put scans of one modality (DICOM, NIfTI, MHA) into a folder a/, those of the other into b/ beside it.",
+    acknowledgement="",
+    default_dir="datasets/folder",
+)
+
+_BIDS_SUBJECT = re.compile(r"sub-[0-9A-Za-z]+")
+
+
+def scan(root: Path) -> list[Scan]:
+    """Every usable series below `<root>/a` and `<root>/b`; each NIfTI or MHA file is a series of its own.
+
+    A DICOM scan's patient is its Patient ID (0010,0020). An image file's patient is the sub-folder of `a` or `b` in
+    which it lies; for a file directly in `a` or `b`, the BIDS subject in its name or else the name without suffix. So
+    `a/sub-01_T1w.nii.gz` and `b/sub-01_ct.nii.gz` are one patient, and so are `a/7.mha` and `b/7.mha`.
+
+    Raises:
+        DatasetError: Where a folder is missing or has no scan that can be used.
+    """
+    if not any((root / domain).is_dir() for domain in DOMAINS):
+        raise no_data(CARD, root)
+    return [scan for domain in DOMAINS for scan in _scan_domain(root / domain, domain)]
+
+
+def _scan_domain(folder: Path, domain: Domain) -> list[Scan]:
+    found = find_series(folder) if folder.is_dir() else []
+    series = usable_series(found)
+    if not series:
+        raise DatasetError(
+            f"{folder} has no MR or CT scan that can be used; found: {describe_found(found)}. "
+            f"Put DICOM, NIfTI or MHA scans there; `kerasgan inspect {folder}` tells why a series is left out."
+        )
+    return [to_scan(one, _patient(one, folder), domain) for one in series]
+
+
+def _patient(series: Series, folder: Path) -> str:
+    path = series.files[0].relative_to(folder)
+    if not is_image(path):
+        return series.patient
+    if len(path.parts) > 1:
+        return patient_key(path.parts[0])
+    subject = _BIDS_SUBJECT.match(path.name)
+    return patient_key(subject.group() if subject else stem(path))

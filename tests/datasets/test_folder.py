@@ -1,0 +1,87 @@
+import pytest
+
+from kerasgan.datasets import load, load_scans, patient_key
+from kerasgan.datasets.folder import scan
+from kerasgan.errors import DatasetError
+
+MR, CT = 100, -1000
+
+
+def patients(root, domain):
+    return [one.patient for one in scan(root) if one.domain == domain]
+
+
+def test_dicom_and_image_files_side_by_side(tmp_path, write_dicom, write_image):
+    write_dicom(tmp_path / "a" / "any name", "MR", "anna")
+    write_image(tmp_path / "a" / "bert.mha", MR)
+    write_dicom(tmp_path / "b" / "deep" / "er", "CT", "clara")
+    assert sorted(patients(tmp_path, "a")) == sorted([patient_key("anna"), patient_key("bert")])
+    card, split = load("folder", tmp_path)
+    assert card.modalities == ("MR", "CT")
+    assert {scan.load().modality for scan in split.train.b} == {"CT"}
+
+
+def test_modalities_follow_the_data(tmp_path, write_image):
+    write_image(tmp_path / "a" / "1.nii.gz", CT)
+    write_image(tmp_path / "b" / "2.nii.gz", MR)
+    card, scans = load_scans("folder", tmp_path)
+    assert card.modalities == ("CT", "MR")
+    assert {(one.domain, one.modality) for one in scans} == {("a", "CT"), ("b", "MR")}
+
+
+@pytest.mark.parametrize(
+    ("name_a", "name_b", "patient"),
+    [
+        ("7.nii.gz", "7.mha", "7"),
+        ("1.2.9.nii", "1.2.9.nii.gz", "1.2.9"),
+        ("sub-01_T1w.nii.gz", "sub-01_ct.nii.gz", "sub-01"),
+        ("anna/t1.nii", "anna/scans/ct.nii", "anna"),
+    ],
+)
+def test_patient_of_an_image_file(tmp_path, write_image, name_a, name_b, patient):
+    write_image(tmp_path / "a" / name_a, MR)
+    write_image(tmp_path / "b" / name_b, CT)
+    assert patients(tmp_path, "a") == patients(tmp_path, "b") == [patient_key(patient)]
+
+
+def test_one_patient_in_both_folders_is_too_few(tmp_path, write_dicom):
+    write_dicom(tmp_path / "a", "MR", "anna")
+    write_dicom(tmp_path / "b", "CT", "anna")
+    with pytest.raises(DatasetError, match=r"Found 1 patient .* Training needs 2 patients"):
+        load("folder", tmp_path)
+
+
+def test_mixed_modalities_in_one_folder(tmp_path, write_image):
+    for name, value in (("1", MR), ("2", CT), ("3", CT)):
+        write_image(tmp_path / "a" / f"{name}.nii", value)
+    write_image(tmp_path / "b" / "4.nii", CT)
+    with pytest.raises(DatasetError, match=r"Domain a of .* mixes 2 CT and 1 MR scans; a domain needs one modality"):
+        load("folder", tmp_path)
+
+
+def test_same_modality_in_both_folders(tmp_path, write_image):
+    write_image(tmp_path / "a" / "1.nii", MR)
+    write_image(tmp_path / "b" / "2.nii", MR)
+    with pytest.raises(DatasetError, match=r"Both domains of .* hold MR; one needs MR and the other CT"):
+        load("folder", tmp_path)
+
+
+def test_one_folder_missing(tmp_path, write_image):
+    write_image(tmp_path / "a" / "1.nii", MR)
+    with pytest.raises(DatasetError, match=r"b has no MR or CT scan that can be used; found: nothing. Put DICOM"):
+        load("folder", tmp_path)
+
+
+def test_folder_with_other_modalities_only(tmp_path, write_dicom, write_image):
+    write_image(tmp_path / "a" / "1.nii", MR)
+    write_dicom(tmp_path / "b", "PT", "anna")
+    with pytest.raises(
+        DatasetError, match=r"b has no MR or CT scan that can be used; found: 1 PT \(1 of them cannot be"
+    ):
+        load("folder", tmp_path)
+
+
+def test_neither_folder(tmp_path, write_image):
+    write_image(tmp_path / "1.nii", MR)
+    with pytest.raises(DatasetError, match=r"No folder data in .*\n.*into a folder a/, those of the other into b/"):
+        load("folder", tmp_path)

@@ -1,0 +1,117 @@
+import itertools
+import random
+from pathlib import Path
+
+import pytest
+
+from kerasgan.datasets import Part, Scan, Split, split_by_patient
+from kerasgan.errors import DatasetError
+
+MODALITY = {"a": "MR", "b": "CT"}
+
+
+def scans_of(both=0, only_a=0, only_b=0):
+    domains = ["ab"] * both + ["a"] * only_a + ["b"] * only_b
+    return [
+        Scan(f"p{number:03}", domain, MODALITY[domain], (Path(f"{number}/{domain}.nii"),))
+        for number, has in enumerate(domains)
+        for domain in has
+    ]
+
+
+def counts(split):
+    return {part: (len(keys["a"]), len(keys["b"])) for part, keys in split.keys().items()}
+
+
+def assert_disjoint(split):
+    parts = [split.train.patients(), split.validation.patients(), split.test.patients()]
+    assert all(not first & second for first, second in itertools.combinations(parts, 2))
+
+
+@pytest.mark.parametrize("paired", [False, True])
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("sizes", [(6, 0, 0), (0, 3, 3), (2, 2, 2), (5, 1, 0), (10, 20, 30), (50, 0, 0), (4, 0, 9)])
+def test_no_patient_on_two_sides_and_none_lost(paired, seed, sizes):
+    scans = scans_of(*sizes)
+    split = split_by_patient(scans, paired, seed)
+    assert_disjoint(split)
+    assert split.train.a and split.train.b
+    parts = (split.train, split.validation, split.test)
+    assert set().union(*(part.patients() for part in parts)) == {scan.patient for scan in scans}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_paired_training_sees_no_pair_and_held_out_patients_have_both(seed):
+    split = split_by_patient(scans_of(20, 3, 5), paired=True, seed=seed)
+    assert split.train.pairs() == []
+    for part in (split.validation, split.test):
+        assert len(part.pairs()) == len(part.a) == len(part.b) == 2
+    assert counts(split)["train"] == (12, 12)  # 3 + 5 that have one domain only, and the 16 other pairs made even
+
+
+def test_unpaired_shares():
+    split = split_by_patient(scans_of(0, 100, 50), paired=False, seed=1)
+    assert counts(split) == {"train": (80, 40), "validation": (10, 5), "test": (10, 5)}
+
+
+@pytest.mark.parametrize(
+    ("pairs", "expected"),
+    [
+        (2, {"train": (1, 1), "validation": (0, 0), "test": (0, 0)}),
+        (3, {"train": (1, 1), "validation": (0, 0), "test": (1, 1)}),
+        (4, {"train": (1, 1), "validation": (1, 1), "test": (1, 1)}),
+    ],
+)
+def test_scarce_pairs_go_to_training_then_test_then_validation(pairs, expected):
+    assert counts(split_by_patient(scans_of(pairs), paired=True)) == expected
+
+
+@pytest.mark.parametrize("both", range(4))
+@pytest.mark.parametrize("seed", range(4))
+def test_three_patients_a_domain_fill_every_part(both, seed):
+    split = split_by_patient(scans_of(both, 3 - both, 3 - both), paired=False, seed=seed)
+    assert counts(split) == {"train": (1, 1), "validation": (1, 1), "test": (1, 1)}
+
+
+def test_independent_of_the_order_of_files():
+    scans = scans_of(10, 5, 5)
+    shuffled = random.Random(3).sample(scans, len(scans))
+    for paired in (False, True):
+        assert split_by_patient(scans, paired, 7) == split_by_patient(shuffled, paired, 7)
+
+
+def test_seed_decides():
+    scans = scans_of(30)
+    assert split_by_patient(scans, True, 0) == split_by_patient(scans, True, 0)
+    assert split_by_patient(scans, True, 0).keys() != split_by_patient(scans, True, 1).keys()
+
+
+@pytest.mark.parametrize("paired", [False, True])
+def test_one_patient_is_too_few(paired):
+    with pytest.raises(
+        DatasetError, match=r"Found 1 patient \(1 in domain a, 1 in domain b\).*Training needs 2 patients"
+    ):
+        split_by_patient(scans_of(1), paired)
+
+
+def test_one_domain_is_too_few():
+    with pytest.raises(DatasetError, match=r"Found 4 patients \(4 in domain a, 0 in domain b\).*one in each domain"):
+        split_by_patient(scans_of(0, 4, 0), paired=False)
+
+
+def test_split_refuses_a_patient_in_two_parts():
+    a, b = scans_of(1)
+    with pytest.raises(DatasetError, match="in more than one part of the split: 1; each may stand in one only"):
+        Split(Part((a,), (b,)), Part(), Part((a,), ()))
+
+
+def test_keys_bring_the_split_back():
+    scans = scans_of(10, 5, 5)
+    split = split_by_patient(scans, False, 2)
+    assert Split.from_keys(reversed(scans), split.keys()) == split
+
+
+def test_pairs_match_several_scans_of_a_patient_in_order():
+    first, second, other = (Scan("p1", "a", "MR", (Path(f"{name}.nii"),)) for name in "xyz")
+    ct = Scan("p1", "b", "CT", (Path("c.nii"),))
+    assert Part((first, second, other), (ct,)).pairs() == [(first, ct)]
