@@ -4,11 +4,12 @@ from kerasgan.io.dicom import read_series, read_volume
 from kerasgan.io.dicom_write import write_dicom
 from kerasgan.io.headers import patient_key
 from kerasgan.io.nifti import read_image, write_image
-from kerasgan.io.series import Series, discover
+from kerasgan.io.series import Series, discover, opened
 
 __all__ = [
     "Series",
     "discover",
+    "opened",
     "patient_key",
     "read_image",
     "read_series",

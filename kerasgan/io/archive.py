@@ -12,6 +12,11 @@ from pathlib import Path, PurePosixPath
 from kerasgan.errors import DicomError
 
 
+def is_archive(path: Path) -> bool:
+    """Whether the name ends like a zip archive."""
+    return path.suffix.lower() == ".zip"
+
+
 class Unpacked:
     """The unpacked files of an archive; they are deleted when the last object given to `keep_for` is gone.
 
@@ -20,6 +25,7 @@ class Unpacked:
 
     Attributes:
         folder: Where the files lie.
+        delete: Deletes them at once; called a second time it does nothing.
 
     Raises:
         DicomError: For a file that is not a zip archive, is damaged or encrypted, has entries that point outside, or
@@ -28,7 +34,7 @@ class Unpacked:
 
     def __init__(self, archive: Path) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="kerasgan-"))
-        weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+        self.delete = weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
         try:
             with zipfile.ZipFile(archive) as file:
                 _check(file, archive.name, shutil.disk_usage(self.folder).free)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -17,6 +18,7 @@ from kerasgan.io.series import Series, discover
 from kerasgan.volume import Modality, SourceSlice, Volume
 
 _LOGGER = logging.getLogger(__name__)
+_LISTED = 10  # at most so many series are listed in one text
 
 
 def read_series(series: Series, strict: bool = False) -> Volume:
@@ -41,14 +43,16 @@ def read_series(series: Series, strict: bool = False) -> Volume:
         raise DicomError(f"{_name(series)} cannot be used: {series.reason}.")
     if not series.slices:
         return read_image(series.files[0])
-    _refuse(series, series.defects if strict else ())
+    if strict:
+        _refuse(series, series.losses + series.irregularities)
     modality = cast(Modality, series.modality)
     slices, array, problems = _read_slices(series.slices, modality)
     if not slices:
-        raise DicomError(f"No image of {_name(series)} can be read. {' '.join(problems)}")
-    _refuse(series, problems if strict else ())
-    known = [defect for defect in series.defects if defect.startswith("skipped") or "left out" in defect]
-    volume = _assembled(slices, array, modality, series.thickness_mm, [*known, *problems])
+        raise DicomError(f"No image of {_name(series)} can be read: {' '.join(problems)}")
+    if strict:
+        _refuse(series, problems)
+    volume = _assembled(slices, array, modality, series.thickness_mm)
+    volume = replace(volume, warnings=(*series.losses, *problems, *volume.warnings))
     for warning in volume.warnings:
         _LOGGER.warning("%s: %s", _name(series), warning)
     return volume
@@ -75,7 +79,7 @@ def read_volume(path: Path | str, strict: bool = False) -> Volume:
         return read_series(usable[0], strict=strict)
     if not found:
         raise DicomError(f"{path.name} holds no DICOM, NIfTI or MetaImage file. Name the folder of one scan.")
-    listed = "; ".join(f"[{number}] {_name(series)}: {series}" for number, series in enumerate(found, 1))
+    listed = "; ".join(f"[{number}] {_name(series)}: {series}" for number, series in enumerate(found[:_LISTED], 1))
     if not usable:
         raise DicomError(f"{path.name} holds no series that can be used: {listed}.")
     raise DicomError(f"{path.name} holds {len(usable)} usable series, one is needed; name the folder of one: {listed}.")
@@ -87,19 +91,17 @@ def _name(series: Series) -> str:
     return f"{series.files[0].name}{more}"
 
 
-def _refuse(series: Series, defects: Iterable[str]) -> None:
-    text = "; ".join(defects)
-    if text:
+def _refuse(series: Series, defects: Sequence[str]) -> None:
+    if defects:
+        text = "; ".join(defect.rstrip(".") for defect in defects)
         raise DicomError(f"{_name(series)}: {text}. Repair the series, or read it without strict.")
 
 
-def _read_slices(
-    slices: tuple[SourceSlice, ...], modality: Modality
-) -> tuple[list[SourceSlice], np.ndarray, list[str]]:
+def _read_slices(slices: Sequence[SourceSlice], modality: Modality) -> tuple[list[SourceSlice], np.ndarray, list[str]]:
     """Decodes sorted slices, leaving out damaged ones and duplicates.
 
     Returns:
-        The slices that were kept, their values `[slices, rows, columns]`, and what went wrong.
+        The slices that were kept, their values `[slices, rows, columns]`, and what was wrong.
     """
     reader = PixelReader(modality)
     kept: list[SourceSlice] = []
@@ -111,16 +113,12 @@ def _read_slices(
         except DicomError as error:
             problems.append(f"skipped: {error}")
             continue
-        if kept and _one_position(kept[-1], slice_):
+        if kept and len(grid.without_duplicates([kept[-1], slice_])) == 1:
             _require_equal(array[len(kept) - 1], values, kept[-1], slice_)
-            continue
-        array[len(kept)] = values
-        kept.append(slice_)
+        else:
+            array[len(kept)] = values
+            kept.append(slice_)
     return kept, array[: len(kept)], problems + reader.warnings
-
-
-def _one_position(one: SourceSlice, other: SourceSlice) -> bool:
-    return abs(grid.distance_mm(one) - grid.distance_mm(other)) <= grid.SAME_POSITION_MM
 
 
 def _require_equal(first: np.ndarray, second: np.ndarray, one: SourceSlice, other: SourceSlice) -> None:
@@ -131,24 +129,23 @@ def _require_equal(first: np.ndarray, second: np.ndarray, one: SourceSlice, othe
         )
 
 
-def _assembled(
-    slices: list[SourceSlice], array: np.ndarray, modality: Modality, thickness_mm: float, warnings: list[str]
-) -> Volume:
+def _assembled(slices: list[SourceSlice], array: np.ndarray, modality: Modality, thickness_mm: float) -> Volume:
     """The volume of sorted slices, on a regular grid."""
-    stack = grid.measure(slices, thickness_mm)
     first = slices[0]
-    spacing = (*stack.spacing_mm, stack.gap_mm)
-    origin = first.origin_mm
-    if defects := grid.defects(stack):
-        array, spacing, step = grid.resample(array, stack, first.orientation, fill_value(modality))
-        origin = cast(tuple[float, float, float], tuple(np.add(origin, step).tolist()))
-        warnings += [f"{'; '.join(defects)}: resampled to {len(array)} slices every {stack.gap_mm:.4g} mm"]
+    stack = grid.measure(slices, thickness_mm)
+    step = np.zeros(3)
+    warnings: tuple[str, ...] = ()
+    if irregularities := grid.defects(stack):
+        array, step = grid.resample(array, stack, first.orientation, fill_value(modality))
+        done = f"resampled to {len(array)} slices every {stack.gap_mm:.4g} mm"
+        warnings = (f"{'; '.join(irregularities)}: {done}",)
+    x, y, z = np.add(first.origin_mm, step).tolist()
     return Volume(
         array=array,
-        spacing_mm=spacing,
-        origin_mm=origin,
+        spacing_mm=(*stack.spacing_mm, stack.gap_mm),
+        origin_mm=(x, y, z),
         direction=np.column_stack([*np.reshape(first.orientation, (2, 3)), grid.normal(first)]),
         modality=modality,
         source=tuple(slices),
-        warnings=tuple(warnings),
+        warnings=warnings,
     )

@@ -8,13 +8,13 @@ the table moves along the patient while the planes stand oblique.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
 
-from kerasgan.volume import SourceSlice, Triple
+from kerasgan.volume import SourceSlice
 
 SAME_POSITION_MM = 0.01  # closer slices are one position
 _UNEVEN = 0.05  # of the gap: positions are written with few decimals, 1.25 mm as 1.2 or 1.3
@@ -79,30 +79,28 @@ def normal(slice_: SourceSlice) -> np.ndarray:
     return np.cross(slice_.orientation[:3], slice_.orientation[3:])
 
 
-def distance_mm(slice_: SourceSlice) -> float:
-    """Position along the normal; what slices are sorted by."""
-    return float(np.dot(slice_.origin_mm, normal(slice_)))
+def distances_mm(slices: Sequence[SourceSlice]) -> np.ndarray:
+    """Positions along the normal of the first slice, from the first slice, `[slices]`."""
+    origins = np.array([slice_.origin_mm for slice_ in slices])
+    return (origins - origins[0]) @ normal(slices[0])
 
 
-def without_duplicates(slices: Iterable[SourceSlice]) -> Iterator[SourceSlice]:
-    """The first slice at each position, of slices sorted by `distance_mm`."""
-    previous = -math.inf
-    for slice_ in slices:
-        if distance_mm(slice_) - previous > SAME_POSITION_MM:
-            previous = distance_mm(slice_)
-            yield slice_
+def without_duplicates(slices: Sequence[SourceSlice]) -> list[SourceSlice]:
+    """The first slice at each position, of slices sorted along the normal."""
+    gaps = np.diff(distances_mm(slices), prepend=-np.inf)
+    return [slice_ for slice_, gap in zip(slices, gaps, strict=True) if gap > SAME_POSITION_MM]
 
 
 def measure(slices: Sequence[SourceSlice], thickness_mm: float = 0.0) -> Stack:
     """How sorted slices of one orientation lie to each other.
 
     Args:
-        slices: At least one, sorted by `distance_mm`, no two at one position.
+        slices: At least one, sorted along the normal, no two at one position.
         thickness_mm: The gap of a single slice; 0 means unknown, which gives 1 mm.
     """
     first = slices[0]
     steps = np.array([slice_.origin_mm for slice_ in slices]) - first.origin_mm  # [slices, 3]
-    distances = steps @ normal(first)
+    distances = distances_mm(slices)
     gap = thickness_mm or 1.0
     if len(slices) > 1:
         extent = float(distances[-1])
@@ -124,7 +122,7 @@ def defects(stack: Stack) -> tuple[str, ...]:
 
 def resample(
     array: np.ndarray, stack: Stack, orientation: Sequence[float], fill: float
-) -> tuple[np.ndarray, Triple, Triple]:
+) -> tuple[np.ndarray, np.ndarray]:
     """Moves slices onto the regular grid along their normal; a linear function of the position is kept exactly.
 
     The plane is widened so that no acquired voxel is lost to the displacement. Each slice is shifted within its plane
@@ -137,7 +135,8 @@ def resample(
         fill: The value where nothing was acquired.
 
     Returns:
-        The new array, its spacing `(x, y, z)` in mm, and the displacement of its first voxel from that of `array`.
+        The new array, its slices `stack.gap_mm` apart, and the displacement `[3]` of its first voxel from that of
+        `array`, in mm.
     """
     low = stack.shifts_mm.min(axis=0)
     offsets = (stack.shifts_mm - low) / stack.spacing_mm if stack.shifted else np.zeros_like(stack.shifts_mm)
@@ -150,8 +149,7 @@ def resample(
             at: moved[at] if at in moved else _moved(array[at], offsets[at], (rows, columns), fill) for at in shares
         }
         result[index] = sum(share * moved[at] for at, share in shares.items())
-    step = low @ np.reshape(orientation, (2, 3)) if stack.shifted else np.zeros(3)
-    return result, (*stack.spacing_mm, stack.gap_mm), (float(step[0]), float(step[1]), float(step[2]))
+    return result, low @ np.reshape(orientation, (2, 3)) if stack.shifted else np.zeros(3)
 
 
 def _shares(stack: Stack, index: int) -> dict[int, float]:
@@ -172,4 +170,5 @@ def _moved(pixels: np.ndarray, offset: np.ndarray, shape: tuple[int, int], fill:
     part = offset - whole
     if np.all(np.abs(part) < 1e-6):
         return wide
-    return ndimage.shift(wide, part[::-1], order=1, mode="constant", cval=fill)
+    shifted: np.ndarray = ndimage.shift(wide, part[::-1], order=1, mode="constant", cval=fill)
+    return shifted

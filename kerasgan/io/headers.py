@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from pydicom.dataset import Dataset, FileDataset
 from pydicom.errors import InvalidDicomError
 
 from kerasgan.errors import DicomError
-from kerasgan.io.usability import reason_against
+from kerasgan.io.usability import is_scan, reason_against
 from kerasgan.volume import SourceSlice
 
 # What tells images at one position apart, in the order in which a series is split by it.
@@ -124,9 +125,10 @@ def read_dataset(path: Path, pixels: bool = False) -> FileDataset:
     try:
         if not looks_like_dicom(path):
             raise DicomError(f"{path.name} is not a DICOM file.")
-        if pixels:
-            return pydicom.dcmread(path, force=True)
-        return pydicom.dcmread(path, force=True, stop_before_pixels=True, specific_tags=list(_KEYWORDS))
+        with warnings.catch_warnings():  # pydicom's remarks on damage; ours name the file and the remedy
+            warnings.simplefilter("ignore")
+            wanted = None if pixels else list(_KEYWORDS)
+            return pydicom.dcmread(path, force=True, stop_before_pixels=not pixels, specific_tags=wanted)
     except OSError as error:
         raise DicomError(f"{path.name} cannot be opened ({error.strerror or error}).") from error
     except (InvalidDicomError, ValueError, TypeError, KeyError, AttributeError, NotImplementedError) as error:
@@ -143,7 +145,7 @@ def frame_dataset(dataset: Dataset, frame: int) -> Dataset:
     if "PerFrameFunctionalGroupsSequence" not in dataset:
         return dataset
     flat = Dataset()
-    flat.update({element.tag: element for element in dataset if element.tag != (0x7FE0, 0x0010)})
+    flat.update({tag: dataset[tag] for tag in list(dataset.keys()) if tag.group <= 0x0028})
     shared = dataset.get("SharedFunctionalGroupsSequence") or [Dataset()]
     for item in (shared[0], dataset.PerFrameFunctionalGroupsSequence[frame]):
         for keyword in _GROUPS:
@@ -167,8 +169,8 @@ def read_frames(path: Path) -> list[FrameHeader]:
         DicomError: For a file that is not DICOM, has a damaged header or holds no object.
     """
     dataset = read_dataset(path)
-    if not dataset.get("SOPClassUID"):
-        raise DicomError(f"{path.name} has no SOP Class UID (0008,0016): it is truncated or not a DICOM object.")
+    if not dataset.get("SOPClassUID") or (is_scan(dataset) and not dataset.get("Columns")):
+        raise DicomError(f"{path.name} is truncated: its header ends too early.")
     try:
         frames = len(dataset.get("PerFrameFunctionalGroupsSequence") or [0])
         return [_header(path, frame_dataset(dataset, frame), frame) for frame in range(frames)]

@@ -75,11 +75,10 @@ def modality_values(stored: np.ndarray, flat: Dataset, modality: str) -> np.ndar
         float32 of the same shape. Padding becomes air in CT, where nothing lies below -1024 HU, and 0 in MR.
     """
     if flat.get("ModalityLUTSequence"):
-        values = apply_modality_lut(stored, flat).astype(np.float32)
+        values = np.asarray(apply_modality_lut(stored, flat), np.float32)
     else:
         slope, intercept = (flat.get(keyword) for keyword in ("RescaleSlope", "RescaleIntercept"))
-        values = stored * float(1 if slope is None else slope) + float(intercept or 0)
-        values = values.astype(np.float32)
+        values = np.asarray(stored * float(1 if slope is None else slope) + float(intercept or 0), np.float32)
     values[_padding(stored, flat)] = AIR_HU if modality == "CT" else NO_SIGNAL
     return np.maximum(values, AIR_HU) if modality == "CT" else values
 

@@ -9,23 +9,23 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import SimpleITK as sitk
 
 from kerasgan.errors import DicomError
 from kerasgan.io import grid
-from kerasgan.io.archive import Unpacked
-from kerasgan.io.headers import TRAITS, FrameHeader, looks_like_dicom, read_frames
+from kerasgan.io.archive import Unpacked, is_archive
+from kerasgan.io.headers import FrameHeader, looks_like_dicom, read_frames
 from kerasgan.io.nifti import is_image
+from kerasgan.io.stacks import by_geometry, sorted_slices, split_crowded
 from kerasgan.volume import SourceSlice, Triple
 
 _DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 _STRAY = 0.1  # a geometry with a smaller share of the largest one's slices is not a scan of its own
-_COSINE_TOLERANCE = 1e-3
-_SPACING_TOLERANCE_MM = 1e-3
+_NAMED = 10  # at most so many damaged files are named in one text
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,10 @@ class Series:
         frame_of_reference: Frame of Reference UID (0020,0052).
         usable: Whether `read_series` takes it.
         reason: Why it is not usable; empty when it is.
-        notes: What is worth knowing.
-        defects: What reading has to repair and strict reading refuses.
-        slices: The acquired slices, sorted along the normal; duplicates follow each other.
+        notes: All that is worth knowing, losses and irregularities included.
+        losses: Files that may belong to the series and are left out; strict reading refuses them.
+        irregularities: Uneven gaps and gantry tilt, which reading resamples and strict reading refuses.
+        slices: The acquired slices, sorted along the normal, duplicates next to each other; empty for other formats.
     """
 
     uid: str
@@ -59,17 +60,16 @@ class Series:
     usable: bool = True
     reason: str = ""
     notes: tuple[str, ...] = ()
-    defects: tuple[str, ...] = ()
+    losses: tuple[str, ...] = ()
+    irregularities: tuple[str, ...] = ()
     slices: tuple[SourceSlice, ...] = ()
 
     def __str__(self) -> str:
-        what = f"{self.modality or 'image'}, {len(self.files)} file{'s' if len(self.files) != 1 else ''}"
+        text = f"{self.modality or 'image'}, {len(self.files)} file{'s' if len(self.files) != 1 else ''}"
         if self.shape[0]:
-            sizes, spacings = (
-                " x ".join(f"{number:.4g}" for number in triple) for triple in (self.shape, self.spacing_mm[::-1])
-            )
-            what = f"{what}, {sizes} voxels of {spacings} mm"
-        return what if self.usable else f"{what}, not used: {self.reason}"
+            size, spacing = (" x ".join(f"{value:.4g}" for value in t) for t in (self.shape, self.spacing_mm[::-1]))
+            text += f", {size} voxels of {spacing} mm"
+        return text if self.usable else f"{text}, not used: {self.reason}"
 
 
 def discover(path: Path | str) -> list[Series]:
@@ -89,26 +89,53 @@ def discover(path: Path | str) -> list[Series]:
     path = Path(path)
     if not path.exists():
         raise DicomError(f"There is no file or folder {path}. Check the path.")
-    if path.suffix.lower() != ".zip":
-        return group([path] if path.is_file() else _walk(path))
+    if path.is_dir():
+        return group(_walk(path))
+    if not is_archive(path):
+        return group([path])
     unpacked = Unpacked(path)
     found = group(_walk(unpacked.folder))
     unpacked.keep_for(owner for series in found for owner in (series, *series.slices))
     return found
 
 
+@contextmanager
+def opened(path: Path | str) -> Iterator[Path]:
+    """A scan's path, to be read and read again; a `.zip` archive stays unpacked until the block is left.
+
+    Args:
+        path: Folder, archive or file.
+
+    Yields:
+        The temporary folder of an archive; any other path as it is.
+
+    Raises:
+        DicomError: For an archive that cannot be unpacked.
+    """
+    path = Path(path)
+    if path.is_file() and is_archive(path):
+        unpacked = Unpacked(path)
+        try:
+            yield unpacked.folder
+        finally:
+            unpacked.delete()
+    else:
+        yield path
+
+
 def group(files: Iterable[Path]) -> list[Series]:
     """Sorts files into series.
 
     Args:
-        files: Files of any kind. Those that neither are DICOM nor have a suffix of an image are passed over.
+        files: Files of any kind. Those that neither are DICOM nor have a suffix of DICOM or of an image are passed
+            over.
 
     Returns:
         All series, in the order of their first files.
     """
-    frames: dict[str, list[FrameHeader]] = defaultdict(list)
     found: list[Series] = []
-    unreadable: dict[Path, list[tuple[Path, str]]] = defaultdict(list)
+    frames: dict[str, list[FrameHeader]] = defaultdict(list)
+    damaged: dict[Path, dict[Path, str]] = defaultdict(dict)
     for file in files:
         try:
             if is_image(file):
@@ -117,14 +144,12 @@ def group(files: Iterable[Path]) -> list[Series]:
                 for frame in read_frames(file):
                     frames[frame.series_uid].append(frame)
         except (DicomError, OSError) as error:
-            unreadable[file.parent].append((file, str(error)))
+            damaged[file.parent][file] = str(error)
     for members in frames.values():
-        found.extend(_one_uid(members))
-    found = [_with_unreadable(series, unreadable) for series in found]
-    for damaged in unreadable.values():
-        reason = "; ".join(text for _, text in damaged)
-        found.append(Series("", "", "", tuple(file for file, _ in damaged), usable=False, reason=reason))
-    return sorted(found, key=lambda series: min(series.files))
+        found += [_with_damaged(series, damaged) for series in _one_uid(members)]
+    for texts in damaged.values():
+        found.append(Series("", "", "", tuple(texts), usable=False, reason=_listed(texts.values())))
+    return sorted(found, key=lambda series: series.files[0])
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -132,121 +157,85 @@ def _walk(folder: Path) -> Iterator[Path]:
     seen: set[Path] = set()
     for parent, folders, names in os.walk(folder, followlinks=True):
         real = Path(parent).resolve()
-        folders[:] = sorted(name for name in folders if name[0] != "." and name != "__MACOSX" and real not in seen)
-        if real not in seen:
-            yield from (Path(parent, name) for name in sorted(names) if name[0] != ".")
+        if real in seen:
+            folders.clear()
+            continue
         seen.add(real)
+        folders[:] = sorted(name for name in folders if name[0] != "." and name != "__MACOSX")
+        yield from (Path(parent, name) for name in sorted(names) if name[0] != ".")
 
 
 def _image_series(file: Path) -> Series:
+    """The series of a NIfTI or MetaImage file, from its header."""
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(file))
     try:
         reader.ReadImageInformation()
     except RuntimeError:
         return Series("", "", "", (file,), usable=False, reason="damaged, or not an image of this format")
-    size, spacing = ((*values, 1, 1, 1)[:3] for values in (reader.GetSize(), reader.GetSpacing()))
-    return Series("", "", "", (file,), (size[2], size[1], size[0]), (spacing[0], spacing[1], spacing[2]))
+    columns, rows, slices = (*reader.GetSize(), 1)[:3]
+    x, y, z = (*reader.GetSpacing(), 1.0)[:3]
+    return Series("", "", "", (file,), (slices, rows, columns), (x, y, z))
 
 
-def _with_unreadable(series: Series, unreadable: dict[Path, list[tuple[Path, str]]]) -> Series:
-    """The series with a defect for each file of its folders that may have been a slice of it."""
-    folders = sorted({file.parent for file in series.files if series.slices})
-    texts = tuple(f"skipped: {text}" for folder in folders for _, text in unreadable.get(folder, ()))
-    return replace(series, defects=series.defects + texts)
+def _with_damaged(series: Series, damaged: dict[Path, dict[Path, str]]) -> Series:
+    """The series with the damaged files of its folders, each of which may have been one of its slices."""
+    folders = sorted({file.parent for file in series.files}) if series.usable else []
+    texts = [text for folder in folders for text in damaged.get(folder, {}).values()]
+    losses = (f"skipped: {_listed(texts)}",) if texts else ()
+    return replace(series, losses=series.losses + losses, notes=series.notes + losses)
+
+
+def _listed(texts: Iterable[str]) -> str:
+    """A few sentences in one line."""
+    every = list(texts)
+    more = f" and {len(every) - _NAMED} more" if len(every) > _NAMED else ""
+    return " ".join(every[:_NAMED]) + more
 
 
 def _one_uid(frames: list[FrameHeader]) -> list[Series]:
-    """The series that frames of one Series Instance UID form."""
+    """The series that the frames of one Series Instance UID form."""
     rejected: dict[str, list[FrameHeader]] = defaultdict(list)
-    geometries: list[list[FrameHeader]] = []
     for frame in frames:
-        if frame.slice is None:
-            rejected[frame.reason].append(frame)
-        else:
-            _same_geometry(frame, geometries).append(frame)
+        rejected[frame.reason].append(frame)
+    geometries = by_geometry(rejected.pop("", []))
     largest = max(map(len, geometries), default=0)
-    strays = [members for members in geometries if len(members) < _STRAY * largest]
-    for members in strays:
-        rejected[f"{len(members)} beside {largest} images of the series that have another geometry"].extend(members)
-    defects = tuple(f"{len(members)} of the series' images left out: another geometry" for members in strays)
-    kept = [part for members in geometries if members not in strays for part in _split(members)]
-    return [_stack_series(part, notes, defects) for part, notes in kept] + [
-        _described(members, usable=False, reason=reason) for reason, members in rejected.items()
-    ]
+    losses: tuple[str, ...] = ()
+    found = []
+    for members in sorted(geometries, key=len):
+        if len(members) < _STRAY * largest:
+            reason = f"{len(members)} of the series' images, beside {largest} of another size, spacing or orientation"
+            found.append(_described(members, reason))
+            losses += (f"left out: {reason}",)
+        else:
+            found += [_stack_series(part, notes, losses) for part, notes in split_crowded(members)]
+    return found + [_described(members, reason) for reason, members in rejected.items()]
 
 
-def _same_geometry(frame: FrameHeader, geometries: list[list[FrameHeader]]) -> list[FrameHeader]:
-    """The list of the frames with this frame's size, spacing and orientation; a new one where there is none."""
-    for members in geometries:
-        if _alike(frame, members[0]):
-            return members
-    geometries.append([])
-    return geometries[-1]
-
-
-def _alike(frame: FrameHeader, other: FrameHeader) -> bool:
-    one, two = frame.slice, other.slice
-    assert one is not None and two is not None
-    return (
-        (frame.modality, frame.frame_of_reference, one.shape) == (other.modality, other.frame_of_reference, two.shape)
-        and np.allclose(one.orientation, two.orientation, atol=_COSINE_TOLERANCE)
-        and np.allclose(one.spacing_mm, two.spacing_mm, atol=_SPACING_TOLERANCE_MM)
-    )
-
-
-def _split(frames: list[FrameHeader]) -> list[tuple[list[FrameHeader], tuple[str, ...]]]:
-    """Frames that stand several times at most positions, split by the first trait that tells them apart."""
-    crowding = _crowding(frames)
-    if np.mean(crowding > 1) < 0.5:
-        return [(frames, ())]
-    for index, trait in enumerate(TRAITS):
-        values = sorted({frame.traits[index] for frame in frames})
-        parts = [[frame for frame in frames if frame.traits[index] == value] for value in values]
-        if len(parts) > 1 and max(_crowding(part).max() for part in parts) * len(parts) <= crowding.max():
-            return [
-                (smaller, (f"{trait} {value or 'missing'}", *notes))
-                for part, value in zip(parts, values, strict=True)
-                for smaller, notes in _split(part)
-            ]
-    return [(frames, ())]
-
-
-def _crowding(frames: list[FrameHeader]) -> np.ndarray:
-    """How many frames stand at each position, `[positions]`."""
-    distances = np.sort([grid.distance_mm(slice_) for slice_ in _slices(frames)])
-    starts = np.flatnonzero(np.diff(distances, prepend=-np.inf) > grid.SAME_POSITION_MM)
-    return np.diff(starts, append=len(frames))
-
-
-def _slices(frames: list[FrameHeader]) -> list[SourceSlice]:
-    """The slices of the frames, sorted along the normal."""
-    slices = [frame.slice for frame in frames if frame.slice is not None]
-    return sorted(slices, key=lambda slice_: (grid.distance_mm(slice_), slice_.path, slice_.frame))
-
-
-def _stack_series(frames: list[FrameHeader], notes: tuple[str, ...], defects: tuple[str, ...]) -> Series:
+def _stack_series(frames: list[FrameHeader], notes: tuple[str, ...], losses: tuple[str, ...]) -> Series:
     """The series of frames that share one geometry."""
-    slices = _slices(frames)
-    positions = list(grid.without_duplicates(slices))
+    slices = sorted_slices(frames)
+    positions = grid.without_duplicates(slices)
     stack = grid.measure(positions, frames[0].thickness_mm)
+    irregularities = grid.defects(stack)
     if len(positions) < len(slices):
         notes += (f"{len(slices) - len(positions)} of {len(slices)} images stand at the position of another one",)
     if len(positions) == 1:
         notes += (f"a single slice, taken as {stack.gap_mm:g} mm thick",)
-    torn = f"a hole of {stack.gaps_mm.max():.4g} mm between slices, too wide to fill" if stack.torn else ""
     return replace(
-        _described(frames, usable=not torn, reason=torn),
+        _described(frames, "a hole between slices that is too wide to fill" if stack.torn else ""),
         files=tuple(dict.fromkeys(slice_.path for slice_ in slices)),
         shape=(len(positions), *slices[0].shape),
         spacing_mm=(*stack.spacing_mm, stack.gap_mm),
-        notes=notes,
-        defects=defects + grid.defects(stack),
+        notes=notes + losses + irregularities,
+        losses=losses,
+        irregularities=irregularities,
         slices=tuple(slices),
     )
 
 
-def _described(frames: list[FrameHeader], usable: bool, reason: str) -> Series:
+def _described(frames: list[FrameHeader], reason: str) -> Series:
+    """What the header says of frames, whether they can be used or not."""
     first = frames[0]
     return Series(
         uid=first.series_uid,
@@ -255,6 +244,6 @@ def _described(frames: list[FrameHeader], usable: bool, reason: str) -> Series:
         files=tuple(dict.fromkeys(frame.path for frame in frames)),
         thickness_mm=first.thickness_mm,
         frame_of_reference=first.frame_of_reference,
-        usable=usable,
+        usable=not reason,
         reason=reason,
     )

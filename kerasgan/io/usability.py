@@ -33,6 +33,11 @@ _IMAGE_TYPES = {
 _SCOUT_WORDS = re.compile(r"localizer|localiser|scout|survey|topogram|surview|scanogram", re.IGNORECASE)
 
 
+def is_scan(dataset: Dataset) -> bool:
+    """Whether SOP Class UID (0008,0016) is one of the CT and MR image classes."""
+    return str(dataset.get("SOPClassUID", "")) in _CT_AND_MR
+
+
 def reason_against(frame: Dataset) -> str:
     """Why a frame is not a slice of a CT or MR scan.
 
@@ -70,8 +75,6 @@ def _wrong_pixels(frame: Dataset) -> str:
     photometric = str(frame.get("PhotometricInterpretation", ""))
     if int(frame.get("SamplesPerPixel", 1)) != 1 or not photometric.startswith("MONOCHROME"):
         return f"a colour image (Photometric Interpretation (0028,0004) is {photometric or 'missing'})"
-    if not frame.get("Rows") or not frame.get("Columns"):
-        return "no Rows (0028,0010) and Columns (0028,0011): truncated, or not an image"
     if int(frame.get("NumberOfFrames") or 1) > 1 and "PerFrameFunctionalGroupsSequence" not in frame:
         return "several frames without Per-Frame Functional Groups (5200,9230): their positions are unknown"
     return ""

@@ -1,0 +1,83 @@
+"""Sorts the frames of one Series Instance UID into stacks: one geometry each, and one image at each position."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from kerasgan.io import grid
+from kerasgan.io.headers import TRAITS, FrameHeader
+from kerasgan.volume import SourceSlice
+
+_COSINE_TOLERANCE = 1e-3
+_SPACING_TOLERANCE_MM = 1e-3
+_CROWDED = 0.5  # share of positions with several images above which the series holds several scans
+
+
+def by_geometry(frames: Iterable[FrameHeader]) -> list[list[FrameHeader]]:
+    """Frames of one size, pixel spacing, orientation and frame of reference, each geometry in a list."""
+    geometries: list[list[FrameHeader]] = []
+    for frame in frames:
+        same = next((members for members in geometries if _alike(frame, members[0])), None)
+        if same is None:
+            geometries.append([frame])
+        else:
+            same.append(frame)
+    return geometries
+
+
+def split_crowded(frames: list[FrameHeader]) -> list[tuple[list[FrameHeader], tuple[str, ...]]]:
+    """Separates scans that stand at the same positions by the first of `TRAITS` that tells them apart.
+
+    Args:
+        frames: Frames of one geometry.
+
+    Returns:
+        The frames of each scan with what it was told apart by, such as `"EchoTime 4.6"`. A single list for frames that
+        are one scan, or that no trait explains.
+    """
+    crowding = _crowding(frames)
+    if np.mean(crowding > 1) < _CROWDED:
+        return [(frames, ())]
+    for index, trait in enumerate(TRAITS):
+        values = sorted({frame.traits[index] for frame in frames})
+        parts = [[frame for frame in frames if frame.traits[index] == value] for value in values]
+        if len(parts) > 1 and max(_crowding(part).max() for part in parts) * len(parts) <= crowding.max():
+            return [
+                (smaller, (f"{trait} {value or 'missing'}", *more))
+                for part, value in zip(parts, values, strict=True)
+                for smaller, more in split_crowded(part)
+            ]
+    return [(frames, ())]
+
+
+def sorted_slices(frames: Iterable[FrameHeader]) -> list[SourceSlice]:
+    """The slices of frames of one geometry, sorted along the normal; those at one position by file and frame."""
+    slices = sorted(map(_slice, frames), key=lambda slice_: (slice_.path, slice_.frame))
+    return [slices[index] for index in np.argsort(grid.distances_mm(slices), kind="stable")]
+
+
+def _slice(frame: FrameHeader) -> SourceSlice:
+    assert frame.slice is not None, "only usable frames are stacked"
+    return frame.slice
+
+
+def _alike(frame: FrameHeader, other: FrameHeader) -> bool:
+    one, two = _slice(frame), _slice(other)
+    return (
+        (frame.modality, frame.frame_of_reference, one.shape) == (other.modality, other.frame_of_reference, two.shape)
+        and _near(one.orientation, two.orientation, _COSINE_TOLERANCE)
+        and _near(one.spacing_mm, two.spacing_mm, _SPACING_TOLERANCE_MM)
+    )
+
+
+def _near(one: Iterable[float], two: Iterable[float], tolerance: float) -> bool:
+    return all(abs(a - b) <= tolerance for a, b in zip(one, two, strict=True))
+
+
+def _crowding(frames: list[FrameHeader]) -> np.ndarray:
+    """How many frames stand at each position, `[positions]`."""
+    distances = np.sort(grid.distances_mm(list(map(_slice, frames))))
+    starts = np.flatnonzero(np.diff(distances, prepend=-np.inf) > grid.SAME_POSITION_MM)
+    return np.diff(starts, append=len(frames))
