@@ -1,0 +1,78 @@
+"""Phantom: computer-generated heads, each rendered as MR and as CT; written on first use, in ADNI's folder layout.
+
+Licence: that of kerasgan, Apache-2.0. Card: datasets/phantom.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from kerasgan.datasets import DatasetCard, Scan, Split, adni, patient_key
+from kerasgan.errors import DatasetError
+from kerasgan.phantom import read_split, version_folder, write_dataset
+
+CARD = DatasetCard(
+    name="phantom",
+    title="Computer-generated heads, rendered as T1 MR and as CT",
+    modalities=("MR", "CT"),
+    anatomy="head",
+    field_of_view_mm=256.0,
+    ct_window_hu=(-1000.0, 1600.0),
+    paired=True,
+    licence="Apache-2.0",
+    homepage="datasets/phantom.md",
+    how_to_get="Nothing to get: it is generated on first use, within about a minute on two cores.",
+    acknowledgement="None needed; say that the images are a phantom's.",
+    default_dir="datasets/phantom",
+)
+
+
+def prepare(root: Path) -> None:
+    """Generate the dataset below `root` unless it is there.
+
+    Raises:
+        DatasetError: Where `root` cannot be written.
+    """
+    write_dataset(root)
+
+
+def scan(root: Path) -> list[Scan]:
+    """The MR (domain `a`) and CT (domain `b`) scans of all patients, found as in an ADNI download.
+
+    Validation and test scans have the phantom's own body mask and label map (`kerasgan.phantom.Tissue`).
+
+    Raises:
+        DatasetError: Where the phantom has not been generated, or lacks files.
+    """
+    folder = _folder(root)
+    subjects = {patient_key(path.name): path.name for path in (folder / "dicom").iterdir()}
+    scans = adni.scan(folder / "dicom")
+    return [_with_maps(scan, folder, f"{subjects[scan.patient]}.nii.gz") for scan in scans]
+
+
+def split(root: Path, scans: Sequence[Scan], seed: int) -> Split:
+    """The split that the phantom was generated with; `seed` changes nothing."""
+    keys = {
+        part: {
+            domain: [patient_key(subject) for subject in subjects[modality]]
+            for domain, modality in zip("ab", CARD.modalities, strict=True)
+        }
+        for part, subjects in read_split(_folder(root)).items()
+    }
+    return Split.from_keys(scans, keys)
+
+
+def _folder(root: Path) -> Path:
+    folder = version_folder(root)
+    if not (folder / "split.json").is_file():
+        raise DatasetError(
+            f"There is no phantom in {folder}; run `kerasgan train --dataset phantom --quick` to write it."
+        )
+    return folder
+
+
+def _with_maps(scan: Scan, folder: Path, name: str) -> Scan:
+    mask, labels = folder / "masks" / name, folder / "labels" / name
+    return replace(scan, mask=mask if mask.is_file() else None, labels=labels if labels.is_file() else None)

@@ -1,0 +1,144 @@
+"""A phantom scan as a DICOM series, complete enough for a PACS and the same to the byte whenever it is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MRImageStorage, generate_uid
+from pydicom.valuerep import DSfloat
+
+from kerasgan.volume import Volume
+
+CT_INTERCEPT_HU = -1024  # stored value 0; scanners store CT like this, so that a reader must apply the rescale
+DATE = "20260101"
+COMMENT = "Computer-generated phantom, not a patient."
+
+
+@dataclass(frozen=True)
+class SeriesIdentity:
+    """Whose series it is, and where its UIDs come from.
+
+    Attributes:
+        subject: Patient ID (0010,0020), such as `900_S_0001`.
+        description: Series Description (0008,103E).
+        number: Series Number (0020,0011).
+        version: Of the phantom; stands in the header, and two versions share no UID.
+    """
+
+    subject: str
+    description: str
+    number: int
+    version: str
+
+    def uid(self, *names: object) -> str:
+        """A UID that depends on the subject, the version and `names` only."""
+        words = ["kerasgan phantom", self.version, self.subject, *names]
+        return generate_uid(entropy_srcs=["/".join(map(str, words))])
+
+
+def write_series(volume: Volume, identity: SeriesIdentity, folder: Path) -> None:
+    """Write an axial volume as one file per slice, lowest slice first.
+
+    Args:
+        volume: CT in HU, stored signed, or MR, stored unsigned.
+        identity: Subject and series.
+        folder: Created where it is absent.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    common = _common(volume, identity)
+    for index, pixels in enumerate(_stored(volume)):
+        dataset = Dataset()
+        dataset.update(common)
+        dataset.SOPInstanceUID = identity.uid(volume.modality, "image", index)
+        dataset.InstanceNumber = index + 1
+        x, y, z = volume.origin_mm
+        dataset.ImagePositionPatient = [_decimal(v) for v in (x, y, z + index * volume.spacing_mm[2])]
+        dataset.PixelData = pixels.tobytes()
+        dataset.file_meta = FileMetaDataset()
+        dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        name = f"{identity.subject}_{volume.modality}_{index + 1:03d}.dcm"
+        dataset.save_as(folder / name, enforce_file_format=True)
+
+
+def _stored(volume: Volume) -> np.ndarray:
+    """Stored pixel values, `[slices, rows, columns]`."""
+    if volume.modality == "CT":
+        return np.rint(volume.array - CT_INTERCEPT_HU).astype("<i2")
+    return np.rint(np.clip(volume.array, 0, 65535)).astype("<u2")
+
+
+def _common(volume: Volume, identity: SeriesIdentity) -> Dataset:
+    dataset = Dataset()
+    _add_patient_and_study(dataset, identity)
+    dataset.Modality = volume.modality
+    dataset.SeriesInstanceUID = identity.uid(volume.modality, "series")
+    dataset.SeriesNumber = identity.number
+    dataset.SeriesDescription = identity.description
+    dataset.SeriesDate = dataset.AcquisitionDate = dataset.ContentDate = DATE
+    dataset.SeriesTime = dataset.AcquisitionTime = dataset.ContentTime = "120000"
+    dataset.BodyPartExamined = "HEAD"
+    dataset.PatientPosition = "HFS"
+    dataset.FrameOfReferenceUID = identity.uid("frame of reference")  # MR and CT of a subject share it
+    dataset.PositionReferenceIndicator = ""
+    dataset.Manufacturer = "kerasgan"
+    dataset.ManufacturerModelName = "phantom"
+    dataset.SoftwareVersions = identity.version
+    dataset.AcquisitionNumber = 1
+    dataset.ImageComments = COMMENT
+    _add_pixel_format(dataset, volume)
+    _add_ct(dataset) if volume.modality == "CT" else _add_mr(dataset, volume)
+    return dataset
+
+
+def _add_patient_and_study(dataset: Dataset, identity: SeriesIdentity) -> None:
+    dataset.SpecificCharacterSet = "ISO_IR 100"
+    dataset.PatientName = "ANONYMOUS"
+    dataset.PatientID = identity.subject
+    dataset.PatientBirthDate = dataset.PatientSex = ""
+    dataset.PatientIdentityRemoved = "YES"
+    dataset.DeidentificationMethod = "Computer-generated, no patient"
+    dataset.StudyInstanceUID = identity.uid("study")
+    dataset.StudyDate, dataset.StudyTime, dataset.StudyID = DATE, "120000", "1"
+    dataset.StudyDescription = "Head phantom"
+    dataset.ReferringPhysicianName = dataset.AccessionNumber = ""
+
+
+def _add_pixel_format(dataset: Dataset, volume: Volume) -> None:
+    columns_mm, rows_mm, slices_mm = volume.spacing_mm
+    _, dataset.Rows, dataset.Columns = volume.shape
+    dataset.PixelSpacing = [_decimal(rows_mm), _decimal(columns_mm)]
+    dataset.SliceThickness = _decimal(slices_mm)
+    dataset.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+    dataset.SamplesPerPixel = 1
+    dataset.PhotometricInterpretation = "MONOCHROME2"
+    dataset.BitsAllocated = dataset.BitsStored = 16
+    dataset.HighBit = 15
+    dataset.PixelRepresentation = int(volume.modality == "CT")
+    dataset.BurnedInAnnotation = "NO"
+
+
+def _add_ct(dataset: Dataset) -> None:
+    dataset.SOPClassUID = CTImageStorage
+    dataset.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
+    dataset.KVP = 120
+    dataset.RescaleSlope, dataset.RescaleIntercept, dataset.RescaleType = 1, CT_INTERCEPT_HU, "HU"
+    dataset.WindowCenter, dataset.WindowWidth = 40, 80
+
+
+def _add_mr(dataset: Dataset, volume: Volume) -> None:
+    dataset.SOPClassUID = MRImageStorage
+    dataset.ImageType = ["ORIGINAL", "PRIMARY", "OTHER"]
+    dataset.ScanningSequence, dataset.SequenceVariant, dataset.ScanOptions = "GR", "MP", ""
+    dataset.MRAcquisitionType = "3D"
+    dataset.RepetitionTime, dataset.EchoTime, dataset.InversionTime, dataset.FlipAngle = 2300, 3, 900, 9
+    dataset.EchoTrainLength, dataset.MagneticFieldStrength = 1, 3
+    bright = max(round(float(np.percentile(volume.array, 99.5))), 2)
+    dataset.WindowCenter, dataset.WindowWidth = bright // 2, bright
+
+
+def _decimal(value: float) -> DSfloat:
+    """A number in the 16 characters of a DICOM decimal string."""
+    return DSfloat(round(value, 6), auto_format=True)

@@ -1,0 +1,79 @@
+"""Signed distances of simple bodies, negative inside, in mm.
+
+`points` is always a tuple of arrays `(x, y, z)` of one shape. A distance is exact on the surface and first-order
+accurate near it, which is where walls, rinds and gaps are laid.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+Points = tuple[np.ndarray, np.ndarray, np.ndarray]
+Vector = tuple[float, float, float]
+
+
+def ellipsoid(points: Points, centre: Vector, radii: Vector) -> np.ndarray:
+    """Distance to an ellipsoid with its axes along x, y and z."""
+    inside = np.zeros_like(points[0])
+    slope = np.zeros_like(points[0])
+    for axis, middle, radius in zip(points, centre, radii, strict=True):
+        scaled = (axis - np.float32(middle)) / np.float32(radius)
+        inside += scaled * scaled
+        scaled /= np.float32(radius)
+        slope += scaled * scaled
+    inside = np.sqrt(inside)
+    return inside * (inside - 1) / np.sqrt(slope + np.float32(1e-9))
+
+
+def capsule(points: Points, start: Vector, end: Vector, radius: float, end_radius: float | None = None) -> np.ndarray:
+    """Distance to a rod with round ends whose radius runs linearly from `radius` to `end_radius`."""
+    along = np.subtract(end, start)
+    share = np.zeros_like(points[0])
+    for axis, first, step in zip(points, start, along, strict=True):
+        share += (axis - np.float32(first)) * np.float32(step / (along @ along))
+    share = np.clip(share, 0, 1)
+    squared = np.zeros_like(share)
+    for axis, first, step in zip(points, start, along, strict=True):
+        squared += (axis - np.float32(first) - share * np.float32(step)) ** 2
+    grow = np.float32((radius if end_radius is None else end_radius) - radius)
+    return np.sqrt(squared) - np.float32(radius) - grow * share
+
+
+def tube(points: Points, path: list[Vector], radii: list[float]) -> np.ndarray:
+    """Distance to a chain of capsules through the points of `path`."""
+    legs = zip(path[:-1], path[1:], radii[:-1], radii[1:], strict=True)
+    return np.minimum.reduce([capsule(points, start, end, first, last) for start, end, first, last in legs])
+
+
+def smooth_union(first: np.ndarray, second: np.ndarray, blend_mm: float) -> np.ndarray:
+    """Union whose crease is rounded over `blend_mm`."""
+    overlap = np.clip(blend_mm - np.abs(first - second), 0, None)
+    return np.minimum(first, second) - overlap * overlap / np.float32(4 * blend_mm)
+
+
+def smooth_intersection(first: np.ndarray, second: np.ndarray, blend_mm: float) -> np.ndarray:
+    """Intersection whose edge is rounded over `blend_mm`."""
+    return -smooth_union(-first, -second, blend_mm)
+
+
+def step(values: np.ndarray, at: np.ndarray | float, width_mm: float) -> np.ndarray:
+    """Smooth step from 0 to 1 around `at`."""
+    return 0.5 + 0.5 * np.tanh((values - at) / np.float32(width_mm))
+
+
+def bump(values: np.ndarray, at: np.ndarray | float, width_mm: float) -> np.ndarray:
+    """Gaussian bump of height 1 around `at`."""
+    return np.exp(-(((values - at) / np.float32(width_mm)) ** 2))
+
+
+def to_distance(level: np.ndarray, spacing_mm: Vector) -> np.ndarray:
+    """Turn any smooth function into a first-order distance to its zero surface by dividing by its slope.
+
+    Args:
+        level: `[slices, rows, columns]`, negative inside.
+        spacing_mm: Distance of neighbours along columns, rows and slices.
+    """
+    squared = np.zeros_like(level)
+    for axis, spacing in zip((2, 1, 0), spacing_mm, strict=True):
+        squared += np.gradient(level, np.float32(spacing), axis=axis) ** 2
+    return level / np.sqrt(squared + np.float32(1e-6))

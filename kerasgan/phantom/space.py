@@ -1,0 +1,148 @@
+"""The fine grid on which a head is painted: anatomical coordinates, labels and seeded random fields."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+from scipy import ndimage, sparse
+from scipy.interpolate import BSpline
+
+from kerasgan.phantom.shapes import Points, Vector
+from kerasgan.phantom.tissues import Tissue
+
+# Random fields are defined over this cube around the centre of the image, whatever the grid: the anatomy then depends
+# on the seed alone, and one seed gives the same head at any resolution.
+FIELD_HALF_WIDTH_MM = 200.0
+RIPPLE_SAMPLES, RIPPLE_PERIOD = 64, 9.0  # side of the cube of ripples, and their wavelength in it
+Range = tuple[float, float]
+
+
+def generator(seed: int, name: str) -> np.random.Generator:
+    """A random generator of its own for each part, so that changing one part leaves the others as they are."""
+    return np.random.default_rng([seed, zlib.crc32(name.encode())])
+
+
+def smooth_field(rng: np.random.Generator, axes_mm: Points, scale_mm: float) -> np.ndarray:
+    """A random field of about unit variance that varies over `scale_mm`: a cubic B-spline on random coefficients.
+
+    Args:
+        rng: Source of the coefficients.
+        axes_mm: Positions of the columns, rows and slices (1-D each), relative to the centre of the image.
+        scale_mm: Distance of the knots.
+
+    Returns:
+        float32 `[slices, rows, columns]`.
+    """
+    count = int(np.ceil(2 * FIELD_HALF_WIDTH_MM / scale_mm)) + 3
+    field = rng.standard_normal((count, count, count), dtype=np.float32)
+    # Four weights a sample are not zero: sparse products are fast, and no threaded BLAS gets in the way of our threads.
+    for positions, axis in zip(axes_mm, (2, 1, 0), strict=True):
+        front = np.moveaxis(field, axis, 0)
+        product = _spline_basis(positions, scale_mm, count) @ front.reshape(count, -1)
+        field = np.moveaxis(product.reshape(len(positions), *front.shape[1:]), 0, axis)
+    # The sum of squared cubic B-spline weights is 0.479 on average along each axis.
+    return field / np.float32(0.479**1.5)
+
+
+def _spline_basis(positions: np.ndarray, scale_mm: float, count: int) -> sparse.csr_array:
+    """Weights `[positions, count]` of the control points for each position."""
+    knots = (np.arange(count + 4) - 3) * scale_mm - FIELD_HALF_WIDTH_MM
+    inside = np.clip(positions, -FIELD_HALF_WIDTH_MM, FIELD_HALF_WIDTH_MM - 1e-3)
+    return BSpline.design_matrix(inside, knots, 3).astype(np.float32)
+
+
+@lru_cache(maxsize=16)
+def _ripple_cube(seed: int, name: str) -> np.ndarray:
+    """A periodic cube of noise whose spectrum is a thin shell: white noise through a band-pass filter."""
+    line = np.fft.fftfreq(RIPPLE_SAMPLES) ** 2
+    half = np.fft.rfftfreq(RIPPLE_SAMPLES) ** 2
+    frequencies = np.sqrt(line[:, None, None] + line[None, :, None] + half[None, None, :])
+    band = np.exp(-(((frequencies * RIPPLE_PERIOD - 1) / 0.22) ** 2))
+    white = generator(seed, name).standard_normal((RIPPLE_SAMPLES,) * 3)
+    cube = np.fft.irfftn(np.fft.rfftn(white) * band, s=white.shape, axes=(0, 1, 2))
+    return (cube / cube.std()).astype(np.float32)
+
+
+@dataclass
+class Space:
+    """A grid with the anatomical coordinates of each sample, in mm, and the labels painted so far.
+
+    Attributes:
+        seed: Seed of every random field.
+        points: `(x, y, z)`, each float32 `[slices, rows, columns]`: left, posterior, superior of the middle of the
+            cranial cavity, in a head of average size that looks straight ahead.
+        axes_mm: Positions of columns, rows and slices relative to the centre of the image.
+        labels: uint8 `[slices, rows, columns]`, a view into the labels of the whole grid.
+    """
+
+    seed: int
+    points: Points
+    axes_mm: Points
+    labels: np.ndarray
+
+    @property
+    def mirrored(self) -> Points:
+        """The coordinates with left and right folded together: `(|x|, y, z)`."""
+        x, y, z = self.points
+        return np.abs(x), y, z
+
+    @property
+    def spacing_mm(self) -> Vector:
+        """Distance of samples along columns, rows and slices."""
+        x, y, z = (float(axis[1] - axis[0]) if len(axis) > 1 else 1.0 for axis in self.axes_mm)
+        return x, y, z
+
+    def box(self, x: Range, y: Range, z: Range) -> Space:
+        """The part of the grid around a box of anatomical coordinates, as views: painting there is cheap."""
+        window = self._window((x, y, z))
+        columns, rows, slices = self.axes_mm
+        return Space(
+            seed=self.seed,
+            points=tuple(axis[window] for axis in self.points),  # type: ignore[arg-type]
+            axes_mm=(columns[window[2]], rows[window[1]], slices[window[0]]),
+            labels=self.labels[window],
+        )
+
+    def both_sides(self, x: Range, y: Range, z: Range) -> Space:
+        """As `box`, for a range of `|x|`."""
+        return self.box((-x[1], x[1]), y, z)
+
+    def paint(self, where: np.ndarray, tissue: Tissue) -> None:
+        """Label the samples where `where` holds."""
+        self.labels[where] = tissue
+
+    @cached_property
+    def _extents(self) -> list[list[tuple[np.ndarray, np.ndarray]]]:
+        """Least and greatest coordinates of every plane of the grid, by axis of the grid and by coordinate."""
+        others = [tuple(other for other in range(3) if other != axis) for axis in range(3)]
+        return [[(values.min(axis=rest), values.max(axis=rest)) for values in self.points] for rest in others]
+
+    def _window(self, ranges: tuple[Range, Range, Range]) -> tuple[slice, slice, slice]:
+        """Slices of the grid that hold every sample within the ranges; at least two samples along each axis."""
+        window = []
+        for planes in self._extents:
+            touches = [
+                (least <= high) & (most >= low) for (least, most), (low, high) in zip(planes, ranges, strict=True)
+            ]
+            found = np.flatnonzero(np.logical_and.reduce(touches))
+            window.append(slice(found[0], found[-1] + 1) if len(found) > 1 else slice(0, 2))
+        return window[0], window[1], window[2]
+
+    def noise(self, name: str, scale_mm: float) -> np.ndarray:
+        """A smooth random field of unit variance, see `smooth_field`."""
+        return smooth_field(generator(self.seed, name), self.axes_mm, scale_mm)
+
+    def ripples(self, name: str, wavelength_mm: float, points: Points | None = None) -> np.ndarray:
+        """Random ripples of one wavelength and all directions; their zero surfaces form a labyrinth of even width.
+
+        Args:
+            name: Names the random numbers.
+            wavelength_mm: The zero surfaces lie about 0.87 of it apart.
+            points: Where to take them; the samples' own coordinates unless given.
+        """
+        where = np.stack((self.points if points is None else points)[::-1]) * np.float32(RIPPLE_PERIOD / wavelength_mm)
+        cube = _ripple_cube(self.seed, name)
+        return ndimage.map_coordinates(cube, where, order=1, mode="grid-wrap", output=np.float32)
