@@ -1,6 +1,6 @@
 """Unpaired MR and CT synthesis in Keras: from DICOM to Hounsfield units, and to the artifacts that serve them.
 
-Every name below is imported when it is first used, so that `import kerasgan` costs next to nothing and loads no TensorFlow.
+Every name below is imported when it is first used: `import kerasgan` costs next to nothing and loads no TensorFlow.
 
     import kerasgan
 

@@ -1,4 +1,4 @@
-"""`kerasgan.train`: one call from a dataset's name to a run directory, and the rules by which runs are named and found."""
+"""`kerasgan.train`: one call from a dataset's name to a run directory; and how runs are named and found."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def train(
     folder = None if data_dir is None else Path(data_dir)
     request = Request(dataset, folder, recipe, quick, tuple(overrides), seed, strict)
     place = choose_out(request, None if out is None else Path(out), resume)
-    check(request, resume)
+    check(request, place, resume)
 
     from kerasgan import training  # loads TensorFlow, which bad input above need not wait for
 
@@ -78,8 +78,8 @@ def choose_out(request: Request, out: Path | None, resume: bool) -> Path:
 
 def new_run_name(request: Request) -> Path:
     """`runs/<dataset>-<recipe>[-quick]-<date>-<time>`, in local time."""
-    parts = [_stem(request.dataset or ""), _stem(request.recipe or DEFAULT_RECIPE), *(["quick"] if request.quick else [])]
-    return RUNS / "-".join([*parts, time.strftime("%Y%m%d-%H%M%S")])
+    parts = [_stem(request.dataset or ""), _stem(request.recipe or DEFAULT_RECIPE), "quick" if request.quick else ""]
+    return RUNS / "-".join(filter(None, [*parts, time.strftime("%Y%m%d-%H%M%S")]))
 
 
 def newest_run(request: Request, runs: Path = RUNS) -> Path:
@@ -92,25 +92,32 @@ def newest_run(request: Request, runs: Path = RUNS) -> Path:
     for path in begun:
         if _fits(request, path.parent):
             return path.parent
-    wanted = " ".join(filter(None, [request.dataset, request.recipe, "quick" if request.quick else ""])) or "any dataset"
-    raise RunError(f"{runs} holds no run of {wanted} to resume; name the run directory with --out, or leave --resume out.")
+    wanted = [request.dataset or "any dataset", request.recipe, "quick" if request.quick else ""]
+    raise RunError(
+        f"{runs} holds no run of {' '.join(filter(None, wanted))} to resume; "
+        "name the run directory with --out, or leave --resume out."
+    )
 
 
-def check(request: Request, resume: bool) -> None:
+def check(request: Request, out: Path, resume: bool) -> None:
     """Finds in a moment what would otherwise stop the training after TensorFlow has loaded.
 
     Raises:
-        KerasganError: For an unknown dataset, recipe, field or value, or a data folder that is missing or empty.
+        KerasganError: For a run to resume that is none, an unknown dataset, recipe, field or value, or a data folder
+            that is missing or empty.
     """
     request.build_recipe()
+    if resume:
+        load_run(out)  # has its own dataset
+        return
     if request.dataset is None:
-        if resume:
-            return
-        raise KerasganError(f"A training needs --dataset: {', '.join(registry.names('datasets'))}, or a path to a .py file.")
+        raise KerasganError(
+            f"A training needs --dataset: {', '.join(registry.names('datasets'))}, or a path to a .py file."
+        )
     module = registry.find("datasets", request.dataset)
     root = Path(request.data_dir or module.CARD.default_dir)
     is_absent = not root.is_dir() or not any(root.iterdir())
-    if is_absent and not resume and not hasattr(module, "prepare"):
+    if is_absent and not hasattr(module, "prepare"):
         raise datasets.no_data(module.CARD, root)
 
 

@@ -4,7 +4,11 @@ What a command does is in the package; here are its options, its words and its e
 needs when it runs, so `kerasgan --help` answers at once and loads no TensorFlow.
 """
 
-from kerasgan.cli import _train, _use, _catalogue  # noqa: I001  the order in which --help lists the commands
+# The commands register themselves, and --help lists them in this order.
+# isort: off
+from kerasgan.cli import _train as _train
+from kerasgan.cli import _use as _use
+from kerasgan.cli import _catalogue as _catalogue
 from kerasgan.cli._app import app, main
 
 __all__ = ["app", "main"]

@@ -6,14 +6,16 @@ import errno
 import logging
 import os
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import typer
 
 from kerasgan.errors import KerasganError
 
+NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -33,14 +35,49 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def prepare_environment() -> None:
-    """Quietens TensorFlow and shows kerasgan's log, one line a message; only a program may do this, never a library."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    """Chooses the backend and shows kerasgan's log, one line a message; a program may do this, never a library."""
     os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever ~/.keras/keras.json says
     logger = logging.getLogger("kerasgan")
     if not any(isinstance(handler, _OneLine) for handler in logger.handlers):
         logger.addHandler(_OneLine())
         logger.setLevel(logging.INFO)
         logger.propagate = False
+
+
+def load_tensorflow() -> None:
+    """Imports TensorFlow without the dozen lines that it prints while it starts.
+
+    TensorFlow 2.21 writes them before it looks at TF_CPP_MIN_LOG_LEVEL, so they are held back where they come out. A
+    user who sets that variable sees them all.
+    """
+    shown = "TF_CPP_MIN_LOG_LEVEL" in os.environ or "tensorflow" in sys.modules
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # holds from then on
+    with nullcontext() if shown else _held_back():
+        import tensorflow as tf
+
+        gpus = tf.config.list_physical_devices("GPU")  # the first call tells about missing drivers, too
+    if NVIDIA_DRIVER.exists() and not gpus:
+        logging.getLogger(__name__).warning(
+            "This machine has an NVIDIA driver, but TensorFlow sees no GPU; try: pip install 'tensorflow[and-cuda]'"
+        )
+
+
+@contextmanager
+def _held_back() -> Iterator[None]:
+    """Keeps what native code writes to standard error, and shows it only where the block fails."""
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    with tempfile.TemporaryFile() as file:
+        os.dup2(file.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            file.seek(0)
+            os.write(terminal, file.read())
+            raise
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)
 
 
 @contextmanager

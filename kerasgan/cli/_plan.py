@@ -43,11 +43,9 @@ def _data_text(module: ModuleType, name: str, root: Path, seed: int, recipe: Rec
 
 
 def _split_text(card: DatasetCard, split: Split) -> str:
-    rows = []
-    for part_name in ("train", "validation", "test"):
-        keys = split.keys()[part_name]
-        rows.append([f"  {part_name}", str(len(keys["a"])), str(len(keys["b"]))])
-    return table(["  patients", *(f"{modality} ({domain})" for modality, domain in zip(card.modalities, "ab", strict=True))], rows)
+    heads = ["  patients", *(f"{modality} ({domain})" for modality, domain in zip(card.modalities, "ab", strict=True))]
+    rows = [[f"  {part}", str(len(keys["a"])), str(len(keys["b"]))] for part, keys in split.keys().items()]
+    return table(heads, rows)
 
 
 def _device_text(recipe: Recipe) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kerasgan.cli._app import INTERRUPTED, app
-from kerasgan.cli._console import say, writing
+from kerasgan.cli._console import load_tensorflow, say, writing
 
 if TYPE_CHECKING:
     from kerasgan.run import Run
@@ -43,7 +43,8 @@ def train(
 
     request = Request(dataset, data_dir, recipe, quick, tuple(overrides or ()), seed, strict)
     place = api.choose_out(request, out, resume)
-    api.check(request, resume)
+    api.check(request, place, resume)
+    load_tensorflow()
     if dry_run:
         from kerasgan.cli._plan import plan
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from kerasgan.cli._app import BAD_INPUT, app
-from kerasgan.cli._console import say, table, writing
+from kerasgan.cli._console import load_tensorflow, say, table, writing
 
 if TYPE_CHECKING:
     from kerasgan.io import Series
@@ -50,6 +50,7 @@ def translate(
     strict: Annotated[bool, typer.Option("--strict", help="Refuse a series that needs repair.")] = False,
 ) -> None:
     """Synthesise the other modality of a scan, on the scan's own grid."""
+    _require_run(run)
     from kerasgan.inference import translate as run_translation
 
     with writing(output):
@@ -65,6 +66,7 @@ def evaluate(
     direction: Annotated[Direction, typer.Option(help="Which generator.")] = "ab",
 ) -> None:
     """Score the run on paired test patients: table, CSV, JSON and pictures."""
+    _require_run(run)
     from kerasgan.evaluation import evaluate as run_evaluation
 
     with writing(out or run):
@@ -91,15 +93,24 @@ def export(
     Example:
       kerasgan export runs/first model.tflite --format tflite --size 256 256 --precision float16
     """
+    _check_export(kind, size, precision)
+    _require_run(run)
     from kerasgan import export as exporting
 
-    _check_export(kind, size, precision)
     with writing(output):
         if kind == "savedmodel":
             written = exporting.export_savedmodel(run, output, direction)
         else:
             written = exporting.export_tflite(run, output, direction, size, precision)
     say(f"Wrote {written}")
+
+
+def _require_run(path: Path) -> None:
+    """Refuses what is no run, then loads TensorFlow, which takes seconds."""
+    from kerasgan.run import load_run
+
+    load_run(path)
+    load_tensorflow()
 
 
 def _check_export(kind: str, size: tuple[int, int] | None, precision: str) -> None:
@@ -110,13 +121,14 @@ def _check_export(kind: str, size: tuple[int, int] | None, precision: str) -> No
 
 
 def _series_row(series: Series) -> list[str]:
-    slices, rows, columns = series.shape or (len(series.files), 0, 0)
+    slices, rows, columns = series.shape
+    file = series.files[0].name if series.files and not series.patient else ""  # the only way to tell which it is
     return [
-        series.patient,
-        series.modality,
-        f"{columns} x {rows}" if rows else "-",
-        str(slices),
-        " x ".join(f"{side:.3g}" for side in series.spacing_mm) if series.spacing_mm else "-",
+        series.patient or "-",
+        series.modality or "-",
+        f"{columns} x {rows}" if slices else "-",
+        str(slices) if slices else "-",
+        " x ".join(f"{side:.3g}" for side in series.spacing_mm) if slices else "-",
         "yes" if series.usable else "no",
-        "; ".join(filter(None, (series.reason, *series.notes))),
+        "; ".join(filter(None, (file, series.reason, *series.notes))),
     ]

@@ -1,0 +1,76 @@
+"""The whole line on a phantom: train, export, translate a patient's DICOM series, evaluate.
+
+    python examples/demo.py [FOLDER]
+
+Each step is a `kerasgan` command and is printed before it runs. Run again after an interruption, it goes on where it
+stopped; remove the folder to start afresh.
+"""
+
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+import kerasgan
+from kerasgan.cli import main
+from kerasgan.datasets import load_scans
+
+
+def demo(folder: Path) -> None:
+    """Runs every step with its output in `folder`."""
+    run, saved_model, tflite = folder / "run", folder / "savedmodel", folder / "model.tflite"
+    synthetic = folder / "synthetic-ct"
+    for product in (saved_model, tflite, synthetic):
+        _remove(product)
+
+    if (run / "run.json").exists():
+        command("train", "--resume", "--out", run)
+    else:
+        command("train", "--dataset", "phantom", "--data-dir", folder / "phantom", "--quick", "--out", run)
+    command("export", run, saved_model, "--format", "savedmodel")
+    command("export", run, tflite, "--format", "tflite")
+    command("translate", run, test_series(run), synthetic)
+    command("evaluate", run)
+
+    pictures = sorted((run / "evaluation").glob("*.png"))
+    print(f"""
+  Run             {run}
+  SavedModel      {saved_model}
+  TFLite          {tflite}
+  DICOM series    {synthetic}
+  Picture         {pictures[0]}
+
+Synthetic images of a phantom, after a quick training: they show that the line works. Now with your own scans:
+  kerasgan inspect FOLDER
+  kerasgan train --dataset folder --data-dir FOLDER""")
+
+
+def command(*arguments: object) -> None:
+    """Prints and runs a `kerasgan` command; ends the program where it fails."""
+    words = [str(argument) for argument in arguments]
+    print(f"\n$ kerasgan {shlex.join(words)}", flush=True)
+    try:
+        main(words)
+    except SystemExit as end:
+        if end.code:
+            raise
+
+
+def test_series(run_path: Path) -> Path:
+    """The folder with the MR series of the first test patient."""
+    run = kerasgan.load_run(run_path)
+    _, scans = load_scans(run.facts.dataset, Path(run.facts.data_dir))
+    patient = run.split()["test"]["a"][0]
+    scan = next(scan for scan in scans if scan.patient == patient and scan.domain == "a")
+    return scan.files[0].parent
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    for file in path.parent.glob(f"{path.name}*"):  # the artifact, and the report beside it
+        file.unlink()
+
+
+if __name__ == "__main__":
+    demo(Path(sys.argv[1] if len(sys.argv) > 1 else "demo"))
