@@ -82,13 +82,15 @@ def _import_name(kind: str, name: str) -> ModuleType:
 def _import_file(kind: str, path: Path) -> ModuleType:
     if not path.is_file():
         raise KerasganError(f"{path} is not a file; give a path to an existing .py file, or one of: {_listed(kind)}.")
-    # The digest keeps two files of one name apart; the entry in sys.modules is what dataclasses and pickle look up.
-    digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
+    # One module per file and content: classes keep their identity from call to call, and an edited file is read anew.
+    digest = hashlib.sha256(str(path.resolve()).encode() + path.read_bytes()).hexdigest()[:8]
     module_name = f"kerasgan_file_{path.stem}_{digest}"
+    if module_name in sys.modules:
+        return sys.modules[module_name]
     spec = importlib.util.spec_from_file_location(module_name, path)
     assert spec is not None and spec.loader is not None  # holds for every .py file
     module = importlib.util.module_from_spec(spec)
-    sys.modules[module_name] = module
+    sys.modules[module_name] = module  # before it runs: dataclasses and pydantic look their module up there
     try:
         spec.loader.exec_module(module)
     except Exception as error:

@@ -63,6 +63,15 @@ def test_file_outside_the_package(tmp_path):
     assert registry.find("generators", str(path)).build(None).depth == 3
 
 
+def test_file_is_imported_once_until_it_is_edited(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text("RECIPE = object()\n")
+    first = registry.find("recipes", str(path))
+    assert registry.find("recipes", str(path)) is first
+    path.write_text("RECIPE = 'edited'\n")
+    assert registry.find("recipes", str(path)).RECIPE == "edited"
+
+
 def test_two_files_of_one_name_stay_apart(tmp_path):
     for folder in ("first", "second"):
         (tmp_path / folder).mkdir()

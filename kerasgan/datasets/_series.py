@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from kerasgan.datasets._types import Domain, Scan
 from kerasgan.errors import KerasganError
 from kerasgan.io import Series, discover
@@ -16,6 +18,8 @@ from kerasgan.io.nifti import is_image, read_image
 from kerasgan.volume import Modality
 
 logger = logging.getLogger(__name__)
+
+LABELS = 64  # a scan has hundreds of grey levels, even in 8 bits; a segmentation has rarely more than some tens
 
 
 def find_series(root: Path) -> list[Series]:
@@ -59,10 +63,22 @@ def _with_modality(series: Series) -> Series:
     path = series.files[0]
     if not series.usable or not is_image(path):
         return series
+    if modality := _sidecar_modality(path):
+        return replace(series, modality=modality)
     try:
-        return replace(series, modality=_sidecar_modality(path) or read_image(path).modality)
+        volume = read_image(path)
     except KerasganError as error:
         return replace(series, usable=False, reason=str(error))
+    if _is_label_map(volume.array):
+        return replace(series, usable=False, reason=f"a mask or label map (at most {LABELS} different values)")
+    return replace(series, modality=volume.modality)
+
+
+def _is_label_map(array: np.ndarray) -> bool:
+    """Whether `[slices, rows, columns]` holds few values, all whole; some 200,000 voxels tell."""
+    sample = array.ravel()[:: max(1, array.size // 200_003)]
+    values = np.unique(sample)
+    return len(values) <= LABELS and bool(np.all(values == values.round()))
 
 
 def _sidecar_modality(path: Path) -> str:

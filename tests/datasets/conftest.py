@@ -49,9 +49,11 @@ def _slice(sop_class: UID, modality: str, patient: str) -> Dataset:
     return image
 
 
-def _write_image(path: Path, value: float, shape: tuple[int, int, int] = (2, 3, 4)) -> None:
+def _write_image(path: Path, value: float, levels: int = 100) -> None:
+    """5 x 6 x 7 voxels whose values go up from `value`, in as many levels."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    SimpleITK.WriteImage(SimpleITK.GetImageFromArray(np.full(shape, value, np.int16)), str(path))
+    values = (value + np.arange(5 * 6 * 7) % levels).reshape(5, 6, 7)
+    SimpleITK.WriteImage(SimpleITK.GetImageFromArray(values.astype(np.int16)), str(path))
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ def test_scan_of_an_empty_folder_names_the_remedy(module, tmp_path):
     with pytest.raises(DatasetError) as caught:
         module.scan(tmp_path)
     assert str(tmp_path) in str(caught.value)
-    assert "--data-dir" in str(caught.value)
+    assert "--data" in str(caught.value)  # --data-dir, or the command that writes the data
 
 
 def test_missing_folder_names_the_remedy(module, tmp_path):

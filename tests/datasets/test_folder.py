@@ -44,6 +44,15 @@ def test_patient_of_an_image_file(tmp_path, write_image, name_a, name_b, patient
     assert patients(tmp_path, "a") == patients(tmp_path, "b") == [patient_key(patient)]
 
 
+def test_masks_and_label_maps_are_no_scans(tmp_path, write_image, caplog):
+    write_image(tmp_path / "a" / "anna" / "t1.nii", MR)
+    write_image(tmp_path / "a" / "anna" / "mask.nii", 0, levels=2)
+    write_image(tmp_path / "a" / "anna" / "parcels.nii", 0, levels=60)
+    write_image(tmp_path / "b" / "bert.nii", CT)
+    assert [one.files[0].name for one in scan(tmp_path)] == ["t1.nii", "bert.nii"]
+    assert "2 series left out: a mask or label map (at most 64 different values)" in caplog.text
+
+
 def test_one_patient_in_both_folders_is_too_few(tmp_path, write_dicom):
     write_dicom(tmp_path / "a", "MR", "anna")
     write_dicom(tmp_path / "b", "CT", "anna")
