@@ -1,4 +1,4 @@
-"""Artifacts that take and give physical units, each proven against the Keras generator on real slices before it is kept."""
+"""Artifacts that take and give physical units, kept only when they agree with the Keras generator."""
 
 from kerasgan.export.savedmodel import export_savedmodel
 from kerasgan.export.tflite import export_tflite

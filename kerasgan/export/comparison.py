@@ -1,4 +1,4 @@
-"""Does an exported artifact give the values of the Keras generator? Asked on real slices, answered in the target's unit."""
+"""Does an exported artifact give the values of the Keras generator? Seen on real slices, in the target's unit."""
 
 from __future__ import annotations
 
@@ -94,8 +94,8 @@ class Comparison(BaseModel):
             if not value < self.limit:
                 raise ExportError(
                     f"The {self.weights} artifact ({name}) differs from the Keras generator: {self.statistic} "
-                    f"{value:.4g} {self.unit} over {self.slices} real slices, needed below {self.limit:.4g}. Nothing was "
-                    f"written. {_remedy(self.weights, value)}"
+                    f"{value:.4g} {self.unit} over {self.slices} real slices, needed below {self.limit:.4g}. "
+                    f"Nothing was written. {_remedy(self.weights, value)}"
                 )
 
 
@@ -123,13 +123,14 @@ def compare(
         weights: Precision of the artifact's weights; decides on the tolerance.
     """
     tolerance, target = TOLERANCES[weights], run.map(direction[1])
+    software = f"Keras {keras.__version__}, TensorFlow {tf.__version__}"
     with full_float32():
         differences = {
             name: _difference(name, artifact, samples, run, direction) for name, artifact in artifacts.items()
         }
     return Comparison(
         weights=weights,
-        reference=f"{run.generator_path(direction).name} in float32, Keras {keras.__version__}, TensorFlow {tf.__version__}",
+        reference=f"{run.generator_path(direction).name} in float32, {software}",
         part=samples.part,
         scans=len(samples.scans),
         slices=samples.count,

@@ -64,8 +64,8 @@ class MrScaling(_Frozen):
     """How a scan in its scanner's arbitrary units fits an MR source.
 
     Attributes:
-        percentiles: `low` and `high` of a scan are these percentiles of its voxels inside the body; None where all scans
-            were windowed alike, and are to be given as they are.
+        percentiles: `low` and `high` of a scan are these percentiles of its voxels inside the body; None where all
+            scans were windowed alike, and are to be given as they are.
         bias_correction: Whether N4 comes first.
         rescaling: What to give to a signature that takes no window, from `low`, `high` and the source's window.
     """

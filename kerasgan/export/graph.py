@@ -118,9 +118,8 @@ def _normalised(image: tf.Tensor, low: Any, high: Any, source: IntensityMap) -> 
 
 
 def _physical(image: tf.Tensor, target: IntensityMap) -> tf.Tensor:
-    """`IntensityMap.inverse`."""
-    inside = tf.clip_by_value(image, target.target_low, target.target_high)
-    return (inside - target.target_low) / target.scale + target.low
+    """`IntensityMap.inverse`, clipped last: at -1 and 1 TFLite would write an operation that not all devices have."""
+    return tf.clip_by_value((image - target.target_low) / target.scale + target.low, target.low, target.high)
 
 
 def _is_static(image: tf.Tensor) -> bool:

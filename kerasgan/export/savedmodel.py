@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from kerasgan.export.graph import DEFAULT, IMAGE, SYNTHETIC, WINDOW, WINDOWED, T
 from kerasgan.export.slices import real_slices
 from kerasgan.intensity import IntensityMap
 from kerasgan.io.output import staging_folder
-from kerasgan.run import Direction, Run, load_run
+from kerasgan.run import Direction, load_run
 
 ANY = (None, None, None)
 EXTRAS = "assets.extra"  # TensorFlow leaves this folder of a SavedModel to others
@@ -26,9 +27,9 @@ def export_savedmodel(
 ) -> Path:
     """Exports a generator between physical units, any number of slices of any size at a time.
 
-    The folder `output/<version>` holds the SavedModel and, in `assets.extra`, `contract.json` and `comparison.json`. Its
-    number is 1, or one more than the last in `output`; nothing is overwritten. It appears only when its values on real
-    slices were found to be those of the Keras generator.
+    The folder `output/<version>` holds the SavedModel and, in `assets.extra`, `contract.json` and `comparison.json`.
+    Its number is 1, or one more than the last in `output`; nothing is overwritten. It appears only when its values on
+    real slices were found to be those of the Keras generator.
 
     Args:
         run_path: The run directory.
@@ -47,7 +48,7 @@ def export_savedmodel(
     windowed = run.facts.modalities[direction[0]] == "MR"
     described = contract(run, direction, ANY, "float32", windowed)
     version = _next_version(output, described)
-    samples = real_slices(run, direction[0], data_dir=data_dir)
+    samples = real_slices(run, direction, data_dir=data_dir)
     with staging_folder(output) as folder:
         model = folder / "model"
         translator = Translator(run.generator(direction), run.map(direction[0]), run.map(direction[1]))
@@ -84,7 +85,7 @@ def _next_version(output: Path, described: Contract) -> int:
     return max(versions) + 1
 
 
-def _named(modalities: list[str | None]) -> str:
+def _named(modalities: Sequence[str | None]) -> str:
     return (
         f"a model from {modalities[0]} to {modalities[1]}"
         if all(modalities)

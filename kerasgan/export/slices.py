@@ -10,16 +10,19 @@ import numpy as np
 from tqdm import tqdm
 
 from kerasgan import datasets
-from kerasgan.datasets import Domain, Scan, Split
+from kerasgan.datasets import Scan, Split
 from kerasgan.errors import DatasetError, ExportError
 from kerasgan.intensity import IntensityMap
 from kerasgan.preparation import Preparation, prepare
-from kerasgan.run import Run
+from kerasgan.run import Direction, Run
+
+Size = tuple[int, int]
+PartName = Literal["validation", "train"]
 
 SLICES = 16
 SLICES_OF_A_SCAN = 4
 
-Size = tuple[int, int]
+PARTS: tuple[PartName, PartName] = ("validation", "train")
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class Sample:
 class Samples:
     """Real slices, and the part of the dataset that they come from."""
 
-    part: Literal["validation", "train"]
+    part: PartName
     scans: tuple[Sample, ...]
 
     @property
@@ -48,21 +51,22 @@ class Samples:
         return sum(len(scan.images) for scan in self.scans)
 
 
-def real_slices(run: Run, domain: Domain, size: Size | None = None, data_dir: Path | None = None) -> Samples:
+def real_slices(run: Run, direction: Direction, size: Size | None = None, data_dir: Path | None = None) -> Samples:
     """Sixteen slices of the run's validation scans, at the networks' pixel size but in physical units.
 
-    At most four come from one scan, so that several patients are seen; fewer in all where the scans have no more. MR scans are bias-corrected where the run's were. Without validation scans, training scans are taken.
+    At most four come from one scan, so that several patients are seen; fewer in all where the scans have no more. MR
+    scans are bias-corrected where the run's were. Without validation scans, training scans are taken.
 
     Args:
         run: Names the dataset, the split and the preparation.
-        domain: Whose scans.
+        direction: The scans are those of its source domain.
         size: `(height, width)` to pad or crop to about the centre; None for whole slices.
         data_dir: Where the dataset lies now; None: where it lay in training.
 
     Raises:
         ExportError: Where the data is no longer there.
     """
-    part, scans = _scans(run, domain, data_dir or Path(run.facts.data_dir))
+    part, scans = _scans(run, direction, data_dir or Path(run.facts.data_dir))
     samples: list[Sample] = []
     with tqdm(desc="Reading slices to compare", total=SLICES, unit="slice") as progress:
         for index in _spread(len(scans), SLICES):
@@ -73,17 +77,17 @@ def real_slices(run: Run, domain: Domain, size: Size | None = None, data_dir: Pa
     return Samples(part, tuple(samples))
 
 
-def _scans(run: Run, domain: Domain, root: Path) -> tuple[Literal["validation", "train"], tuple[Scan, ...]]:
+def _scans(run: Run, direction: Direction, root: Path) -> tuple[PartName, tuple[Scan, ...]]:
     try:
         _, found = datasets.load_scans(run.facts.dataset, root)
     except DatasetError as error:
         raise _no_slices(root, "which cannot be read") from error
     split = Split.from_keys(found, run.split())
-    for part in ("validation", "train"):
-        scans: tuple[Scan, ...] = getattr(getattr(split, part), domain)
+    for part in PARTS:
+        scans: tuple[Scan, ...] = getattr(getattr(split, part), direction[0])
         if scans:
             return part, scans
-    raise _no_slices(root, f"which holds no {run.facts.modalities[domain]} scan of the run's patients")
+    raise _no_slices(root, f"which holds no {run.facts.modalities[direction[0]]} scan of the run's patients")
 
 
 def _no_slices(root: Path, state: str) -> ExportError:

@@ -54,7 +54,7 @@ def export_tflite(
     size = size or (run.facts.preparation.size, run.facts.preparation.size)
     _check_arguments(output, size, precision)
     described = contract(run, direction, (1, *size), precision, windowed=False)
-    samples = real_slices(run, direction[0], size, data_dir)
+    samples = real_slices(run, direction, size, data_dir)
     with staging_folder(output) as folder:
         translator = Translator(run.generator(direction), run.map(direction[0]), run.map(direction[1]))
         write_savedmodel(translator, folder / "savedmodel", (1, *size))

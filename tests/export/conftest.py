@@ -1,0 +1,122 @@
+import json
+import shutil
+from itertools import chain
+
+import keras
+import numpy as np
+import pytest
+import SimpleITK
+
+from kerasgan import datasets
+from kerasgan.generators.resnet import build
+from kerasgan.preparation import preparation
+from kerasgan.recipes.hiasa2018 import RECIPE
+from kerasgan.run import RunFacts, create_run, load_run
+
+SIZE = 32
+MR_WINDOW, CT_WINDOW = (20.0, 320.0), (-1000.0, 1600.0)
+PATIENTS = {"train_mr": ["1BA001"], "train_ct": ["1BA002"], "val": ["1BA003", "1BA004"]}
+
+
+def write_head(folder, seed, slices=6):
+    """An ellipse of tissue on a 2 mm grid; 30 x 28 pixels, so that it has to be padded to the run's 32 x 32."""
+    rng = np.random.default_rng(seed)
+    rows, columns = np.mgrid[-1:1:30j, -1:1:28j]
+    inside = np.broadcast_to(rows**2 + columns**2 < 0.7, (slices, 30, 28))
+    mr = np.where(inside, rng.uniform(100, 400, inside.shape), rng.uniform(0, 8, inside.shape))
+    ct = np.where(inside, rng.uniform(0, 900, inside.shape), -1000)
+    folder.mkdir(parents=True)
+    for name, array in (("mr", mr), ("ct", ct), ("mask", inside.astype(float))):
+        image = SimpleITK.GetImageFromArray(array.astype(np.float32))
+        image.SetSpacing((2.0, 2.0, 3.0))
+        SimpleITK.WriteImage(image, str(folder / f"{name}.mha"))
+
+
+def write_data(root):
+    for seed, patient in enumerate(chain(*PATIENTS.values())):
+        write_head(root / patient, seed)
+    (root / "split.json").write_text(json.dumps(PATIENTS))
+
+
+def write_run(path, data_dir):
+    """A run directory with two untrained generators of four filters."""
+    changes = ["generator.filters=4", "generator.blocks=1", f"data.size={SIZE}", "intensity.bias_correction=false"]
+    recipe = RECIPE.with_overrides([*changes, f"data.field_of_view_mm={2 * SIZE}"])
+    card, split = datasets.load("synthrad", data_dir)
+    facts = RunFacts(
+        kerasgan="0.1.0",
+        dataset="synthrad",
+        data_dir=str(data_dir),
+        anatomy=card.anatomy,
+        paired=True,
+        modalities={"a": "MR", "b": "CT"},
+        seed=0,
+        preparation=preparation(recipe, card.anatomy, card.ct_window_hu, card.field_of_view_mm),
+        maps={"a": MR_WINDOW, "b": CT_WINDOW},
+        precision="float32",
+        xla=False,
+        fingerprint="0" * 64,
+    )
+    create_run(path, recipe, facts, split.keys())
+    (path / "generators").mkdir()
+    for seed, direction in enumerate(("ab", "ba")):
+        keras.utils.set_random_seed(seed)
+        build(filters=4, blocks=1, name=f"generator_{direction}").save(path / "generators" / f"{direction}-last.keras")
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory):
+    """A run directory with its data beside it, to be read only."""
+    folder = tmp_path_factory.mktemp("finished")
+    write_data(folder / "data")
+    write_run(folder / "run", folder / "data")
+    return load_run(folder / "run")
+
+
+@pytest.fixture
+def data_dir(finished_run, tmp_path):
+    """A copy of the data."""
+    return shutil.copytree(finished_run.path.parent / "data", tmp_path / "data")
+
+
+@pytest.fixture
+def run(finished_run, data_dir, tmp_path):
+    """A copy of the run on a copy of its data, free to be changed."""
+    path = shutil.copytree(finished_run.path, tmp_path / "run")
+    facts = finished_run.facts.model_copy(update={"data_dir": str(data_dir)})
+    (path / "run.json").write_text(facts.model_dump_json())
+    return load_run(path)
+
+
+@pytest.fixture
+def patients():
+    """Patient folders by part, as in `split.json`."""
+    return PATIENTS
+
+
+@pytest.fixture
+def add_patient(data_dir):
+    return lambda name, seed: write_head(data_dir / name, seed)
+
+
+@pytest.fixture
+def mr_images():
+    """MR values on both sides of the run's window."""
+
+    def make(height, width, batch=1, seed=0):
+        return np.random.default_rng(seed).uniform(-50, 450, (batch, height, width, 1)).astype(np.float32)
+
+    return make
+
+
+@pytest.fixture
+def expected_ct(finished_run):
+    """The translation in HU, worked out in NumPy around a Keras generator."""
+
+    def translate(images, window=MR_WINDOW, run=finished_run):
+        low, high = window
+        inputs = (np.clip(images, low, high) - low) / (high - low) * 2 - 1
+        outputs = np.asarray(run.generator("ab")(inputs.astype(np.float32), training=False))
+        return (outputs + 1) / 2 * (CT_WINDOW[1] - CT_WINDOW[0]) + CT_WINDOW[0]
+
+    return translate

@@ -1,0 +1,149 @@
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kerasgan.errors import ExportError, KerasganError, RunError
+from kerasgan.export import export_savedmodel
+from kerasgan.export.comparison import TOLERANCES, Tolerance
+
+
+@pytest.fixture(scope="module")
+def exported(finished_run, tmp_path_factory):
+    return export_savedmodel(finished_run.path, tmp_path_factory.mktemp("exported") / "models" / "mr2ct")
+
+
+@pytest.fixture(scope="module")
+def signatures(exported):
+    return tf.saved_model.load(str(exported)).signatures
+
+
+def test_layout(exported):
+    assert exported.parts[-3:] == ("models", "mr2ct", "1")
+    assert [path.name for path in exported.parents[1].iterdir()] == ["mr2ct"]  # nothing temporary
+    found = {path.name for path in exported.iterdir()}
+    assert {"saved_model.pb", "variables", "assets.extra"} <= found
+    _check_contract(json.loads((exported / "assets.extra" / "contract.json").read_text()))
+    report = json.loads((exported / "assets.extra" / "comparison.json").read_text())
+    assert (report["part"], report["slices"], report["unit"]) == ("validation", 8, "HU")
+    assert set(report["differences"]) == {"serving_default", "translate_windowed"}
+    assert all(0 <= found["mean"] <= found["maximum"] < 1 for found in report["differences"].values())
+
+
+def test_physical_values(signatures, mr_images, expected_ct):
+    assert set(signatures) == {"serving_default", "translate_windowed"}
+    images = mr_images(32, 48, batch=3)
+    result = signatures["serving_default"](image=tf.constant(images))
+    assert list(result) == ["synthetic"]
+    np.testing.assert_allclose(result["synthetic"], expected_ct(images), atol=0.05)
+
+
+def test_any_number_and_size(signatures, mr_images):
+    translate = signatures["serving_default"]
+    assert translate.structured_input_signature[1]["image"] == tf.TensorSpec((None, None, None, 1), tf.float32, "image")
+    assert translate.structured_outputs["synthetic"].shape.as_list() == [None, None, None, 1]
+    for batch, height, width in ((1, 5, 5), (2, 33, 31), (1, 1, 70), (4, 64, 60)):
+        result = translate(image=tf.constant(mr_images(height, width, batch)))["synthetic"]
+        assert result.shape == (batch, height, width, 1)
+        assert np.isfinite(result).all()
+
+
+def test_odd_sizes_are_padded_and_cropped(signatures, mr_images, expected_ct):
+    image = mr_images(33, 31)
+    result = signatures["serving_default"](image=tf.constant(image))["synthetic"]
+    wide = np.pad(image, [(0, 0), (0, 3), (0, 1), (0, 0)], mode="edge")
+    np.testing.assert_allclose(result, expected_ct(wide)[:, :33, :31], atol=0.05)
+
+
+def test_each_image_in_its_own_window(signatures, mr_images, expected_ct):
+    images, windows = mr_images(32, 32, batch=2), np.array([[0.0, 100.0], [50.0, 400.0]], np.float32)
+    translate = signatures["translate_windowed"]
+    result = translate(image=tf.constant(images), window=tf.constant(windows))["synthetic"]
+    for i, window in enumerate(windows):
+        np.testing.assert_allclose(result[i : i + 1], expected_ct(images[i : i + 1], window), atol=0.05)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="low < high"):
+        translate(image=tf.constant(images), window=tf.constant(windows[:, ::-1].copy()))
+
+
+def test_the_unit_of_an_mr_does_not_matter_in_its_own_window(signatures, mr_images):
+    image, window = mr_images(32, 32), np.array([[20.0, 320.0]], np.float32)
+    translate = signatures["translate_windowed"]
+    result = translate(image=tf.constant(image), window=tf.constant(window))["synthetic"]
+    rescaled = translate(image=tf.constant(image * 7 + 3), window=tf.constant(window * 7 + 3))["synthetic"]
+    default = signatures["serving_default"](image=tf.constant(image))["synthetic"]
+    np.testing.assert_allclose(result, rescaled, atol=0.05)
+    np.testing.assert_allclose(result, default, atol=0.05)
+
+
+def _check_contract(contract):
+    assert (contract["direction"], contract["quick"], contract["pixel_mm"]) == ("ab", False, 2.0)
+    assert contract["source"] == {"modality": "MR", "unit": "arbitrary", "window": [20.0, 320.0]}
+    assert contract["target"] == {"modality": "CT", "unit": "HU", "window": [-1000.0, 1600.0]}
+    assert contract["mr_scaling"]["percentiles"] == [0.5, 99.5]
+    assert contract["signatures"]["serving_default"]["inputs"]["image"]["shape"] == [None, None, None, 1]
+    assert contract["signatures"]["translate_windowed"]["inputs"]["window"]["shape"] == [None, 2]
+    assert "Not a medical device" in contract["statement"]
+
+
+def test_a_ct_source_takes_hu_and_no_window(run, tmp_path):
+    folder = export_savedmodel(run.path, tmp_path / "ct2mr", "ba")
+    loaded = tf.saved_model.load(str(folder))
+    assert set(loaded.signatures) == {"serving_default"}
+    air = loaded.signatures["serving_default"](image=tf.fill((1, 32, 32, 1), -1000.0))["synthetic"].numpy()
+    lower = loaded.signatures["serving_default"](image=tf.fill((1, 32, 32, 1), -3000.0))["synthetic"].numpy()
+    np.testing.assert_array_equal(air, lower)
+    assert json.loads((folder / "assets.extra" / "contract.json").read_text())["mr_scaling"] is None
+
+
+def test_versions_are_added_and_never_mixed(run, tmp_path):
+    output = tmp_path / "model"
+    output.mkdir()
+    assert export_savedmodel(run.path, output).name == "1"
+    (output / "1").rename(output / "7")
+    assert export_savedmodel(run.path, output).name == "8"
+    with pytest.raises(
+        ExportError, match=r"version 8 of a model from MR to CT; .* a model from CT to MR. Name another"
+    ):
+        export_savedmodel(run.path, output, "ba")
+    assert sorted(path.name for path in output.iterdir()) == ["7", "8"]
+
+
+def test_a_folder_of_other_things_is_left_alone(run, tmp_path):
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "thesis.txt").touch()
+    for output in (tmp_path / "home", tmp_path / "home" / "thesis.txt"):
+        with pytest.raises(ExportError, match=r"is no folder for a SavedModel.*Name a new folder"):
+            export_savedmodel(run.path, output)
+    (tmp_path / "other" / "3").mkdir(parents=True)
+    with pytest.raises(ExportError, match="version 3 of a model that kerasgan did not export"):
+        export_savedmodel(run.path, tmp_path / "other")
+
+
+def test_beyond_the_tolerance_nothing_stays(run, tmp_path, monkeypatch):
+    monkeypatch.setitem(TOLERANCES, "float32", Tolerance("maximum", 0.0, "impossible"))
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(ExportError, match="Nothing was written"):
+        export_savedmodel(run.path, tmp_path / "model")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_weights_that_are_not_finite(run, tmp_path):
+    generator = run.generator("ab")
+    generator.weights[-1].assign(np.full(generator.weights[-1].shape, np.nan))
+    generator.save(run.path / "generators" / "ab-last.keras")
+    with pytest.raises(ExportError, match="not finite"):
+        export_savedmodel(run.path, tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_run_without_weights(run, tmp_path):
+    (run.path / "generators" / "ab-last.keras").unlink()
+    with pytest.raises(RunError, match="no trained generator"):
+        export_savedmodel(run.path, tmp_path / "model")
+
+
+def test_a_place_that_cannot_be_written(run, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(KerasganError, match="Cannot write"):
+        export_savedmodel(run.path, tmp_path / "file" / "model")
