@@ -12,9 +12,9 @@ import tensorflow as tf
 class ImagePool:
     """Keeps `size` synthetic images in a variable, inside the compiled step.
 
-    The first images are stored and handed back. Once the pool is full, each new image is either handed back (half of the
-    time) or put in the place of a random stored one, which is handed back instead. What happens at a step depends on the
-    seed and the step's number alone, so a resumed run draws as the uninterrupted one.
+    The first images are stored and handed back. Once the pool is full, each new image is either handed back (half of
+    the time) or put in the place of a random stored one, which is handed back instead. What happens at a step depends
+    on the seed and the step's number alone, so a resumed run draws as the uninterrupted one.
 
     Args:
         size: Images to keep; 0 hands every image back.
@@ -51,25 +51,24 @@ class ImagePool:
             return images
         batch = images.shape[0]
         if batch > self.size:
-            raise ValueError(f"The image pool of {self.size} cannot serve a batch of {batch}; raise pool_size or set it to 0.")
-        places, swap = self._draw(batch, tf.cast(step, tf.int32))
+            raise ValueError(
+                f"The image pool of {self.size} cannot serve a batch of {batch}; raise pool_size or set it to 0."
+            )
+        arrivals = tf.cast(step, tf.int32) * batch + tf.range(batch)
+        # Of the whole batch: a pool that fills up within it has stored images for none of the batch's yet.
+        is_full = arrivals[0] >= self.size
+        shuffled, swap = self._draw(batch, tf.cast(step, tf.int32))
+        places = tf.where(is_full, shuffled, arrivals % self.size)[:, None]
         stored = tf.gather(self.images, places[:, 0])
-        is_full = tf.reshape(self._arrivals(batch, step) >= self.size, [-1, 1, 1, 1])
         swap = tf.reshape(swap, [-1, 1, 1, 1])
         kept = tf.where(is_full & ~swap, stored, images)
         self.images.assign(tf.tensor_scatter_nd_update(self.images.read_value(), places, kept))
         return tf.where(is_full & swap, stored, images)
 
-    def _arrivals(self, batch: int, step: tf.Tensor) -> tf.Tensor:
-        """How many images came before each of this batch."""
-        return tf.cast(step, tf.int32) * batch + tf.range(batch)
-
     def _draw(self, batch: int, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Places `[batch, 1]`, all different, and whether to swap `[batch]`."""
+        """Random places `[batch]`, all different, and whether to swap `[batch]`."""
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         seed = tf.random.experimental.stateless_fold_in([self.seed, tf.cast(replica, tf.int32)], step)
         shuffled = tf.argsort(tf.random.stateless_uniform([self.size], seed))[:batch]
-        arrivals = self._arrivals(batch, step)
-        places = tf.where(arrivals < self.size, arrivals, shuffled)
         swap = tf.random.stateless_uniform([batch], seed + 1) < 0.5
-        return places[:, None], swap
+        return shuffled, swap
