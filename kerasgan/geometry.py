@@ -14,7 +14,7 @@ AXIAL = "LPS"  # columns run to the left, rows to posterior, slices to superior
 
 
 def orientation(volume: Volume) -> str:
-    """The anatomical axes nearest to column, row and slice direction, such as `"LPS"` or, for a sagittal scan, `"PIR"`."""
+    """The anatomical axes nearest to column, row and slice direction, such as `"LPS"` or, if sagittal, `"PIR"`."""
     return str(sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(volume.direction.ravel().tolist()))
 
 
@@ -35,7 +35,7 @@ def oriented(volume: Volume, code: str = AXIAL) -> Volume:
 
 @dataclass(frozen=True)
 class SliceGrid:
-    """How the pixels of a slice map onto the networks' pixels: resize to the pixel size, then pad or crop about the centre.
+    """How the pixels of a slice map onto the networks': resize to the pixel size, then pad or crop about the centre.
 
     Attributes:
         source: `(rows, columns)` of the slice.
@@ -77,9 +77,11 @@ def slice_grid(volume: Volume, pixel_mm: float, size: int, crop: bool) -> SliceG
 def _resized(slices: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     if slices.shape[1:] == shape:
         return slices
+    changes = {np.sign(new - old) for old, new in zip(slices.shape[1:], shape, strict=True)}
+    if changes == {-1, 1}:  # one axis after the other, each in the way that suits it
+        return _resized(_resized(slices, (shape[0], slices.shape[2])), shape)
     # Averaging over the area keeps a smaller picture free of aliasing; it cannot enlarge.
-    shrinks = shape[0] <= slices.shape[1] and shape[1] <= slices.shape[2]
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    method = cv2.INTER_AREA if -1 in changes else cv2.INTER_LINEAR
     return np.stack([cv2.resize(image, shape[::-1], interpolation=method) for image in slices])
 
 
