@@ -12,6 +12,7 @@ from scipy import ndimage
 from kerasgan.volume import Volume
 
 CT_BODY_HU = -300.0
+CT_TABLE_MM = 8.0  # thinner sheets in an axial slice, such as the shell of a head holder, are not the body
 CLOSING_MM = 8.0  # wide enough for nostrils and ear canals, so that the air inside the head belongs to the body
 N4_SHRINK = 4
 N4_ITERATIONS = [50, 50, 30]
@@ -38,7 +39,7 @@ class IntensityMap:
 
     def __post_init__(self) -> None:
         if not self.low < self.high:
-            raise ValueError(f"An intensity map needs low < high; got {self.low} and {self.high}. Is the image constant?")
+            raise ValueError(f"An intensity map needs low < high; got {self.low}, {self.high}. Is the image constant?")
 
     @property
     def scale(self) -> float:
@@ -82,21 +83,43 @@ def body_mask(volume: Volume) -> np.ndarray:
     Returns:
         bool `[slices, rows, columns]`; all False where nothing stands out, as in a constant image.
     """
-    bright = volume.array > _body_threshold(volume)
-    rows, columns = (max(1, round(CLOSING_MM / spacing)) for spacing in volume.spacing_mm[1::-1])
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * columns + 1, 2 * rows + 1))
-    opened = np.stack([cv2.morphologyEx(s, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) for s in bright.astype(np.uint8)])
+    bright = (volume.array > _body_threshold(volume)).astype(np.uint8)
+    opened = _opened(bright, np.ones((3, 3), np.uint8))
     body = _largest_region(opened)
-    return np.stack([_filled(image, kernel, (rows, columns)) for image in body])
+    if volume.modality == "CT":
+        body = _without_table(body, volume)
+    margin, kernel = _disc(volume, CLOSING_MM)
+    return np.stack([_filled(image, kernel, margin) for image in body])
 
 
 def _body_threshold(volume: Volume) -> float:
     if volume.modality == "CT":
         return CT_BODY_HU
+    low, high = (float(value) for value in np.percentile(volume.array, (1, 99.9)))
     otsu = sitk.OtsuThresholdImageFilter()
-    otsu.Execute(sitk.GetImageFromArray(volume.array))
-    low = float(np.percentile(volume.array, 1))
+    # A few very bright voxels would leave the histogram one bin for everything else.
+    otsu.Execute(sitk.GetImageFromArray(np.minimum(volume.array, high)))
     return low + 0.35 * (float(otsu.GetThreshold()) - low)
+
+
+def _disc(volume: Volume, radius_mm: float) -> tuple[tuple[int, int], np.ndarray]:
+    """Radius `(rows, columns)` in pixels, at least one, and the ellipse that is a disc in mm."""
+    rows, columns = (max(1, round(radius_mm / spacing)) for spacing in volume.spacing_mm[1::-1])
+    return (rows, columns), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * columns + 1, 2 * rows + 1))
+
+
+def _opened(masks: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    return np.stack([cv2.morphologyEx(mask, cv2.MORPH_OPEN, kernel) for mask in masks])
+
+
+def _without_table(body: np.ndarray, volume: Volume) -> np.ndarray:
+    """Cuts off thin sheets that touch the body; ears and nose grow back from where they are attached."""
+    _, kernel = _disc(volume, CT_TABLE_MM / 2)
+    core = _largest_region(_opened(body, kernel))
+    if not core.any():
+        return body
+    near = np.stack([cv2.dilate(image, kernel, iterations=2) for image in core])
+    return np.asarray(near & body)
 
 
 def _largest_region(mask: np.ndarray) -> np.ndarray:
@@ -135,18 +158,21 @@ def correct_bias(volume: Volume, mask: np.ndarray) -> Volume:
     # A field needs at least four samples along an axis; a thin stack is corrected as one flat sheet.
     is_flat = volume.shape[0] < 4 * N4_SHRINK
     if is_flat:
-        flat = [_n4(volume.array[i], mask[i], N4_SHRINK) if mask[i].any() else volume.array[i] for i in range(volume.shape[0])]
-        return volume.with_array(np.stack(flat))
-    return volume.with_array(_n4(volume.array, mask, N4_SHRINK))
+        return volume.with_array(np.stack([_n4(*image) for image in zip(volume.array, mask, strict=True)]))
+    return volume.with_array(_n4(volume.array, mask))
 
 
-def _n4(array: np.ndarray, mask: np.ndarray, shrink: int) -> np.ndarray:
+def _n4(array: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    if not mask.any() or np.ptp(array[mask]) == 0:  # N4 sharpens a histogram, which needs more than one value
+        return array
     # N4 works on logarithms: the smallest value must be positive.
     offset = min(float(array.min()), 0.0) - 1.0
     image, region = sitk.GetImageFromArray(array - offset), sitk.GetImageFromArray(mask.astype(np.uint8))
-    factors = [max(1, min(shrink, side // 4)) for side in image.GetSize()]
+    factors = [max(1, min(N4_SHRINK, side // 4)) for side in image.GetSize()]
     corrector = sitk.N4BiasFieldCorrectionImageFilter()
     corrector.SetMaximumNumberOfIterations(N4_ITERATIONS)
     corrector.Execute(sitk.Shrink(image, factors), sitk.Shrink(region, factors))
-    field = sitk.GetArrayFromImage(sitk.Exp(corrector.GetLogBiasFieldAsImage(image)))
+    log_field = sitk.GetArrayFromImage(corrector.GetLogBiasFieldAsImage(image))
+    # N4 leaves the field's overall scale open; a mean of 1 over the body keeps the brightness of scan and slices.
+    field = np.exp(log_field - log_field[mask].mean())
     return ((array - offset) / field + offset).astype(np.float32)
