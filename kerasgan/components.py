@@ -24,19 +24,30 @@ def bind(kind: str, component: Component, function: str) -> Callable[..., Any]:
         function: Name of the function in the file, such as `"build"`.
 
     Raises:
-        KerasganError: For an unknown name, option or a value of the wrong type; names the nearest ones.
+        KerasganError: For an unknown name, option or a value of the wrong type (names the nearest ones), or a file
+            without that function.
     """
-    target = getattr(registry.find(kind, component.name), function)
+    target = getattr(registry.find(kind, component.name), function, None)
+    if target is None:
+        raise KerasganError(
+            f"{component.name!r} of {kind} has no function {function}(), which this place in the recipe needs. "
+            f"Choose from: {', '.join(_offering(kind, function))}."
+        )
     hints = typing.get_type_hints(target)
-    known = {name for name, p in inspect.signature(target).parameters.items() if p.kind is p.KEYWORD_ONLY}
+    # `name` selects the component, so it cannot be an option as well.
+    known = {name for name, p in inspect.signature(target).parameters.items() if p.kind is p.KEYWORD_ONLY} - {"name"}
     options = {name: _checked(component, name, value, known, hints) for name, value in component.options.items()}
     return functools.partial(target, **options)
+
+
+def _offering(kind: str, function: str) -> list[str]:
+    return [name for name in registry.names(kind) if hasattr(registry.find(kind, name), function)]
 
 
 def _checked(component: Component, name: str, value: Any, known: set[str], hints: dict[str, Any]) -> Any:
     if name not in known:
         raise KerasganError(f"{component.name!r} has no option {name!r}. {nearest(name, known)}")
     try:
-        return TypeAdapter(hints[name]).validate_python(value)
+        return TypeAdapter(hints.get(name, Any)).validate_python(value)
     except ValidationError as error:
         raise KerasganError(f"{component.name!r} option {name}={value!r}: {error.errors()[0]['msg']}.") from error
