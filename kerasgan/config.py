@@ -134,12 +134,13 @@ class Recipe(_Frozen):
 
         Everything a quick run writes is marked as quick: it shows that the line works, not what the recipe reaches.
         """
+        periods = {"report_every": 25, "checkpoint_every": 250, "preview_every": 500, "steps_per_execution": 1}
         changes = {
-            "generator": {"filters": 16, "blocks": 6},
-            "discriminator": {"filters": 32},
+            "generator": _lowered(self.generator, "resnet", {"filters": 16, "blocks": 6}),
+            "discriminator": _lowered(self.discriminator, "patchgan", {"filters": 32}),
             "data": {"size": min(self.data.size, 128)},
             "intensity": {"bias_correction": False},
-            "schedule": {"steps": 1500, "report_every": 25, "checkpoint_every": 250, "preview_every": 500},
+            "schedule": {"steps": min(self.schedule.steps, 1500), **periods},
             "quick": True,
         }
         return Recipe.model_validate(_merged(self.model_dump(), changes))
@@ -174,7 +175,7 @@ def from_json(text: str) -> Recipe:
 
 def differences(old: Recipe, new: Recipe) -> list[str]:
     """Dotted paths at which two recipes differ, each with both values."""
-    before, after = _flat(old.model_dump()), _flat(new.model_dump())
+    before, after = _flat(old.model_dump(mode="json")), _flat(new.model_dump(mode="json"))
     paths = sorted(before.keys() | after.keys())
     return [f"{path}: {before.get(path)} -> {after.get(path)}" for path in paths if before.get(path) != after.get(path)]
 
@@ -192,6 +193,13 @@ def _validated(values: dict[str, Any]) -> Recipe:
     except ValidationError as error:
         lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']} (got {e['input']!r})" for e in error.errors()]
         raise KerasganError("The recipe does not hold: " + "; ".join(lines)) from error
+
+
+def _lowered(component: Component, built_in: str, limits: dict[str, int]) -> dict[str, int]:
+    """A component's options within limits; of a file of the user's own, only the options that the recipe spells out."""
+    options = component.options
+    known = limits if component.name == built_in else limits.keys() & options.keys()
+    return {name: min(options.get(name, limits[name]), limits[name]) for name in known}
 
 
 def _assign(values: dict[str, Any], assignment: str) -> None:
