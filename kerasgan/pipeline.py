@@ -22,7 +22,7 @@ class SliceStore:
 
     def __init__(self, scans: Sequence[CachedScan]) -> None:
         self.scans = list(scans)
-        self.ends = np.cumsum([len(scan.codes) for scan in self.scans])
+        self.ends = np.cumsum([len(scan.positions) for scan in self.scans])
 
     def __len__(self) -> int:
         return int(self.ends[-1]) if len(self.ends) else 0
@@ -66,8 +66,8 @@ def training_dataset(
 ) -> tf.data.Dataset:
     """Endless batches `(a, b)`, each float32 `[batch, size, size, 1]` in [-1, 1].
 
-    Both domains are shuffled independently. The batch of a step depends on the seed and the step's number only, so that a
-    resumed run sees what the uninterrupted one would have seen.
+    Both domains are shuffled independently. The batch of a step depends on the seed and the step's number only, so that
+    a resumed run sees what the uninterrupted one would have seen.
 
     Args:
         stores: Slices of domain a and b.

@@ -5,19 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 from tqdm import tqdm
 
 from kerasgan.datasets import Scan
+from kerasgan.errors import DatasetError
 from kerasgan.intensity import IntensityMap
 from kerasgan.preparation import Preparation, prepare
 
-FORMAT = 1  # raise it whenever the same scan and settings would give other slices
+FORMAT = 2  # raise it whenever the same scan and settings would give other slices
+WORKERS = 8  # each holds a whole scan, so their number bounds the memory
 STEPS = 32767  # int16 codes for [-1, 1]: half the size of float32 at 0.04 HU on a 2,600 HU window
 
 
@@ -25,19 +29,30 @@ STEPS = 32767  # int16 codes for [-1, 1]: half the size of float32 at 0.04 HU on
 class CachedScan:
     """One scan's training slices.
 
+    The memory maps are opened when asked for and closed when let go: an open one holds a file descriptor, and a dataset
+    may have more scans than a process may have open files.
+
     Attributes:
-        codes: int16 `[slices, size, size]`, memory-mapped; divided by `STEPS` they are the networks' [-1, 1].
-        mask: bool, same shape, memory-mapped: the body.
+        stem: The cache entry's path without endings; its name is the digest of the scan's files and the settings.
         positions: Index of each slice in the axial scan.
         map: The scan's intensity map.
-        key: Digest of the scan's files and the settings.
     """
 
-    codes: np.ndarray
-    mask: np.ndarray
+    stem: Path
     positions: tuple[int, ...]
     map: IntensityMap
-    key: str
+
+    @property
+    def codes(self) -> np.ndarray:
+        """int16 `[slices, size, size]`, memory-mapped; divided by `STEPS` they are the networks' [-1, 1]."""
+        codes: np.ndarray = np.load(f"{self.stem}.npy", mmap_mode="r")
+        return codes
+
+    @property
+    def mask(self) -> np.ndarray:
+        """bool `[slices, size, size]`, memory-mapped: the body."""
+        mask: np.ndarray = np.load(f"{self.stem}.mask.npy", mmap_mode="r")
+        return mask
 
     def slices(self, rows: Sequence[int] | slice = slice(None)) -> np.ndarray:
         """Chosen slices as float32 `[slices, size, size]` in [-1, 1]."""
@@ -47,8 +62,8 @@ class CachedScan:
 def build(scans: Sequence[Scan], settings: Preparation, folder: Path, strict: bool = False) -> list[CachedScan]:
     """The slices of each scan, made where the cache lacks them.
 
-    Scans are worked on one at a time per processor, so that memory does not grow with their number. Each is written to a
-    temporary name and renamed; an interrupted build goes on where it stopped.
+    A few scans are worked on at a time, so that memory does not grow with their number. Each is written to a temporary
+    name and renamed; an interrupted build goes on where it stopped.
 
     Args:
         scans: What to prepare.
@@ -58,48 +73,74 @@ def build(scans: Sequence[Scan], settings: Preparation, folder: Path, strict: bo
 
     Returns:
         One `CachedScan` for each scan, in their order.
+
+    Raises:
+        DicomError: Where a scan cannot be read, or needs repair under `strict`.
+        DatasetError: Where a scan cannot be prepared.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+    with ThreadPoolExecutor(max_workers=min(WORKERS, os.cpu_count() or 1)) as pool:
         jobs = pool.map(lambda scan: _cached(scan, settings, folder, strict), scans)
         return list(tqdm(jobs, desc="Preparing scans", total=len(scans), unit="scan"))
 
 
 def fingerprint(scans: Sequence[CachedScan]) -> str:
     """Digest of all files and settings that a set of scans was made from."""
-    return hashlib.sha256("".join(sorted(scan.key for scan in scans)).encode()).hexdigest()
+    return hashlib.sha256("".join(sorted(scan.stem.name for scan in scans)).encode()).hexdigest()
 
 
 def _cached(scan: Scan, settings: Preparation, folder: Path, strict: bool) -> CachedScan:
-    key = _key(scan, settings)
-    if not (folder / f"{key}.json").exists():
-        _write(scan, settings, folder / key, strict)
-    facts = json.loads((folder / f"{key}.json").read_text())
-    codes = np.load(folder / f"{key}.npy", mmap_mode="r")
-    mask = np.load(folder / f"{key}.mask.npy", mmap_mode="r")
-    return CachedScan(codes, mask, tuple(facts["positions"]), IntensityMap(*facts["map"]), key)
+    stem = folder / _key(scan, settings)
+    facts = _facts(stem)
+    # An entry made from a repaired scan serves no strict reader, who shall be told what is wrong with the scan.
+    if not facts or (strict and facts["repaired"]):
+        _write(scan, settings, stem, strict)
+        facts = _facts(stem)
+    return CachedScan(stem, tuple(facts["positions"]), IntensityMap(*facts["map"]))
+
+
+def _facts(stem: Path) -> dict[str, Any]:
+    """What an entry says of itself; empty where there is none, or none that is complete."""
+    path = Path(f"{stem}.json")
+    facts: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    return facts
 
 
 def _key(scan: Scan, settings: Preparation) -> str:
-    stats = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in scan.files]
+    stats = [(str(path.absolute()), path.stat().st_size, path.stat().st_mtime_ns) for path in scan.files]
     content = json.dumps([FORMAT, scan.modality, stats, settings.model_dump()], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:32]
 
 
 def _write(scan: Scan, settings: Preparation, stem: Path, strict: bool) -> None:
-    prepared = prepare(scan.load(strict), settings, crop=True)
+    volume = scan.load(strict)
+    try:
+        prepared = prepare(volume, settings, crop=True)
+    except ValueError as error:
+        raise DatasetError(
+            f"The {scan.modality} scan of patient {scan.patient} cannot be used: {error} Remove it."
+        ) from error
     chosen = prepared.informative(settings.minimum_body_fraction)
-    _save(Path(f"{stem}.npy"), np.rint(prepared.slices[chosen] * STEPS).astype(np.int16))
-    _save(Path(f"{stem}.mask.npy"), prepared.mask[chosen])
-    facts = {"positions": chosen.tolist(), "map": [prepared.map.low, prepared.map.high]}
+    codes = np.rint(prepared.slices[chosen] * STEPS).astype(np.int16)
+    facts = {
+        "positions": chosen.tolist(),
+        "map": [prepared.map.low, prepared.map.high],
+        "repaired": bool(volume.warnings),
+    }
+    _replace(Path(f"{stem}.npy"), lambda file: np.save(file, codes))
+    _replace(Path(f"{stem}.mask.npy"), lambda file: np.save(file, prepared.mask[chosen]))
     # Last, because its presence says that the entry is complete.
-    temporary = Path(f"{stem}.json.{os.getpid()}.part")
-    temporary.write_text(json.dumps(facts))
-    temporary.replace(f"{stem}.json")
+    _replace(Path(f"{stem}.json"), lambda file: file.write(json.dumps(facts).encode()))
 
 
-def _save(path: Path, array: np.ndarray) -> None:
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
-    with temporary.open("wb") as file:
-        np.save(file, array)
-    temporary.replace(path)
+def _replace(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Writes a file that is whole or not there, also after a power cut or when two processes write it at once."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.part")
+    try:
+        with temporary.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
