@@ -135,6 +135,8 @@ def _assembled(slices: list[SourceSlice], array: np.ndarray, modality: Modality,
     stack = grid.measure(slices, thickness_mm)
     step = np.zeros(3)
     warnings: tuple[str, ...] = ()
+    if stack.torn:
+        raise DicomError(f"{first.path.name} and the files after it leave a hole of {stack.gaps_mm.max():.4g} mm.")
     if irregularities := grid.defects(stack):
         array, step = grid.resample(array, stack, first.orientation, fill_value(modality))
         done = f"resampled to {len(array)} slices every {stack.gap_mm:.4g} mm"

@@ -71,7 +71,7 @@ class Stack:
     @property
     def torn(self) -> bool:
         """Whether a hole is too wide to be filled by interpolation."""
-        return self.uneven and float(self.gaps_mm.max()) > max(_TOO_WIDE_MM, 3 * float(np.median(self.gaps_mm)))
+        return self.uneven and float(self.gaps_mm.max()) > max(_TOO_WIDE_MM, 3 * _median(self.gaps_mm))
 
 
 def normal(slice_: SourceSlice) -> np.ndarray:
@@ -104,9 +104,14 @@ def measure(slices: Sequence[SourceSlice], thickness_mm: float = 0.0) -> Stack:
     gap = thickness_mm or 1.0
     if len(slices) > 1:
         extent = float(distances[-1])
-        gap = extent / max(1, round(extent / float(np.median(np.diff(distances)))))
+        gap = extent / max(1, round(extent / _median(np.diff(distances))))
     in_plane = np.reshape(first.orientation, (2, 3))
     return Stack(distances, steps @ in_plane.T, gap, first.spacing_mm)
+
+
+def _median(gaps_mm: np.ndarray) -> float:
+    """The median, the lower of two middle ones: a gap that occurs, not the mean of a gap and a hole."""
+    return float(np.sort(gaps_mm)[(len(gaps_mm) - 1) // 2])
 
 
 def defects(stack: Stack) -> tuple[str, ...]:
@@ -114,7 +119,7 @@ def defects(stack: Stack) -> tuple[str, ...]:
     found = []
     if stack.uneven:
         low, high = stack.gaps_mm.min(), stack.gaps_mm.max()
-        found.append(f"uneven slice gaps of {low:.4g} to {high:.4g} mm (median {np.median(stack.gaps_mm):.4g} mm)")
+        found.append(f"uneven slice gaps of {low:.4g} to {high:.4g} mm (median {_median(stack.gaps_mm):.4g} mm)")
     if stack.shifted:
         found.append(f"slices displaced within their plane (gantry tilt of {stack.tilt_degrees:.1f} degrees)")
     return tuple(found)

@@ -146,13 +146,14 @@ def frame_dataset(dataset: Dataset, frame: int) -> Dataset:
         return dataset
     flat = Dataset()
     flat.update({tag: dataset[tag] for tag in list(dataset.keys()) if tag.group <= 0x0028})
+    flat.add_new("NumberOfFrames", "IS", 1)  # a new element: those taken over are shared with `dataset`
     shared = dataset.get("SharedFunctionalGroupsSequence") or [Dataset()]
     for item in (shared[0], dataset.PerFrameFunctionalGroupsSequence[frame]):
         for keyword in _GROUPS:
             for group in item.get(keyword) or []:
                 flat.update(group)
     if "FrameType" in flat:
-        flat.ImageType = flat.FrameType
+        flat.add_new("ImageType", "CS", flat.FrameType)
     return flat
 
 

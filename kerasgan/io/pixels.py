@@ -33,7 +33,9 @@ class PixelReader:
     def __init__(self, modality: str) -> None:
         self.modality = modality
         self.warnings: list[str] = []
-        self._open: tuple[Path, FileDataset] | None = None
+        self._path: Path | None = None
+        self._dataset = FileDataset("", {})
+        self._decoded: np.ndarray | None = None  # all frames of the file, where they come only together
 
     def read(self, slice_: SourceSlice) -> np.ndarray:
         """The values of one slice, float32 `[rows, columns]`, in HU for CT.
@@ -42,18 +44,31 @@ class PixelReader:
             DicomError: For a file that is truncated, damaged, compressed in an unsupported way or not the one that
                 was found before.
         """
-        dataset = self._dataset(slice_.path)
-        stored = _stored_values(dataset, slice_)
+        if self._path != slice_.path:
+            self._path, self._dataset, self._decoded = slice_.path, read_dataset(slice_.path, pixels=True), None
+        stored = self._stored_values(slice_)
         if stored.shape != slice_.shape:
             raise DicomError(f"{slice_.path.name} has {stored.shape} pixels, its header announced {slice_.shape}.")
-        flat = frame_dataset(dataset, slice_.frame)
+        flat = frame_dataset(self._dataset, slice_.frame)
         self._check_rescale(flat)
         return modality_values(stored, flat, self.modality)
 
-    def _dataset(self, path: Path) -> FileDataset:
-        if self._open is None or self._open[0] != path:
-            self._open = path, read_dataset(path, pixels=True)
-        return self._open[1]
+    def _stored_values(self, slice_: SourceSlice) -> np.ndarray:
+        dataset, name = self._dataset, slice_.path.name
+        if "PixelData" not in dataset:
+            raise DicomError(f"{name} is truncated: it has no complete Pixel Data (7FE0,0010).")
+        try:
+            if _transfer_syntax(dataset) in _READ_BY_GDCM and dataset.BitsStored > 8:
+                if self._decoded is None:
+                    self._decoded = _gdcm_frames(slice_.path)
+                return self._decoded[slice_.frame]
+            several = int(dataset.get("NumberOfFrames") or 1) > 1
+            return pixel_array(dataset, index=slice_.frame if several else None)
+        except (DicomError, MemoryError):
+            raise
+        except Exception as error:  # pydicom, its plug-ins and GDCM raise what they like on damaged pixels
+            reason = str(error).partition("\n")[0].split(" - ")[0].rstrip(".")
+            raise DicomError(f"{name} cannot be decoded: {reason}.") from error
 
     def _check_rescale(self, flat: Dataset) -> None:
         text = "no Rescale Intercept (0028,1052): stored values were taken as HU"
@@ -90,22 +105,6 @@ def _padding(stored: np.ndarray, flat: Dataset) -> np.ndarray:
         return np.zeros(stored.shape, bool)
     ends = np.array([value, value if limit is None else limit], np.int64).astype(stored.dtype)  # signed or not: bits
     return (stored >= ends.min()) & (stored <= ends.max())
-
-
-def _stored_values(dataset: FileDataset, slice_: SourceSlice) -> np.ndarray:
-    name = slice_.path.name
-    if "PixelData" not in dataset:
-        raise DicomError(f"{name} is truncated: it has no complete Pixel Data (7FE0,0010).")
-    try:
-        if _transfer_syntax(dataset) in _READ_BY_GDCM and dataset.BitsStored > 8:
-            return _gdcm_frames(slice_.path)[slice_.frame]
-        frame = slice_.frame if int(dataset.get("NumberOfFrames") or 1) > 1 else None
-        return pixel_array(dataset, index=frame)
-    except (DicomError, MemoryError):
-        raise
-    except Exception as error:  # pydicom, its plug-ins and GDCM raise what they like on damaged pixels
-        reason = str(error).splitlines()[0].split(" - ")[0].rstrip(".")
-        raise DicomError(f"{name} cannot be decoded: {reason}.") from error
 
 
 def _transfer_syntax(dataset: FileDataset) -> str:

@@ -1,0 +1,204 @@
+import logging
+import re
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from pydicom.uid import generate_uid
+
+from kerasgan.errors import DicomError
+from kerasgan.io import discover, patient_key
+
+TILTED = [1, 0, 0, 0, 0.8, -0.6]
+
+
+def heights(series):
+    return [slice_.origin_mm[2] for slice_ in series.slices]
+
+
+def test_slices_are_sorted_by_position_not_by_name_or_instance_number(slices):
+    (series,) = discover(slices(6, 0, 3, InstanceNumber=1))
+    assert heights(series) == [0, 3, 6]
+    assert [file.name for file in series.files] == ["01", "02", "00"]
+    assert (series.usable, series.reason, series.notes) == (True, "", ())
+
+
+def test_a_sagittal_series_runs_along_row_times_column(tmp_path, dicom):
+    for x in (4, 2, 0):
+        dicom.save(dicom.make_slice((x, 0, 0), ImageOrientationPatient=[0, 1, 0, 0, 0, -1]), tmp_path / f"{x}")
+    (series,) = discover(tmp_path)
+    assert [slice_.origin_mm[0] for slice_ in series.slices] == [4, 2, 0]  # y x (-z) = -x
+
+
+def test_what_a_series_says_of_itself(slices):
+    (series,) = discover(slices(0, 3, 6, 9))
+    assert (series.modality, series.shape, series.spacing_mm) == ("CT", (4, 4, 5), (1.5, 2.0, 3.0))
+    assert str(series) == "CT, 4 files, 4 x 4 x 5 voxels of 3 x 2 x 1.5 mm"
+    assert series.patient == patient_key("ID-4711")
+    assert "4711" not in repr(series)
+
+
+def test_a_patient_key_is_the_start_of_the_sha256():
+    assert patient_key("abc") == "pba7816bf8f"
+
+
+def test_series_are_told_apart_by_uid_and_by_orientation(slices):
+    slices(0, 3, folder="scan/a")
+    slices(0, 3, folder="scan/b", SeriesInstanceUID=generate_uid())
+    folder = slices(0, 3, folder="scan/c", ImageOrientationPatient=TILTED)
+    assert [len(series.files) for series in discover(folder.parent)] == [2, 2, 2]
+
+
+def test_a_single_image_of_another_size_is_left_out_and_noted(slices, dicom):
+    folder = slices(*range(11))
+    dicom.save(dicom.make_slice((0, 0, 99), np.zeros((8, 8), np.int16)), folder / "zz")
+    scan, stray = discover(folder)
+    assert scan.usable and scan.shape[0] == 11
+    assert scan.notes == ("left out: 1 of the series' images, beside 11 of another size, spacing or orientation",)
+    assert scan.losses == scan.notes
+    assert not stray.usable and "beside 11 of another size" in stray.reason
+
+
+@pytest.mark.parametrize(
+    ("attributes", "reason"),
+    [
+        ({"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]}, "a localizer .*holds LOCALIZER"),
+        ({"SeriesDescription": "AAHead Scout"}, r"a localizer \(Series Description \(0008,103E\) says scout"),
+        ({"ImageType": ["DERIVED", "SECONDARY", "MPR"]}, "a reformat of another series"),
+        ({"ImageType": ["DERIVED", "SECONDARY", "PROJECTION IMAGE"]}, "a projection of another series"),
+        ({"ImageType": ["DERIVED", "SECONDARY", "SCREEN SAVE"]}, "a screen capture"),
+        ({"ImageType": ["DERIVED", "PRIMARY", "PERFUSION", "RCBF"]}, "a map of a computed quantity"),
+        ({"ImageType": ["ORIGINAL", "PRIMARY", "P", "ND"]}, "a phase or complex image"),
+        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7"}, "Secondary Capture Image Storage .* is not a CT or MR image"),
+        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.481.3"}, "RT Structure Set Storage .* is not a CT or MR image"),
+        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.11.1"}, "Softcopy Presentation State .* is not a CT or MR image"),
+        ({"SOPClassUID": "1.2.840.10008.1.3.10"}, "Media Storage Directory Storage .* is not a CT or MR image"),
+        ({"Modality": "PT"}, r"Modality \(0008,0060\) is PT"),
+        ({"PhotometricInterpretation": "RGB", "SamplesPerPixel": 3}, "a colour image .* is RGB"),
+        ({"NumberOfFrames": 4}, "several frames without Per-Frame Functional Groups"),
+        ({"ImagePositionPatient": None}, "ImagePositionPatient is missing"),
+        ({"PixelSpacing": [0, 1]}, "both must be positive"),
+        ({"ImageOrientationPatient": [1, 0, 0, 1, 0, 0]}, "two orthogonal unit vectors"),
+    ],
+)
+def test_what_is_not_a_scan_says_why(slices, attributes, reason):
+    (series,) = discover(slices(0, 3, **attributes))
+    assert not series.usable
+    assert re.search(reason, series.reason)
+    assert "not used: " in str(series)
+
+
+def test_derived_axial_images_are_used(slices):
+    (series,) = discover(slices(0, 3, ImageType=["DERIVED", "SECONDARY", "AXIAL"]))
+    assert series.usable
+
+
+@pytest.mark.parametrize(
+    ("keyword", "values", "texts"),
+    [
+        ("EchoTime", (2.3, 4.6), ("EchoTime 2.3", "EchoTime 4.6")),
+        ("TemporalPositionIdentifier", (1, 2), ("TemporalPositionIdentifier 1", "TemporalPositionIdentifier 2")),
+    ],
+)
+def test_images_at_the_same_positions_are_split_by_what_tells_them_apart(slices, keyword, values, texts):
+    for value in values:
+        folder = slices(0, 3, 6, folder=f"scan/{value}", modality="MR", **{keyword: value})
+    found = discover(folder.parent)
+    assert [series.notes for series in found] == [(text,) for text in texts]
+    assert all(heights(series) == [0, 3, 6] for series in found)
+
+
+def test_echoes_of_several_time_points_are_split_twice(slices):
+    for echo, time in ((2, 1), (2, 2), (4, 1), (4, 2)):
+        folder = slices(
+            0, 3, folder=f"scan/{echo}{time}", modality="MR", EchoTime=echo, TemporalPositionIdentifier=time
+        )
+    found = discover(folder.parent)
+    assert len(found) == 4
+    assert found[0].notes == ("EchoTime 2.0", "TemporalPositionIdentifier 1")
+
+
+def test_two_halves_that_overlap_in_one_slice_stay_together(slices):
+    slices(0, 3, 6, folder="scan/a", AcquisitionNumber=1)
+    folder = slices(6, 9, 12, folder="scan/b", AcquisitionNumber=2)
+    (series,) = discover(folder.parent)
+    assert series.shape[0] == 5
+    assert series.notes == ("1 of 6 images stand at the position of another one",)
+
+
+def test_gaps_and_tilt_are_seen_in_the_headers(slices):
+    (series,) = discover(slices(0, 3, 6, 12, ImageOrientationPatient=TILTED))
+    assert series.irregularities == (
+        "uneven slice gaps of 2.4 to 4.8 mm (median 2.4 mm)",
+        "slices displaced within their plane (gantry tilt of 36.9 degrees)",  # arccos 0.8
+    )
+    assert series.notes == series.irregularities
+
+
+def test_a_hole_too_wide_to_fill_makes_a_series_unusable(slices):
+    (series,) = discover(slices(0, 3, 6, 60, 63))
+    assert not series.usable and "too wide to fill" in series.reason
+
+
+def test_a_text_file_called_dcm_is_named_and_one_without_suffix_is_passed_over(slices):
+    folder = slices(0, 3)
+    (folder / "notes.dcm").write_text("not an image" * 20)
+    (folder / "LICENSE").write_text("some words" * 20)
+    (folder / "._00").write_bytes(b"\0\x05\x16\x07")
+    scan, text = discover(folder)
+    assert not text.usable and text.reason == "notes.dcm is not a DICOM file."
+    assert scan.usable and scan.losses == ("skipped: notes.dcm is not a DICOM file.",)
+
+
+def test_a_file_cut_within_its_header_is_named(slices):
+    folder = slices(0, 3, 6)
+    file = folder / "02"
+    file.write_bytes(file.read_bytes()[:600])
+    scan, damaged = discover(folder)
+    assert damaged.reason == "02 is truncated: its header ends too early."
+    assert scan.losses == ("skipped: 02 is truncated: its header ends too early.",)
+
+
+def test_many_damaged_files_make_no_endless_text(tmp_path):
+    for number in range(14):
+        (tmp_path / f"{number:02d}.dcm").write_text("x")
+    (series,) = discover(tmp_path)
+    assert series.reason.endswith("09.dcm is not a DICOM file. and 4 more")
+
+
+def test_a_file_without_preamble_is_read(slices):
+    file = slices(0) / "00"
+    file.write_bytes(file.read_bytes()[132:])
+    (series,) = discover(file)
+    assert series.usable
+
+
+def test_nifti_files_are_series_too(tmp_path):
+    image = sitk.GetImageFromArray(np.zeros((3, 4, 5), np.float32))
+    image.SetSpacing((1.0, 2.0, 3.0))
+    sitk.WriteImage(image, tmp_path / "mr.nii.gz")
+    (tmp_path / "broken.nii.gz").write_bytes(b"no image")
+    broken, series = discover(tmp_path)
+    assert (series.modality, series.shape, series.spacing_mm) == ("", (3, 4, 5), (1.0, 2.0, 3.0))
+    assert not broken.usable and broken.reason == "damaged, or not an image of this format"
+
+
+def test_links_are_followed_but_not_in_circles(slices, tmp_path):
+    folder = slices(0, 3)
+    (folder / "back").symlink_to(tmp_path)
+    linked = tmp_path / "linked"
+    linked.symlink_to(folder)
+    assert [len(series.files) for series in discover(linked)] == [2]
+
+
+def test_a_path_that_does_not_exist(tmp_path):
+    with pytest.raises(DicomError, match=r"no file or folder .*nowhere\. Check the path"):
+        discover(tmp_path / "nowhere")
+
+
+def test_reading_headers_is_quiet(slices, caplog, recwarn):
+    folder = slices(0, 3)
+    (folder / "cut.dcm").write_bytes((folder / "00").read_bytes()[:300])
+    with caplog.at_level(logging.WARNING):
+        discover(folder)
+    assert not caplog.records and not recwarn.list
