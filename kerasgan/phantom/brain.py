@@ -76,7 +76,8 @@ def _folds(space: Space, traits: Traits, depth: np.ndarray) -> np.ndarray:
     # Where the ripples are flat, the first-order distance is far too small: such places are no sulci.
     aside = np.where(np.abs(wave) < 0.9, aside, np.float32(traits.gyrus_mm))
     bottom = SULCUS_DEPTH_MM + 5.0 * space.noise("sulcus depth", 22.0)
-    below = np.clip(depth - bottom, 0, None)
+    core = ellipsoid(space.points, (0, 4, 2), (37, 46, 23))  # nuclei and inner capsule have no sulci
+    below = np.clip(np.maximum(depth - bottom, -core), 0, None)
     width = 0.45 + 0.35 * traits.atrophy_mm + np.clip(0.9 - 0.1 * depth, 0, None)
     return np.minimum(np.hypot(aside, below) - width, _fissures(space, traits))
 

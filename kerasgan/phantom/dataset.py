@@ -26,7 +26,7 @@ from kerasgan.volume import Modality, Triple
 
 VERSION = 1  # raise it whenever the images change: the new ones then go into a folder of their own
 DESCRIPTIONS: dict[Modality, str] = {"MR": "MPRAGE_phantom", "CT": "CT_Head_phantom"}
-WORKERS = 2  # threads; NumPy and SciPy let go of the interpreter lock
+MAX_WORKERS = 8  # threads suffice: NumPy and SciPy let go of the interpreter lock
 Task = tuple[int, str, tuple[Modality, ...]]
 
 
@@ -99,10 +99,14 @@ def read_split(folder: Path) -> dict[str, dict[str, list[str]]]:
 def _build(folder: Path, size: PhantomSize, progress: bool) -> None:
     parts = _assign(size)
     tasks = _tasks(parts)
-    with ThreadPoolExecutor(WORKERS) as pool:
+    with ThreadPoolExecutor(min(MAX_WORKERS, os.cpu_count() or 1)) as pool:
         done = pool.map(lambda task: _write_patient(folder, size, task), tasks)
-        for _ in tqdm(done, total=len(tasks), desc="generating phantom patients", disable=not progress):
-            pass
+        try:
+            for _ in tqdm(done, total=len(tasks), desc="generating phantom patients", disable=not progress):
+                pass
+        except BaseException:
+            pool.shutdown(cancel_futures=True)  # Ctrl-C does not wait for the patients that are still queued
+            raise
     manifest = {"version": VERSION, "size": asdict(size), "parts": parts}
     (folder / "split.json").write_text(json.dumps(manifest, indent=1) + "\n")
 

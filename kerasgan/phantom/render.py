@@ -27,7 +27,7 @@ def render_mr(head: Head, seed: int) -> Volume:
         of it.
     """
     rng = generator(seed, "MR scanner")
-    gain = np.exp(rng.uniform(np.log(150), np.log(1500)))
+    gain = float(np.exp(rng.uniform(np.log(150), np.log(1500))))
     noise = rng.uniform(0.015, 0.03)
     table = as_array(T1_SIGNAL) * rng.normal(1, 0.02, len(Tissue)).astype(np.float32)
     signal = np.einsum("t,tzyx->zyx", table, head.fractions)

@@ -17,12 +17,14 @@ def ellipsoid(points: Points, centre: Vector, radii: Vector) -> np.ndarray:
     inside = np.zeros_like(points[0])
     slope = np.zeros_like(points[0])
     for axis, middle, radius in zip(points, centre, radii, strict=True):
-        scaled = (axis - np.float32(middle)) / np.float32(radius)
-        inside += scaled * scaled
-        scaled /= np.float32(radius)
-        slope += scaled * scaled
-    inside = np.sqrt(inside)
-    return inside * (inside - 1) / np.sqrt(slope + np.float32(1e-9))
+        share = (axis - np.float32(middle)) * np.float32(1 / radius)
+        share *= share
+        inside += share
+        share *= np.float32(1 / radius**2)
+        slope += share
+    np.sqrt(inside, out=inside)
+    slope += np.float32(1e-9)  # the centre has no slope
+    return inside * (inside - 1) / np.sqrt(slope, out=slope)
 
 
 def capsule(points: Points, start: Vector, end: Vector, radius: float, end_radius: float | None = None) -> np.ndarray:

@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+
+from kerasgan import datasets
+from kerasgan.datasets import phantom
+from kerasgan.errors import DatasetError
+from kerasgan.phantom import PhantomSize, Tissue, write_dataset
+
+SIZE = PhantomSize(train=2, validation=1, test=1, shape=(16, 40, 40), spacing_mm=(6.0, 6.5, 10.0))
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    root = tmp_path_factory.mktemp("phantom")
+    write_dataset(root, SIZE, progress=False)
+    return root
+
+
+@pytest.fixture(scope="module")
+def split(root):
+    card, split = datasets.load("phantom", root)
+    assert card == phantom.CARD
+    return split
+
+
+def test_the_split_is_that_of_the_generator_whatever_the_seed(root, split):
+    assert [len(part.patients()) for part in (split.train, split.validation, split.test)] == [4, 1, 1]
+    assert split.train.pairs() == []
+    assert datasets.load("phantom", root, seed=7)[1].keys() == split.keys()
+
+
+def test_pairs_lie_on_one_grid_with_mask_and_labels(split):
+    [(mr, ct)] = split.test.pairs()
+    first, second = mr.load(), ct.load()
+    assert first.same_grid(second)
+    assert (first.modality, second.modality) == ("MR", "CT")
+    mask, labels = mr.load_mask(like=first), ct.load_labels(like=second)
+    np.testing.assert_array_equal(mask, labels != Tissue.AIR)
+    assert second.array[~mask].mean() < -950
+    assert second.array[labels == Tissue.WHITE_MATTER].mean() == pytest.approx(30, abs=40)
+
+
+def test_training_scans_go_without_mask_like_real_data(split):
+    assert all(scan.mask is None and scan.labels is None for scan in (*split.train.a, *split.train.b))
+
+
+def test_no_subject_appears_in_a_patient_key(split):
+    assert all("900_S" not in patient for patient in split.train.patients())
+
+
+def test_prepare_writes_the_default_size_once(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(phantom, "write_dataset", lambda root: asked.append(root))
+    phantom.prepare(tmp_path)
+    assert asked == [tmp_path]
+
+
+def test_scan_without_prepare_says_what_to_run(tmp_path):
+    with pytest.raises(DatasetError, match=r"no phantom in .*v\d+; run `kerasgan train --dataset phantom --quick`"):
+        phantom.scan(tmp_path)
