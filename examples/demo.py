@@ -18,10 +18,9 @@ from kerasgan.datasets import load_scans
 
 def demo(folder: Path) -> None:
     """Runs every step with its output in `folder`."""
-    run, saved_model, tflite = folder / "run", folder / "savedmodel", folder / "model.tflite"
-    synthetic = folder / "synthetic-ct"
-    for product in (saved_model, tflite, synthetic):
-        _remove(product)
+    run, products = folder / "run", folder / "products"
+    saved_model, tflite, synthetic = products / "savedmodel", products / "model.tflite", products / "synthetic-ct"
+    shutil.rmtree(products, ignore_errors=True)
 
     if (run / "run.json").exists():
         command("train", "--resume", "--out", run)
@@ -63,13 +62,6 @@ def test_series(run_path: Path) -> Path:
     patient = run.split()["test"]["a"][0]
     scan = next(scan for scan in scans if scan.patient == patient and scan.domain == "a")
     return scan.files[0].parent
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    for file in path.parent.glob(f"{path.name}*"):  # the artifact, and the report beside it
-        file.unlink()
 
 
 if __name__ == "__main__":

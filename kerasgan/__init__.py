@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kerasgan.api import train as train
+    from kerasgan.datasets._series import find_series as inspect
     from kerasgan.errors import KerasganError as KerasganError
     from kerasgan.evaluation import Evaluation as Evaluation
     from kerasgan.evaluation import evaluate as evaluate
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from kerasgan.export import export_tflite as export_tflite
     from kerasgan.inference import translate as translate
     from kerasgan.inference import translate_volume as translate_volume
-    from kerasgan.io import discover as inspect
     from kerasgan.io import read_volume as read_volume
     from kerasgan.registry import names as names
     from kerasgan.run import Run as Run
@@ -41,7 +41,7 @@ _PLACES = {
     "evaluate": ("kerasgan.evaluation", "evaluate"),
     "export_savedmodel": ("kerasgan.export", "export_savedmodel"),
     "export_tflite": ("kerasgan.export", "export_tflite"),
-    "inspect": ("kerasgan.io", "discover"),
+    "inspect": ("kerasgan.datasets._series", "find_series"),
     "load_run": ("kerasgan.run", "load_run"),
     "names": ("kerasgan.registry", "names"),
     "read_volume": ("kerasgan.io", "read_volume"),

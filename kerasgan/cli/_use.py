@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 Direction = Literal["ab", "ba"]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A directory that kerasgan train wrote.")]
-SIZE_MULTIPLE = 4  # the generators halve the image twice
 
 _HEADS = ("patient", "kind", "columns x rows", "slices", "spacing [mm]", "used", "notes")
 
@@ -28,10 +27,10 @@ def inspect(
 
     Patients are shown by a key, never by name or id.
     """
+    from kerasgan.datasets._series import find_series
     from kerasgan.errors import DicomError
-    from kerasgan.io import discover
 
-    found = discover(path)
+    found = find_series(path)
     if not found:
         raise DicomError(f"{path} holds no DICOM series, NIfTI or MHA file; name a folder that does.")
     say(table(_HEADS, [_series_row(series) for series in found]))
@@ -86,6 +85,7 @@ def export(
         typer.Option(metavar="HEIGHT WIDTH", help="TFLite: image size in pixels.  [default: the size trained on]"),
     ] = None,
     precision: Annotated[Literal["float32", "float16"], typer.Option(help="TFLite: of the weights.")] = "float32",
+    data_dir: Annotated[Path | None, typer.Option(help="Scans to compare on.  [default: as in training]")] = None,
 ) -> None:
     """Write a SavedModel or a TFLite file that takes and returns physical values, and compare it with Keras.
 
@@ -93,16 +93,19 @@ def export(
     Example:
       kerasgan export runs/first model.tflite --format tflite --size 256 256 --precision float16
     """
-    _check_export(kind, size, precision)
+    if kind == "savedmodel" and (size or precision != "float32"):
+        raise typer.BadParameter("--size and --precision are for --format tflite; a SavedModel takes any size.")
     _require_run(run)
     from kerasgan import export as exporting
 
     with writing(output):
         if kind == "savedmodel":
-            written = exporting.export_savedmodel(run, output, direction)
+            written = exporting.export_savedmodel(run, output, direction, data_dir)
+            report = written / "assets.extra" / "comparison.json"
         else:
-            written = exporting.export_tflite(run, output, direction, size, precision)
-    say(f"Wrote {written}")
+            written = exporting.export_tflite(run, output, direction, size, precision, data_dir)
+            report = written.with_suffix(".json")
+    say(f"Wrote {written}; its values are those of the Keras generator: {report}")
 
 
 def _require_run(path: Path) -> None:
@@ -111,13 +114,6 @@ def _require_run(path: Path) -> None:
 
     load_run(path)
     load_tensorflow()
-
-
-def _check_export(kind: str, size: tuple[int, int] | None, precision: str) -> None:
-    if kind == "savedmodel" and (size or precision != "float32"):
-        raise typer.BadParameter("--size and --precision are for --format tflite; a SavedModel takes any size.")
-    if size and any(side < SIZE_MULTIPLE or side % SIZE_MULTIPLE for side in size):
-        raise typer.BadParameter(f"--size needs multiples of {SIZE_MULTIPLE}, got {size[0]} {size[1]}.")
 
 
 def _series_row(series: Series) -> list[str]:
