@@ -62,7 +62,7 @@ class Comparison(BaseModel):
         part: Part of the dataset that the slices come from.
         scans: Number of scans.
         slices: Number of slices.
-        height_width: Sides of the slices of each scan.
+        height_width: Sizes of the slices that occur.
         unit: Unit of all differences and of the limit.
         differences: For each signature.
         statistic: Which of the differences is limited.
@@ -134,7 +134,7 @@ def compare(
         part=samples.part,
         scans=len(samples.scans),
         slices=samples.count,
-        height_width=tuple(scan.images.shape[1:3] for scan in samples.scans),
+        height_width=tuple(sorted({scan.images.shape[1:3] for scan in samples.scans})),
         unit="HU" if run.facts.modalities[direction[1]] == "CT" else "arbitrary",
         differences=differences,
         statistic=tolerance.statistic,

@@ -1,0 +1,9 @@
+"""`python -m export RUN OUTPUT --format savedmodel|tflite` is `kerasgan export RUN OUTPUT ...`."""
+
+import sys
+
+from kerasgan.cli import main
+
+if __name__ == "__main__":
+    sys.argv = ["kerasgan", "export", *sys.argv[1:]]
+    main()
