@@ -1,0 +1,44 @@
+"""A component's name and options become a function, or an error that names the nearest."""
+
+import pytest
+
+from kerasgan.components import bind
+from kerasgan.config import Component
+from kerasgan.errors import KerasganError
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A generator file as a user would write it."""
+    path = tmp_path / "own.py"
+    path.write_text("def build(shape, *, depth: int = 2, note=None, name='x'):\n    return shape, depth, note, name\n")
+    return str(path)
+
+
+def test_options_are_filled_in(own):
+    build = bind("generators", Component(name=own, depth=5), "build")
+    assert build((1,), name="n") == ((1,), 5, None, "n")
+
+
+def test_option_without_type_hint_is_passed_on(own):
+    assert bind("generators", Component(name=own, note=[1]), "build")(())[2] == [1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "component", "function", "text"),
+    [
+        ("generators", Component(name="resnett"), "build", r"No generator is called 'resnett'.*resnet"),
+        ("generators", Component(name="resnet", filter=8), "build", r"no option 'filter'. Did you mean filters"),
+        ("generators", Component(name="resnet", zzz=8), "build", r"Choose from: blocks, filters, upsampling\."),
+        ("generators", Component(name="resnet", shape=8), "build", r"no option 'shape'"),
+        ("generators", Component(name="resnet", filters="many"), "build", r"filters='many'.*valid integer"),
+        ("generators", Component(name="resnet", filters=4.5), "build", r"filters=4.5.*valid integer"),
+        ("generators", Component(name="resnet", upsampling="x"), "build", r"upsampling='x'.*'transposed' or 'resize'"),
+        ("losses", Component(name="gradient_consistency", gradients="abs"), "loss", r"gradients='abs'.*'magnitude'"),
+        ("losses", Component(name="least_squares"), "loss", r"no function loss\(\).*gradient_consistency"),
+        ("losses", Component(name="gradient_consistency"), "generator", r"no function generator.*: least_squares"),
+    ],
+)
+def test_what_does_not_fit_is_refused_with_a_remedy(kind, component, function, text):
+    with pytest.raises(KerasganError, match=text):
+        bind(kind, component, function)

@@ -1,0 +1,139 @@
+"""Recipes are frozen, survive JSON, and take `path=value` with errors that help."""
+
+import json
+import re
+
+import pytest
+from pydantic import ValidationError
+
+from kerasgan.config import Component, Data, Intensity, Recipe, Schedule, differences, from_json, nearest
+from kerasgan.errors import KerasganError
+
+RECIPE = Recipe(
+    name="mine",
+    generator=Component(name="resnet", filters=32, upsampling="resize"),
+    unreported=("the seed",),
+    deviations=("batch 2",),
+)
+
+
+def test_json_round_trip_keeps_every_field():
+    assert from_json(RECIPE.model_dump_json()) == RECIPE
+    assert json.loads(RECIPE.model_dump_json())["generator"] == {
+        "name": "resnet",
+        "filters": 32,
+        "upsampling": "resize",
+    }
+
+
+def test_recipe_and_its_parts_are_frozen():
+    with pytest.raises(ValidationError, match="frozen"):
+        RECIPE.name = "other"
+    with pytest.raises(ValidationError, match="frozen"):
+        RECIPE.data.augmentation.shift = 0.2
+    with pytest.raises(ValidationError, match="frozen"):
+        RECIPE.generator.filters = 8
+
+
+def test_unknown_fields_are_forbidden():
+    with pytest.raises(ValidationError, match="Extra inputs are not permitted"):
+        Recipe(name="mine", epochs=3)
+    with pytest.raises(ValidationError, match="Extra inputs are not permitted"):
+        Data(pixels=256)
+
+
+def test_overrides_take_json_and_text():
+    recipe = RECIPE.with_overrides(
+        [
+            "schedule.steps=5000",
+            "losses.cycle_weight=2.5",
+            "data.augmentation.flip=false",
+            "intensity.ct_window_hu=[-150, 350]",
+            "precision=float32",
+            "generator.upsampling=transposed",
+            "generator.blocks=6",  # an option that the recipe did not spell out
+        ]
+    )
+    assert recipe.schedule.steps == 5000
+    assert recipe.losses.cycle_weight == 2.5
+    assert recipe.data.augmentation.flip is False
+    assert recipe.intensity.ct_window_hu == (-150.0, 350.0)
+    assert recipe.precision == "float32"
+    assert recipe.generator.options == {"filters": 32, "upsampling": "transposed", "blocks": 6}
+    assert RECIPE.schedule.steps == 200_000
+
+
+@pytest.mark.parametrize(
+    ("assignment", "text"),
+    [
+        ("schedule.steps", r"needs path=value, as in schedule.steps=5000; got 'schedule.steps'"),
+        ("schedule.step=5", r"No recipe field is called 'schedule.step'. Did you mean .*schedule.steps"),
+        ("lerning_rate=1", r"No recipe field is called 'lerning_rate'. Did you mean optimizer.learning_rate"),
+        ("data.size.x=5", r"No recipe field is called 'data.size.x'. Did you mean data.size"),
+        ("qqqq=1", r"No recipe field is called 'qqqq'. Choose from: .*schedule.steps"),
+        ("schedule.steps=many", r"schedule.steps: .*valid integer.*got 'many'"),
+        ("data.size=130", r"data.size: .*multiple of 4.*got 130"),
+        ("data.size=16", r"data.size: .*greater than or equal to 32.*got 16"),
+        ("precision=float16", r"precision: .*'mixed_bfloat16'.*got 'float16'"),
+        ("optimizer.learning_rate=NaN", r"optimizer.learning_rate: .*greater than 0"),
+        ("intensity.ct_window_hu=[350, -150]", r"ct_window_hu must rise, got \(350.0, -150.0\)"),
+        ("intensity.mr_window=[5, 5]", r"mr_window must rise"),
+        ("schedule.checkpoint_every=150", r"checkpoint_every=150 must be a multiple of report_every=100"),
+        ("schedule.steps_per_execution=7", r"report_every=100 must be a multiple of steps_per_execution"),
+        ("schedule=5", r"schedule: .*got 5"),
+    ],
+)
+def test_wrong_override_says_what_is_needed(assignment, text):
+    with pytest.raises(KerasganError, match=text):
+        RECIPE.with_overrides([assignment])
+
+
+@pytest.mark.parametrize(("text", "found"), [("{", "no valid JSON"), ("[]", "valid dictionary"), ("{}", "name: Field")])
+def test_damaged_json_is_named(text, found):
+    with pytest.raises(KerasganError, match=found):
+        from_json(text)
+
+
+def test_quick_makes_everything_smaller_and_is_marked():
+    quick = Recipe(name="paper", schedule=Schedule(steps_per_execution=10)).as_quick()
+    assert quick.quick
+    assert quick.generator.options == {"filters": 16, "blocks": 6}
+    assert quick.discriminator.options == {"filters": 32}
+    assert quick.data.size == 128
+    assert quick.schedule.steps == 1500
+    assert not quick.intensity.bias_correction
+    assert quick.losses == Recipe(name="paper").losses  # the method stays
+
+
+def test_quick_never_makes_a_recipe_larger():
+    small = RECIPE.with_overrides(["generator.filters=4", "generator.blocks=1", "data.size=32", "schedule.steps=100"])
+    quick = small.as_quick()
+    assert quick.generator.options == {"filters": 4, "blocks": 1, "upsampling": "resize"}
+    assert quick.data.size == 32
+    assert quick.schedule.steps == 100
+
+
+def test_quick_gives_a_users_own_network_only_the_options_that_it_has():
+    own = Recipe(name="mine", generator=Component(name="unet.py", filters=64, depth=4))
+    assert own.as_quick().generator.options == {"filters": 16, "depth": 4}
+
+
+def test_differences_name_the_path_and_both_values():
+    changed = RECIPE.with_overrides(["losses.cycle_weight=5", "generator.blocks=6"])
+    assert differences(RECIPE, RECIPE) == []
+    assert differences(RECIPE, changed) == ["generator.blocks: None -> 6", "losses.cycle_weight: 10.0 -> 5.0"]
+
+
+def test_a_recipe_does_not_differ_from_its_own_json():
+    recipe = Recipe(name="mine", generator=Component(name="unet.py", widths=(8, 16)))
+    assert differences(recipe, from_json(recipe.model_dump_json())) == []
+
+
+def test_windows_must_rise():
+    with pytest.raises(ValidationError, match=re.escape("mr_percentiles must rise, got (99.0, 1.0)")):
+        Intensity(mr_percentiles=(99.0, 1.0))
+
+
+def test_nearest_offers_the_alike_or_all():
+    assert nearest("filter", ["blocks", "filters"]) == "Did you mean filters?"
+    assert nearest("zzz", ["b", "a"]) == "Choose from: a, b."

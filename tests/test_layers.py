@@ -1,0 +1,103 @@
+"""Instance normalisation and reflection padding against NumPy, on every path."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kerasgan.layers import InstanceNormalization, ReflectionPadding
+
+RNG = np.random.default_rng(0)
+IMAGES = (3 + 2 * RNG.normal(size=(3, 8, 6, 4))).astype("float32")
+EPSILON = 1e-5
+
+
+def expected(x: np.ndarray) -> np.ndarray:
+    x = x.astype("float64")
+    mean, variance = x.mean((1, 2), keepdims=True), x.var((1, 2), keepdims=True)
+    return (x - mean) / np.sqrt(variance + EPSILON)
+
+
+def expected_gradient(x: np.ndarray, upstream: np.ndarray) -> np.ndarray:
+    """Of sum(upstream * norm(x)), differentiated by hand."""
+    x, g, y = x.astype("float64"), upstream.astype("float64"), expected(x)
+    inverse = 1 / np.sqrt(x.var((1, 2), keepdims=True) + EPSILON)
+    return inverse * (g - g.mean((1, 2), keepdims=True) - y * (g * y).mean((1, 2), keepdims=True))
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize(("batch", "training"), [(1, True), (1, False), (3, True), (3, False)])
+def test_values_and_gradients_agree_with_numpy(batch, training, compiled):
+    layer, x, weights = InstanceNormalization(), IMAGES[:batch], RNG.normal(size=(batch, 8, 6, 4)).astype("float32")
+
+    def run(images):
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            y = layer(images, training=training)
+            total = tf.reduce_sum(weights * y)
+        return y, tape.gradient(total, images)
+
+    y, gradient = (tf.function(run) if compiled else run)(tf.constant(x))
+    np.testing.assert_allclose(y, expected(x), atol=1e-5)
+    np.testing.assert_allclose(gradient, expected_gradient(x, weights), atol=1e-5)
+
+
+def test_each_image_has_its_own_statistics():
+    both = InstanceNormalization()(np.concatenate([IMAGES[:1], 100 * IMAGES[1:2]]), training=True)
+    np.testing.assert_allclose(both[0], expected(IMAGES[:1])[0], atol=1e-5)
+
+
+def test_flat_image_becomes_zero_with_a_finite_gradient():
+    for batch in (1, 2):
+        x = tf.Variable(np.full((batch, 4, 4, 2), 7.0, "float32"))
+        with tf.GradientTape() as tape:
+            y = InstanceNormalization()(x, training=True)
+            total = tf.reduce_sum(y * RNG.normal(size=y.shape).astype("float32"))
+        np.testing.assert_allclose(y, np.zeros(y.shape), atol=1e-5)
+        assert np.isfinite(tape.gradient(total, x)).all()
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_bfloat16_statistics_are_taken_in_float32(batch):
+    """In bfloat16 (eight bits), 100 +- 1 has no digits left for a variance; in float32 it has."""
+    x = tf.cast(100 + 2 * (np.indices((batch, 32, 32, 1)).sum(0) % 2), "bfloat16")
+    y = InstanceNormalization(dtype="bfloat16")(x, training=True)
+    assert y.dtype == tf.bfloat16
+    np.testing.assert_allclose(tf.cast(y, "float32"), expected(tf.cast(x, "float32").numpy()), atol=0.01)
+
+
+def test_float64_stays_float64():
+    x = IMAGES[:1].astype("float64")
+    y = InstanceNormalization(dtype="float64")(x, training=True)
+    assert y.dtype == tf.float64
+    np.testing.assert_allclose(y, expected(x), atol=1e-12)
+
+
+def test_exported_graph_is_four_dimensional():
+    """Inference must be plain means: no 5-D reshape and no fused kernel, which edge delegates refuse."""
+    layer = InstanceNormalization()
+    graph = tf.function(lambda x: layer(x)).get_concrete_function(tf.TensorSpec((1, 8, 8, 2))).graph
+    assert not {op.type for op in graph.get_operations()} & {"Reshape", "FusedBatchNormV3", "FusedBatchNorm"}
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_reflection_mirrors_at_the_border_pixel(dynamic):
+    layer = ReflectionPadding(2)
+    run = layer
+    if dynamic:
+        run = tf.function(layer, input_signature=[tf.TensorSpec((None, None, None, 4))])
+    wanted = np.pad(IMAGES, ((0, 0), (2, 2), (2, 2), (0, 0)), mode="reflect")
+    np.testing.assert_array_equal(run(IMAGES), wanted)
+
+
+def test_output_shapes_with_unknown_sides():
+    assert ReflectionPadding(3).compute_output_shape((None, 8, None, 2)) == (None, 14, None, 2)
+    assert InstanceNormalization().compute_output_shape((None, 8, None, 2)) == (None, 8, None, 2)
+
+
+def test_layers_survive_saving(tmp_path):
+    inputs = keras.Input((None, None, 4))
+    model = keras.Model(inputs, InstanceNormalization()(ReflectionPadding(1)(inputs)))
+    model.save(tmp_path / "m.keras")
+    np.testing.assert_array_equal(keras.models.load_model(tmp_path / "m.keras")(IMAGES), model(IMAGES))
+    assert ReflectionPadding.from_config(ReflectionPadding(5).get_config()).padding == 5
