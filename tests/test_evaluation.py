@@ -1,0 +1,74 @@
+"""Scores, their files, and that no patient is scored who was trained on."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from tiny import request, write_head, write_heads
+
+from kerasgan.baseline import LookupBaseline
+from kerasgan.errors import DatasetError
+from kerasgan.evaluation import evaluate
+from kerasgan.training import train
+
+
+@pytest.fixture(scope="module")
+def heads(tmp_path_factory):
+    return write_heads(tmp_path_factory.mktemp("heads"), count=16)
+
+
+@pytest.fixture(scope="module")
+def run(heads, tmp_path_factory):
+    return train(request(heads, "schedule.steps=2"), tmp_path_factory.mktemp("runs") / "run")
+
+
+def test_every_unseen_patient_is_scored_drawn_and_written(run):
+    result = evaluate(run.path)
+    patients = set(run.split()["test"]["a"])
+    assert result.part == "test"
+    assert set(result.scores["kerasgan"]) == set(result.scores["best look-up table"]) == patients
+    assert {path.stem for path in result.folder.glob("*.png")} == patients
+    with (result.folder / "scores.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {row["patient"] for row in rows} == patients
+    for row in rows:
+        assert float(row["mae_hu"]) == pytest.approx(result.scores[row["method"]][row["patient"]]["mae_hu"])
+    summary = json.loads((result.folder / "summary.json").read_text())
+    maes = [scores["mae_hu"] for scores in result.scores["kerasgan"].values()]
+    assert summary["methods"]["kerasgan"]["mae_hu"]["mean"] == pytest.approx(np.mean(maes))
+    assert "body mask" in summary["definitions"]["mae_hu"]["definition"]
+    assert result.table() + "\n" == (result.folder / "table.md").read_text()
+
+
+def test_the_other_way_is_scored_on_the_models_mr_scale(run, tmp_path):
+    result = evaluate(run.path, out=tmp_path / "ba", direction="ba")
+    assert [metric.name for metric in result.metrics] == ["mae_255", "psnr_255", "ssim_255"]
+    assert all(0 <= scores["mae_255"] <= 255 for scores in result.scores["kerasgan"].values())
+
+
+def test_look_up_table_leaves_the_patient_out():
+    rng = np.random.default_rng(0)
+    tables, shape = LookupBaseline(), (1, 4, 4)
+    for key, offset in (("one", 0.0), ("two", 0.0), ("odd", 100.0)):
+        source = rng.uniform(-1, 1, shape)
+        tables.add(key, source, np.full(shape, 40.0 + offset), np.ones(shape, bool))
+    np.testing.assert_array_equal(tables.translate("odd", np.zeros(shape)), 40.0)
+    assert LookupBaseline().translate("alone", np.zeros(shape)) is None
+
+
+def test_patients_of_another_split_are_refused(run, heads, tmp_path):
+    other = write_heads(tmp_path / "other", count=16)
+    split = {"train_mr": ["1BA014"], "train_ct": ["1BA015"], "val": [f"1BA{i:03d}" for i in range(14)]}
+    (other / "split.json").write_text(json.dumps(split))
+    with pytest.raises(DatasetError, match=r"patients of this data were trained on\. Give the data that the run"):
+        evaluate(run.path, data_dir=other)
+
+
+def test_scans_on_different_grids_are_refused(run, heads, tmp_path):
+    other = write_heads(tmp_path / "other", count=16)
+    write_head(tmp_path / "smaller", seed=0, shape=(4, 36, 32))
+    for folder in other.iterdir():
+        (folder / "ct.nii.gz").write_bytes((tmp_path / "smaller" / "ct.nii.gz").read_bytes())
+    with pytest.raises(DatasetError, match=r"grids \(4, 40, 32\) and \(4, 36, 32\)\. Register and resample"):
+        evaluate(run.path, data_dir=other)
