@@ -85,9 +85,10 @@ def body_mask(volume: Volume) -> np.ndarray:
     """
     bright = (volume.array > _body_threshold(volume)).astype(np.uint8)
     opened = _opened(bright, np.ones((3, 3), np.uint8))
-    body = _largest_region(opened)
     if volume.modality == "CT":
-        body = _without_table(body, volume)
+        body = _without_table(_largest_region(opened), volume)
+    else:  # the scalp encloses the brain, from which the dark skull separates it
+        body = _largest_region(np.stack([_enclosed(image) for image in opened]))
     margin, kernel = _disc(volume, CLOSING_MM)
     return np.stack([_filled(image, kernel, margin) for image in body])
 
@@ -135,9 +136,12 @@ def _filled(image: np.ndarray, kernel: np.ndarray, margin: tuple[int, int]) -> n
     rows, columns = margin
     wide = cv2.copyMakeBorder(image, rows, rows, columns, columns, cv2.BORDER_CONSTANT, value=0)
     closed = cv2.morphologyEx(wide, cv2.MORPH_CLOSE, kernel)
-    contours, _ = cv2.findContours(closed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    filled = cv2.drawContours(np.zeros_like(closed), contours, -1, 1, cv2.FILLED)
-    return filled[rows:-rows, columns:-columns].astype(bool)
+    return _enclosed(closed)[rows:-rows, columns:-columns].astype(bool)
+
+
+def _enclosed(image: np.ndarray) -> np.ndarray:
+    contours, _ = cv2.findContours(image, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    return np.asarray(cv2.drawContours(np.zeros_like(image), contours, -1, 1, cv2.FILLED))
 
 
 def correct_bias(volume: Volume, mask: np.ndarray) -> Volume:
