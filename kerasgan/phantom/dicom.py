@@ -95,7 +95,7 @@ def _common(volume: Volume, identity: SeriesIdentity) -> Dataset:
 
 def _add_patient_and_study(dataset: Dataset, identity: SeriesIdentity) -> None:
     dataset.SpecificCharacterSet = "ISO_IR 100"
-    dataset.PatientName = "ANONYMOUS"
+    dataset.PatientName = "ANONYMOUS^PHANTOM"
     dataset.PatientID = identity.subject
     dataset.PatientBirthDate = dataset.PatientSex = ""
     dataset.PatientIdentityRemoved = "YES"
@@ -131,7 +131,7 @@ def _add_ct(dataset: Dataset) -> None:
 def _add_mr(dataset: Dataset, volume: Volume) -> None:
     dataset.SOPClassUID = MRImageStorage
     dataset.ImageType = ["ORIGINAL", "PRIMARY", "OTHER"]
-    dataset.ScanningSequence, dataset.SequenceVariant, dataset.ScanOptions = "GR", "MP", ""
+    dataset.ScanningSequence, dataset.SequenceVariant, dataset.ScanOptions = ["GR", "IR"], "MP", ""
     dataset.MRAcquisitionType = "3D"
     dataset.RepetitionTime, dataset.EchoTime, dataset.InversionTime, dataset.FlipAngle = 2300, 3, 900, 9
     dataset.EchoTrainLength, dataset.MagneticFieldStrength = 1, 3

@@ -77,7 +77,7 @@ def test_headers_are_those_of_ct_and_mr_image_storage(series):
         assert first.SOPClassUID == {"CT": CTImageStorage, "MR": MRImageStorage}[modality]
         assert first.file_meta.MediaStorageSOPInstanceUID == first.SOPInstanceUID
         assert (first.PixelRepresentation, first.BitsStored) == ((1, 16) if modality == "CT" else (0, 16))
-        assert first.PatientName == "ANONYMOUS"
+        assert first.PatientName == "ANONYMOUS^PHANTOM"
         assert subject.startswith("900_S_")
         assert "not a patient" in first.ImageComments
 
