@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ import typer
 from kerasgan.errors import KerasganError
 
 NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
+FULL_BYTES = 1 << 20
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -88,7 +90,14 @@ def writing(target: Path) -> Iterator[None]:
     except OSError as error:
         if error.filename is not None or isinstance(error, BrokenPipeError):
             raise
-        raise KerasganError(f"Cannot write {target}: {_reason(error)}. {_remedy(error)}") from error
+        # NumPy and HDF5 tell of a full disk in words of their own, without an error number.
+        known = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) if error.errno is None and _is_full(target) else error
+        raise KerasganError(f"Cannot write {target}: {_reason(known)}. {_remedy(known)}") from error
+
+
+def _is_full(target: Path) -> bool:
+    existing = next(path for path in (target, *target.absolute().parents) if path.exists())
+    return shutil.disk_usage(existing).free < FULL_BYTES
 
 
 def describe_error(error: Exception) -> str:

@@ -1,0 +1,210 @@
+"""Bad input: one clear line with the remedy, exit code 2, and nothing half-written."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def left_behind(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("dataset", ["adni", "synthrad", "folder"])
+def test_missing_data_tells_where_to_get_it(kerasgan, tmp_path, dataset):
+    result = kerasgan("train", "--dataset", dataset)
+    assert result.exit_code == 2
+    assert f"No {dataset} data in datasets/{dataset}." in result.stderr
+    assert f"Put it into datasets/{dataset} or name its folder with --data-dir." in result.stderr
+    assert "this runs now: python train.py --dataset phantom --quick" in result.stderr
+    assert len(result.stderr.splitlines()) <= 6
+    assert left_behind(tmp_path) == set()
+
+
+def test_empty_folder(kerasgan, tmp_path):
+    (tmp_path / "empty").mkdir()
+    result = kerasgan("train", "--dataset", "folder", "--data-dir", "empty", "--out", "run")
+    assert result.exit_code == 2
+    assert "No folder data in empty." in result.stderr
+    assert left_behind(tmp_path) == {"empty"}
+
+
+def test_folder_without_one_of_the_modalities(refused, two_folders, tmp_path):
+    for scan in (two_folders / "b").iterdir():
+        scan.unlink()
+    error = refused("train", "--dataset", "folder", "--data-dir", two_folders, "--out", "run")
+    assert f"{two_folders}/b has no MR or CT scan" in error and "nothing" in error and "kerasgan inspect" in error
+    assert "run" not in left_behind(tmp_path)
+
+
+def test_both_folders_of_one_modality(refused, two_folders, write_nifti):
+    for scan in (two_folders / "b").iterdir():
+        write_nifti(scan, "MR")
+    error = refused("train", "--dataset", "folder", "--data-dir", two_folders, "--out", "run")
+    assert "hold MR" in error and "the other CT" in error
+
+
+def test_one_patient_only(refused, tmp_path, write_nifti):
+    write_nifti(tmp_path / "scans/a/p1.nii.gz", "MR")
+    write_nifti(tmp_path / "scans/b/p1.nii.gz", "CT")
+    error = refused("train", "--dataset", "folder", "--data-dir", "scans", "--out", "run")
+    assert "Found 1 patient" in error and "Training needs 2 patients" in error and "Add patients" in error
+    assert "run" not in left_behind(tmp_path)
+
+
+def test_text_file_called_dcm(kerasgan, refused, tmp_path, untrained_run):
+    (tmp_path / "notes.dcm").write_text("not an image")
+    result = kerasgan("inspect", "notes.dcm")
+    assert result.exit_code == 2 and "notes.dcm" in result.output
+    error = refused("translate", untrained_run, "notes.dcm", "out.nii.gz")
+    assert "notes.dcm" in error
+    assert not (tmp_path / "out.nii.gz").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "found", "remedy"),
+    [
+        (["--dataset", "phantm"], "No dataset is called 'phantm'", "Did you mean phantom?"),
+        (["--dataset", "phantom", "--recipe", "hiasa"], "No recipe is called 'hiasa'", "Did you mean hiasa2018?"),
+        (
+            ["--dataset", "phantom", "--set", "schedule.step=5"],
+            "No recipe field is called 'schedule.step'",
+            "Did you mean schedule.steps",
+        ),
+        (["--dataset", "phantom", "--set", "schedule.steps"], "got 'schedule.steps'", "--set needs path=value"),
+        (["--dataset", "phantom", "--set", "schedule.steps=many"], "schedule.steps", "valid integer"),
+        (["--dataset", "phantom", "--set", "data.size=130"], "data.size", "multiple of 4"),
+        (["--dataset", "my.py"], "my.py is not a file", "path to an existing .py file"),
+        ([], "A training needs --dataset", "adni, folder, phantom, synthrad"),
+    ],
+)
+def test_unknown_dataset_recipe_field_or_value(refused, tmp_path, arguments, found, remedy):
+    error = refused("train", *arguments)
+    assert found in error and remedy in error
+    assert left_behind(tmp_path) == set()
+
+
+def test_unknown_names_in_the_lists(refused):
+    assert "Did you mean adni?" in refused("datasets", "adn")
+    assert "Did you mean hiasa2018?" in refused("recipes", "hiasa2019")
+
+
+@pytest.mark.parametrize(
+    "command", [["translate", "RUN", "scan.nii.gz", "out.nii.gz"], ["export", "RUN", "out", "--format", "savedmodel"]]
+)
+def test_run_without_weights(refused, tmp_path, untrained_run, write_nifti, command):
+    write_nifti(tmp_path / "scan.nii.gz", "MR")
+    error = refused(*[untrained_run if word == "RUN" else word for word in command])
+    assert f"{untrained_run} holds no trained generator yet" in error
+    assert f"kerasgan train --resume --out {untrained_run}" in error
+    assert left_behind(tmp_path) == {"scan.nii.gz", "run"}
+
+
+@pytest.mark.parametrize("command", ["translate", "evaluate", "export"])
+def test_folder_that_is_no_run(refused, command):
+    arguments = {"translate": ["in", "out"], "evaluate": [], "export": ["out", "--format", "tflite"]}[command]
+    error = refused(command, ".", *arguments)
+    assert "is no run directory (it has no run.json)" in error and "kerasgan train" in error
+
+
+def test_ct_given_to_an_mr_model(refused, tmp_path, untrained_run, write_nifti):
+    write_nifti(tmp_path / "scan.nii.gz", "CT")
+    error = refused("translate", untrained_run, "scan.nii.gz", "out.nii.gz", "--direction", "ab")
+    assert "The input is CT, but direction ab takes MR" in error and "Give a scan of that modality" in error
+    assert not (tmp_path / "out.nii.gz").exists()
+
+
+def test_output_below_a_file(refused, tmp_path, two_folders, untrained_run, write_nifti):
+    (tmp_path / "file").write_text("")
+    assert "file" in refused("train", "--dataset", "folder", "--data-dir", two_folders, "--out", "file/run")
+    assert (tmp_path / "file").read_text() == ""
+
+
+def test_output_that_exists(refused, tmp_path, two_folders, untrained_run, write_nifti):
+    write_nifti(tmp_path / "scan.nii.gz", "MR")
+    assert "scan.nii.gz exists" in refused("translate", untrained_run, "scan.nii.gz", "scan.nii.gz")
+    error = refused("train", "--dataset", "folder", "--data-dir", two_folders, "--out", untrained_run)
+    assert "is not empty" in error and "--resume" in error
+
+
+def test_folder_that_cannot_be_written(refused, two_folders):
+    if not Path("/proc/self").exists():
+        pytest.skip("needs /proc, where not even root can make a folder")
+    error = refused("train", "--dataset", "folder", "--data-dir", two_folders, "--out", "/proc/run")
+    assert "/proc/" in error
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 16 KiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounting = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mounting, capture_output=True).returncode:
+        pytest.skip("needs the right to mount a small file system")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_full_disk(refused, two_folders, small_disk):
+    error = refused("train", "--dataset", "folder", "--data-dir", two_folders, "--out", small_disk / "run")
+    assert str(small_disk) in error and "No space left on device" in error
+    assert not (small_disk / "run").exists()
+
+
+def test_resume_with_a_changed_recipe(refused, untrained_run):
+    before = {path.name: path.read_bytes() for path in untrained_run.iterdir()}
+    error = refused("train", "--resume", "--out", untrained_run, "--recipe", "hiasa2018", "--set", "pool_size=7")
+    assert "pool_size: 50 -> 7" in error and "another --out" in error
+    assert {path.name: path.read_bytes() for path in untrained_run.iterdir()} == before
+
+
+def test_resume_with_another_dataset(refused, untrained_run):
+    error = refused("train", "--resume", "--out", untrained_run, "--dataset", "phantom")
+    assert "dataset folder, got phantom" in error
+
+
+def test_resume_without_a_run(refused):
+    assert "runs holds no run of phantom to resume" in refused("train", "--resume", "--dataset", "phantom")
+    assert "nowhere is no run directory" in refused("train", "--resume", "--out", "nowhere")
+
+
+def test_truncated_dicom_among_good_ones(kerasgan, refused, tmp_path, untrained_run, write_dicom):
+    files = write_dicom(tmp_path / "series", "MR")
+    files[-1].write_bytes(files[-1].read_bytes()[:-500])
+    assert "4.dcm" in refused("translate", untrained_run, "series", "out.nii.gz", "--strict")
+    # Without --strict the rest of the scan is read; what is missing then are the weights.
+    result = kerasgan("translate", untrained_run, "series", "out.nii.gz")
+    warnings = [line for line in result.stderr.splitlines() if line.startswith("Warning: ")]
+    assert any("4.dcm" in line for line in warnings)
+    assert "holds no trained generator" in result.stderr
+    assert left_behind(tmp_path) == {"series", "run"}
+
+
+def test_options_that_do_not_fit(kerasgan, untrained_run):
+    result = kerasgan("export", untrained_run, "out", "--format", "savedmodel", "--precision", "float16")
+    assert result.exit_code == 2 and "--size and --precision are for --format tflite" in result.stderr
+    result = kerasgan("export", untrained_run, "out", "--format", "onnx")
+    assert result.exit_code == 2 and "onnx" in result.stderr
+
+
+def test_no_error_names_the_patient(kerasgan, tmp_path, untrained_run, write_dicom):
+    write_dicom(tmp_path / "series", "CT", patient="Doe-4711")
+    shown = [
+        kerasgan("inspect", "series"),
+        kerasgan("translate", untrained_run, "series", "out", "--direction", "ab"),
+    ]
+    for result in shown:
+        assert "Doe" not in result.output and "4711" not in result.output
+
+
+def test_through_the_script(tmp_path):
+    script = Path(__file__).parents[2] / "train.py"
+    words = [sys.executable, str(script), "--dataset", "adni"]
+    result = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path)
+    assert result.returncode == 2 and result.stdout == ""
+    assert "No adni data in datasets/adni." in result.stderr and "https://adni.loni.usc.edu" in result.stderr

@@ -1,0 +1,261 @@
+"""What each command prints, and the whole line from scans to artifacts on a network of a few weights."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from kerasgan import api, io
+from kerasgan.cli import app, main
+from kerasgan.errors import KerasganError
+from kerasgan.request import Request
+
+COMMANDS = ["train", "inspect", "translate", "evaluate", "export", "datasets", "recipes"]
+TINY = [
+    *("--set", "schedule.steps=2", "--set", "schedule.report_every=1", "--set", "schedule.checkpoint_every=1"),
+    *("--set", "schedule.preview_every=2", "--set", "data.size=32", "--set", "generator.filters=4"),
+    *("--set", "generator.blocks=1", "--set", "discriminator.filters=4", "--set", "precision=float32"),
+]
+
+
+def test_help_lists_the_commands_in_the_order_of_work(kerasgan):
+    result = kerasgan("--help")
+    assert result.exit_code == 0
+    listed = [line.split()[0] for line in result.stdout.split("Commands:")[1].splitlines() if line.strip()]
+    assert listed == COMMANDS
+    assert "..." not in result.stdout, "a summary does not fit its line"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_option_is_explained_and_none_has_more_than_ten(kerasgan, command):
+    result = kerasgan(command, "--help")
+    options = [line for line in result.stdout.split("Options:")[1].splitlines() if line.startswith("  -")]
+    assert result.exit_code == 0
+    assert len(options) - 1 <= 10  # --help itself does not count
+
+
+def test_help_is_quick():
+    before = os.times()
+    subprocess.run([sys.executable, "-m", "kerasgan", "--help"], check=True, capture_output=True, cwd="/")
+    after = os.times()
+    # Processor time, because the clock depends on what else the machine does.
+    assert after.children_user + after.children_system - before.children_user - before.children_system < 0.7
+
+
+def test_version(kerasgan):
+    import kerasgan as package
+
+    assert kerasgan("--version").stdout.strip() == package.__version__
+
+
+def test_datasets(kerasgan):
+    listed = kerasgan("datasets").stdout
+    assert all(name in listed for name in ("adni", "folder", "phantom", "synthrad"))
+    card = kerasgan("datasets", "adni").stdout
+    assert "ADNI Data Use Agreement" in card and "https://ida.loni.usc.edu" in card and "datasets/adni" in card
+
+
+def test_recipes(kerasgan):
+    assert "hiasa2018" in kerasgan("recipes").stdout
+    shown = kerasgan("recipes", "hiasa2018").stdout
+    assert "https://arxiv.org/abs/1803.06629" in shown
+    assert "  losses.cycle_weight=3.0" in shown and "  generator.blocks=9" in shown
+    assert "Not reported by the paper:\n  - " in shown and "Deviations from the paper:\n  - " in shown
+
+
+def test_every_shown_setting_can_be_set(kerasgan):
+    shown = kerasgan("recipes", "hiasa2018").stdout
+    settings = [
+        line.strip() for line in shown.splitlines() if line.startswith("  ") and "=" in line and " - " not in line
+    ]
+    recipe = Request(overrides=tuple(settings)).build_recipe()
+    assert recipe == Request().build_recipe()
+
+
+def test_inspect_shows_every_series_and_no_patient(kerasgan, tmp_path, write_dicom, write_nifti):
+    write_dicom(tmp_path / "scans/series", "CT")
+    write_nifti(tmp_path / "scans/t1.nii.gz", "MR")
+    lines = kerasgan("inspect", "scans").stdout.splitlines()
+    heads = lines[0].split("  ")
+    assert heads[0] == "patient"
+    dicom, nifti = lines[1:3]
+    assert dicom.split() == [io.patient_key("Doe-4711"), "CT", "40", "x", "40", "5", "6", "x", "6", "x", "4", "yes"]
+    assert nifti.split()[:2] == ["-", "MR"] and nifti.endswith("t1.nii.gz")
+    assert lines[-1] == "2 of 2 series can be used."
+
+
+def test_inspect_of_a_folder_without_scans(kerasgan, tmp_path):
+    (tmp_path / "empty").mkdir()
+    result = kerasgan("inspect", "empty")
+    assert result.exit_code == 2
+    assert "empty holds no DICOM series, NIfTI or MHA file" in result.stderr
+
+
+def test_dry_run_writes_nothing(kerasgan, tmp_path, two_folders):
+    before = sorted(tmp_path.rglob("*"))
+    result = kerasgan("train", "--dataset", "folder", "--data-dir", two_folders, "--quick", "--out", "run", "--dry-run")
+    assert result.exit_code == 0, result.output
+    assert "Recipe hiasa2018 (quick)" in result.stdout and "schedule.steps=1500" in result.stdout
+    assert "  train       1       1" in result.stdout and "  validation  1       1" in result.stdout
+    assert "Device: " in result.stdout and result.stdout.rstrip().endswith("Would write run")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_dry_run_of_the_phantom_generates_nothing(kerasgan, tmp_path):
+    result = kerasgan("train", "--dataset", "phantom", "--dry-run")
+    assert result.exit_code == 0
+    assert "would first be written to datasets/phantom" in result.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_new_run_is_named_after_dataset_recipe_and_time(monkeypatch):
+    monkeypatch.setattr(time, "strftime", lambda form: "20300102-030405")
+    assert api.new_run_name(Request("adni")) == Path("runs/adni-hiasa2018-20300102-030405")
+    own = Request("my/clinic.py", recipe="my/fast.py", quick=True)
+    assert api.new_run_name(own) == Path("runs/clinic-fast-quick-20300102-030405")
+
+
+def test_newest_run_that_fits_is_resumed(tmp_path, untrained_run):
+    runs = tmp_path / "runs"
+    runs.mkdir()
+    for name, age in (("old", 200), ("new", 100)):
+        copy = runs / name
+        copy.mkdir()
+        for file in untrained_run.iterdir():
+            (copy / file.name).write_bytes(file.read_bytes())
+        os.utime(copy / "run.json", (time.time() - age,) * 2)
+    (runs / "damaged").mkdir()
+    (runs / "damaged/run.json").write_text("{")
+    assert api.newest_run(Request("folder"), runs) == runs / "new"
+    assert api.newest_run(Request(), runs) == runs / "new"
+    with pytest.raises(KerasganError, match="holds no run of adni to resume; name the run directory with --out"):
+        api.newest_run(Request("adni"), runs)
+    with pytest.raises(KerasganError, match="holds no run of folder quick to resume"):
+        api.newest_run(Request("folder", quick=True), runs)
+
+
+@pytest.mark.parametrize("began", [True, False])
+def test_interruption_tells_how_to_go_on(kerasgan, two_folders, tmp_path, monkeypatch, began):
+    from kerasgan import training
+
+    def interrupted(request, out, resume):
+        if began:
+            out.mkdir()
+            (out / "run.json").write_text("{}")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "train", interrupted)
+    result = kerasgan("train", "--dataset", "folder", "--data-dir", two_folders, "--out", "my run")
+    assert result.exit_code == 130
+    wanted = "kerasgan train --resume --out 'my run'" if began else "the same command goes on from there"
+    assert wanted in result.stderr
+
+
+@pytest.mark.parametrize("words", [["--debug", "recipes", "hiasa"], ["recipes", "hiasa", "--debug"]])
+def test_debug_shows_the_traceback_wherever_it_stands(words):
+    with pytest.raises(KerasganError, match="hiasa2018"):
+        main(words)
+
+
+def test_a_reader_that_leaves_is_no_error(kerasgan, monkeypatch):
+    def left(text=""):
+        raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr("kerasgan.cli._catalogue.say", left)
+    result = kerasgan("recipes")
+    assert result.exit_code == 1 and "Error" not in result.stderr
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
+    """A folder with six paired patients in `scans` and a run of two steps in `run`."""
+    from kerasgan.volume import Volume
+
+    folder = tmp_path_factory.mktemp("trained")
+    for number in range(6):
+        patient = folder / "scans" / f"1BA00{number}"
+        patient.mkdir(parents=True)
+        for modality, name in (("MR", "mr"), ("CT", "ct")):
+            io.write_image(_paired_head(modality, number), patient / f"{name}.nii.gz")
+        mask = (_paired_head("CT", number).array > -500).astype("float32")
+        io.write_image(Volume(mask, (6.0, 6.0, 4.0)), patient / "mask.nii.gz")
+    words = ["train", "--dataset", "synthrad", "--data-dir", str(folder / "scans"), "--out", str(folder / "run"), *TINY]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.output
+    (folder / "printed").write_text(result.stdout)
+    return folder
+
+
+def _paired_head(modality, seed):
+    import numpy as np
+
+    from kerasgan.volume import Volume
+
+    z, y, x = np.ogrid[-1:1:5j, -1:1:40j, -1:1:40j]
+    distance = np.sqrt((z / 2) ** 2 + y**2 + x**2)
+    air, tissue, core = (-1000, 40, 900) if modality == "CT" else (0, 300, 150)
+    array = np.where(distance < 0.4, core, np.where(distance < 0.8, tissue, air)).astype(np.float32)
+    noise = np.random.default_rng(seed).normal(0, 20, array.shape) * (distance < 0.8)
+    return Volume(array + noise.astype(np.float32), (6.0, 6.0, 4.0), modality=modality)
+
+
+@pytest.mark.slow
+def test_after_training_the_next_commands_are_shown(trained):
+    printed, run = (trained / "printed").read_text(), trained / "run"
+    assert printed.startswith("Trained 2 steps of hiasa2018.")
+    for command in (
+        f"kerasgan evaluate {run}",
+        f"kerasgan translate {run} INPUT OUTPUT",
+        f"kerasgan export {run} OUTPUT",
+    ):
+        assert command in printed
+    for name in ("history.csv", "losses.png", "previews", "tensorboard", "recipe.json", "split.json"):
+        assert (run / name).exists()
+
+
+@pytest.mark.slow
+def test_resume_of_a_finished_run(kerasgan, trained):
+    result = kerasgan("train", "--resume", "--out", trained / "run")
+    assert result.exit_code == 0 and "Trained 2 steps" in result.stdout
+
+
+@pytest.mark.slow
+def test_translate_image_and_series(kerasgan, trained, tmp_path, write_dicom):
+    source = next((trained / "scans").glob("*/mr.nii.gz"))
+    result = kerasgan("translate", trained / "run", source, "ct.nii.gz")
+    assert result.exit_code == 0, result.output
+    assert "Wrote ct.nii.gz. Synthetic, not for diagnosis" in result.stdout
+    assert io.read_image(tmp_path / "ct.nii.gz").same_grid(io.read_image(source))
+    write_dicom(tmp_path / "series", "MR")
+    result = kerasgan("translate", trained / "run", "series", "synthetic")
+    assert result.exit_code == 0, result.output
+    assert io.read_volume(tmp_path / "synthetic").modality == "CT"
+
+
+@pytest.mark.slow
+def test_evaluate_prints_the_table_beside_the_baseline(kerasgan, trained):
+    result = kerasgan("evaluate", trained / "run")
+    assert result.exit_code == 0, result.output
+    assert "| metric | kerasgan | best look-up table |" in result.stdout
+    assert f"{trained / 'run' / 'evaluation'}" in result.stdout.splitlines()[-1]
+    assert list((trained / "run" / "evaluation").glob("*.png"))
+
+
+@pytest.mark.slow
+def test_export_both_formats(kerasgan, trained, tmp_path):
+    result = kerasgan("export", trained / "run", "saved", "--format", "savedmodel")
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "saved/1/saved_model.pb").is_file()
+    assert (tmp_path / "saved/1/assets.extra/comparison.json").is_file()
+    words = ["--format", "tflite", "--size", "40", "36", "--precision", "float16"]
+    result = kerasgan("export", trained / "run", "model.tflite", *words)
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "model.tflite").is_file() and "model.json" in result.stdout
+    refused = kerasgan("export", trained / "run", "other.tflite", "--format", "tflite", "--size", "41", "36")
+    assert refused.exit_code == 2 and "41" in refused.stderr and "multiple" in refused.stderr

@@ -1,0 +1,69 @@
+"""What is installed: one package, typed, whose names are imported when they are first used."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from importlib.metadata import distribution, version
+from pathlib import Path
+
+import pytest
+
+import kerasgan
+
+CHECKOUT = Path(__file__).parents[1]
+
+
+def test_version_is_the_same_everywhere():
+    assert kerasgan.__version__ == version("kerasgan")
+    for file, pattern in (
+        ("pyproject.toml", r'^version = "(.+)"$'),
+        ("CITATION.cff", r"^version: (.+)$"),
+        ("CHANGELOG.md", r"^## \[([\d.]+)\]"),
+    ):
+        found = re.search(pattern, (CHECKOUT / file).read_text(), re.MULTILINE)
+        assert found and found[1] == version("kerasgan"), file
+
+
+@pytest.mark.parametrize("name", sorted(kerasgan.__all__))
+def test_every_public_name_is_there(name):
+    assert getattr(kerasgan, name) is not None
+    assert name in dir(kerasgan)
+
+
+def test_all_is_what_type_checkers_see():
+    assert set(kerasgan._PLACES) == set(kerasgan.__all__) - {"__version__"}
+    source = Path(kerasgan.__file__).read_text()
+    checked = source.split("if TYPE_CHECKING:")[1].split("# Public name")[0]
+    for name, (module, attribute) in kerasgan._PLACES.items():
+        assert re.search(rf"from {re.escape(module)} import {attribute} as {name}\n", checked), name
+        assert getattr(importlib.import_module(module), attribute) is getattr(kerasgan, name)
+
+
+def test_unknown_name():
+    with pytest.raises(AttributeError, match="module 'kerasgan' has no attribute 'generate'"):
+        kerasgan.generate  # noqa: B018
+
+
+def test_is_typed():
+    assert (Path(kerasgan.__file__).parent / "py.typed").is_file()
+
+
+@pytest.fixture
+def files() -> list[str]:
+    """What the wheel brought."""
+    found = [str(file) for file in distribution("kerasgan").files or ()]
+    if any("__editable__" in file for file in found):
+        pytest.skip("an editable install has no wheel contents; .ci/run and `make test` check them")
+    return found
+
+
+def test_wheel_holds_the_package_and_nothing_else(files):
+    tops = {file.split("/")[0] for file in files if not file.startswith("..")}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"kerasgan"}
+    assert "kerasgan/datasets/adni.py" in files
+
+
+def test_licence_is_installed(files):
+    [licence] = [file for file in files if file.endswith("/LICENSE")]
+    assert "Apache License" in str(distribution("kerasgan").read_text(licence.split("/", 1)[1]))
