@@ -93,7 +93,7 @@ def test_a_nostril_belongs_to_the_body():
 def test_table_and_head_holder_do_not_belong_to_the_body(gap):
     """A curved shell of 4 mm, close around the back of the head, touching it or not."""
     array, truth = head_ct()
-    shell = (RADIUS > 0.7 + gap) & (RADIUS < 0.74 + gap) & (Y > 0.2)
+    shell = (0.7 + gap < RADIUS) & (0.74 + gap > RADIUS) & (Y > 0.2)
     shell |= (np.abs(np.abs(X) - (0.72 + gap)) < 0.02) & (Y < 0.2) & (Y > -0.5)
     array[:, shell] = 200.0
     body = body_mask(Volume(array, SPACING, modality="CT"))
@@ -131,7 +131,7 @@ def test_noise_alone_gives_a_mask_and_no_error():
 def test_bias_correction_flattens_tissue_and_keeps_its_brightness(slices):
     body = np.tile(RADIUS < 0.85, (slices, 1, 1))
     # Another mixture of two tissues in each slice, so that a correction slice by slice may not follow the mixture.
-    inner = np.stack([RADIUS < 0.3 + 0.3 * i / slices for i in range(slices)])
+    inner = np.stack([0.3 + 0.3 * i / slices > RADIUS for i in range(slices)])
     clean = np.select([inner, body], [300.0, 100.0], 0.0)
     noisy = clean * (1 + 0.3 * X) + RNG.normal(0, 3, clean.shape)
     corrected = correct_bias(Volume(noisy, SPACING), body).array
