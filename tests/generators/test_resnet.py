@@ -1,0 +1,80 @@
+"""The residual generator: its size, start and upsampling."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kerasgan.generators.resnet import build
+
+
+def test_parameters_of_the_published_size():
+    """64 filters and 9 blocks; 11.36 M, without the biases that the normalisation would subtract again."""
+    k = 64
+    first, last = 7 * 7 * 1 * k, 7 * 7 * k * 1 + 1
+    down = 3 * 3 * (k * 2 * k + 2 * k * 4 * k)
+    blocks = 9 * 2 * 3 * 3 * (4 * k) ** 2
+    up = 3 * 3 * (4 * k * 2 * k + 2 * k * k)
+    model = build()
+    assert model.count_params() == first + down + blocks + up + last == 11_360_385
+    assert not model.non_trainable_variables
+
+
+@pytest.mark.parametrize("blocks", [0, 1, 6])
+def test_blocks_are_what_was_asked_for(blocks):
+    model = build(filters=4, blocks=blocks)
+    assert sum(isinstance(layer, keras.layers.Add) for layer in model.layers) == blocks
+
+
+def test_kernels_start_from_a_normal_distribution_of_two_hundredths():
+    keras.utils.set_random_seed(0)
+    model = build(filters=32, blocks=2)
+    kernels = [v.numpy() for v in model.trainable_variables if "kernel" in v.name]
+    for kernel in kernels:
+        # Four standard errors of the estimated standard deviation and mean.
+        error = 4 * 0.02 / np.sqrt(kernel.size)
+        assert kernel.std() == pytest.approx(0.02, abs=error)
+        assert kernel.mean() == pytest.approx(0, abs=error)
+    values = np.concatenate([kernel.ravel() for kernel in kernels])
+    assert np.abs(values).max() > 3.5 * 0.02  # not cut off at two standard deviations
+    assert all(not v.numpy().any() for v in model.trainable_variables if "bias" in v.name)
+
+
+def test_two_generators_start_differently():
+    one, other = build(filters=4, blocks=1), build(filters=4, blocks=1)
+    assert not np.array_equal(one.get_weights()[0], other.get_weights()[0])
+
+
+@pytest.mark.parametrize(
+    ("upsampling", "layer"), [("transposed", keras.layers.Conv2DTranspose), ("resize", keras.layers.UpSampling2D)]
+)
+def test_upsampling_twice_in_either_way(upsampling, layer):
+    model = build((32, 32, 1), filters=4, blocks=1, upsampling=upsampling)
+    assert sum(isinstance(found, layer) for found in model.layers) == 2
+    assert model.output_shape == (None, 32, 32, 1)
+    if upsampling == "resize":
+        assert not any(isinstance(found, keras.layers.Conv2DTranspose) for found in model.layers)
+
+
+@pytest.mark.parametrize("upsampling", ["transposed", "resize"])
+def test_sizes_may_be_unknown_in_a_graph(upsampling):
+    model = build(filters=4, blocks=1, upsampling=upsampling)
+    run = tf.function(model, input_signature=[tf.TensorSpec((None, None, None, 1))])
+    for size in ((8, 8), (12, 40)):
+        image = np.random.default_rng(0).uniform(-1, 1, (2, *size, 1)).astype("float32")
+        np.testing.assert_allclose(run(image), model(image), atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(30, 32, 1), (32, 33, 1), (None, 34, 1)])
+def test_sizes_that_do_not_fit_are_refused(shape):
+    with pytest.raises(ValueError, match=rf"multiples of 4, got \({shape[0]}, {shape[1]}\)"):
+        build(shape, filters=4, blocks=1)
+
+
+def test_gradients_reach_every_weight():
+    model = build(filters=4, blocks=2)
+    image = tf.constant(np.random.default_rng(0).uniform(-1, 1, (1, 32, 32, 1)), tf.float32)
+    with tf.GradientTape() as tape:
+        value = tf.reduce_mean(model(image, training=True) ** 2)
+    for gradient in tape.gradient(value, model.trainable_variables):
+        assert np.isfinite(gradient).all() and np.abs(gradient).max() > 0

@@ -1,0 +1,75 @@
+"""What every loss file keeps to: one value an image, the same in a graph, with finite gradients."""
+
+import inspect
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kerasgan import registry
+
+# What each function takes: images in [-1, 1] or score maps.
+ARGUMENTS = {"loss": 2, "discriminator": 2, "generator": 1}
+FUNCTIONS = [
+    (name, function)
+    for name in registry.names("losses")
+    for function in ARGUMENTS
+    if hasattr(registry.find("losses", name), function)
+]
+
+
+def inputs(function: str) -> list[tf.Tensor]:
+    rng = np.random.default_rng(0)
+    return [tf.constant(rng.uniform(-1, 1, (3, 12, 8, 1)), tf.float32) for _ in range(ARGUMENTS[function])]
+
+
+def value_and_gradients(call, arguments):
+    with tf.GradientTape() as tape:
+        tape.watch(arguments)
+        values = call(*arguments)
+    return values, tape.gradient(values, arguments)
+
+
+def test_every_file_offers_an_adversarial_or_a_structural_loss():
+    offered = {name: {f for n, f in FUNCTIONS if n == name} for name in registry.names("losses")}
+    assert all(f in ({"loss"}, {"discriminator", "generator"}) for f in offered.values()), offered
+
+
+@pytest.mark.parametrize(("name", "function"), FUNCTIONS)
+def test_loss_keeps_to_the_interface(name, function):
+    call, arguments = getattr(registry.find("losses", name), function), inputs(function)
+    eager, gradients = value_and_gradients(call, arguments)
+    assert eager.shape == (3,)
+    assert eager.dtype == tf.float32
+    assert all(np.isfinite(gradient).all() for gradient in gradients)
+    compiled, compiled_gradients = tf.function(value_and_gradients)(call, arguments)
+    np.testing.assert_allclose(compiled, eager, atol=1e-6)
+    for x, y in zip(gradients, compiled_gradients, strict=True):
+        np.testing.assert_allclose(x, y, atol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "function"), FUNCTIONS)
+def test_an_image_does_not_see_its_neighbours_in_the_batch(name, function):
+    call, arguments = getattr(registry.find("losses", name), function), inputs(function)
+    alone = [float(call(*(argument[i : i + 1] for argument in arguments))[0]) for i in range(3)]
+    np.testing.assert_allclose(call(*arguments), alone, atol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "function"), FUNCTIONS)
+def test_flat_and_extreme_images_stay_finite(name, function):
+    call = getattr(registry.find("losses", name), function)
+    flats = [tf.fill((2, 12, 8, 1), value) for value in (-1.0, 0.0, 1.0)]
+    for arguments in itertools.product(flats, repeat=ARGUMENTS[function]):
+        values, gradients = value_and_gradients(call, list(arguments))
+        assert np.isfinite(values).all()
+        assert all(np.isfinite(gradient).all() for gradient in gradients)
+
+
+@pytest.mark.parametrize(("name", "function"), FUNCTIONS)
+def test_options_are_keyword_only_with_type_and_default(name, function):
+    parameters = inspect.signature(getattr(registry.find("losses", name), function)).parameters.values()
+    positional = [p for p in parameters if p.kind is not p.KEYWORD_ONLY]
+    assert len(positional) == ARGUMENTS[function]
+    for option in (p for p in parameters if p.kind is p.KEYWORD_ONLY):
+        assert option.default is not option.empty and option.annotation is not option.empty
