@@ -3,8 +3,8 @@
     python benchmarks/translate.py --size 256 --filters 64 --blocks 9 --repeats 5 --slices 10
 
 All variants take a raw MR slice and give HU, one slice at a time, with the same untrained weights. Every measurement
-runs in a fresh process of its own, and the variants take turns, so that a busy minute falls on all of them. The values of
-each are held against those of Keras; the table in README.md is rewritten.
+runs in a fresh process of its own, and the variants take turns, so that a busy minute falls on all of them. The values
+of each are held against those of Keras; the table in README.md is rewritten.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def tflite_candidate(path: Path) -> Translate:
     """LiteRT on as many threads as there are cores."""
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter = Interpreter(model_path=str(path), num_threads=len(os.sched_getaffinity(0)))
+    interpreter = Interpreter(model_path=str(path), num_threads=table.cores())
     runner = interpreter.get_signature_runner("serving_default")
     return lambda image: runner(image=image)["synthetic"]
 

@@ -5,5 +5,4 @@ import sys
 from kerasgan.cli import main
 
 if __name__ == "__main__":
-    sys.argv = ["kerasgan", "export", *sys.argv[1:]]
-    main()
+    main(["export", *sys.argv[1:]])

@@ -13,12 +13,11 @@ import tensorflow as tf
 from pydantic import BaseModel, ConfigDict
 
 from kerasgan.errors import ExportError
-from kerasgan.export.graph import WINDOWED
+from kerasgan.export.contract import Contract
+from kerasgan.export.graph import WINDOWED, Precision, Translator
 from kerasgan.export.slices import Samples
 from kerasgan.intensity import IntensityMap
-from kerasgan.run import Direction, Run
 
-Precision = Literal["float32", "float16"]
 Artifact = Callable[[np.ndarray, IntensityMap], np.ndarray]
 
 HEAD_WINDOW_HU = 2600.0  # limits are stated for the CT window of a head, -1000 to 1600 HU, and scale with other windows
@@ -110,32 +109,28 @@ def _remedy(weights: Precision, value: float) -> str:
 
 
 def compare(
-    artifacts: Mapping[str, Artifact], samples: Samples, run: Run, direction: Direction, weights: Precision
+    artifacts: Mapping[str, Artifact], samples: Samples, translator: Translator, described: Contract
 ) -> Comparison:
-    """Compares each signature of an artifact with the Keras generator.
+    """Compares each signature of an artifact with the Keras generator that it was made from.
 
     Args:
         artifacts: By signature: from physical images `[slices, height, width, 1]` and the scan's own map to physical
             images of the target. `translate_windowed` is held against the scan's own map, others against the run's.
         samples: Real slices.
-        run: Where generator and maps come from.
-        direction: Of the translation.
-        weights: Precision of the artifact's weights; decides on the tolerance.
+        translator: The generator and its maps.
+        described: What the artifact claims to be; the precision of its weights decides on the tolerance.
     """
-    tolerance, target = TOLERANCES[weights], run.map(direction[1])
-    software = f"Keras {keras.__version__}, TensorFlow {tf.__version__}"
+    tolerance, target = TOLERANCES[described.weights], translator.target
     with full_float32():
-        differences = {
-            name: _difference(name, artifact, samples, run, direction) for name, artifact in artifacts.items()
-        }
+        differences = {name: _difference(name, artifact, samples, translator) for name, artifact in artifacts.items()}
     return Comparison(
-        weights=weights,
-        reference=f"{run.generator_path(direction).name} in float32, {software}",
+        weights=described.weights,
+        reference=f"{described.generator} in float32, Keras {keras.__version__}, TensorFlow {tf.__version__}",
         part=samples.part,
         scans=len(samples.scans),
         slices=samples.count,
         height_width=tuple(sorted({scan.images.shape[1:3] for scan in samples.scans})),
-        unit="HU" if run.facts.modalities[direction[1]] == "CT" else "arbitrary",
+        unit=described.target.unit,
         differences=differences,
         statistic=tolerance.statistic,
         limit=tolerance.limit_hu * (target.high - target.low) / HEAD_WINDOW_HU,
@@ -143,11 +138,11 @@ def compare(
     )
 
 
-def _difference(name: str, artifact: Artifact, samples: Samples, run: Run, direction: Direction) -> Difference:
-    generator, default, target = run.generator(direction), run.map(direction[0]), run.map(direction[1])
+def _difference(name: str, artifact: Artifact, samples: Samples, translator: Translator) -> Difference:
     absolute = []
     for scan in samples.scans:
-        expected = keras_values(generator, scan.images, scan.map if name == WINDOWED else default, target)
+        source = scan.map if name == WINDOWED else translator.source
+        expected = keras_values(translator.generator, scan.images, source, translator.target)
         absolute.append(np.abs(artifact(scan.images, scan.map) - expected).ravel())
     values = np.concatenate(absolute).astype(np.float64)
     return Difference(maximum=float(values.max()), mean=float(values.mean()))

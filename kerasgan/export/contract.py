@@ -8,8 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from kerasgan.export.comparison import Precision
-from kerasgan.export.graph import DEFAULT, IMAGE, SYNTHETIC, WINDOW, WINDOWED
+from kerasgan.export.graph import DEFAULT, IMAGE, SYNTHETIC, WINDOW, WINDOWED, Precision
 from kerasgan.run import Direction, Run
 from kerasgan.volume import Modality
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import tensorflow as tf
@@ -17,6 +17,7 @@ MULTIPLE = 4  # the generator halves its image twice
 MINIMUM_SIDE = 8  # two halvings leave 2 pixels, the fewest that can be reflected by one
 
 Outputs = dict[str, tf.Tensor]
+Precision = Literal["float32", "float16"]  # of the stored weights
 
 
 class Translator:
@@ -106,9 +107,8 @@ def write_savedmodel(
     try:
         archive.write_out(str(folder), verbose=False)
     except tf.errors.OpError as error:
-        raise ExportError(
-            f"The SavedModel cannot be written ({error.message}). Is there space left on the disk?"
-        ) from error
+        reason = error.message.split("; ")[-1].split(" [Op:")[0]  # what stands around it is a temporary file and an op
+        raise ExportError(f"The SavedModel cannot be written: {reason}. Name an output with more space.") from error
 
 
 def _normalised(image: tf.Tensor, low: Any, high: Any, source: IntensityMap) -> tf.Tensor:

@@ -48,12 +48,12 @@ def export_savedmodel(
     windowed = run.facts.modalities[direction[0]] == "MR"
     described = contract(run, direction, ANY, "float32", windowed)
     version = _next_version(output, described)
+    translator = Translator(run.generator(direction), run.map(direction[0]), run.map(direction[1]))
     samples = real_slices(run, direction, data_dir=data_dir)
     with staging_folder(output) as folder:
         model = folder / "model"
-        translator = Translator(run.generator(direction), run.map(direction[0]), run.map(direction[1]))
         write_savedmodel(translator, model, ANY, windowed)
-        comparison = compare(_artifacts(model, windowed), samples, run, direction, "float32")
+        comparison = compare(_artifacts(model, windowed), samples, translator, described)
         comparison.require()
         (model / EXTRAS).mkdir()
         (model / EXTRAS / "contract.json").write_text(described.model_dump_json(indent=2))

@@ -10,9 +10,18 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 from kerasgan.errors import ExportError
-from kerasgan.export.comparison import Artifact, Comparison, Precision, compare
+from kerasgan.export.comparison import Artifact, Comparison, compare
 from kerasgan.export.contract import Contract, contract
-from kerasgan.export.graph import DEFAULT, IMAGE, MINIMUM_SIDE, MULTIPLE, SYNTHETIC, Translator, write_savedmodel
+from kerasgan.export.graph import (
+    DEFAULT,
+    IMAGE,
+    MINIMUM_SIDE,
+    MULTIPLE,
+    SYNTHETIC,
+    Precision,
+    Translator,
+    write_savedmodel,
+)
 from kerasgan.export.slices import Size, real_slices
 from kerasgan.intensity import IntensityMap
 from kerasgan.io.output import staging_folder
@@ -54,13 +63,13 @@ def export_tflite(
     size = size or (run.facts.preparation.size, run.facts.preparation.size)
     _check_arguments(output, size, precision)
     described = contract(run, direction, (1, *size), precision, windowed=False)
+    translator = Translator(run.generator(direction), run.map(direction[0]), run.map(direction[1]))
     samples = real_slices(run, direction, size, data_dir)
     with staging_folder(output) as folder:
-        translator = Translator(run.generator(direction), run.map(direction[0]), run.map(direction[1]))
         write_savedmodel(translator, folder / "savedmodel", (1, *size))
         model = folder / output.name
         model.write_bytes(convert(folder / "savedmodel", precision))
-        comparison = compare({DEFAULT: _artifact(model)}, samples, run, direction, precision)
+        comparison = compare({DEFAULT: _artifact(model)}, samples, translator, described)
         comparison.require()
         _publish(model, output, described, comparison)
     return output

@@ -5,8 +5,16 @@ import tensorflow as tf
 
 from kerasgan.errors import ExportError
 from kerasgan.export.comparison import compare, full_float32, keras_values
+from kerasgan.export.contract import contract
+from kerasgan.export.graph import Translator
 from kerasgan.export.slices import real_slices
 from kerasgan.intensity import IntensityMap
+
+
+def compared(artifacts, run, direction="ab", weights="float32"):
+    translator = Translator(run.generator(direction), run.map(direction[0]), run.map(direction[1]))
+    described = contract(run, direction, (None, None, None), weights, windowed=False)
+    return compare(artifacts, real_slices(run, direction), translator, described)
 
 
 def artifact(run, offset=0.0, own_map=False):
@@ -28,7 +36,7 @@ def test_keras_values_by_hand():
 
 def test_differences_are_measured_in_hu(run):
     artifacts = {"serving_default": artifact(run, 0.25), "translate_windowed": artifact(run, -0.5, own_map=True)}
-    report = compare(artifacts, real_slices(run, "ab"), run, "ab", "float32")
+    report = compared(artifacts, run, "ab", "float32")
     for name, offset in (("serving_default", 0.25), ("translate_windowed", 0.5)):
         assert report.differences[name].maximum == pytest.approx(offset, abs=2e-4)
         assert report.differences[name].mean == pytest.approx(offset, abs=2e-4)
@@ -45,22 +53,21 @@ def test_one_pixel_fails_float32_but_not_float16(run):
         values[0, 0, 0, 0] += 1.5
         return values
 
-    samples = real_slices(run, "ab")
-    compare({"serving_default": one_pixel_off}, samples, run, "ab", "float16").require()
-    report = compare({"serving_default": one_pixel_off}, samples, run, "ab", "float32")
+    compared({"serving_default": one_pixel_off}, run, "ab", "float16").require()
+    report = compared({"serving_default": one_pixel_off}, run, "ab", "float32")
     assert report.differences["serving_default"].mean == pytest.approx(2 * 1.5 / (8 * 32 * 32), rel=1e-3)
     with pytest.raises(ExportError, match=r"maximum 1\.5 HU over 8 real slices, needed below 1\. Nothing was written"):
         report.require()
 
 
 def test_float16_is_judged_by_its_mean(run):
-    report = compare({"serving_default": artifact(run, 3.25)}, real_slices(run, "ab"), run, "ab", "float16")
+    report = compared({"serving_default": artifact(run, 3.25)}, run, "ab", "float16")
     with pytest.raises(ExportError, match=r"mean 3\.25 HU .* below 3\. .*--precision float32"):
         report.require()
 
 
 def test_not_a_number_does_not_pass(run):
-    report = compare({"serving_default": artifact(run, np.nan)}, real_slices(run, "ab"), run, "ab", "float16")
+    report = compared({"serving_default": artifact(run, np.nan)}, run, "ab", "float16")
     with pytest.raises(ExportError, match=r"mean nan HU .* not finite: train again"):
         report.require()
 
@@ -69,7 +76,7 @@ def test_the_limit_scales_with_the_target_window(run):
     exact = {
         "serving_default": lambda images, own: keras_values(run.generator("ba"), images, run.map("b"), run.map("a"))
     }
-    report = compare(exact, real_slices(run, "ba"), run, "ba", "float16")
+    report = compared(exact, run, "ba", "float16")
     assert report.unit == "arbitrary"
     assert report.limit == pytest.approx(3 * 300 / 2600)  # MR window of 300 units
 

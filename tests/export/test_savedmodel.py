@@ -76,6 +76,16 @@ def test_the_unit_of_an_mr_does_not_matter_in_its_own_window(signatures, mr_imag
     np.testing.assert_allclose(result, default, atol=0.05)
 
 
+def test_rescaling_by_the_contract_equals_the_own_window(exported, signatures, mr_images):
+    contract = json.loads((exported / "assets.extra" / "contract.json").read_text())
+    mr, low, high = mr_images(32, 32), 60.0, 380.0
+    names = {"mr": mr, "low": low, "high": high, "window": contract["source"]["window"]}
+    image = eval(contract["mr_scaling"]["rescaling"].removeprefix("image = "), {}, names)
+    rescaled = signatures["serving_default"](image=tf.constant(image, tf.float32))["synthetic"]
+    own = signatures["translate_windowed"](image=tf.constant(mr), window=tf.constant([[low, high]]))["synthetic"]
+    np.testing.assert_allclose(rescaled, own, atol=0.05)
+
+
 def _check_contract(contract):
     assert (contract["direction"], contract["quick"], contract["pixel_mm"]) == ("ab", False, 2.0)
     assert contract["source"] == {"modality": "MR", "unit": "arbitrary", "window": [20.0, 320.0]}
@@ -141,6 +151,18 @@ def test_a_run_without_weights(run, tmp_path):
     (run.path / "generators" / "ab-last.keras").unlink()
     with pytest.raises(RunError, match="no trained generator"):
         export_savedmodel(run.path, tmp_path / "model")
+
+
+def test_a_full_disk(run, tmp_path, monkeypatch):
+    def fail(*args, **kwargs):
+        raise tf.errors.ResourceExhaustedError(None, None, "part.tempstate; No space left on device [Op:SaveV2]")
+
+    monkeypatch.setattr(tf.saved_model, "save", fail)
+    with pytest.raises(
+        ExportError, match=r"cannot be written: No space left on device\. Name an output with more space"
+    ):
+        export_savedmodel(run.path, tmp_path / "model")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "run"]
 
 
 def test_a_place_that_cannot_be_written(run, tmp_path):
