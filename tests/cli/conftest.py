@@ -47,7 +47,7 @@ def refused(kerasgan):
     return call
 
 
-def head(modality: str, seed: int = 0) -> Volume:
+def _head(modality: str, seed: int = 0) -> Volume:
     """A ball of tissue with a denser core, in air."""
     z, y, x = np.ogrid[-1 : 1 : SLICES * 1j, -1 : 1 : SIDE * 1j, -1 : 1 : SIDE * 1j]
     distance = np.sqrt((z / 2) ** 2 + y**2 + x**2)
@@ -57,13 +57,19 @@ def head(modality: str, seed: int = 0) -> Volume:
     return Volume(array + noise * (distance < 0.8), spacing_mm=(6.0, 6.0, 4.0), modality=modality)  # type: ignore[arg-type]
 
 
+@pytest.fixture(scope="session")
+def head() -> Callable[..., Volume]:
+    """Makes the head of a seed, in MR or in CT."""
+    return _head
+
+
 @pytest.fixture
 def write_nifti() -> Callable[..., Path]:
     """Writes a head as NIfTI."""
 
     def write(path: Path, modality: str, seed: int = 0) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
-        io.write_image(head(modality, seed), path)
+        io.write_image(_head(modality, seed), path)
         return path
 
     return write
@@ -76,7 +82,7 @@ def write_dicom() -> Callable[..., list[Path]]:
     def write(folder: Path, modality: str, patient: str = "Doe-4711") -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         uids = [generate_uid() for _ in range(3)]
-        array = np.rint(head(modality).array).astype(np.int16)
+        array = np.rint(_head(modality).array).astype(np.int16)
         return [_write_slice(folder, modality, patient, uids, number, array) for number in range(SLICES)]
 
     return write
