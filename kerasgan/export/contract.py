@@ -19,6 +19,7 @@ STATEMENT = (
 )
 ORIENTATION = "axial; columns run to the patient's left, rows to posterior (LPS)"
 SLICES = "whole slices, never tiles: the network normalises each image by its own statistics"
+RESAMPLING = "clip to the window, then resample to pixel_mm: by area where it shrinks, else linearly"
 RESCALING = "image = (mr - low) / (high - low) * (window[1] - window[0]) + window[0]"
 
 Window = tuple[float, float]
@@ -92,6 +93,7 @@ class Contract(_Frozen):
         trained_height_width: Size of the training images; other sizes work where the shapes allow them.
         orientation: Of the images.
         slices: What to cut a scan into.
+        resampling: What a client does to reach `pixel_mm`.
         kerasgan: Version that exported.
         recipe: Name of the recipe.
         data_fingerprint: Digest of the run's training and validation data.
@@ -113,6 +115,7 @@ class Contract(_Frozen):
     trained_height_width: tuple[int, int]
     orientation: str = ORIENTATION
     slices: str = SLICES
+    resampling: str = RESAMPLING
     kerasgan: str
     recipe: str
     data_fingerprint: str
