@@ -7,6 +7,9 @@ import tensorflow as tf
 from kerasgan.errors import ExportError, KerasganError, RunError
 from kerasgan.export import export_savedmodel
 from kerasgan.export.comparison import TOLERANCES, Tolerance
+from kerasgan.inference import translate_volume
+from kerasgan.io import read_image
+from kerasgan.preparation import prepare
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +87,18 @@ def test_rescaling_by_the_contract_equals_the_own_window(exported, signatures, m
     rescaled = signatures["serving_default"](image=tf.constant(image, tf.float32))["synthetic"]
     own = signatures["translate_windowed"](image=tf.constant(mr), window=tf.constant([[low, high]]))["synthetic"]
     np.testing.assert_allclose(rescaled, own, atol=0.05)
+
+
+def test_a_client_of_the_contract_gets_what_translate_gives(finished_run, signatures):
+    volume = read_image(finished_run.path.parent / "data" / "1BA003" / "mr.mha", "MR")
+    prepared = prepare(volume, finished_run.facts.preparation, crop=False)
+    low, high = prepared.map.low, prepared.map.high
+    image = prepared.grid.to_network(np.clip(prepared.axial.array, low, high), fill=low)[..., None]
+    windows = tf.constant([[low, high]] * len(image), tf.float32)
+    result = signatures["translate_windowed"](image=tf.constant(image), window=windows)["synthetic"].numpy()
+    own = prepared.grid.to_source(result[..., 0], fill=-1000)[prepared.body]
+    translated = translate_volume(finished_run, volume).array[prepared.body]
+    np.testing.assert_allclose(own, translated, atol=0.05)
 
 
 def _check_contract(contract):
