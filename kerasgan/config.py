@@ -124,7 +124,7 @@ class Recipe(_Frozen):
     data: Data = Data()
     intensity: Intensity = Intensity()
     pool_size: int = Field(50, ge=0)  # images a discriminator remembers; 0: only the newest
-    precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
+    precision: Literal["auto", "float32", "mixed_bfloat16"] = "auto"
     quick: bool = False
     unreported: tuple[str, ...] = ()
     deviations: tuple[str, ...] = ()
@@ -153,12 +153,18 @@ class Recipe(_Frozen):
 
         Raises:
             KerasganError: For an assignment without `=`, an unknown field or a value of the wrong kind; names the
-                nearest fields.
+                nearest fields. For a window that a dataset's own would overrule.
         """
         values = self.model_dump()
-        for assignment in assignments:
-            _assign(values, assignment)
-        return _validated(values)
+        paths = {_assign(values, assignment) for assignment in assignments}
+        recipe = _validated(values)
+        windows = sorted(paths & {"intensity.ct_window_hu", "intensity.mr_window"})
+        if windows and recipe.anatomy and recipe.intensity.windows == "auto":
+            raise KerasganError(
+                f"A dataset of another anatomy than {recipe.anatomy} would overrule {' and '.join(windows)}; "
+                "add --set intensity.windows=recipe (and --set intensity.mr_window=null to keep MR percentiles)."
+            )
+        return recipe
 
 
 def from_json(text: str) -> Recipe:
@@ -202,7 +208,8 @@ def _lowered(component: Component, built_in: str, limits: dict[str, int]) -> dic
     return {name: min(options.get(name, limits[name]), limits[name]) for name in known}
 
 
-def _assign(values: dict[str, Any], assignment: str) -> None:
+def _assign(values: dict[str, Any], assignment: str) -> str:
+    """Sets one value in place and returns its path."""
     path, separator, text = assignment.partition("=")
     if not separator:
         raise KerasganError(f"--set needs path=value, as in schedule.steps=5000; got {assignment!r}.")
@@ -214,10 +221,13 @@ def _assign(values: dict[str, Any], assignment: str) -> None:
     is_open = isinstance(node, dict) and parents and "name" in node
     if not isinstance(node, dict) or (field not in node and not is_open):
         raise KerasganError(f"No recipe field is called {path!r}. {nearest(path, _flat(values))}")
+    if field == "name" and parents:
+        node.clear()  # another component has other options
     try:
         node[field] = json.loads(text)
     except json.JSONDecodeError:
         node[field] = text
+    return path.strip()
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

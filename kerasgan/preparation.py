@@ -68,15 +68,15 @@ def preparation(recipe: Recipe, anatomy: str, ct_window_hu: Window | None, field
     """How scans of a dataset are prepared under a recipe.
 
     Args:
-        recipe: Its windows hold for its own anatomy, for a dataset of unknown anatomy, and with
-            `intensity.windows="recipe"`.
-        anatomy: What the dataset shows, such as `"head"`; "" where unknown.
-        ct_window_hu: The dataset's own CT window, or None.
+        recipe: Its windows hold for its own anatomy and with `intensity.windows="recipe"`. A recipe without anatomy fits
+            every dataset.
+        anatomy: What the dataset shows, such as `"head"`; "" where unknown: then MR is mapped by percentiles, since the
+            unit of unknown scans is unknown too.
+        ct_window_hu: The dataset's own CT window; None: the recipe's, whatever the anatomy.
         field_of_view_mm: Side of the dataset's square slices; the recipe's own comes first.
     """
     intensity = recipe.intensity
-    fits = not recipe.anatomy or not anatomy or recipe.anatomy == anatomy
-    by_recipe = intensity.windows == "recipe" or fits
+    by_recipe = intensity.windows == "recipe" or recipe.anatomy in ("", anatomy)
     return Preparation(
         size=recipe.data.size,
         pixel_mm=(recipe.data.field_of_view_mm or field_of_view_mm) / recipe.data.size,
@@ -85,7 +85,7 @@ def preparation(recipe: Recipe, anatomy: str, ct_window_hu: Window | None, field
         mr_window=intensity.mr_window if by_recipe else None,
         bias_correction=intensity.bias_correction,
         minimum_body_fraction=recipe.data.minimum_body_fraction,
-        windows_from="recipe" if by_recipe else "dataset",
+        windows_from="recipe" if by_recipe or not ct_window_hu else "dataset",
     )
 
 

@@ -137,3 +137,17 @@ def test_windows_must_rise():
 def test_nearest_offers_the_alike_or_all():
     assert nearest("filter", ["blocks", "filters"]) == "Did you mean filters?"
     assert nearest("zzz", ["b", "a"]) == "Choose from: a, b."
+
+
+def test_window_that_a_dataset_would_overrule_is_refused():
+    recipe = Recipe(name="hip", anatomy="hip")
+    with pytest.raises(KerasganError, match=r"overrule intensity\.ct_window_hu; add --set intensity\.windows=recipe"):
+        recipe.with_overrides(["intensity.ct_window_hu=[-500, 500]"])
+    kept = recipe.with_overrides(["intensity.ct_window_hu=[-500, 500]", "intensity.windows=recipe"])
+    assert kept.intensity.ct_window_hu == (-500, 500)
+    assert Recipe(name="any").with_overrides(["intensity.ct_window_hu=[0, 80]"]).intensity.ct_window_hu == (0, 80)
+
+
+def test_another_component_starts_without_the_former_ones_options():
+    recipe = Recipe(name="x").with_overrides(["generator.filters=8", "generator.name=mine.py", "generator.depth=4"])
+    assert recipe.generator.options == {"depth": 4}

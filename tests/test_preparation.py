@@ -28,9 +28,9 @@ def ellipsoid(modality: str, shape=(6, 40, 24), spacing=(2.0, 2.0, 5.0)) -> Volu
     ("anatomy", "windows", "own", "expected"),
     [
         ("hip", "auto", HEAD_WINDOW, ("recipe", (-150, 350), (0, 100))),
-        ("", "auto", None, ("recipe", (-150, 350), (0, 100))),
+        ("", "auto", None, ("recipe", (-150, 350), None)),
         ("head", "auto", HEAD_WINDOW, ("dataset", HEAD_WINDOW, None)),
-        ("head", "auto", None, ("dataset", (-150, 350), None)),
+        ("head", "auto", None, ("recipe", (-150, 350), None)),
         ("head", "recipe", HEAD_WINDOW, ("recipe", (-150, 350), (0, 100))),
     ],
 )
