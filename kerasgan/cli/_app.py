@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from kerasgan.cli._console import describe_error, prepare_environment, say
+from kerasgan.cli._console import close_progress_bars, describe_error, prepare_environment, say
 from kerasgan.errors import KerasganError
 
 BAD_INPUT = 2
@@ -26,11 +26,13 @@ class ErrorsInOneLine(TyperGroup):
         except BrokenPipeError:
             raise  # `kerasgan recipes | head`: typer ends quietly
         except (KerasganError, OSError) as error:
+            close_progress_bars()
             if ctx.params.get("debug"):
                 raise
             typer.echo(f"Error: {describe_error(error)}", err=True)
             raise typer.Exit(BAD_INPUT) from error
         except KeyboardInterrupt as error:
+            close_progress_bars()
             typer.echo("Stopped.", err=True)
             raise typer.Exit(INTERRUPTED) from error
 

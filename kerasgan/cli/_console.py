@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import shutil
+import re
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ import typer
 from kerasgan.errors import KerasganError
 
 NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
-FULL_BYTES = 1 << 20
+NUMPY_WROTE_LESS = re.compile(r"\d+ requested and \d+ written")
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -84,20 +84,30 @@ def _held_back() -> Iterator[None]:
 
 @contextmanager
 def writing(target: Path) -> Iterator[None]:
-    """Turns an error of the file system that names no file, such as a full disk, into one that names `target`."""
+    """Turns a full disk, and any error of the file system that names no file, into an error that names `target`."""
     try:
         yield
-    except OSError as error:
-        if error.filename is not None or isinstance(error, BrokenPipeError):
+    except (KerasganError, BrokenPipeError):
+        raise
+    except Exception as error:
+        cause = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) if _tells_of_full_disk(error) else error
+        if not isinstance(cause, OSError) or cause.filename is not None:
             raise
-        # NumPy and HDF5 tell of a full disk in words of their own, without an error number.
-        known = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) if error.errno is None and _is_full(target) else error
-        raise KerasganError(f"Cannot write {target}: {_reason(known)}. {_remedy(known)}") from error
+        raise KerasganError(f"Cannot write {target}: {_reason(cause)}. {_remedy(cause)}") from error
 
 
-def _is_full(target: Path) -> bool:
-    existing = next(path for path in (target, *target.absolute().parents) if path.exists())
-    return shutil.disk_usage(existing).free < FULL_BYTES
+def _tells_of_full_disk(error: Exception) -> bool:
+    """NumPy, HDF5 and TensorFlow pass a full disk on in exceptions of their own, some without its error number."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno in NO_SPACE
+    return os.strerror(errno.ENOSPC) in str(error) or NUMPY_WROTE_LESS.search(str(error)) is not None
+
+
+def close_progress_bars() -> None:
+    """Ends the line of each bar that an error or Ctrl-C has left open."""
+    progress = sys.modules.get("tqdm")
+    for bar in list(getattr(getattr(progress, "tqdm", None), "_instances", ())):
+        bar.close()
 
 
 def describe_error(error: Exception) -> str:

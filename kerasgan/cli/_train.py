@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kerasgan.cli._app import INTERRUPTED, app
-from kerasgan.cli._console import load_tensorflow, say, writing
+from kerasgan.cli._console import close_progress_bars, load_tensorflow, say, writing
 
 if TYPE_CHECKING:
     from kerasgan.run import Run
@@ -63,11 +63,12 @@ def _resumable(place: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as error:
+        close_progress_bars()
         if (place / "run.json").exists():
             hint = f"Stopped. Continue from the last checkpoint with: kerasgan train --resume --out {quote(str(place))}"
         else:
             hint = "Stopped before the first step. Prepared slices are kept; the same command goes on from there."
-        typer.echo("\n" + hint, err=True)
+        typer.echo(hint, err=True)
         raise typer.Exit(INTERRUPTED) from error
 
 

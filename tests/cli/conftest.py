@@ -121,6 +121,22 @@ def two_folders(tmp_path, write_nifti) -> Path:
     return root
 
 
+@pytest.fixture(scope="session")
+def tiny() -> list[str]:
+    """Options of a training of two steps, with networks of a few weights."""
+    settings = {
+        **{
+            "schedule.steps": 2,
+            "schedule.report_every": 1,
+            "schedule.checkpoint_every": 1,
+            "schedule.preview_every": 2,
+        },
+        **{"data.size": 32, "generator.filters": 4, "generator.blocks": 1, "discriminator.filters": 4},
+        **{"precision": "float32"},
+    }
+    return [word for path, value in settings.items() for word in ("--set", f"{path}={value}")]
+
+
 @pytest.fixture
 def untrained_run(tmp_path) -> Path:
     """A run directory from MR to CT that holds no weights."""

@@ -139,21 +139,33 @@ def test_folder_that_cannot_be_written(refused, two_folders):
 
 
 @pytest.fixture
-def small_disk(tmp_path):
-    """A file system of 16 KiB."""
+def small_disk(tmp_path, request):
+    """A file system of the size that the test is parametrized with."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    mounting = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(folder)]
+    mounting = ["mount", "-t", "tmpfs", "-o", f"size={request.param}", "tmpfs", str(folder)]
     if os.geteuid() != 0 or subprocess.run(mounting, capture_output=True).returncode:
         pytest.skip("needs the right to mount a small file system")
     yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)  # memory maps may still be open
 
 
-def test_full_disk(refused, two_folders, small_disk):
+@pytest.mark.parametrize("small_disk", ["16k"], indirect=True)
+def test_disk_that_is_full_before_the_training(refused, two_folders, small_disk):
     error = refused("train", "--dataset", "folder", "--data-dir", two_folders, "--out", small_disk / "run")
-    assert str(small_disk) in error and "No space left on device" in error
+    assert f"Cannot write {small_disk / 'run'}: No space left on device. Free some space" in error
     assert not (small_disk / "run").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("small_disk", ["256k"], indirect=True)
+def test_disk_that_fills_up_during_the_training(refused, two_folders, small_disk, tiny):
+    run = small_disk / "run"
+    error = refused("train", "--dataset", "folder", "--data-dir", two_folders, "--out", run, *tiny)
+    assert str(run) in error and "No space left on device" in error
+    assert {path.suffix for path in (run / "checkpoints").iterdir()} <= {".part"}, (
+        "a checkpoint is whole or has no name"
+    )
 
 
 def test_resume_with_a_changed_recipe(refused, untrained_run):
