@@ -10,8 +10,8 @@ from kerasgan.metrics import LookupTable, apply_lookup_table, fit_lookup_table
 
 NAME = "best look-up table"
 DEFINITION = (
-    "conditional median of the true target in each of 256 source intensity bins, fitted on the aligned pairs of all other "
-    "patients; a supervised baseline that sees no neighbourhood."
+    "conditional median of the true target in each of 256 source intensity bins, fitted on the aligned pairs of all "
+    "other patients; a supervised baseline that sees no neighbourhood."
 )
 VOXELS = 50_000  # of each patient: 256 medians need no more, and memory stays bounded
 
@@ -41,8 +41,8 @@ class LookupBaseline:
         others = [sample for name, sample in self.samples.items() if name != key]
         if not others:
             return None
-        sources, targets = zip(*others, strict=True)
-        return fit_lookup_table(*(_volumes(parts) for parts in (sources, targets)), [np.ones((1, 1, len(s))) for s in sources])
+        sources, targets = (_volumes(samples) for samples in zip(*others, strict=True))
+        return fit_lookup_table(sources, targets, [np.ones(source.shape, bool) for source in sources])
 
     def translate(self, key: str, source: np.ndarray) -> np.ndarray | None:
         """A patient's source through the table of all the others, in the target's physical unit."""

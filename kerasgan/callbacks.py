@@ -83,8 +83,8 @@ class Bar(keras.callbacks.Callback):
             self.bar.close()
             step, names = finding
             raise DivergenceError(
-                f"Loss {', '.join(names)} became NaN or infinite at step {step + 1}. The last checkpoint is from before; "
-                "lower the learning rate (--set optimizer.learning_rate=1e-4) or use --set precision=float32."
+                f"Loss {', '.join(names)} became NaN or infinite at step {step + 1}. The last checkpoint is from "
+                "before; lower the learning rate (--set optimizer.learning_rate=1e-4) or use --set precision=float32."
             )
         shown = ("generators", "discriminator_a", "discriminator_b")
         self.bar.set_postfix({name: f"{float(logs[name]):.3f}" for name in shown if logs and name in logs})
@@ -181,7 +181,9 @@ class Preview(_Periodic):
 
     def _validate(self) -> None:
         errors = {
-            f"mae_{direction}": masked_error(generator, source, truth, self.data.paired_mask, self.run.map(direction[1]))
+            f"mae_{direction}": masked_error(
+                generator, source, truth, self.data.paired_mask, self.run.map(direction[1])
+            )
             for direction, generator, source, truth in (
                 ("ab", self.model.generator_ab, self.data.paired_a, self.data.paired_b),
                 ("ba", self.model.generator_ba, self.data.paired_b, self.data.paired_a),

@@ -9,6 +9,7 @@ import logging
 import os
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,7 @@ KEPT = 2
 logger = logging.getLogger(__name__)
 
 
-def state(model: CycleGAN) -> dict[str, object]:
+def state(model: CycleGAN) -> dict[str, Any]:
     """Every variable that a training step reads, by name: networks, both optimisers, both image pools."""
     parts = {
         "generator_ab": model.generator_ab.variables,
@@ -50,11 +51,14 @@ def save(model: CycleGAN, folder: Path, step: int, best_score: float) -> Path:
     path = folder / f"step-{step:09d}.npz"
     temporary = path.with_suffix(".part")
     arrays = {name: np.asarray(variable) for name, variable in state(model).items()}
-    with temporary.open("wb") as file:
-        np.savez(file, best_score=best_score, **arrays)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("wb") as file:
+            np.savez(file, allow_pickle=False, best_score=np.asarray(best_score), **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
     for old in _newest_first(folder)[KEPT:]:
         old.unlink()
     return path
@@ -80,7 +84,9 @@ def restore(model: CycleGAN, folder: Path) -> tuple[int, float]:
             variable.assign(arrays[name])
         return int(path.stem.removeprefix("step-")), float(arrays["best_score"])
     if paths:
-        raise RunError(f"None of the {len(paths)} checkpoints in {folder} can be read; start again in another run directory.")
+        raise RunError(
+            f"None of the {len(paths)} checkpoints in {folder} can be read; start again in another run directory."
+        )
     return 0, float("inf")
 
 
@@ -88,7 +94,7 @@ def _newest_first(folder: Path) -> list[Path]:
     return sorted(folder.glob("step-*.npz"), reverse=True)
 
 
-def _read(path: Path, expected: dict[str, object]) -> dict[str, np.ndarray]:
+def _read(path: Path, expected: dict[str, Any]) -> dict[str, np.ndarray]:
     with np.load(path, allow_pickle=False) as file:
         arrays = {name: file[name] for name in (*expected, "best_score")}
     for name, variable in expected.items():

@@ -8,7 +8,7 @@ Reference:
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import keras
 import tensorflow as tf
@@ -36,8 +36,8 @@ class Images(NamedTuple):
 class CycleGAN(keras.Model):
     """The four networks and their training step.
 
-    `generator_ab` maps domain a to b, `generator_ba` maps b to a; `discriminator_a` judges images of domain a. Train with
-    `compile()` and `fit(dataset)`, where the dataset yields `(a, b)`, each `[batch, height, width, 1]` in [-1, 1].
+    `generator_ab` maps domain a to b, `generator_ba` maps b to a; `discriminator_a` judges images of domain a. Train
+    with `compile()` and `fit(dataset)`, where the dataset yields `(a, b)`, each `[batch, height, width, 1]` in [-1, 1].
 
     Args:
         recipe: Components, loss weights, optimiser and schedule.

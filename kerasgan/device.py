@@ -14,7 +14,7 @@ BF16_COMPUTE_CAPABILITY = (8, 0)  # Ampere and later
 
 
 def resolve_precision(wanted: str) -> str:
-    """The dtype policy for a recipe's `precision`; `"auto"` is mixed bfloat16 where the hardware multiplies it natively."""
+    """The dtype policy for a recipe's `precision`; `"auto"` is mixed bfloat16 where the hardware has it."""
     if wanted != "auto":
         return wanted
     return "mixed_bfloat16" if _has_bfloat16() else "float32"

@@ -123,15 +123,17 @@ def unseen_pairs(run: Run, split: Split) -> tuple[str, list[Pair], list[Pair]]:
     """
     if not run.facts.paired:
         raise DatasetError(
-            f"Dataset {run.facts.dataset} has no aligned MR and CT of the same patient, so nothing can be scored against "
-            "a truth. Evaluate on a paired dataset (synthrad, phantom), or look at translated scans."
+            f"Dataset {run.facts.dataset} has no aligned MR and CT of the same patient, so nothing can be scored "
+            "against a truth. Evaluate on a paired dataset (synthrad, phantom), or look at translated scans."
         )
     parts = {"test": split.test.pairs(), "validation": split.validation.pairs()}
     part = "test" if parts["test"] else "validation"
     trained = {key for keys in run.split()["train"].values() for key in keys}
     seen = sum(a.patient in trained for pairs in parts.values() for a, _ in pairs)
     if seen:
-        raise DatasetError(f"{seen} patients of this data were trained on. Give the data that the run was trained with.")
+        raise DatasetError(
+            f"{seen} patients of this data were trained on. Give the data that the run was trained with."
+        )
     if not parts[part]:
         raise DatasetError("The data has no paired test or validation patients. Give --data-dir with some.")
     return part, parts[part], parts["validation"] if part == "test" else []
@@ -201,9 +203,12 @@ def _write(result: Evaluation) -> None:
     summary = {
         "part": result.part,
         "note": result.note,
-        "definitions": {metric.name: {"unit": metric.unit, "definition": metric.definition} for metric in result.metrics},
+        "definitions": {
+            metric.name: {"unit": metric.unit, "definition": metric.definition} for metric in result.metrics
+        },
         "methods": {
-            method: {name: asdict(value) for name, value in summary.items()} for method, summary in result.summaries().items()
+            method: {name: asdict(value) for name, value in summary.items()}
+            for method, summary in result.summaries().items()
         },
     }
     _replace(result.folder / "summary.json", json.dumps(summary, indent=2))

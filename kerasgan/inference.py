@@ -33,7 +33,8 @@ def translate(
     Args:
         run_path: The run directory.
         source_path: A DICOM folder, a .zip of one, or a NIfTI or MetaImage file.
-        output: A `.nii.gz`, `.nii` or `.mha` file; any other name is a folder for a DICOM series, which needs a DICOM input.
+        output: A `.nii.gz`, `.nii` or `.mha` file; any other name is a folder for a DICOM series, which needs a
+            DICOM input.
         direction: `"ab"` or `"ba"`; None: the one that takes the input's modality.
         strict: Refuse a series that needs repair.
 

@@ -1,4 +1,4 @@
-"""Layers that Keras lacks or does not run fast enough: instance normalisation, reflection padding, intensity windows."""
+"""Layers that Keras lacks or does not run fast enough: instance normalisation and reflection padding."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ EPSILON = 1e-5
 class InstanceNormalization(keras.layers.Layer):
     """Normalises each channel of each image to mean 0 and variance 1, without trainable scale or offset.
 
-    Statistics are computed in float32 whatever the compute dtype. Two paths give the same values: a batch of one image in
-    training goes through TensorFlow's fused batch-normalisation kernel, which is the same arithmetic for one image and
+    Statistics are computed in float32 whatever the compute dtype. Two paths give the same values: a batch of one image
+    in training goes through TensorFlow's fused batch-normalisation kernel, which is the same arithmetic for one image and
     two to four times faster on a CPU; everything else, exports included, uses plain four-dimensional means.
 
     Reference:

@@ -68,8 +68,8 @@ def preparation(recipe: Recipe, anatomy: str, ct_window_hu: Window | None, field
     """How scans of a dataset are prepared under a recipe.
 
     Args:
-        recipe: Its windows hold for its own anatomy and with `intensity.windows="recipe"`. A recipe without anatomy fits
-            every dataset.
+        recipe: Its windows hold for its own anatomy and with `intensity.windows="recipe"`. A recipe without anatomy
+            fits every dataset.
         anatomy: What the dataset shows, such as `"head"`; "" where unknown: then MR is mapped by percentiles, since the
             unit of unknown scans is unknown too.
         ct_window_hu: The dataset's own CT window; None: the recipe's, whatever the anatomy.

@@ -1,14 +1,14 @@
 """The run directory: where the truth about a training lives.
 
-    recipe.json      the recipe with every override
-    run.json         dataset, modalities, preparation, intensity maps, precision, seed, fingerprint of the data
-    split.json       patient keys of training, validation and test
-    history.csv      the mean of every loss, one row for each reporting period
-    validation.csv   the score of every validation, where there are paired validation patients
-    generators/      ab-last.keras, ba-last.keras, ab-best.keras, ba-best.keras
-    checkpoints/     the last two states of the training
-    previews/        pictures
-    tensorboard/     event files
+recipe.json      the recipe with every override
+run.json         dataset, modalities, preparation, intensity maps, precision, seed, fingerprint of the data
+split.json       patient keys of training, validation and test
+history.csv      the mean of every loss, one row for each reporting period
+validation.csv   the score of every validation, where there are paired validation patients
+generators/      ab-last.keras, ba-last.keras, ab-best.keras, ba-best.keras
+checkpoints/     the last two states of the training
+previews/        pictures
+tensorboard/     event files
 """
 
 from __future__ import annotations
@@ -103,8 +103,14 @@ class Run:
         if wanted is None and len(fitting) == 2:
             raise RunError(f"Both domains of this run are {modality}; say --direction ab or ba.")
         if (wanted or next(iter(fitting), None)) not in fitting:
-            trained = f"direction {wanted} takes {sources[wanted]}" if wanted else f"this run takes {' or '.join(sources.values())}"
-            raise RunError(f"The input is {modality}, but {trained}. Give a scan of that modality, or another direction or run.")
+            trained = (
+                f"direction {wanted} takes {sources[wanted]}"
+                if wanted
+                else f"this run takes {' or '.join(sources.values())}"
+            )
+            raise RunError(
+                f"The input is {modality}, but {trained}. Give a scan of that modality, or another direction or run."
+            )
         return wanted or fitting[0]
 
     def generator_path(self, direction: Direction, which: Literal["best", "last"] = "best") -> Path:
@@ -117,7 +123,9 @@ class Run:
             path = self.path / "generators" / f"{direction}-{name}.keras"
             if path.exists():
                 return path
-        raise RunError(f"{self.path} holds no trained generator yet; train on with: kerasgan train --resume --out {self.path}")
+        raise RunError(
+            f"{self.path} holds no trained generator yet; train on with: kerasgan train --resume --out {self.path}"
+        )
 
     def generator(self, direction: Direction, which: Literal["best", "last"] = "best") -> keras.Model:
         """A float32 generator, `[batch, height, width, 1]` in [-1, 1] to the same.
@@ -148,7 +156,9 @@ def load_run(path: str | Path) -> Run:
     try:
         facts = RunFacts.model_validate_json((path / "run.json").read_text())
     except ValidationError as error:
-        raise RunError(f"{path}/run.json does not hold: {error.errors()[0]['msg']}; restore it or train again.") from error
+        raise RunError(
+            f"{path}/run.json does not hold: {error.errors()[0]['msg']}; restore it or train again."
+        ) from error
     return Run(path, from_json((path / "recipe.json").read_text()), facts)
 
 

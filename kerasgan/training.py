@@ -11,15 +11,16 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from kerasgan import checkpoints, datasets, registry, report, slice_cache
+from kerasgan import checkpoints, datasets, report, slice_cache
 from kerasgan.callbacks import Bar, Checkpoint, History, Preview, PreviewData, Progress
 from kerasgan.config import Recipe, differences
 from kerasgan.cyclegan import CycleGAN
-from kerasgan.datasets import DatasetCard, Part, Split
+from kerasgan.datasets import DatasetCard, Split
 from kerasgan.device import dtype_policy, resolve_precision, uses_xla
-from kerasgan.errors import DatasetError, RunError
+from kerasgan.errors import RunError
 from kerasgan.pipeline import SliceStore, training_dataset
 from kerasgan.preparation import Preparation, preparation
+from kerasgan.request import Request
 from kerasgan.run import Run, RunFacts, create_run, load_run
 from kerasgan.slice_cache import CachedScan
 
@@ -27,38 +28,6 @@ PREVIEW_SLICES = 4
 VALIDATION_SLICES = 64
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a user asks `train` for.
-
-    Attributes:
-        dataset: Name of a dataset, or path of a dataset file.
-        data_dir: Its data; None: where the dataset's card says.
-        recipe: Name of a recipe or path of a recipe file; None: the run's own when resuming, else `hiasa2018`.
-        quick: Scale the recipe down to minutes.
-        overrides: `path=value` assignments.
-        seed: Seed of everything random; None: the run's own when resuming, else 0.
-        strict: Refuse scans that need repair.
-    """
-
-    dataset: str | None = None
-    data_dir: Path | None = None
-    recipe: str | None = None
-    quick: bool = False
-    overrides: tuple[str, ...] = ()
-    seed: int | None = None
-    strict: bool = False
-
-    def build_recipe(self) -> Recipe:
-        """The named recipe, scaled down if asked, with the overrides applied.
-
-        Raises:
-            KerasganError: For an unknown recipe, field or value.
-        """
-        recipe: Recipe = registry.find("recipes", self.recipe or "hiasa2018").RECIPE
-        return (recipe.as_quick() if self.quick else recipe).with_overrides(self.overrides)
 
 
 @dataclass(frozen=True)
@@ -137,7 +106,9 @@ def _resumed(former: Run, request: Request) -> tuple[Recipe, Request]:
             )
     for name, asked, own in (("dataset", request.dataset, facts.dataset), ("seed", request.seed, facts.seed)):
         if asked is not None and asked != own:
-            raise RunError(f"--resume continues a run with {name} {own}, got {asked}. Leave --{name} out, or choose another --out.")
+            raise RunError(
+                f"--resume continues a run with {name} {own}, got {asked}. Leave --{name} out, or choose another --out."
+            )
     data_dir = request.data_dir or Path(facts.data_dir)
     return former.recipe, Request(facts.dataset, data_dir, seed=facts.seed, strict=request.strict)
 

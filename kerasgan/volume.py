@@ -71,7 +71,9 @@ class Volume:
         if min(self.spacing_mm) <= 0:
             raise ValueError(f"Spacing must be positive, in mm; got {self.spacing_mm}.")
         if not np.allclose(direction.T @ direction, np.eye(3), atol=1e-3):
-            raise ValueError(f"Direction must be orthonormal; got {direction.tolist()}. Resample a tilted series first.")
+            raise ValueError(
+                f"Direction must be orthonormal; got {direction.tolist()}. Resample a tilted series first."
+            )
         object.__setattr__(self, "array", array)
         object.__setattr__(self, "direction", direction)
         object.__setattr__(self, "unit", self.unit or ("HU" if self.modality == "CT" else "arbitrary"))

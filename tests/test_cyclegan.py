@@ -48,9 +48,7 @@ def test_every_network_learns_in_one_step():
 def test_generators_and_layers_start_from_different_weights():
     model = built(recipe("generator.blocks=2"))
     kernels = [v.numpy() for v in model.generator_variables if v.name == "kernel"]
-    assert all(
-        not np.array_equal(x, y) for i, x in enumerate(kernels) for y in kernels[i + 1 :] if x.shape == y.shape
-    )
+    assert all(not np.array_equal(x, y) for i, x in enumerate(kernels) for y in kernels[i + 1 :] if x.shape == y.shape)
 
 
 def test_objective_is_the_weighted_sum_of_its_terms():

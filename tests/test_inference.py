@@ -1,4 +1,4 @@
-"""Translation keeps the scan's grid, its units and its patient's air; with untrained weights, since values do not matter."""
+"""Translation keeps the scan's grid, its units and its patient's air, whatever the weights."""
 
 import numpy as np
 import pytest

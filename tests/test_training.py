@@ -18,8 +18,9 @@ from tiny import TINY, request, write_heads
 
 from kerasgan import training
 from kerasgan.errors import DivergenceError, RunError
+from kerasgan.request import Request
 from kerasgan.run import load_run
-from kerasgan.training import Request, train
+from kerasgan.training import train
 
 
 @pytest.fixture(scope="module")
@@ -139,15 +140,15 @@ def test_loss_that_is_not_finite_stops_the_run_and_leaves_the_last_good_state(da
 
     def poison(*args):
         step = 5 - args[-1]
-        return original(*args).enumerate().map(
-            lambda i, x: (tf.where(i == step, x[0] * float("nan"), x[0]), x[1])
-        )
+        return original(*args).enumerate().map(lambda i, x: (tf.where(i == step, x[0] * float("nan"), x[0]), x[1]))
 
     monkeypatch.setattr(training, "training_dataset", poison)
     with pytest.raises(DivergenceError, match=r"cycle_a.* NaN or infinite at step 6.*learning rate"):
         train(request(data), tmp_path / "run")
     assert [path.stem for path in (tmp_path / "run/checkpoints").iterdir()] == ["step-000000004"]
-    assert all(np.isfinite(array).all() for name, array in newest_checkpoint(tmp_path / "run").items() if name != "best_score")
+    assert all(
+        np.isfinite(array).all() for name, array in newest_checkpoint(tmp_path / "run").items() if name != "best_score"
+    )
 
 
 def test_resume_refuses_another_recipe_dataset_or_seed(data, tmp_path):

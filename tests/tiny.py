@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from kerasgan.training import Request
+from kerasgan.request import Request
 
 TINY = (
     "data.size=32",
@@ -25,9 +25,9 @@ TINY = (
 
 
 def write_head(folder: Path, seed: int, shape: tuple[int, int, int] = (4, 40, 32)) -> None:
-    """An ellipse with a bright rim on CT and a dark one on MR: `mr.nii.gz`, `ct.nii.gz` and `mask.nii.gz`, 6 mm pixels."""
+    """`mr.nii.gz`, `ct.nii.gz`, `mask.nii.gz`: an ellipse with a rim bright on CT and dark on MR, 6 mm pixels."""
     rng = np.random.default_rng(seed)
-    slices, rows, columns = shape
+    _, rows, columns = shape
     y, x = np.mgrid[-1 : 1 : rows * 1j, -1 : 1 : columns * 1j] / rng.uniform(0.7, 0.9)
     radius = np.broadcast_to(np.hypot(x, y), shape)
     bone, body = (radius > 0.8) & (radius < 1), radius < 1

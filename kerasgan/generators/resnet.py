@@ -59,7 +59,9 @@ def build(
 
 def _check_size(shape: Shape) -> None:
     if any(side is not None and side % 4 for side in shape[:2]):
-        raise ValueError(f"The generator halves its image twice; height and width must be multiples of 4, got {shape[:2]}.")
+        raise ValueError(
+            f"The generator halves its image twice; height and width must be multiples of 4, got {shape[:2]}."
+        )
 
 
 def _initializer() -> keras.Initializer:

@@ -13,7 +13,9 @@ from typing import Any, Literal
 from keras import ops
 
 
-def loss(image: Any, translated: Any, *, gradients: Literal["signed", "magnitude"] = "signed", epsilon: float = 1e-8) -> Any:
+def loss(
+    image: Any, translated: Any, *, gradients: Literal["signed", "magnitude"] = "signed", epsilon: float = 1e-8
+) -> Any:
     """One minus the mean normalised cross-correlation of both images' gradients, for each image (Eq. 5).
 
     Args:

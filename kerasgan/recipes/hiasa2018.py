@@ -1,8 +1,8 @@
 """Hiasa 2018: CycleGAN with the gradient-consistency loss, MR to CT.
 
-Yuta Hiasa, Yoshito Otake, Masaki Takao, Takumi Matsuoka, Kazuma Takashima, Aaron Carass, Jerry L. Prince, Nobuhiko Sugano,
-Yoshinobu Sato: Cross-modality image synthesis from unpaired data using CycleGAN: effects of gradient consistency loss and
-training data size. SASHIMI 2018, https://arxiv.org/abs/1803.06629.
+Yuta Hiasa, Yoshito Otake, Masaki Takao, Takumi Matsuoka, Kazuma Takashima, Aaron Carass, Jerry L. Prince, Nobuhiko
+Sugano, Yoshinobu Sato: Cross-modality image synthesis from unpaired data using CycleGAN: effects of gradient consistency
+loss and training data size. SASHIMI 2018, https://arxiv.org/abs/1803.06629.
 
     kerasgan train --recipe hiasa2018 --dataset folder --data-dir HIPS
 """
@@ -14,7 +14,9 @@ RECIPE = Recipe(
     title="CycleGAN with the gradient-consistency loss, hip MR to CT",
     citation="Hiasa et al., SASHIMI 2018, https://arxiv.org/abs/1803.06629",
     anatomy="hip",
-    generator=Component(name="resnet", filters=64, blocks=9),  # Sec. 2.2: the architecture of Zhu et al. 2017 for 256x256
+    generator=Component(
+        name="resnet", filters=64, blocks=9
+    ),  # Sec. 2.2: the architecture of Zhu et al. 2017 for 256x256
     discriminator=Component(name="patchgan", filters=64),  # Sec. 2.2: 70x70 patches
     losses=Losses(
         adversarial=Component(name="least_squares"),  # Sec. 2.2
