@@ -16,8 +16,8 @@ class InstanceNormalization(keras.layers.Layer):
     """Normalises each channel of each image to mean 0 and variance 1, without trainable scale or offset.
 
     Statistics are computed in float32 whatever the compute dtype. Two paths give the same values: a batch of one image
-    in training goes through TensorFlow's fused batch-normalisation kernel, which is the same arithmetic for one image and
-    two to four times faster on a CPU; everything else, exports included, uses plain four-dimensional means.
+    in training goes through TensorFlow's fused batch-normalisation kernel, which is the same arithmetic for one image
+    and two to four times faster on a CPU; everything else, exports included, uses plain four-dimensional means.
 
     Reference:
         Ulyanov, Vedaldi, Lempitsky 2016, https://arxiv.org/abs/1607.08022

@@ -1,8 +1,8 @@
 """Hiasa 2018: CycleGAN with the gradient-consistency loss, MR to CT.
 
 Yuta Hiasa, Yoshito Otake, Masaki Takao, Takumi Matsuoka, Kazuma Takashima, Aaron Carass, Jerry L. Prince, Nobuhiko
-Sugano, Yoshinobu Sato: Cross-modality image synthesis from unpaired data using CycleGAN: effects of gradient consistency
-loss and training data size. SASHIMI 2018, https://arxiv.org/abs/1803.06629.
+Sugano, Yoshinobu Sato: Cross-modality image synthesis from unpaired data using CycleGAN: effects of gradient
+consistency loss and training data size. SASHIMI 2018, https://arxiv.org/abs/1803.06629.
 
     kerasgan train --recipe hiasa2018 --dataset folder --data-dir HIPS
 """
