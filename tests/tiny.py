@@ -49,4 +49,4 @@ def write_heads(root: Path, count: int = 10) -> Path:
 
 def request(root: Path, *overrides: str, **options: object) -> Request:
     """A training of a few seconds on `write_heads(root)`."""
-    return Request("synthrad", root, overrides=(*TINY, *overrides), **options)
+    return Request("synthrad", root, "hiasa2018", overrides=(*TINY, *overrides), **options)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def train(
     dataset: Annotated[str | None, typer.Option(help="A dataset's name, or a .py file that defines one.")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Its data.  [default: datasets/NAME]")] = None,
-    recipe: Annotated[str | None, typer.Option(help="A recipe's name, or a .py file.  [default: hiasa2018]")] = None,
+    recipe: Annotated[str | None, typer.Option(help="A recipe's name, or a .py file.  [default: cyclegan]")] = None,
     out: Annotated[Path | None, typer.Option(help="Run directory.  [default: a new one under runs/]")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Scale the recipe down to minutes.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Continue --out, or the newest run that fits.")] = False,

@@ -71,14 +71,14 @@ def _folds(space: Space, traits: Traits, depth: np.ndarray) -> np.ndarray:
     x, y, z = bends
     radius = np.sqrt(x * x + y * y + z * z) + 1
     inward = (np.float32(65.0) / radius) ** (0.1 + 0.45 * step(z, 2, 10))  # towards the base, depth is no radius
-    wave = space.ripples("sulci", 1.4 * traits.gyrus_mm, (x * inward, y * inward, z * inward))
+    wave = space.ripples("sulci", 2.0 * traits.gyrus_mm, (x * inward, y * inward, z * inward))
     aside = np.abs(to_distance(wave, space.spacing_mm))
     # Where the ripples are flat, the first-order distance is far too small: such places are no sulci.
     aside = np.where(np.abs(wave) < 0.9, aside, np.float32(traits.gyrus_mm))
     bottom = SULCUS_DEPTH_MM + 5.0 * space.noise("sulcus depth", 22.0)
     core = ellipsoid(space.points, (0, 4, 2), (37, 46, 23))  # nuclei and inner capsule have no sulci
     below = np.clip(np.maximum(depth - bottom, -core), 0, None)
-    width = 0.45 + 0.35 * traits.atrophy_mm + np.clip(0.9 - 0.1 * depth, 0, None)
+    width = 0.2 + 0.3 * traits.atrophy_mm + np.clip(0.6 - 0.1 * depth, 0, None)
     return np.minimum(np.hypot(aside, below) - width, _fissures(space, traits))
 
 

@@ -24,7 +24,7 @@ from kerasgan.phantom.head import Head, make_head
 from kerasgan.phantom.render import render_ct, render_mr
 from kerasgan.volume import Modality, Triple
 
-VERSION = 1  # raise it whenever the images change: the new ones then go into a folder of their own
+VERSION = 2  # raise it whenever the images change: the new ones then go into a folder of their own
 DESCRIPTIONS: dict[Modality, str] = {"MR": "MPRAGE_phantom", "CT": "CT_Head_phantom"}
 MAX_WORKERS = 8  # threads suffice: NumPy and SciPy let go of the interpreter lock
 Task = tuple[int, str, tuple[Modality, ...]]
