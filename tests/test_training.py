@@ -170,7 +170,7 @@ def test_existing_run_is_not_overwritten(data, tmp_path):
 def test_second_run_uses_the_cache(data, tmp_path, monkeypatch):
     train(request(data, "schedule.steps=2"), tmp_path / "one")
     monkeypatch.setattr("kerasgan.slice_cache.prepare", None)  # would fail if a scan were prepared again
-    train(request(data, "schedule.steps=2"), tmp_path / "two")
+    assert train(request(data, "schedule.steps=2"), tmp_path / "two").generator_path("ab").exists()
 
 
 def test_run_without_weights_says_how_to_get_them(data, tmp_path):

@@ -39,11 +39,14 @@ def test_what_the_paper_does_not_say_and_what_was_changed_are_sentences(module):
 
 def test_components_of_the_full_recipe_are_known(module):
     recipe = module.RECIPE
-    bind("generators", recipe.generator, "build")
-    bind("discriminators", recipe.discriminator, "build")
-    bind("losses", recipe.losses.adversarial, "generator")
-    bind("losses", recipe.losses.adversarial, "discriminator")
-    bind("losses", recipe.losses.structure, "loss")
+    adversarial = recipe.losses.adversarial
+    functions = [
+        bind("generators", recipe.generator, "build"),
+        bind("discriminators", recipe.discriminator, "build"),
+        *(bind("losses", adversarial, name) for name in ("generator", "discriminator")),
+        bind("losses", recipe.losses.structure, "loss"),
+    ]
+    assert all(map(callable, functions))
 
 
 def test_quick_version_builds_its_networks(module):
