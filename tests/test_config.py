@@ -97,10 +97,10 @@ def test_damaged_json_is_named(text, found):
 def test_quick_makes_everything_smaller_and_is_marked():
     quick = Recipe(name="paper", schedule=Schedule(steps_per_execution=10)).as_quick()
     assert quick.quick
-    assert quick.generator.options == {"filters": 16, "blocks": 6}
+    assert quick.generator.options == {"filters": 32, "blocks": 6}
     assert quick.discriminator.options == {"filters": 32}
-    assert quick.data.size == 128
-    assert quick.schedule.steps == 1500
+    assert quick.data.size == 96
+    assert quick.schedule.steps == 3000
     assert not quick.intensity.bias_correction
     assert quick.losses == Recipe(name="paper").losses  # the method stays
 
@@ -115,7 +115,7 @@ def test_quick_never_makes_a_recipe_larger():
 
 def test_quick_gives_a_users_own_network_only_the_options_that_it_has():
     own = Recipe(name="mine", generator=Component(name="unet.py", filters=64, depth=4))
-    assert own.as_quick().generator.options == {"filters": 16, "depth": 4}
+    assert own.as_quick().generator.options == {"filters": 32, "depth": 4}
 
 
 def test_differences_name_the_path_and_both_values():
