@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from tiny import build_cache_in_another_process
 
 from kerasgan import slice_cache
 from kerasgan.config import Recipe
@@ -155,16 +156,11 @@ def test_one_scan_named_twice_is_no_collision(scans, tmp_path):
     assert len(names(tmp_path / "cache")) == 3
 
 
-def _build_in_another_process(scans, folder, barrier, results):
-    barrier.wait()
-    results.put(fingerprint(build(scans, SETTINGS, folder)))
-
-
 def test_two_processes_may_build_at_once(scans, tmp_path):
     context = multiprocessing.get_context("spawn")
     barrier, results = context.Barrier(2), context.Queue()
-    arguments = (scans, tmp_path / "cache", barrier, results)
-    processes = [context.Process(target=_build_in_another_process, args=arguments) for _ in range(2)]
+    arguments = (scans, SETTINGS, tmp_path / "cache", barrier, results)
+    processes = [context.Process(target=build_cache_in_another_process, args=arguments) for _ in range(2)]
     for process in processes:
         process.start()
     found = {results.get(timeout=120) for _ in processes}

@@ -1,4 +1,4 @@
-"""Tiny scans on disk and a recipe that trains on them within seconds."""
+"""Tiny scans on disk, a recipe that trains on them within seconds, and what other processes import."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from kerasgan.request import Request
+from kerasgan.slice_cache import build, fingerprint
 
 TINY = (
     "data.size=32",
@@ -50,3 +51,9 @@ def write_heads(root: Path, count: int = 10) -> Path:
 def request(root: Path, *overrides: str, **options: object) -> Request:
     """A training of a few seconds on `write_heads(root)`."""
     return Request("synthrad", root, "hiasa2018", overrides=(*TINY, *overrides), **options)
+
+
+def build_cache_in_another_process(scans, settings, folder: Path, barrier, results) -> None:
+    """Stands here because a new process can import this module, and not one that pytest has named."""
+    barrier.wait()
+    results.put(fingerprint(build(scans, settings, folder)))
