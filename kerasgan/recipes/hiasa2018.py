@@ -7,7 +7,8 @@ consistency loss and training data size. SASHIMI 2018, https://arxiv.org/abs/180
     kerasgan train --recipe hiasa2018 --dataset folder --data-dir HIPS
 
 The paper's hips are not public. Measured instead, on heads of SynthRAD2023 (50 MR and 50 other CT slices, 20 paired
-ones to score, 128x128, 32 filters, 4,000 steps, one seed): masked MAE 197 HU with signed gradients as in Eq. 4, 131 HU
+ones to score, 128x128, 32 filters, 4,000 steps, one seed,
+best checkpoint by the same 20): masked MAE 197 HU with signed gradients as in Eq. 4, 131 HU
 with `losses.structure.gradients=magnitude`, 133 HU with `losses.structure_weight=0`.
 """
 
