@@ -6,7 +6,6 @@ One Keras epoch is one reporting period of the recipe's schedule.
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +19,7 @@ from tqdm import tqdm
 from kerasgan import checkpoints, report
 from kerasgan.cyclegan import CycleGAN
 from kerasgan.errors import DivergenceError
+from kerasgan.files import replacing
 from kerasgan.intensity import IntensityMap
 from kerasgan.run import Run
 
@@ -210,13 +210,11 @@ def masked_error(
 
 
 def save_generators(model: CycleGAN, run: Run, which: str) -> None:
-    """Writes both generators as plain float32 `.keras` files, under a temporary name first."""
+    """Writes both generators as plain float32 `.keras` files, each whole or not at all."""
     folder = run.path / "generators"
-    folder.mkdir(exist_ok=True)
     for direction, generator in (("ab", model.generator_ab), ("ba", model.generator_ba)):
-        temporary = folder / f".{direction}-{which}.{os.getpid()}.keras"
-        float32_copy(generator).save(temporary)
-        temporary.replace(folder / f"{direction}-{which}.keras")
+        with replacing(folder / f"{direction}-{which}.keras") as temporary:
+            float32_copy(generator).save(temporary)
 
 
 def float32_copy(generator: keras.Model) -> keras.Model:
@@ -246,13 +244,11 @@ def truncate(path: Path, step: int) -> None:
         return
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
-    temporary = path.with_suffix(".part")
     kept = [row for row in rows if row["step"] and int(row["step"]) <= step]
     if not kept:
         path.unlink()
         return
-    with temporary.open("w", newline="") as file:
+    with replacing(path) as temporary, temporary.open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(kept)
-    temporary.replace(path)

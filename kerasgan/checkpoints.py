@@ -6,7 +6,6 @@ A checkpoint is a NumPy `.npz`: each array has a checksum, so a damaged file is 
 from __future__ import annotations
 
 import logging
-import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import numpy as np
 
 from kerasgan.cyclegan import CycleGAN
 from kerasgan.errors import RunError
+from kerasgan.files import replacing
 
 KEPT = 2
 
@@ -36,7 +36,7 @@ def state(model: CycleGAN) -> dict[str, Any]:
 
 
 def save(model: CycleGAN, folder: Path, step: int, best_score: float) -> Path:
-    """Writes a checkpoint under a temporary name, renames it, then removes all but the newest two.
+    """Writes a checkpoint, whole or not at all, then removes all but the newest two.
 
     Args:
         model: The training's state.
@@ -47,18 +47,10 @@ def save(model: CycleGAN, folder: Path, step: int, best_score: float) -> Path:
     Returns:
         The file, `step-<number>.npz`.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"step-{step:09d}.npz"
-    temporary = path.with_suffix(".part")
     arrays = {name: np.asarray(variable) for name, variable in state(model).items()}
-    try:
-        with temporary.open("wb") as file:
-            np.savez(file, allow_pickle=False, best_score=np.asarray(best_score), **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as temporary:
+        np.savez(temporary, allow_pickle=False, best_score=np.asarray(best_score), **arrays)
     for old in _newest_first(folder)[KEPT:]:
         old.unlink()
     return path

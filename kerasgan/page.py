@@ -5,7 +5,6 @@ Uses matplotlib's object interface: no display and no global state.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
+
+from kerasgan.files import replacing
 
 NOT_FOR_DIAGNOSIS = "synthetic, not for diagnosis"
 BACKGROUND, TEXT, FAINT, ACCENT = "#101317", "#e8eaed", "#9aa0a6", "#f9ab00"
@@ -92,14 +93,9 @@ class Page:
         bar.set_ylabel(label, color=TEXT, fontsize=8, labelpad=2)
 
     def save(self, path: Path) -> None:
-        """Writes a PNG file under a temporary name, then renames it; makes the folder."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
+        """Writes a PNG file, whole or not at all; makes the folder."""
+        with replacing(path) as temporary:
             self.figure.savefig(temporary, format="png", dpi=DOTS_PER_INCH)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
 
     def _fractions(self, x: float, y: float, width: float, height: float) -> tuple[float, float, float, float]:
         """Inches from the upper left corner as matplotlib's fractions from the lower left one."""

@@ -14,8 +14,6 @@ tensorboard/     event files
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -23,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from kerasgan.config import Recipe, from_json
 from kerasgan.errors import RunError
+from kerasgan.files import staging_folder
 from kerasgan.intensity import IntensityMap
 from kerasgan.preparation import Preparation
 from kerasgan.volume import Modality
@@ -163,24 +162,20 @@ def load_run(path: str | Path) -> Run:
 
 
 def create_run(path: Path, recipe: Recipe, facts: RunFacts, split: dict[str, dict[str, list[str]]]) -> Run:
-    """Writes a new run directory under a temporary name and renames it.
+    """Writes a new run directory, whole or not at all.
 
     Raises:
         RunError: Where the folder exists and is not empty.
     """
     if path.exists() and any(path.iterdir()):
         raise RunError(f"{path} is not empty; choose another --out, or add --resume to continue the run in it.")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary.mkdir()
-    try:
-        (temporary / "recipe.json").write_text(recipe.model_dump_json(indent=2))
-        (temporary / "split.json").write_text(json.dumps(split, indent=2))
-        (temporary / "run.json").write_text(facts.model_dump_json(indent=2))
+    with staging_folder(path) as folder:
+        written = folder / path.name
+        written.mkdir()
+        (written / "recipe.json").write_text(recipe.model_dump_json(indent=2))
+        (written / "split.json").write_text(json.dumps(split, indent=2))
+        (written / "run.json").write_text(facts.model_dump_json(indent=2))
         if path.exists():
             path.rmdir()
-        temporary.rename(path)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+        written.rename(path)
     return Run(path, recipe, facts)

@@ -5,18 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from kerasgan.datasets import Scan
 from kerasgan.errors import DatasetError
+from kerasgan.files import replacing
 from kerasgan.intensity import IntensityMap
 from kerasgan.preparation import Preparation, prepare
 
@@ -62,8 +62,8 @@ class CachedScan:
 def build(scans: Sequence[Scan], settings: Preparation, folder: Path, strict: bool = False) -> list[CachedScan]:
     """The slices of each scan, made where the cache lacks them.
 
-    A few scans are worked on at a time, so that memory does not grow with their number. Each is written to a temporary
-    name and renamed; an interrupted build goes on where it stopped.
+    A few scans are worked on at a time, so that memory does not grow with their number. Each is written whole
+    or not at all; an interrupted build goes on where it stopped.
 
     Args:
         scans: What to prepare.
@@ -127,20 +127,9 @@ def _write(scan: Scan, settings: Preparation, stem: Path, strict: bool) -> None:
         "map": [prepared.map.low, prepared.map.high],
         "repaired": bool(volume.warnings),
     }
-    _replace(Path(f"{stem}.npy"), lambda file: np.save(file, codes))
-    _replace(Path(f"{stem}.mask.npy"), lambda file: np.save(file, prepared.mask[chosen]))
+    for ending, array in (("npy", codes), ("mask.npy", prepared.mask[chosen])):
+        with replacing(Path(f"{stem}.{ending}")) as temporary:
+            np.save(temporary, array)
     # Last, because its presence says that the entry is complete.
-    _replace(Path(f"{stem}.json"), lambda file: file.write(json.dumps(facts).encode()))
-
-
-def _replace(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Writes a file that is whole or not there, also after a power cut or when two processes write it at once."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.part")
-    try:
-        with temporary.open("wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(Path(f"{stem}.json")) as temporary:
+        temporary.write_text(json.dumps(facts))

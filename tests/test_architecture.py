@@ -17,8 +17,9 @@ PACKAGE = Path(kerasgan.__file__).parent
 
 # From the bottom to the top: a module imports from its own sub-package and from lines above its own, nothing else.
 LAYERS = [
-    "errors volume metrics page layers image_pool device losses",
-    "config registry geometry intensity io phantom baseline generators discriminators",
+    "errors",
+    "files volume metrics layers image_pool device losses",
+    "page config registry geometry intensity io phantom baseline generators discriminators",
     "recipes request datasets preparation report components optimizers",
     "slice_cache run cyclegan",
     "checkpoints pipeline inference export",

@@ -2,6 +2,7 @@
 
 import pytest
 
+from kerasgan.errors import KerasganError
 from kerasgan.page import NOT_FOR_DIAGNOSIS, Layout, Page
 
 LAYOUT = Layout(widths=[2.0, 1.0], heights=[1.0, 3.0], gaps=(0.5, 0.25), left=0.1, right=0.4, top=0.6, bottom=0.4)
@@ -32,7 +33,7 @@ def test_a_page_that_cannot_be_drawn_leaves_the_former_file(tmp_path):
     before = path.read_bytes()
     page = Page(LAYOUT)
     page.figure.savefig = lambda *_, **__: (_ for _ in ()).throw(OSError("No space left on device"))
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(KerasganError, match=r"Cannot write .*page\.png: No space left"):
         page.save(path)
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["page.png"]

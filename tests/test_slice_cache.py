@@ -14,7 +14,7 @@ from tiny import build_cache_in_another_process
 from kerasgan import slice_cache
 from kerasgan.config import Recipe
 from kerasgan.datasets import Scan
-from kerasgan.errors import DatasetError, DicomError
+from kerasgan.errors import DatasetError, DicomError, KerasganError
 from kerasgan.preparation import preparation, prepare
 from kerasgan.slice_cache import STEPS, build, fingerprint
 
@@ -138,10 +138,10 @@ def test_interrupted_writing_leaves_nothing_that_is_taken_for_whole(scans, tmp_p
             raise OSError(28, "No space left on device")
         fsync(descriptor)
 
-    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left"):
+    with monkeypatch.context() as patch, pytest.raises(KerasganError, match=r"Cannot write .*No space left"):
         patch.setattr(os, "fsync", fail)
         build(scans[:1], SETTINGS, cache)
-    assert not [name for name in names(cache) if name.endswith((".json", ".part"))]
+    assert not [name for name in names(cache) if name.endswith(".json") or name.startswith(".")]
     (cached,) = build(scans[:1], SETTINGS, cache)
     assert len(preparations) == 2
     assert len(names(cache)) == 3
@@ -189,7 +189,7 @@ def test_a_constant_scan_is_named_by_patient_key_and_modality(scans, tmp_path):
     sitk.WriteImage(image * 0 + 7, str(scans[0].files[0]))
     with pytest.raises(DatasetError, match=r"MR scan of patient p0 .*got 7\.0.*constant\? Remove it"):
         build(scans, SETTINGS, tmp_path / "cache")
-    assert not [name for name in names(tmp_path / "cache") if name.endswith(".part")]
+    assert not [name for name in names(tmp_path / "cache") if name.startswith(".")]
 
 
 def test_facts_name_no_file_or_patient(scans, tmp_path):

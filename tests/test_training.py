@@ -106,7 +106,7 @@ def test_damaged_checkpoint_falls_back_to_the_one_before(data, tmp_path, caplog)
 
 def test_half_written_checkpoint_is_ignored(data, tmp_path):
     run = train(request(data), tmp_path / "run")
-    (run.path / "checkpoints" / "step-000000009.part").write_bytes(b"half")
+    (run.path / "checkpoints" / ".step-000000009.1-1.npz").write_bytes(b"half")
     assert len(load_run(run.path).split()) == 3
     assert train(Request(), run.path, resume=True).path == run.path
 

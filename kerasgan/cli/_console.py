@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
-import re
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -15,10 +13,9 @@ from pathlib import Path
 import typer
 
 from kerasgan.errors import KerasganError
+from kerasgan.files import disk_error, reason_and_remedy
 
 NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
-NUMPY_WROTE_LESS = re.compile(r"\d+ requested and \d+ written")
-NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 
 
 def say(text: str = "") -> None:
@@ -90,17 +87,10 @@ def writing(target: Path) -> Iterator[None]:
     except (KerasganError, BrokenPipeError):
         raise
     except Exception as error:
-        cause = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) if _tells_of_full_disk(error) else error
-        if not isinstance(cause, OSError) or cause.filename is not None:
+        cause = disk_error(error)
+        if cause is None or cause.filename is not None:
             raise
-        raise KerasganError(f"Cannot write {target}: {_reason(cause)}. {_remedy(cause)}") from error
-
-
-def _tells_of_full_disk(error: Exception) -> bool:
-    """NumPy, HDF5 and TensorFlow pass a full disk on in exceptions of their own, some without its error number."""
-    if isinstance(error, OSError) and error.errno is not None:
-        return error.errno in NO_SPACE
-    return os.strerror(errno.ENOSPC) in str(error) or NUMPY_WROTE_LESS.search(str(error)) is not None
+        raise KerasganError(f"Cannot write {target}: {reason_and_remedy(cause)}") from error
 
 
 def close_progress_bars() -> None:
@@ -113,20 +103,8 @@ def close_progress_bars() -> None:
 def describe_error(error: Exception) -> str:
     """An error that the user can mend, in words: the file and the reason of an `OSError`, else its own message."""
     if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {_reason(error)}. {_remedy(error)}"
+        return f"{error.filename}: {reason_and_remedy(error)}"
     return str(error)
-
-
-def _reason(error: OSError) -> str:
-    return error.strerror or str(error) or type(error).__name__
-
-
-def _remedy(error: OSError) -> str:
-    if error.errno in NO_SPACE:
-        return "Free some space, or name a folder on another disk."
-    if isinstance(error, FileNotFoundError):
-        return "Check the path."
-    return "Name a file or folder that can be read, or an output that can be written."
 
 
 class _OneLine(logging.Handler):

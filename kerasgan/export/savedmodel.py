@@ -14,8 +14,8 @@ from kerasgan.export.comparison import Artifact, compare
 from kerasgan.export.contract import Contract, contract
 from kerasgan.export.graph import DEFAULT, IMAGE, SYNTHETIC, WINDOW, WINDOWED, Translator, write_savedmodel
 from kerasgan.export.slices import real_slices
+from kerasgan.files import staging_folder
 from kerasgan.intensity import IntensityMap
-from kerasgan.io.output import staging_folder
 from kerasgan.run import Direction, load_run
 
 ANY = (None, None, None)

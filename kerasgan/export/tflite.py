@@ -23,8 +23,8 @@ from kerasgan.export.graph import (
     write_savedmodel,
 )
 from kerasgan.export.slices import Size, real_slices
+from kerasgan.files import staging_folder
 from kerasgan.intensity import IntensityMap
-from kerasgan.io.output import staging_folder
 from kerasgan.run import Direction, load_run
 
 MAXIMUM_RANK = 4  # GPU and WebGPU delegates take no tensor of more axes

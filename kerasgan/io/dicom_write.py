@@ -19,9 +19,10 @@ from pydicom import Dataset, FileMetaDataset, dcmread, dcmwrite
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from kerasgan.errors import DicomError, KerasganError
+from kerasgan.files import staging_folder
 from kerasgan.io.dicom_attributes import series_attributes, slice_attributes
 from kerasgan.io.grid import defects, measure
-from kerasgan.io.output import as_int16, staging_folder
+from kerasgan.io.output import as_int16
 from kerasgan.volume import SourceSlice, Volume
 
 IMPLEMENTATION_CLASS_UID = UID("2.25.41362258331725489081196710875728708477")

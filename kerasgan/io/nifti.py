@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import math
 import os
@@ -12,7 +13,8 @@ import numpy as np
 import SimpleITK as sitk
 
 from kerasgan.errors import KerasganError
-from kerasgan.io.output import as_int16, require_finite, staging_folder
+from kerasgan.files import staging_folder
+from kerasgan.io.output import as_int16, require_finite
 from kerasgan.volume import Modality, Volume, from_sitk
 
 SUFFIXES = (".nii.gz", ".nii", ".mha", ".mhd")
@@ -159,4 +161,4 @@ def _save(image: sitk.Image, path: Path) -> None:
     except RuntimeError as error:
         raise OSError(f"the image could not be stored ({str(error).strip().splitlines()[-1]})") from error
     if not np.array_equal(sitk.GetArrayViewFromImage(stored), sitk.GetArrayViewFromImage(image)):
-        raise OSError("the disk took only a part of the image")
+        raise OSError(errno.ENOSPC, "the disk took only a part of the image")

@@ -1,41 +1,12 @@
-"""What all writers of images share: values that fit the format, and output that appears only when it is complete."""
+"""What all writers of images share: values that fit the format."""
 
 from __future__ import annotations
-
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 
 from kerasgan.errors import KerasganError
 
 INT16 = np.iinfo(np.int16)
-
-
-@contextmanager
-def staging_folder(target: Path) -> Iterator[Path]:
-    """A temporary folder beside `target`, to write into and then rename; it is gone afterwards, whatever happens.
-
-    Args:
-        target: The file or folder that is going to appear; its parents are created.
-
-    Yields:
-        The temporary folder, on the same file system as `target`.
-
-    Raises:
-        KerasganError: Where the place cannot be written or the disk is full.
-    """
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder:
-            yield Path(folder)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise KerasganError(
-            f"Cannot write {target}: {reason}. Free some space or name an output on a disk that can be written."
-        ) from error
 
 
 def require_finite(array: np.ndarray, what: str) -> None:

@@ -153,7 +153,7 @@ def small_disk(tmp_path, request):
 @pytest.mark.parametrize("small_disk", ["16k"], indirect=True)
 def test_disk_that_is_full_before_the_training(refused, two_folders, small_disk):
     error = refused("train", "--dataset", "folder", "--data-dir", two_folders, "--out", small_disk / "run")
-    assert f"Cannot write {small_disk / 'run'}: No space left on device. Free some space" in error
+    assert f"Cannot write {small_disk}/" in error and "No space left on device. Free some space" in error
     assert not (small_disk / "run").exists()
 
 
@@ -163,9 +163,7 @@ def test_disk_that_fills_up_during_the_training(refused, two_folders, small_disk
     run = small_disk / "run"
     error = refused("train", "--dataset", "folder", "--data-dir", two_folders, "--out", run, *tiny)
     assert str(run) in error and "No space left on device" in error
-    assert {path.suffix for path in (run / "checkpoints").iterdir()} <= {".part"}, (
-        "a checkpoint is whole or has no name"
-    )
+    assert not list((run / "checkpoints").iterdir())
 
 
 def test_resume_with_a_changed_recipe(refused, untrained_run):

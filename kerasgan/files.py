@@ -1,0 +1,96 @@
+"""Files and folders that are there whole or not at all, also after a power cut."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from kerasgan.errors import KerasganError
+
+NUMPY_WROTE_LESS = re.compile(r"\d+ requested and \d+ written")
+NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary name beside `path` for a file, which takes the place of `path` once it is written to the disk.
+
+    Several processes and threads may write the same file at once: the last one to finish wins.
+
+    Args:
+        path: The file that is going to appear or to be replaced; its parents are created.
+
+    Yields:
+        The temporary name, with the suffix of `path`. Nothing of that name is left afterwards, whatever happens.
+
+    Raises:
+        KerasganError: Where the place cannot be written or the disk is full.
+    """
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}-{threading.get_ident()}{path.suffix}")
+    with _writing(path):
+        try:
+            yield temporary
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())  # or the new name may outlive a power cut, and the content not
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def staging_folder(target: Path) -> Iterator[Path]:
+    """A temporary folder beside `target`, to write into and then rename; it is gone afterwards, whatever happens.
+
+    Args:
+        target: The file or folder that is going to appear; its parents are created.
+
+    Yields:
+        The temporary folder, on the same file system as `target`.
+
+    Raises:
+        KerasganError: Where the place cannot be written or the disk is full.
+    """
+    with _writing(target), tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder:
+        yield Path(folder)
+
+
+@contextmanager
+def _writing(target: Path) -> Iterator[None]:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except KerasganError:
+        raise  # says what is wrong already
+    except Exception as error:
+        cause = disk_error(error)
+        if cause is None:
+            raise
+        raise KerasganError(f"Cannot write {target}: {reason_and_remedy(cause)}") from error
+
+
+def disk_error(error: Exception) -> OSError | None:
+    """The error of the file system behind an exception, or None where it is of another kind.
+
+    NumPy, HDF5 and TensorFlow pass a full disk on in exceptions of their own, some without its error number.
+    """
+    if isinstance(error, OSError) and error.errno is not None:
+        return error
+    if os.strerror(errno.ENOSPC) in str(error) or NUMPY_WROTE_LESS.search(str(error)):
+        return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    return error if isinstance(error, OSError) else None
+
+
+def reason_and_remedy(error: OSError) -> str:
+    """Two sentences: what the file system says, and what to do about it."""
+    reason = error.strerror or str(error) or type(error).__name__
+    if error.errno in NO_SPACE:
+        return f"{reason}. Free some space, or name a folder on another disk."
+    if isinstance(error, FileNotFoundError):
+        return f"{reason}. Check the path."
+    return f"{reason}. Name a file or folder that can be read, or an output that can be written."
