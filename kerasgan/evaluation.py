@@ -14,8 +14,9 @@ from tqdm import tqdm
 
 from kerasgan import baseline, datasets, report
 from kerasgan.baseline import LookupBaseline
-from kerasgan.datasets import Scan, Split
+from kerasgan.datasets import DOMAINS, DatasetCard, Part, Scan, Split
 from kerasgan.errors import DatasetError
+from kerasgan.files import replacing
 from kerasgan.geometry import oriented
 from kerasgan.inference import translate_prepared
 from kerasgan.intensity import body_mask
@@ -34,10 +35,10 @@ class Evaluation:
 
     Attributes:
         folder: Where table, CSV, JSON and pictures lie.
-        part: `"test"` or `"validation"`.
+        part: `"test"`, `"validation"` or `"external"`: which patients, see `unseen_pairs`.
         metrics: What was measured, each with its definition.
         scores: `"kerasgan"` and, with two patients or more, the look-up table; for each the scores by patient key.
-        note: `"quick run"` or `""`.
+        note: What a reader must know of the run, such as `"quick run"`; `""` where there is nothing.
     """
 
     folder: Path
@@ -81,7 +82,7 @@ def evaluate(
 
     Args:
         run_path: The run directory.
-        data_dir: The dataset's folder; None: where it lay in training.
+        data_dir: The dataset's folder, or one of the same layout with other patients; None: where it lay in training.
         out: Folder for the results; None: `evaluation` (or `evaluation-ba`) in the run.
         direction: Which generator.
 
@@ -94,10 +95,9 @@ def evaluate(
     """
     run = load_run(run_path)
     generator = run.generator(direction)
-    _, split = datasets.load(run.facts.dataset, data_dir or Path(run.facts.data_dir), seed=run.facts.seed)
-    part, pairs, others = unseen_pairs(run, split)
+    card, scans = datasets.load_scans(run.facts.dataset, data_dir or Path(run.facts.data_dir))
+    part, pairs, others = unseen_pairs(run, card, scans)
     folder = out or run.path / ("evaluation" if direction == "ab" else "evaluation-ba")
-    folder.mkdir(parents=True, exist_ok=True)
     tables = _fit_baseline(run, [*pairs, *others], direction)
     scores: dict[str, Scores] = {"kerasgan": {}, baseline.NAME: {}}
     for pair in tqdm(pairs, desc="Evaluating", unit="patient"):
@@ -106,37 +106,46 @@ def evaluate(
         for method, row in found.items():
             scores[method][case.key] = row
     scores = {method: rows for method, rows in scores.items() if rows}
-    result = Evaluation(folder, part, _metrics(run, direction), scores, "quick run" if run.quick else "")
+    result = Evaluation(folder, part, _metrics(run, direction), scores, _note(run, direction, part))
     _write(result)
     return result
 
 
-def unseen_pairs(run: Run, split: Split) -> tuple[str, list[Pair], list[Pair]]:
+def unseen_pairs(run: Run, card: DatasetCard, scans: Sequence[Scan]) -> tuple[str, list[Pair], list[Pair]]:
     """The paired patients to score, and further paired patients that training has not seen either.
+
+    The split that the run recorded decides, whatever the data says today.
+
+    Args:
+        run: The run.
+        card: Of the data.
+        scans: All scans of the data.
 
     Returns:
         `"test"` with its pairs and those of the validation part; `"validation"` with its pairs where there are no test
-        pairs.
+        pairs; `"external"` with all pairs where the data has none of the run's patients.
 
     Raises:
-        DatasetError: Where a patient to score was trained on, or where no pairs exist.
+        DatasetError: Where no pairs exist.
     """
-    if not run.facts.paired:
+    if not card.paired:
         raise DatasetError(
             f"Dataset {run.facts.dataset} has no aligned MR and CT of the same patient, so nothing can be scored "
             "against a truth. Evaluate on a paired dataset (synthrad, phantom), or look at translated scans."
         )
-    parts = {"test": split.test.pairs(), "validation": split.validation.pairs()}
-    part = "test" if parts["test"] else "validation"
-    trained = {key for keys in run.split()["train"].values() for key in keys}
-    seen = sum(a.patient in trained for pairs in parts.values() for a, _ in pairs)
-    if seen:
-        raise DatasetError(
-            f"{seen} patients of this data were trained on. Give the data that the run was trained with."
-        )
-    if not parts[part]:
-        raise DatasetError("The data has no paired test or validation patients. Give --data-dir with some.")
-    return part, parts[part], parts["validation"] if part == "test" else []
+    keys = run.split()
+    known = {key for domains in keys.values() for patients in domains.values() for key in patients}
+    if not known & {scan.patient for scan in scans}:
+        return "external", _some(Part(*(tuple(s for s in scans if s.domain == d) for d in DOMAINS)).pairs()), []
+    split = Split.from_keys(scans, keys)
+    test, validation = split.test.pairs(), split.validation.pairs()
+    return ("test", test, validation) if test else ("validation", _some(validation), [])
+
+
+def _some(pairs: list[Pair]) -> list[Pair]:
+    if not pairs:
+        raise DatasetError("The data has no paired patients outside the training part. Give --data-dir with some.")
+    return pairs
 
 
 def _load(run: Run, pair: Pair, direction: Direction) -> _Case:
@@ -193,6 +202,12 @@ def _score(
     return scores
 
 
+def _note(run: Run, direction: Direction, part: str) -> str:
+    chosen = part == "validation" and run.generator_path(direction).stem.endswith("best")
+    notes = ["quick run"] * run.quick + ["the generator was chosen by these very patients"] * chosen
+    return "; ".join(notes)
+
+
 def _metrics(run: Run, direction: Direction) -> tuple[Metric, ...]:
     target = run.map(direction[1])
     is_ct = run.facts.modalities[direction[1]] == "CT"
@@ -211,22 +226,16 @@ def _write(result: Evaluation) -> None:
             for method, summary in result.summaries().items()
         },
     }
-    _replace(result.folder / "summary.json", json.dumps(summary, indent=2))
-    _replace(result.folder / "table.md", result.table() + "\n")
-    temporary = result.folder / "scores.csv.part"
-    with temporary.open("w", newline="") as file:
+    with replacing(result.folder / "summary.json") as path:
+        path.write_text(json.dumps(summary, indent=2))
+    with replacing(result.folder / "table.md") as path:
+        path.write_text(result.table() + "\n")
+    with replacing(result.folder / "scores.csv") as path, path.open("w", newline="") as file:
         writer = csv.writer(file)
         names = [metric.name for metric in result.metrics]
         writer.writerow(["patient", "method", *names])
         for method, rows in result.scores.items():
             writer.writerows([key, method, *(row[name] for name in names)] for key, row in rows.items())
-    temporary.replace(result.folder / "scores.csv")
-
-
-def _replace(path: Path, text: str) -> None:
-    temporary = path.with_name(f"{path.name}.part")
-    temporary.write_text(text)
-    temporary.replace(path)
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -2,12 +2,14 @@
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
 from tiny import request, write_head, write_heads
 
 from kerasgan.baseline import LookupBaseline
+from kerasgan.datasets import patient_key
 from kerasgan.errors import DatasetError
 from kerasgan.evaluation import evaluate
 from kerasgan.training import train
@@ -57,12 +59,40 @@ def test_look_up_table_leaves_the_patient_out():
     assert LookupBaseline().translate("alone", np.zeros(shape)) is None
 
 
-def test_patients_of_another_split_are_refused(run, heads, tmp_path):
+def test_the_recorded_split_holds_whatever_the_data_says_today(run, tmp_path):
     other = write_heads(tmp_path / "other", count=16)
     split = {"train_mr": ["1BA014"], "train_ct": ["1BA015"], "val": [f"1BA{i:03d}" for i in range(14)]}
     (other / "split.json").write_text(json.dumps(split))
-    with pytest.raises(DatasetError, match=r"patients of this data were trained on\. Give the data that the run"):
-        evaluate(run.path, data_dir=other)
+    result = evaluate(run.path, data_dir=other, out=tmp_path / "result")
+    assert set(result.scores["kerasgan"]) == set(run.split()["test"]["a"])
+
+
+def test_other_patients_than_the_runs_are_all_scored(run, tmp_path):
+    for seed in (30, 31):
+        write_head(tmp_path / "clinic" / f"2BB{seed}", seed)
+    result = evaluate(run.path, data_dir=tmp_path / "clinic", out=tmp_path / "result")
+    assert (result.part, len(result.scores["kerasgan"])) == ("external", 2)
+    assert result.table().startswith("2 external patients, mean ± SD\n")
+
+
+def test_patients_that_chose_the_generator_are_no_test(run, tmp_path):
+    data = write_heads(tmp_path / "heads", count=16)
+    for patient in run.split()["test"]["a"]:
+        (folder,) = (path for path in data.iterdir() if patient_key(path.name) == patient)
+        shutil.rmtree(folder)
+    result = evaluate(run.path, data_dir=data, out=tmp_path / "result")
+    assert result.part == "validation"
+    assert "the generator was chosen by these very patients" in result.table()
+
+
+def test_data_with_training_patients_only_is_refused(run, tmp_path):
+    data = write_heads(tmp_path / "heads", count=16)
+    trained = {*run.split()["train"]["a"], *run.split()["train"]["b"]}
+    for folder in data.iterdir():
+        if patient_key(folder.name) not in trained:
+            shutil.rmtree(folder)
+    with pytest.raises(DatasetError, match=r"no paired patients outside the training part\. Give --data-dir"):
+        evaluate(run.path, data_dir=data)
 
 
 def test_scans_on_different_grids_are_refused(run, heads, tmp_path):
