@@ -98,14 +98,15 @@ def write_savedmodel(
         ExportError: Where TensorFlow cannot write it, for instance on a full disk.
     """
     image = tf.TensorSpec((*shape, 1), tf.float32, IMAGE)
-    archive = keras.export.ExportArchive()
-    archive.track(translator.generator)
-    archive.add_endpoint(DEFAULT, translator.translate, [image])
+    # Keras's own ExportArchive (3.15) would store every weight twice.
+    module = tf.Module()
+    module.weights = [variable.value for variable in translator.generator.variables]
+    signatures = {DEFAULT: tf.function(translator.translate, input_signature=[image])}
     if windowed:
         window = tf.TensorSpec((shape[0], 2), tf.float32, WINDOW)
-        archive.add_endpoint(WINDOWED, translator.translate_windowed, [image, window])
+        signatures[WINDOWED] = tf.function(translator.translate_windowed, input_signature=[image, window])
     try:
-        archive.write_out(str(folder), verbose=False)
+        tf.saved_model.save(module, str(folder), signatures)
     except tf.errors.OpError as error:
         reason = error.message.split("; ")[-1].split(" [Op:")[0]  # what stands around it is a temporary file and an op
         raise ExportError(f"The SavedModel cannot be written: {reason}. Name an output with more space.") from error

@@ -34,6 +34,14 @@ def test_layout(exported):
     assert all(0 <= found["mean"] <= found["maximum"] < 1 for found in report["differences"].values())
 
 
+def test_each_weight_is_stored_once(exported, finished_run):
+    stored = [
+        shape for _, shape in tf.train.list_variables(str(exported / "variables" / "variables")) if len(shape) > 1
+    ]
+    kernels = [list(weight.shape) for weight in finished_run.generator("ab").weights if len(weight.shape) > 1]
+    assert sorted(stored) == sorted(kernels)
+
+
 def test_physical_values(signatures, mr_images, expected_ct):
     assert set(signatures) == {"serving_default", "translate_windowed"}
     images = mr_images(32, 48, batch=3)
