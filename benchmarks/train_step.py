@@ -51,13 +51,15 @@ class Candidate:
 
 
 def kerasgan_candidate(workload: Workload, policy: str) -> Candidate:
-    """kerasgan's own training function, as `fit` calls it."""
+    """kerasgan's own training function, as `fit` calls it, with the threads that `kerasgan train` uses."""
     import keras
     import tensorflow as tf
 
     from kerasgan.cyclegan import CycleGAN
+    from kerasgan.device import divide_cores
     from kerasgan.recipes.hiasa2018 import RECIPE
 
+    divide_cores()
     keras.utils.set_random_seed(0)
     keras.config.set_dtype_policy(policy)
     w = workload

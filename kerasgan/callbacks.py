@@ -55,15 +55,14 @@ class _Periodic(keras.callbacks.Callback):
 
 
 class Bar(keras.callbacks.Callback):
-    """A progress bar with the time left and the main losses; counts the steps for the other callbacks.
+    """Shows the steps and the main losses on a progress bar; counts the steps for the other callbacks.
 
     Also stops the training where a loss was not finite, before any later callback can store the damage.
     """
 
-    def __init__(self, progress: Progress, steps: int) -> None:
+    def __init__(self, progress: Progress, bar: tqdm) -> None:
         super().__init__()
-        self.progress = progress
-        self.bar = tqdm(desc="Training", total=steps, initial=progress.step, unit="step", mininterval=1.0)
+        self.progress, self.bar = progress, bar
         self.before = 0
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -80,7 +79,6 @@ class Bar(keras.callbacks.Callback):
         """Shows the losses, or refuses to go on."""
         finding = self.model.monitor.finding()
         if finding:
-            self.bar.close()
             step, names = finding
             raise DivergenceError(
                 f"Loss {', '.join(names)} became NaN or infinite at step {step + 1}. The last checkpoint is from "
@@ -88,11 +86,6 @@ class Bar(keras.callbacks.Callback):
             )
         shown = ("generators", "discriminator_a", "discriminator_b")
         self.bar.set_postfix({name: f"{float(logs[name]):.3f}" for name in shown if logs and name in logs})
-
-    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        """Leaves the bar when all steps are done."""
-        if self.progress.step >= (self.bar.total or 0):
-            self.bar.close()
 
 
 class History(_Periodic):

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from tqdm import tqdm
 
 from kerasgan import checkpoints, datasets, report, slice_cache
 from kerasgan.callbacks import Bar, Checkpoint, History, Preview, PreviewData, Progress
 from kerasgan.config import Recipe, differences
 from kerasgan.cyclegan import CycleGAN
 from kerasgan.datasets import DatasetCard, Split
-from kerasgan.device import dtype_policy, resolve_precision, uses_xla
+from kerasgan.device import divide_cores, dtype_policy, resolve_precision, uses_xla
 from kerasgan.errors import RunError
 from kerasgan.pipeline import SliceStore, training_dataset
 from kerasgan.preparation import Preparation, preparation
@@ -60,6 +61,7 @@ def train(request: Request, out: Path, resume: bool = False) -> Run:
     Raises:
         KerasganError: For bad input, each with its remedy; see `kerasgan.errors`.
     """
+    divide_cores()
     former = load_run(out) if resume else None
     recipe, request = (_resumed(former, request)) if former else (request.build_recipe(), request)
     seed = request.seed or 0
@@ -150,15 +152,18 @@ def _fit(model: CycleGAN, run: Run, data: Data) -> None:
     schedule, stores = run.recipe.schedule, (SliceStore(data.train[0]), SliceStore(data.train[1]))
     progress = Progress(*checkpoints.restore(model, run.path / "checkpoints"))
     settings = run.recipe.data
-    callbacks = [
-        Bar(progress, schedule.steps),
+    watchers = [
         History(run, progress),
         Preview(run, progress, _preview_data(data)),
         Checkpoint(run, progress, schedule.checkpoint_every),
     ]
-    for period, count in _periods(schedule.steps - progress.step, schedule.report_every):
-        batches = training_dataset(stores, settings.augmentation, settings.batch_size, run.facts.seed, progress.step)
-        model.fit(batches, epochs=count, steps_per_epoch=period, callbacks=callbacks, verbose=0, shuffle=False)
+    with tqdm(desc="Training", total=schedule.steps, initial=progress.step, unit="step", mininterval=1.0) as bar:
+        callbacks = [Bar(progress, bar), *watchers]
+        for period, count in _periods(schedule.steps - progress.step, schedule.report_every):
+            batches = training_dataset(
+                stores, settings.augmentation, settings.batch_size, run.facts.seed, progress.step
+            )
+            model.fit(batches, epochs=count, steps_per_epoch=period, callbacks=callbacks, verbose=0, shuffle=False)
 
 
 def _periods(steps: int, period: int) -> Iterable[tuple[int, int]]:

@@ -97,10 +97,10 @@ def test_damaged_json_is_named(text, found):
 def test_quick_makes_everything_smaller_and_is_marked():
     quick = Recipe(name="paper", schedule=Schedule(steps_per_execution=10)).as_quick()
     assert quick.quick
-    assert quick.generator.options == {"filters": 32, "blocks": 6}
+    assert quick.generator.options == {"filters": 16, "blocks": 4, "downsamplings": 1, "upsampling": "resize"}
     assert quick.discriminator.options == {"filters": 32}
-    assert quick.data.size == 96
-    assert quick.schedule.steps == 3000
+    assert quick.data.size == 112
+    assert quick.schedule.steps == 8000
     assert not quick.intensity.bias_correction
     assert quick.losses == Recipe(name="paper").losses  # the method stays
 
@@ -108,7 +108,7 @@ def test_quick_makes_everything_smaller_and_is_marked():
 def test_quick_never_makes_a_recipe_larger():
     small = RECIPE.with_overrides(["generator.filters=4", "generator.blocks=1", "data.size=32", "schedule.steps=100"])
     quick = small.as_quick()
-    assert quick.generator.options == {"filters": 4, "blocks": 1, "upsampling": "resize"}
+    assert quick.generator.options == {"filters": 4, "blocks": 1, "downsamplings": 1, "upsampling": "resize"}
     assert quick.data.size == 32
     assert quick.schedule.steps == 100
 

@@ -1,5 +1,9 @@
 """Precision and compilation are chosen for the machine."""
 
+import os
+import subprocess
+import sys
+
 import keras
 import pytest
 import tensorflow as tf
@@ -52,6 +56,29 @@ def test_xla_on_gpu_only(machine):
     assert not device.uses_xla()
     machine("avx2", ((8, 0),))
     assert device.uses_xla()
+
+
+def threads_after(code: str) -> list[int]:
+    """Threads within and across operations in a fresh process that runs some code first."""
+    program = f"import tensorflow as tf; from kerasgan.device import divide_cores\n{code}\ndivide_cores()\n"
+    program += "t = tf.config.threading\n"
+    program += "print(t.get_intra_op_parallelism_threads(), t.get_inter_op_parallelism_threads())"
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment)
+    return [int(word) for word in done.stdout.split()]
+
+
+@pytest.mark.parametrize(("cores", "within"), [(1, 1), (16, 8)])
+def test_each_direction_gets_half_of_the_cores(cores, within):
+    assert threads_after(f"import os; os.cpu_count = lambda: {cores}") == [within, 2]
+
+
+def test_threads_of_the_users_own_choice_are_kept():
+    assert threads_after("tf.config.threading.set_inter_op_parallelism_threads(5)") == [0, 5]
+
+
+def test_threads_stay_as_they_are_once_tensorflow_runs():
+    assert threads_after("tf.zeros(1)") == [0, 0]
 
 
 def test_policy_is_put_back_even_after_an_error():

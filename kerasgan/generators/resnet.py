@@ -1,4 +1,4 @@
-"""The residual generator of CycleGAN: two stride-2 convolutions, residual blocks, two upsampling steps.
+"""The residual generator of CycleGAN: stride-2 convolutions, residual blocks, as many upsampling steps.
 
 Reference:
     Johnson, Alahi, Fei-Fei 2016, https://arxiv.org/abs/1603.08155; Zhu, Park, Isola, Efros 2017,
@@ -22,15 +22,19 @@ def build(
     *,
     filters: int = 64,
     blocks: int = 9,
+    downsamplings: Literal[1, 2] = 2,
     upsampling: Literal["transposed", "resize"] = "transposed",
     name: str = "resnet_generator",
 ) -> keras.Model:
     """Builds the generator.
 
     Args:
-        shape: `(height, width, channels)` of one image; height and width a multiple of 4, or None for any such size.
-        filters: Filters of the first convolution; doubled by each of the two stride-2 convolutions.
+        shape: `(height, width, channels)` of one image; height and width a multiple of 2 to the power of
+            `downsamplings`, or None for any such size.
+        filters: Filters of the first convolution; doubled by each stride-2 convolution.
         blocks: Residual blocks; 6 for 128x128 images and 9 for 256x256 in Zhu et al. 2017.
+        downsamplings: Stride-2 convolutions, and as many upsampling steps. 2 as published; 1 gives coarse images the
+            same millimetres a feature.
         upsampling: `"transposed"` convolution as published, or `"resize"`: nearest neighbour, then a convolution, which
             shows no checkerboard.
         name: Name of the model.
@@ -39,17 +43,17 @@ def build(
         A model from `[batch, height, width, channels]` in [-1, 1] to the same shape and range, float32 output.
 
     Raises:
-        ValueError: For a height or width that is not a multiple of 4.
+        ValueError: For another number of downsamplings, and for a height or width that cannot be halved so often.
     """
-    _check_size(shape)
+    _check_size(shape, downsamplings)
     inputs = keras.Input(shape, name="image")
     x = _convolve(ReflectionPadding(3)(inputs), filters, 7, padding="valid")
-    x = _convolve(x, 2 * filters, 3, strides=2)
-    x = _convolve(x, 4 * filters, 3, strides=2)
+    for halving in range(downsamplings):
+        x = _convolve(x, filters * 2 ** (halving + 1), 3, strides=2)
     for _ in range(blocks):
         x = _residual_block(x)
-    for factor in (2, 1):
-        x = _upsample(x, factor * filters, upsampling)
+    for halving in reversed(range(downsamplings)):
+        x = _upsample(x, filters * 2**halving, upsampling)
     x = layers.Conv2D(shape[-1], 7, kernel_initializer=_initializer())(ReflectionPadding(3)(x))
     # The variables' dtype: float32 under mixed precision.
     output_dtype = keras.config.dtype_policy().variable_dtype
@@ -57,11 +61,12 @@ def build(
     return keras.Model(inputs, outputs, name=name)
 
 
-def _check_size(shape: Shape) -> None:
-    if any(side is not None and side % 4 for side in shape[:2]):
-        raise ValueError(
-            f"The generator halves its image twice; height and width must be multiples of 4, got {shape[:2]}."
-        )
+def _check_size(shape: Shape, downsamplings: int) -> None:
+    if downsamplings not in (1, 2):
+        raise ValueError(f"The generator halves its image once or twice; got downsamplings={downsamplings}.")
+    factor = 2**downsamplings
+    if any(side is not None and side % factor for side in shape[:2]):
+        raise ValueError(f"The generator needs a height and width that are multiples of {factor}, got {shape[:2]}.")
 
 
 def _initializer() -> keras.Initializer:

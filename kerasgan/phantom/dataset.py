@@ -1,8 +1,8 @@
 """The phantom dataset: patients of its own for MR training, CT training, validation and test, as DICOM on disk.
 
-<root>/v1/dicom/<subject>/<description>/<date>/<image id>/*.dcm     as ADNI lays its downloads out
-<root>/v1/labels/<subject>.nii.gz, masks/<subject>.nii.gz           validation and test patients
-<root>/v1/split.json                                                subjects of each part, by modality
+<root>/v3/dicom/<subject>/<description>/<date>/<image id>/*.dcm     as ADNI lays its downloads out
+<root>/v3/labels/<subject>.nii.gz, masks/<subject>.nii.gz           validation and test patients
+<root>/v3/split.json                                                subjects of each part, by modality
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from kerasgan.phantom.head import Head, make_head
 from kerasgan.phantom.render import render_ct, render_mr
 from kerasgan.volume import Modality, Triple
 
-VERSION = 2  # raise it whenever the images change: the new ones then go into a folder of their own
+VERSION = 3  # raise it whenever the images change: the new ones then go into a folder of their own
 DESCRIPTIONS: dict[Modality, str] = {"MR": "MPRAGE_phantom", "CT": "CT_Head_phantom"}
 MAX_WORKERS = 8  # threads suffice: NumPy and SciPy let go of the interpreter lock
 Task = tuple[int, str, tuple[Modality, ...]]
@@ -46,7 +46,7 @@ class PhantomSize:
     train: int = 10
     validation: int = 2
     test: int = 4
-    shape: tuple[int, int, int] = (48, 128, 128)
+    shape: tuple[int, int, int] = (36, 112, 112)
     spacing_mm: Triple = (2.0, 2.0, 3.5)
     seed: int = 0
 

@@ -60,6 +60,8 @@ def outline(space: Space, traits: Traits) -> np.ndarray:
     face = ellipsoid(points, (0, -42, -56), (57, 55, 75))
     neck = ellipsoid(points, (0, 22, -120), (60, 68, 110))
     head = smooth_union(smooth_union(head, face, 25), neck, 30)
+    temple = ellipsoid(mirrored, (64, -22, -14), (14, 42, 42))
+    head = smooth_union(head, temple, 20)
     cheek = ellipsoid(mirrored, (34, -60, -58), (27, 27, 26))
     brow = ellipsoid(mirrored, (22, -84, -16), (26, 13, 9))
     head = smooth_union(smooth_union(head, cheek, 20), brow, 10)
@@ -87,7 +89,9 @@ def paint_soft_tissue(space: Space, traits: Traits, outline_mm: np.ndarray) -> N
     _paint_fat_between_muscles(space.box(x=(-90, 90), y=(-120, 115), z=(-400, 5)), traits)
     _, y, z = space.points
     facial = step(-z, 25, 10) * (0.4 + 0.6 * step(-y, 30, 15))
-    under_skin = 1.8 + (1.0 + 0.25 * space.noise("fat", 40.0)) * (traits.scalp_mm - 2.0 + 5 * traits.fat * facial)
+    # Over the vault, the flat muscles and the galea lie between fat and bone.
+    fat = 0.5 * (traits.scalp_mm - 2.0) + 6 * traits.fat * facial
+    under_skin = 1.8 + (1.0 + 0.25 * space.noise("fat", 40.0)) * fat
     space.paint(inside & (depth < under_skin), Tissue.FAT)
     temple = ellipsoid(space.mirrored, (68, -28, -12), (16, 42, 42))
     space.paint((temple < 0) & (depth > 4.0), Tissue.MUSCLE)  # temporal muscle

@@ -53,7 +53,7 @@ T1_SIGNAL: dict[Tissue, float] = {
     Tissue.AIR: 0.0,
     Tissue.CAVITY_AIR: 0.0,
     Tissue.SKIN: 0.62,
-    Tissue.FAT: 1.45,
+    Tissue.FAT: 1.25,
     Tissue.MUSCLE: 0.52,
     Tissue.MUCOSA: 0.50,
     Tissue.CORTICAL_BONE: 0.06,

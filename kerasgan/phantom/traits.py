@@ -18,7 +18,7 @@ class Traits:
         tilt_degrees: Rotation about x (nod), y (roll) and z (turn).
         shift_mm: Offset of the head from the middle of the image along x, y and z.
         skull_mm: Thickness of the vault.
-        scalp_mm: Thickness of skin and fat over the vault.
+        scalp_mm: Thickness of skin, fat and the muscle layer over the vault.
         fat: Amount of subcutaneous fat of face and neck, 1 on average.
         atrophy_mm: Extra width of the subarachnoid space.
         ventricles: Width of the ventricles, 1 on average.
@@ -48,8 +48,8 @@ class Traits:
             scale=tuple(np.clip(size + rng.normal(0, 0.02, 3), 0.93, 1.07).tolist()),
             tilt_degrees=tuple((np.clip(rng.normal(0, 1, 3), -2, 2) * (5, 2.5, 3.5)).tolist()),
             shift_mm=tuple(rng.uniform(-5, 5, 3).tolist()),
-            skull_mm=rng.uniform(5.0, 8.0),
-            scalp_mm=rng.uniform(4.0, 6.5),
+            skull_mm=rng.uniform(5.5, 8.5),
+            scalp_mm=rng.uniform(5.5, 9.0),
             fat=rng.uniform(0.6, 1.5),
             atrophy_mm=rng.uniform(0.0, 1.5),
             ventricles=rng.uniform(0.8, 1.5),

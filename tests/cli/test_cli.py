@@ -101,7 +101,7 @@ def test_dry_run_writes_nothing(kerasgan, tmp_path, two_folders):
     before = sorted(tmp_path.rglob("*"))
     result = kerasgan("train", "--dataset", "folder", "--data-dir", two_folders, "--quick", "--out", "run", "--dry-run")
     assert result.exit_code == 0, result.output
-    assert "Recipe cyclegan (quick)" in result.stdout and "schedule.steps=3000" in result.stdout
+    assert "Recipe cyclegan (quick)" in result.stdout and "schedule.steps=8000" in result.stdout
     assert "  train       1       1" in result.stdout and "  validation  1       1" in result.stdout
     assert "Device: " in result.stdout and result.stdout.rstrip().endswith("Would write run")
     assert sorted(tmp_path.rglob("*")) == before

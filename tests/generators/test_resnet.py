@@ -56,6 +56,19 @@ def test_upsampling_twice_in_either_way(upsampling, layer):
         assert not any(isinstance(found, keras.layers.Conv2DTranspose) for found in model.layers)
 
 
+def test_one_downsampling_in_place_of_two():
+    model = build((34, 32, 1), filters=4, blocks=1, downsamplings=1)
+    assert sum(isinstance(found, keras.layers.Conv2DTranspose) for found in model.layers) == 1
+    assert max(layer.output.shape[-1] for layer in model.layers) == 8
+    assert model.output_shape == (None, 34, 32, 1)
+
+
+@pytest.mark.parametrize("downsamplings", [0, 3])
+def test_other_downsamplings_are_refused(downsamplings):
+    with pytest.raises(ValueError, match=f"once or twice; got downsamplings={downsamplings}"):
+        build(filters=4, downsamplings=downsamplings)
+
+
 @pytest.mark.parametrize("upsampling", ["transposed", "resize"])
 def test_sizes_may_be_unknown_in_a_graph(upsampling):
     model = build(filters=4, blocks=1, upsampling=upsampling)
