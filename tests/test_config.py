@@ -115,7 +115,7 @@ def test_quick_never_makes_a_recipe_larger():
 
 def test_quick_gives_a_users_own_network_only_the_options_that_it_has():
     own = Recipe(name="mine", generator=Component(name="unet.py", filters=64, depth=4))
-    assert own.as_quick().generator.options == {"filters": 32, "depth": 4}
+    assert own.as_quick().generator.options == {"filters": 16, "depth": 4}
 
 
 def test_differences_name_the_path_and_both_values():
