@@ -71,7 +71,8 @@ class Bar(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """`batch` is the number of the last step of this call within the period."""
-        step = self.before + batch + 1
+        # The last call of a period may have had fewer steps left than it can take.
+        step = self.before + min(batch + 1, self.params["steps"])
         self.bar.update(step - self.progress.step)
         self.progress.step = step
 

@@ -134,7 +134,7 @@ class Recipe(_Frozen):
 
         Everything a quick run writes is marked as quick: it shows that the line works, not what the recipe reaches.
         """
-        periods = {"report_every": 100, "checkpoint_every": 500, "preview_every": 1000, "steps_per_execution": 1}
+        periods = {"report_every": 100, "checkpoint_every": 500, "preview_every": 1000, "steps_per_execution": 10}
         # At half the resolution, one halving reaches the same millimetres as two.
         generator = _lowered(self.generator, "resnet", {"filters": 16, "blocks": 4, "downsamplings": 1})
         if self.generator.name == "resnet":

@@ -33,7 +33,8 @@ def divide_cores() -> None:
     Left to itself, TensorFlow spreads every operation over all cores, and those of small images spend much of their
     time on that: on two cores, a step at 128x128 with 64 filters and 9 blocks took 0.46 s, and 0.40 s with one core for
     each direction. Changes nothing where there is a GPU, where the user has set the numbers of threads with
-    `tf.config.threading`, and where TensorFlow has computed something already, for then they are fixed.
+    `tf.config.threading`, and where TensorFlow has computed something already: the numbers hold for the whole process.
+    Sums over other numbers of threads can differ in the last bit.
     """
     threading = tf.config.threading
     chosen = threading.get_intra_op_parallelism_threads() or threading.get_inter_op_parallelism_threads()

@@ -163,6 +163,8 @@ def _fit(model: CycleGAN, run: Run, data: Data) -> None:
             batches = training_dataset(
                 stores, settings.augmentation, settings.batch_size, run.facts.seed, progress.step
             )
+            # Several steps in one execution end where the data ends, not where Keras stops counting.
+            batches = batches.take(period * count)
             model.fit(batches, epochs=count, steps_per_epoch=period, callbacks=callbacks, verbose=0, shuffle=False)
 
 

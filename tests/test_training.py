@@ -59,6 +59,18 @@ def test_run_directory_is_complete(data, tmp_path):
     assert float(rows[-1]["learning_rate"]) == 0
 
 
+def test_bundled_steps_end_with_the_last_one(data, tmp_path):
+    """Three executions of two steps would make six of five."""
+    runs = [
+        train(request(data, "schedule.steps=5", f"schedule.steps_per_execution={count}"), tmp_path / str(count))
+        for count in (1, 2)
+    ]
+    single, bundled = (newest_checkpoint(run.path) for run in runs)
+    assert sorted(path.name for path in (runs[1].path / "checkpoints").iterdir())[-1] == "step-000000005.npz"
+    for name, array in single.items():
+        np.testing.assert_allclose(bundled[name], array, atol=1e-5, err_msg=name)
+
+
 def test_patients_stand_on_one_side_and_are_not_named(data, tmp_path):
     run = train(request(data, "schedule.steps=2"), tmp_path / "run")
     split = run.split()
