@@ -57,7 +57,7 @@ def save(model: CycleGAN, folder: Path, step: int, best_score: float) -> Path:
 
 
 def restore(model: CycleGAN, folder: Path) -> tuple[int, float]:
-    """Loads the newest whole checkpoint; a damaged one is passed over with a warning.
+    """Loads the newest whole checkpoint; a damaged one is passed over with a warning, half a one is removed.
 
     Returns:
         Steps done and the best validation score; `(0, inf)` where there is no checkpoint yet.
@@ -65,6 +65,8 @@ def restore(model: CycleGAN, folder: Path) -> tuple[int, float]:
     Raises:
         RunError: Where there are checkpoints and none can be read.
     """
+    for half in folder.glob(".step-*.npz"):  # what a training left that was killed while it wrote
+        half.unlink()
     paths = _newest_first(folder)
     for path in paths:
         try:

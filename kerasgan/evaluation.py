@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from kerasgan import baseline, datasets, report
 from kerasgan.baseline import LookupBaseline
-from kerasgan.datasets import DOMAINS, DatasetCard, Part, Scan, Split
+from kerasgan.datasets import DatasetCard, Scan, Split
 from kerasgan.errors import DatasetError
 from kerasgan.files import replacing
 from kerasgan.geometry import oriented
@@ -83,7 +83,7 @@ def evaluate(
     Args:
         run_path: The run directory.
         data_dir: The dataset's folder, or one of the same layout with other patients; None: where it lay in training.
-        out: Folder for the results; None: `evaluation` (or `evaluation-ba`) in the run.
+        out: Folder for the results; None: `evaluation` in the run, or `evaluation-ba`, `evaluation-external` and so on.
         direction: Which generator.
 
     Returns:
@@ -97,7 +97,8 @@ def evaluate(
     generator = run.generator(direction)
     card, scans = datasets.load_scans(run.facts.dataset, data_dir or Path(run.facts.data_dir))
     part, pairs, others = unseen_pairs(run, card, scans)
-    folder = out or run.path / ("evaluation" if direction == "ab" else "evaluation-ba")
+    folder = out or _default_folder(run, direction, part)
+    folder.mkdir(parents=True, exist_ok=True)
     tables = _fit_baseline(run, [*pairs, *others], direction)
     scores: dict[str, Scores] = {"kerasgan": {}, baseline.NAME: {}}
     for pair in tqdm(pairs, desc="Evaluating", unit="patient"):
@@ -111,6 +112,11 @@ def evaluate(
     return result
 
 
+def _default_folder(run: Run, direction: Direction, part: str) -> Path:
+    name = "evaluation" + ("-ba" if direction == "ba" else "") + ("-external" if part == "external" else "")
+    return run.path / name
+
+
 def unseen_pairs(run: Run, card: DatasetCard, scans: Sequence[Scan]) -> tuple[str, list[Pair], list[Pair]]:
     """The paired patients to score, and further paired patients that training has not seen either.
 
@@ -122,30 +128,40 @@ def unseen_pairs(run: Run, card: DatasetCard, scans: Sequence[Scan]) -> tuple[st
         scans: All scans of the data.
 
     Returns:
-        `"test"` with its pairs and those of the validation part; `"validation"` with its pairs where there are no test
-        pairs; `"external"` with all pairs where the data has none of the run's patients.
+        `"test"` with its pairs and those of the validation part; else `"validation"` with its pairs; else `"external"`
+        with the pairs of all patients whose keys the run does not know.
 
     Raises:
-        DatasetError: Where no pairs exist.
+        DatasetError: Where no pairs exist, or external ones show another anatomy or other modalities.
     """
     if not card.paired:
         raise DatasetError(
             f"Dataset {run.facts.dataset} has no aligned MR and CT of the same patient, so nothing can be scored "
             "against a truth. Evaluate on a paired dataset (synthrad, phantom), or look at translated scans."
         )
-    keys = run.split()
-    known = {key for domains in keys.values() for patients in domains.values() for key in patients}
-    if not known & {scan.patient for scan in scans}:
-        return "external", _some(Part(*(tuple(s for s in scans if s.domain == d) for d in DOMAINS)).pairs()), []
-    split = Split.from_keys(scans, keys)
-    test, validation = split.test.pairs(), split.validation.pairs()
-    return ("test", test, validation) if test else ("validation", _some(validation), [])
-
-
-def _some(pairs: list[Pair]) -> list[Pair]:
-    if not pairs:
+    split = Split.from_keys(scans, run.split())
+    if test := split.test.pairs():
+        return "test", test, split.validation.pairs()
+    if validation := split.validation.pairs():
+        return "validation", validation, []
+    _require_alike(run, card)
+    known = {key for domains in run.split().values() for patients in domains.values() for key in patients}
+    strangers = {scan.patient for scan in scans} - known
+    external = Split.from_keys(scans, {"test": {"a": strangers, "b": strangers}}).test.pairs()
+    if not external:
         raise DatasetError("The data has no paired patients outside the training part. Give --data-dir with some.")
-    return pairs
+    return "external", external, []
+
+
+def _require_alike(run: Run, card: DatasetCard) -> None:
+    """Makes sure that data of other patients shows what the run was trained on."""
+    wanted = (run.facts.anatomy, *run.facts.modalities.values())
+    found = (card.anatomy, *card.modalities)
+    if found != wanted:
+        raise DatasetError(
+            f"The run was trained on {' '.join(filter(None, wanted))}, the data is {' '.join(filter(None, found))}. "
+            "Give data of the same anatomy and modalities."
+        )
 
 
 def _load(run: Run, pair: Pair, direction: Direction) -> _Case:

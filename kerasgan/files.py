@@ -1,4 +1,4 @@
-"""Files and folders that are there whole or not at all, also after a power cut."""
+"""Files and folders that are there whole or not at all."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary name beside `path` for a file, which takes the place of `path` once it is written to the disk.
 
-    Several processes and threads may write the same file at once: the last one to finish wins.
+    The content is on the disk before the name is, also after a power cut. Several processes and threads may write the
+    same file at once: the last one to finish wins.
 
     Args:
         path: The file that is going to appear or to be replaced; its parents are created.
 
     Yields:
-        The temporary name, with the suffix of `path`. Nothing of that name is left afterwards, whatever happens.
+        The temporary name, with the suffix of `path`. Only a killed process leaves anything of that name.
 
     Raises:
         KerasganError: Where the place cannot be written or the disk is full.
@@ -45,7 +46,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def staging_folder(target: Path) -> Iterator[Path]:
-    """A temporary folder beside `target`, to write into and then rename; it is gone afterwards, whatever happens.
+    """A temporary folder beside `target`, to write into and then rename; only a killed process leaves it.
 
     Args:
         target: The file or folder that is going to appear; its parents are created.

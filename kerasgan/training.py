@@ -17,7 +17,7 @@ from kerasgan.callbacks import Bar, Checkpoint, History, Preview, PreviewData, P
 from kerasgan.config import Recipe, differences
 from kerasgan.cyclegan import CycleGAN
 from kerasgan.datasets import DatasetCard, Split
-from kerasgan.device import divide_cores, dtype_policy, resolve_precision, uses_xla
+from kerasgan.device import dtype_policy, resolve_precision, uses_xla
 from kerasgan.errors import RunError
 from kerasgan.pipeline import SliceStore, training_dataset
 from kerasgan.preparation import Preparation, preparation
@@ -61,7 +61,6 @@ def train(request: Request, out: Path, resume: bool = False) -> Run:
     Raises:
         KerasganError: For bad input, each with its remedy; see `kerasgan.errors`.
     """
-    divide_cores()
     former = load_run(out) if resume else None
     recipe, request = (_resumed(former, request)) if former else (request.build_recipe(), request)
     seed = request.seed or 0

@@ -68,11 +68,20 @@ def test_the_recorded_split_holds_whatever_the_data_says_today(run, tmp_path):
 
 
 def test_other_patients_than_the_runs_are_all_scored(run, tmp_path):
-    for seed in (30, 31):
-        write_head(tmp_path / "clinic" / f"2BB{seed}", seed)
-    result = evaluate(run.path, data_dir=tmp_path / "clinic", out=tmp_path / "result")
-    assert (result.part, len(result.scores["kerasgan"])) == ("external", 2)
+    for patient, seed in (("2BB001", 30), ("2BB002", 31), ("1BA000", 0)):
+        write_head(tmp_path / "clinic" / patient, seed)
+    assert patient_key("1BA000") in run.split()["train"]["a"] + run.split()["train"]["b"]
+    result = evaluate(run.path, data_dir=tmp_path / "clinic")
+    assert (result.part, result.folder.name) == ("external", "evaluation-external")
+    assert set(result.scores["kerasgan"]) == {patient_key("2BB001"), patient_key("2BB002")}
     assert result.table().startswith("2 external patients, mean ± SD\n")
+
+
+def test_other_anatomy_is_refused(run, tmp_path):
+    for seed in (30, 31):
+        write_head(tmp_path / "pelvis" / f"1PB{seed}", seed)
+    with pytest.raises(DatasetError, match=r"trained on head MR CT, the data is pelvis MR CT"):
+        evaluate(run.path, data_dir=tmp_path / "pelvis")
 
 
 def test_patients_that_chose_the_generator_are_no_test(run, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,8 @@ from kerasgan.cli._console import close_progress_bars, load_tensorflow, say, wri
 
 if TYPE_CHECKING:
     from kerasgan.run import Run
+
+TENSORFLOW_THREADS = {"TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"}  # a user who sets them has chosen
 
 
 @app.command()
@@ -51,8 +54,11 @@ def train(
         say(plan(request, place, resume))
         return
     with writing(place), _resumable(place):
+        from kerasgan.device import divide_cores
         from kerasgan.training import train as run_training
 
+        if TENSORFLOW_THREADS.isdisjoint(os.environ):
+            divide_cores()
         run = run_training(request, place, resume)
     say(_report(run))
 

@@ -60,7 +60,9 @@ def translate(
 @app.command(short_help="Score a run on paired test patients.")
 def evaluate(
     run: RunPath,
-    data_dir: Annotated[Path | None, typer.Option(help="The data.  [default: where it lay in training]")] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="The data, or other patients' data.  [default: where it lay in training]")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the results.  [default: RUN/evaluation]")] = None,
     direction: Annotated[Direction, typer.Option(help="Which generator.")] = "ab",
 ) -> None:

@@ -33,7 +33,7 @@ def prepare(root: Path) -> None:
     """Generate the dataset below `root` unless it is there.
 
     Raises:
-        DatasetError: Where `root` cannot be written.
+        KerasganError: Where `root` cannot be written.
     """
     write_dataset(root)
 

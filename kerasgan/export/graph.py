@@ -13,7 +13,7 @@ from kerasgan.intensity import IntensityMap
 
 IMAGE, WINDOW, SYNTHETIC = "image", "window", "synthetic"
 DEFAULT, WINDOWED = "serving_default", "translate_windowed"
-MULTIPLE = 4  # the generator halves its image twice
+MULTIPLE = 4  # a generator halves its image twice at most
 MINIMUM_SIDE = 8  # two halvings leave 2 pixels, the fewest that can be reflected by one
 
 Outputs = dict[str, tf.Tensor]
@@ -101,10 +101,12 @@ def write_savedmodel(
     # Keras's own ExportArchive (3.15) would store every weight twice.
     module = tf.Module()
     module.weights = [variable.value for variable in translator.generator.variables]
-    signatures = {DEFAULT: tf.function(translator.translate, input_signature=[image])}
+    signatures = {DEFAULT: tf.function(translator.translate, input_signature=[image], autograph=False)}
     if windowed:
         window = tf.TensorSpec((shape[0], 2), tf.float32, WINDOW)
-        signatures[WINDOWED] = tf.function(translator.translate_windowed, input_signature=[image, window])
+        signatures[WINDOWED] = tf.function(
+            translator.translate_windowed, input_signature=[image, window], autograph=False
+        )
     try:
         tf.saved_model.save(module, str(folder), signatures)
     except tf.errors.OpError as error:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ import SimpleITK as sitk
 from tqdm import tqdm
 
 from kerasgan.errors import DatasetError
+from kerasgan.files import staging_folder
 from kerasgan.phantom.dicom import SeriesIdentity, write_series
 from kerasgan.phantom.head import Head, make_head
 from kerasgan.phantom.render import render_ct, render_mr
@@ -46,7 +46,7 @@ class PhantomSize:
     train: int = 10
     validation: int = 2
     test: int = 4
-    shape: tuple[int, int, int] = (36, 112, 112)
+    shape: tuple[int, int, int] = (38, 112, 112)
     spacing_mm: Triple = (2.0, 2.0, 3.5)
     seed: int = 0
 
@@ -65,23 +65,17 @@ def write_dataset(root: Path, size: PhantomSize | None = None, progress: bool = 
         The folder of this version, `<root>/v<VERSION>`.
 
     Raises:
-        DatasetError: Where a dataset of another size is there, or `root` cannot be written.
+        DatasetError: Where a dataset of another size is there.
+        KerasganError: Where `root` cannot be written.
     """
     folder = version_folder(root)
     if folder.is_dir():
         _require_size(folder, size)
         return folder
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".writing-", dir=folder.parent) as temporary:
-            building = Path(temporary) / folder.name
-            _build(building, size or PhantomSize(), progress)
-            _publish(building, folder)
-    except OSError as error:
-        raise DatasetError(
-            f"Cannot write the phantom to {root}: {error.strerror or error}. It needs about 60 MB; "
-            "free some space or name another folder with --data-dir."
-        ) from error
+    with staging_folder(folder) as staging:
+        building = staging / folder.name
+        _build(building, size or PhantomSize(), progress)
+        _publish(building, folder)
     return folder
 
 

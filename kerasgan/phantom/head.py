@@ -16,7 +16,7 @@ from kerasgan.phantom.traits import Traits
 from kerasgan.volume import Triple
 
 SAMPLES = (2, 2, 2)  # samples within a voxel along slices, rows and columns
-IMAGE_CENTRE = (0.0, -2.0, 25.0)  # anatomical coordinates in the middle of the image
+IMAGE_CENTRE = (0.0, -2.0, 28.0)  # anatomical coordinates in the middle of the image
 HEAD = {"x": (-100.0, 100.0), "y": (-130.0, 115.0), "z": (-400.0, 100.0)}
 SLAB_SLICES = 6
 SKIN_MM = 1.8
@@ -51,7 +51,7 @@ class Head:
         return self.labels != Tissue.AIR
 
 
-def make_head(seed: int, shape: Shape = (36, 112, 112), spacing_mm: Triple = (2.0, 2.0, 3.5)) -> Head:
+def make_head(seed: int, shape: Shape = (38, 112, 112), spacing_mm: Triple = (2.0, 2.0, 3.5)) -> Head:
     """Draw the head of a seed. The same seed gives the same anatomy on every grid.
 
     Args:

@@ -14,7 +14,7 @@ class Traits:
     """Individual anatomy of one head.
 
     Attributes:
-        scale: Size of the head along x, y and z, 1 on average.
+        scale: Size of the head along x, y and z, 0.97 on average.
         tilt_degrees: Rotation about x (nod), y (roll) and z (turn).
         shift_mm: Offset of the head from the middle of the image along x, y and z.
         skull_mm: Thickness of the vault.
@@ -43,9 +43,9 @@ class Traits:
     def draw(cls, seed: int) -> Traits:
         """The traits of the head of this seed."""
         rng = generator(seed, "traits")
-        size = rng.normal(1.01, 0.025)
+        size = rng.normal(0.97, 0.025)
         return cls(
-            scale=tuple(np.clip(size + rng.normal(0, 0.02, 3), 0.93, 1.07).tolist()),
+            scale=tuple(np.clip(size + rng.normal(0, 0.02, 3), 0.9, 1.03).tolist()),
             tilt_degrees=tuple((np.clip(rng.normal(0, 1, 3), -2, 2) * (5, 2.5, 3.5)).tolist()),
             shift_mm=tuple(rng.uniform(-5, 5, 3).tolist()),
             skull_mm=rng.uniform(5.5, 8.5),

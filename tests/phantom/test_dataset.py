@@ -8,7 +8,7 @@ import pytest
 import SimpleITK as sitk
 from pydicom.uid import CTImageStorage, MRImageStorage
 
-from kerasgan.errors import DatasetError
+from kerasgan.errors import DatasetError, KerasganError
 from kerasgan.phantom import PhantomSize, Tissue, dataset, make_head, read_split, render_ct, render_mr, write_dataset
 
 SIZE = PhantomSize(train=2, validation=1, test=1, shape=(16, 40, 40), spacing_mm=(6.0, 6.5, 10.0))
@@ -150,5 +150,5 @@ def test_a_changed_phantom_goes_into_a_folder_of_its_own(tmp_path, monkeypatch):
 
 def test_says_where_it_cannot_write(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(DatasetError, match=r"Cannot write the phantom to .*file.*free some space or name another"):
+    with pytest.raises(KerasganError, match=r"Cannot write .*file/below/v\d"):
         write_dataset(tmp_path / "file" / "below", SIZE, progress=False)
