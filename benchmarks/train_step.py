@@ -16,12 +16,11 @@ import os
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import table
+import bench
 
 WARM_UP_STEPS = 3
 REFERENCE = "torch bf16"
@@ -83,7 +82,7 @@ def torch_candidate(workload: Workload, **mode: bool) -> Candidate:
 
     torch.manual_seed(0)
     # Its own choice would leave hyper-threads idle, while TensorFlow uses them.
-    torch.set_num_threads(table.cores())
+    torch.set_num_threads(bench.cores())
     model = CycleGAN(workload.filters, workload.blocks, Mode(**mode))
     a, b = torch.rand(2, 1, 1, workload.size, workload.size) * 2 - 1
     return Candidate(lambda: model.train_step(a, b), model.parameter_count)
@@ -108,7 +107,7 @@ def measure(variant: str, workload: Workload, steps: int) -> dict[str, Any]:
     for _ in range(WARM_UP_STEPS):
         candidate.step()
     return {
-        "seconds": statistics.median(_timed(candidate.step) for _ in range(steps)),
+        "seconds": statistics.median(bench.timed(candidate.step) for _ in range(steps)),
         "parameters": candidate.parameters,
     }
 
@@ -124,16 +123,14 @@ def measure_in_fresh_process(variant: str, workload: Workload, steps: int) -> di
 
 
 def run_rounds(variants: list[str], workload: Workload, repeats: int, steps: int) -> dict[str, list[float]]:
-    """Seconds of a step for each variant and round; the variants take turns and each round starts with another one."""
+    """Seconds of a step for each variant and round; the variants take turns."""
     seconds: dict[str, list[float]] = {variant: [] for variant in variants}
     parameters = {}
-    for index in range(repeats):
-        start = index % len(variants)
-        for variant in variants[start:] + variants[:start]:
-            result = measure_in_fresh_process(variant, workload, steps)
-            seconds[variant].append(result["seconds"])
-            parameters[variant] = result["parameters"]
-            print(f"round {index + 1}/{repeats}  {variant:20}  {result['seconds']:.3f} s", file=sys.stderr)
+    for number, variant in bench.turns(variants, repeats):
+        result = measure_in_fresh_process(variant, workload, steps)
+        seconds[variant].append(result["seconds"])
+        parameters[variant] = result["parameters"]
+        print(f"round {number}/{repeats}  {variant:20}  {result['seconds']:.3f} s", file=sys.stderr)
     if len(set(parameters.values())) > 1:
         sys.exit(f"The variants must train equally large networks; their parameters are {parameters}.")
     return seconds
@@ -157,7 +154,7 @@ def report(seconds: dict[str, list[float]], workload: Workload, repeats: int, st
         f"{workload.size}x{workload.size}, {workload.filters} filters, {workload.blocks} blocks, batch 1; median of "
         f"{repeats} rounds, each the median of {steps} steps in a fresh process."
     )
-    return f"\n{what}\n\n{table.markdown(header, rows)}\n\n{table.machine(PACKAGES)}.\n"
+    return f"\n{what}\n\n{bench.markdown(header, rows)}\n\n{bench.machine(PACKAGES)}.\n"
 
 
 def main() -> None:
@@ -169,33 +166,19 @@ def main() -> None:
         return
     if any(variant.startswith("torch") for variant in options.variants) and not importlib.util.find_spec("torch"):
         sys.exit(INSTALL_TORCH)
-    if os.getloadavg()[0] > 0.5:
-        print("Other work is running on this machine; the figures will suffer from it.", file=sys.stderr)
+    bench.warn_of_other_work()
     workload = Workload(options.size, options.filters, options.blocks)
     seconds = run_rounds(options.variants, workload, options.repeats, options.steps)
     text = report(seconds, workload, options.repeats, options.steps)
     print(text)
     if not options.print_only:
-        table.write("train_step", text)
+        bench.write("train_step", text)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description="Times kerasgan's training step against the same step in PyTorch.")
-    parser.add_argument("--size", type=int, default=128, help="pixels along each side (default %(default)s)")
-    parser.add_argument("--filters", type=int, default=64, help="first width of the networks (default %(default)s)")
-    parser.add_argument("--blocks", type=int, default=9, help="residual blocks (default %(default)s)")
-    parser.add_argument("--repeats", type=int, default=5, help="rounds of fresh processes (default %(default)s)")
-    parser.add_argument("--steps", type=int, default=5, help="timed steps in each process (default %(default)s)")
+    parser = bench.parser("Times kerasgan's training step against the same step in PyTorch.", 128, "steps", 5)
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS), help="default: all")
-    parser.add_argument("--print-only", action="store_true", help="leave README.md as it is")
-    parser.add_argument("--task", help=argparse.SUPPRESS)  # the measurement that a fresh process runs
     return parser
-
-
-def _timed(step: Callable[[], Any]) -> float:
-    start = time.perf_counter()
-    step()
-    return time.perf_counter() - start
 
 
 def _count(variables: list[Any]) -> int:

@@ -9,21 +9,19 @@ of each are held against those of Keras; the table in README.md is rewritten.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import bench
 import numpy as np
-import table
 
 WARM_UP_SLICES = 3
 MR_WINDOW, CT_WINDOW_HU = (0.0, 200.0), (-1000.0, 1600.0)
@@ -81,7 +79,7 @@ def tflite_candidate(path: Path) -> Translate:
     """LiteRT on as many threads as there are cores."""
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter = Interpreter(model_path=str(path), num_threads=table.cores())
+    interpreter = Interpreter(model_path=str(path), num_threads=bench.cores())
     runner = interpreter.get_signature_runner("serving_default")
     return lambda image: runner(image=image)["synthetic"]
 
@@ -111,7 +109,7 @@ def measure(variant: str, size: int, slices: int, folder: Path) -> float:
     for _ in range(WARM_UP_SLICES):
         values = translate(image)
     np.save(folder / f"{variant}.npy", values)
-    return statistics.median(_timed(lambda: translate(image)) for _ in range(slices))
+    return statistics.median(bench.timed(lambda: translate(image)) for _ in range(slices))
 
 
 def mr_image(size: int) -> np.ndarray:
@@ -142,15 +140,12 @@ def perform(task: dict[str, Any]) -> float | None:
 
 
 def run_rounds(workload: Workload, repeats: int, slices: int, folder: Path) -> dict[str, list[float]]:
-    """Seconds of a slice for each variant and round; the variants take turns and each round starts with another one."""
+    """Seconds of a slice for each variant and round; the variants take turns."""
     seconds: dict[str, list[float]] = {variant: [] for variant in VARIANTS}
-    names = list(VARIANTS)
-    for index in range(repeats):
-        start = index % len(names)
-        for name in names[start:] + names[:start]:
-            found = in_fresh_process(variant=name, size=workload.size, slices=slices, folder=str(folder))
-            seconds[name].append(found)
-            print(f"round {index + 1}/{repeats}  {name:15}  {1 / found:.2f} slices a second", file=sys.stderr)
+    for number, variant in bench.turns(list(VARIANTS), repeats):
+        found = in_fresh_process(variant=variant, size=workload.size, slices=slices, folder=str(folder))
+        seconds[variant].append(found)
+        print(f"round {number}/{repeats}  {variant:15}  {1 / found:.2f} slices a second", file=sys.stderr)
     return seconds
 
 
@@ -187,17 +182,17 @@ def report(workload: Workload, seconds: dict[str, list[float]], slices: int, fol
         f"median of {len(next(iter(seconds.values())))} rounds, each the median of {slices} slices in a fresh process. "
         "Differences are from Keras, on a window of 2,600 HU."
     )
-    return f"\n{what}\n\n{table.markdown(header, rows)}\n\n{table.machine(PACKAGES)}.\n"
+    return f"\n{what}\n\n{bench.markdown(header, rows)}\n\n{bench.machine(PACKAGES)}.\n"
 
 
 def main() -> None:
     """Reads the options, measures, prints the table and rewrites it in README.md."""
-    options = _parser().parse_args()
+    description = "Times the Keras generator against the artifacts exported from it."
+    options = bench.parser(description, 256, "slices", 10).parse_args()
     if options.task:
         print(json.dumps(perform(json.loads(options.task))))
         return
-    if os.getloadavg()[0] > 0.5:
-        print("Other work is running on this machine; the figures will suffer from it.", file=sys.stderr)
+    bench.warn_of_other_work()
     workload = Workload(options.size, options.filters, options.blocks)
     with tempfile.TemporaryDirectory() as name:
         in_fresh_process(**asdict(workload), folder=name)
@@ -205,19 +200,7 @@ def main() -> None:
         text = report(workload, seconds, options.slices, Path(name))
     print(text)
     if not options.print_only:
-        table.write("translate", text)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description="Times the Keras generator against the artifacts exported from it.")
-    parser.add_argument("--size", type=int, default=256, help="pixels along each side (default %(default)s)")
-    parser.add_argument("--filters", type=int, default=64, help="first width of the generator (default %(default)s)")
-    parser.add_argument("--blocks", type=int, default=9, help="residual blocks (default %(default)s)")
-    parser.add_argument("--repeats", type=int, default=5, help="rounds of fresh processes (default %(default)s)")
-    parser.add_argument("--slices", type=int, default=10, help="timed slices in each process (default %(default)s)")
-    parser.add_argument("--print-only", action="store_true", help="leave README.md as it is")
-    parser.add_argument("--task", help=argparse.SUPPRESS)  # the work of a fresh process
-    return parser
+        bench.write("translate", text)
 
 
 def _maps() -> tuple[Any, Any]:
@@ -229,12 +212,6 @@ def _maps() -> tuple[Any, Any]:
 def _megabytes(path: Path) -> float:
     files = [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]
     return sum(file.stat().st_size for file in files) / 1e6
-
-
-def _timed(step: Callable[[], Any]) -> float:
-    start = time.perf_counter()
-    step()
-    return time.perf_counter() - start
 
 
 if __name__ == "__main__":

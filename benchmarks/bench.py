@@ -1,15 +1,54 @@
-"""What the benchmarks share: a description of the machine, and tables in README.md that are regenerated in place."""
+"""What the benchmarks share: options, whose turn it is, the machine, and tables in README.md that are made anew."""
 
 from __future__ import annotations
 
+import argparse
 import os
 import platform
 import re
-from collections.abc import Sequence
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 README = Path(__file__).with_name("README.md")
+
+
+def parser(description: str, size: int, repeated: str, repetitions: int) -> argparse.ArgumentParser:
+    """The options of every benchmark; `--<repeated>` says how often each process repeats what it times."""
+    options = argparse.ArgumentParser(description=description)
+    options.add_argument("--size", type=int, default=size, help="pixels along each side (default %(default)s)")
+    options.add_argument("--filters", type=int, default=64, help="first width of the networks (default %(default)s)")
+    options.add_argument("--blocks", type=int, default=9, help="residual blocks (default %(default)s)")
+    options.add_argument("--repeats", type=int, default=5, help="rounds of fresh processes (default %(default)s)")
+    options.add_argument(
+        f"--{repeated}", type=int, default=repetitions, help="timed in each process (default %(default)s)"
+    )
+    options.add_argument("--print-only", action="store_true", help="leave README.md as it is")
+    options.add_argument("--task", help=argparse.SUPPRESS)  # the measurement that a fresh process runs
+    return options
+
+
+def turns(variants: Sequence[str], repeats: int) -> Iterator[tuple[int, str]]:
+    """`(round, variant)`, rounds counted from 1; each round starts with another variant."""
+    for index in range(repeats):
+        start = index % len(variants)
+        for variant in [*variants[start:], *variants[:start]]:
+            yield index + 1, variant
+
+
+def warn_of_other_work() -> None:
+    """Says so where the machine is busy with something else."""
+    if os.getloadavg()[0] > 0.5:
+        print("Other work is running on this machine; the figures will suffer from it.", file=sys.stderr)
+
+
+def timed(action: Callable[[], object]) -> float:
+    """Seconds that an action takes."""
+    start = time.perf_counter()
+    action()
+    return time.perf_counter() - start
 
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
