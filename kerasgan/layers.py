@@ -1,4 +1,4 @@
-"""Layers that Keras lacks or does not run fast enough: instance normalisation and reflection padding."""
+"""Layers that Keras lacks, or that do not run fast or everywhere: normalisation, padding, upsampling."""
 
 from __future__ import annotations
 
@@ -74,3 +74,24 @@ class ReflectionPadding(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {**super().get_config(), "padding": self.padding}
+
+
+@keras.saving.register_keras_serializable("kerasgan")
+class NearestUpsampling(keras.layers.Layer):
+    """Doubles height and width by repeating each pixel.
+
+    Two paths give the same values. Exports resize, one operation on four axes that every TFLite delegate has; training
+    repeats, because XLA has no gradient of the other (TensorFlow 2.21).
+    """
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        """`[batch, height, width, channels]` to `[batch, 2 height, 2 width, channels]`."""
+        if training:
+            return ops.repeat(ops.repeat(inputs, 2, axis=1), 2, axis=2)
+        size = 2 * tf.shape(inputs)[1:3]
+        return tf.raw_ops.ResizeNearestNeighbor(images=inputs, size=size, half_pixel_centers=True)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Height and width double where they are known."""
+        batch, height, width, channels = input_shape
+        return batch, height and 2 * height, width and 2 * width, channels

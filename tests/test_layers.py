@@ -1,11 +1,11 @@
-"""Instance normalisation and reflection padding against NumPy, on every path."""
+"""Instance normalisation, reflection padding and upsampling against NumPy, on every path."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasgan.layers import InstanceNormalization, ReflectionPadding
+from kerasgan.layers import InstanceNormalization, NearestUpsampling, ReflectionPadding
 
 RNG = np.random.default_rng(0)
 IMAGES = (3 + 2 * RNG.normal(size=(3, 8, 6, 4))).astype("float32")
@@ -90,14 +90,37 @@ def test_reflection_mirrors_at_the_border_pixel(dynamic):
     np.testing.assert_array_equal(run(IMAGES), wanted)
 
 
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_upsampling_repeats_each_pixel(training, dtype):
+    run = tf.function(lambda x: NearestUpsampling(dtype=dtype)(x, training=training))
+    images = tf.cast(IMAGES, dtype)
+    wanted = np.asarray(tf.cast(images, tf.float32)).repeat(2, axis=1).repeat(2, axis=2)
+    np.testing.assert_array_equal(tf.cast(run(images), tf.float32), wanted)
+
+
+def test_upsampling_trains_under_xla():
+    @tf.function(jit_compile=True)
+    def gradient(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            total = tf.reduce_sum(weights * NearestUpsampling()(x, training=True))
+        return tape.gradient(total, x)
+
+    weights = RNG.normal(size=(3, 16, 12, 4)).astype("float32")
+    wanted = weights.reshape(3, 8, 2, 6, 2, 4).sum((2, 4))
+    np.testing.assert_allclose(gradient(tf.constant(IMAGES)), wanted, atol=1e-5)
+
+
 def test_output_shapes_with_unknown_sides():
+    assert NearestUpsampling().compute_output_shape((None, 8, None, 2)) == (None, 16, None, 2)
     assert ReflectionPadding(3).compute_output_shape((None, 8, None, 2)) == (None, 14, None, 2)
     assert InstanceNormalization().compute_output_shape((None, 8, None, 2)) == (None, 8, None, 2)
 
 
 def test_layers_survive_saving(tmp_path):
     inputs = keras.Input((None, None, 4))
-    model = keras.Model(inputs, InstanceNormalization()(ReflectionPadding(1)(inputs)))
+    model = keras.Model(inputs, NearestUpsampling()(InstanceNormalization()(ReflectionPadding(1)(inputs))))
     model.save(tmp_path / "m.keras")
     np.testing.assert_array_equal(keras.models.load_model(tmp_path / "m.keras")(IMAGES), model(IMAGES))
     assert ReflectionPadding.from_config(ReflectionPadding(5).get_config()).padding == 5

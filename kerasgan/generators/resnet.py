@@ -12,7 +12,7 @@ from typing import Any, Literal
 import keras
 from keras import layers
 
-from kerasgan.layers import InstanceNormalization, ReflectionPadding
+from kerasgan.layers import InstanceNormalization, NearestUpsampling, ReflectionPadding
 
 Shape = tuple[int | None, int | None, int]
 
@@ -90,6 +90,6 @@ def _residual_block(x: Any) -> Any:
 
 def _upsample(x: Any, filters: int, upsampling: str) -> Any:
     if upsampling == "resize":
-        return _convolve(layers.UpSampling2D(2, interpolation="nearest")(x), filters, 3)
+        return _convolve(NearestUpsampling()(x), filters, 3)
     x = layers.Conv2DTranspose(filters, 3, 2, "same", use_bias=False, kernel_initializer=_initializer())(x)
     return layers.ReLU()(InstanceNormalization()(x))

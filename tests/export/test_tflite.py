@@ -16,7 +16,8 @@ from kerasgan.intensity import IntensityMap
 
 BUILTINS = {
     "ADD", "CONV_2D", "DEPTHWISE_CONV_2D", "DEQUANTIZE", "DELEGATE", "DIV", "MAXIMUM", "MEAN", "MINIMUM", "MIRROR_PAD",
-    "MUL", "PAD", "PADV2", "RELU", "RSQRT", "SQUARE", "SQUARED_DIFFERENCE", "SUB", "SUM", "TANH", "TRANSPOSE_CONV",
+    "MUL", "PAD", "PADV2", "RELU", "RESIZE_NEAREST_NEIGHBOR", "RSQRT", "SQUARE", "SQUARED_DIFFERENCE", "SUB", "SUM",
+    "TANH", "TRANSPOSE_CONV",
 }  # fmt: skip
 
 
@@ -37,7 +38,9 @@ def test_float32_gives_the_values_of_keras(run, tmp_path, mr_images, expected_ct
     assert sorted(file.name for file in tmp_path.iterdir()) == ["data", "model.json", "model.tflite", "run"]
 
 
-def test_any_device_can_run_it(run, tmp_path):
+@pytest.mark.parametrize("upsampling", ["transposed", "resize"])
+def test_any_device_can_run_it(run, tmp_path, upsampling):
+    build(filters=4, blocks=1, upsampling=upsampling).save(run.path / "generators" / "ab-last.keras")
     interpreter = Interpreter(model_path=str(export_tflite(run.path, tmp_path / "model.tflite")))
     assert {operation["op_name"] for operation in interpreter._get_ops_details()} <= BUILTINS
     details = interpreter.get_tensor_details()

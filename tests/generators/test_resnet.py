@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from kerasgan.generators.resnet import build
+from kerasgan.layers import NearestUpsampling
 
 
 def test_parameters_of_the_published_size():
@@ -46,7 +47,7 @@ def test_two_generators_start_differently():
 
 
 @pytest.mark.parametrize(
-    ("upsampling", "layer"), [("transposed", keras.layers.Conv2DTranspose), ("resize", keras.layers.UpSampling2D)]
+    ("upsampling", "layer"), [("transposed", keras.layers.Conv2DTranspose), ("resize", NearestUpsampling)]
 )
 def test_upsampling_twice_in_either_way(upsampling, layer):
     model = build((32, 32, 1), filters=4, blocks=1, upsampling=upsampling)
