@@ -52,6 +52,22 @@ def _cores() -> int:
 
 
 @contextlib.contextmanager
+def fixed_order_of_sums() -> Iterator[None]:
+    """Keeps TensorFlow from regrouping sums, so that the same steps give the same bits in every process.
+
+    Its arithmetic optimiser merges trees of additions, gradients among them, in an order that differs from process to
+    process (TensorFlow 2.21). The former setting is put back.
+    """
+    option, options = "arithmetic_optimization", tf.config.optimizer
+    former = options.get_experimental_options().get(option, True)
+    options.set_experimental_options({option: False})
+    try:
+        yield
+    finally:
+        options.set_experimental_options({option: former})
+
+
+@contextlib.contextmanager
 def dtype_policy(name: str) -> Iterator[None]:
     """Builds Keras layers under a dtype policy, and puts the former one back."""
     former = keras.config.dtype_policy()

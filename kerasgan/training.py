@@ -17,7 +17,7 @@ from kerasgan.callbacks import Bar, Checkpoint, History, Preview, PreviewData, P
 from kerasgan.config import Recipe, differences
 from kerasgan.cyclegan import CycleGAN
 from kerasgan.datasets import DatasetCard, Split
-from kerasgan.device import dtype_policy, resolve_precision, uses_xla
+from kerasgan.device import dtype_policy, fixed_order_of_sums, resolve_precision, uses_xla
 from kerasgan.errors import RunError
 from kerasgan.pipeline import SliceStore, training_dataset
 from kerasgan.preparation import Preparation, preparation
@@ -71,7 +71,8 @@ def train(request: Request, out: Path, resume: bool = False) -> Run:
     run = former or create_run(out, recipe, _facts(request, data, precision), data.split.keys())
     if former and former.facts.fingerprint != slice_cache.fingerprint(data.scans):
         raise RunError(f"The data differs from what {out} was trained on; restore it or start a new run.")
-    _fit(model, run, data)
+    with fixed_order_of_sums():
+        _fit(model, run, data)
     report.loss_figure(run.path / "history.csv", run.path / "losses.png", note="quick run" if run.quick else "")
     return run
 

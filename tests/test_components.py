@@ -29,7 +29,12 @@ def test_option_without_type_hint_is_passed_on(own):
     [
         ("generators", Component(name="resnett"), "build", r"No generator is called 'resnett'.*resnet"),
         ("generators", Component(name="resnet", filter=8), "build", r"no option 'filter'. Did you mean filters"),
-        ("generators", Component(name="resnet", zzz=8), "build", r"Choose from: blocks, downsamplings, filters, upsampling\."),
+        (
+            "generators",
+            Component(name="resnet", zzz=8),
+            "build",
+            r"Choose from: blocks, downsamplings, filters, upsampling\.",
+        ),
         ("generators", Component(name="resnet", shape=8), "build", r"no option 'shape'"),
         ("generators", Component(name="resnet", filters="many"), "build", r"filters='many'.*valid integer"),
         ("generators", Component(name="resnet", filters=4.5), "build", r"filters=4.5.*valid integer"),

@@ -81,6 +81,17 @@ def test_threads_stay_as_they_are_once_tensorflow_runs():
     assert threads_after("tf.zeros(1)") == [0, 0]
 
 
+@pytest.mark.parametrize("former", [True, False])
+def test_sums_keep_their_order_until_the_training_ends(former):
+    options = tf.config.optimizer
+    options.set_experimental_options({"arithmetic_optimization": former})
+    with pytest.raises(RuntimeError), device.fixed_order_of_sums():
+        assert options.get_experimental_options()["arithmetic_optimization"] is False
+        raise RuntimeError
+    assert options.get_experimental_options()["arithmetic_optimization"] is former
+    options.set_experimental_options({"arithmetic_optimization": True})
+
+
 def test_policy_is_put_back_even_after_an_error():
     before = keras.config.dtype_policy().name
     with pytest.raises(RuntimeError), device.dtype_policy("mixed_bfloat16"):
