@@ -216,7 +216,7 @@ def duration(seconds: float) -> str:
 
 def _require(experiment: Experiment, card: DatasetCard, dataset: str) -> None:
     """Makes sure that the dataset has what the experiment needs."""
-    if not card.paired:
+    if experiment.pairs and not card.paired:
         raise DatasetError(
             f"Experiment {experiment.name} scores synthetic scans against true ones, but {dataset} has no aligned MR "
             f"and CT of one patient. Choose a paired dataset, such as {experiment.dataset}."

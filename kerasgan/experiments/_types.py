@@ -209,6 +209,7 @@ class Experiment:
         cells: All cells of a scale and a number of seeds; a cell comes after those it needs.
         sections: The report's tables and pictures.
         published: The paper's figures that the report shows, by a key of the experiment's choice.
+        pairs: Whether test patients need an aligned scan of each domain.
         labels: Whether scans of both domains need labels.
         unreported: What the paper leaves open, beyond the recipe.
         deviations: What was changed, beyond the recipe.
@@ -223,6 +224,7 @@ class Experiment:
     cells: Callable[[Any, int], list[Cell]]
     sections: Callable[[Findings], list[Section]]
     published: Mapping[Any, Published]
+    pairs: bool = True
     labels: bool = False
     unreported: tuple[str, ...] = field(default=())
     deviations: tuple[str, ...] = field(default=())

@@ -173,6 +173,16 @@ def test_data_without_pairs(tmp_path):
         open_reproduction("hiasa2018", dataset="adni", data_dir=tmp_path)
 
 
+def test_data_without_pairs_for_an_experiment_that_needs_none(toy, tmp_path):
+    toy()
+    path = tmp_path / "toy.py"
+    path.write_text(path.read_text().replace("labels=False", "labels=False, pairs=False"))
+    data = tmp_path / "adni"
+    data.mkdir()
+    (data / "something").touch()
+    assert open_reproduction(str(path), dataset="adni", data_dir=data).dataset == "adni"
+
+
 def test_data_without_labels(tmp_path):
     (tmp_path / "something").touch()
     bare = tmp_path / "bare.py"
