@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from kerasgan.errors import KerasganError
 
 Window = tuple[float, float]
+Selection = Literal["random", "position"]
 
 
 class _Frozen(BaseModel):
@@ -50,6 +51,7 @@ class Data(_Frozen):
     batch_size: int = Field(1, ge=1)
     minimum_body_fraction: float = Field(0.05, ge=0, le=1)  # slices with less body in the square are left out
     augmentation: Augmentation = Augmentation()
+    selection: Selection = "random"  # of b's slices; position: from where the slice of a lies along the body's axis
 
 
 class Intensity(_Frozen):

@@ -10,7 +10,8 @@ from typing import Protocol
 import numpy as np
 import tensorflow as tf
 
-from kerasgan.config import Augmentation
+from kerasgan.config import Augmentation, Selection
+from kerasgan.positions import LikePositions
 from kerasgan.slice_cache import STEPS, CachedScan
 
 
@@ -102,12 +103,18 @@ class Shuffled:
 
 
 def training_dataset(
-    stores: tuple[SliceStore, SliceStore], augmentation: Augmentation, batch_size: int, seed: int, first_step: int
+    stores: tuple[SliceStore, SliceStore],
+    augmentation: Augmentation,
+    batch_size: int,
+    seed: int,
+    first_step: int,
+    *,
+    selection: Selection = "random",
 ) -> tf.data.Dataset:
     """Endless batches `(a, b)`, each float32 `[batch, size, size, 1]` in [-1, 1].
 
-    Both domains are shuffled independently. The batch of a step depends on the seed and the step's number only, so that
-    a resumed run sees what the uninterrupted one would have seen.
+    Domain a is shuffled. The batch of a step depends on the seed and the step's number only, so that a resumed run sees
+    what the uninterrupted one would have seen.
 
     Args:
         stores: Slices of domain a and b.
@@ -115,13 +122,23 @@ def training_dataset(
         batch_size: Slices of each domain in a batch.
         seed: Seed of order and augmentation.
         first_step: Number of the first batch.
+        selection: `"random"`: domain b is shuffled on its own; `"position"`: see `LikePositions`.
+
+    Raises:
+        DatasetError: For `"position"` where a scan has a single slice.
     """
+    partners = None
+    if selection == "position":
+        positions_a, positions_b = ([scan.positions for scan in store.scans] for store in stores)
+        partners = LikePositions(positions_a, positions_b, seed)
     side = stores[0][0].shape[0]
     codes = tf.TensorSpec((batch_size, side, side), tf.int16)
 
     def generate() -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
         orders = [Shuffled(len(store), (seed, i)).batches(batch_size, first_step) for i, store in enumerate(stores)]
         for step, (indices_a, indices_b) in enumerate(zip(*orders, strict=True), first_step):
+            if partners:
+                indices_b = partners.draw(indices_a, step)
             a = np.stack([stores[0][index] for index in indices_a])
             b = np.stack([stores[1][index] for index in indices_b])
             yield a, b, step

@@ -20,6 +20,7 @@ from kerasgan.datasets import DatasetCard, Split
 from kerasgan.device import dtype_policy, fixed_order_of_sums, resolve_precision, uses_xla
 from kerasgan.errors import RunError
 from kerasgan.pipeline import SliceStore, training_dataset
+from kerasgan.positions import relative_positions
 from kerasgan.preparation import Preparation, preparation
 from kerasgan.request import Request
 from kerasgan.run import Run, RunFacts, create_run, load_run
@@ -81,7 +82,7 @@ def prepare_data(request: Request, recipe: Recipe, cache: Path) -> Data:
     """Splits a dataset by patient and prepares its training and paired validation scans.
 
     Raises:
-        DatasetError: Where the data is missing or a domain is empty.
+        DatasetError: Where the data is missing, a domain is empty or slices cannot be selected as the recipe says.
     """
     card, split = datasets.load(request.dataset or "", request.data_dir, seed=request.seed or 0)
     settings = preparation(recipe, card.anatomy, card.ct_window_hu, card.field_of_view_mm)
@@ -92,6 +93,9 @@ def prepare_data(request: Request, recipe: Recipe, cache: Path) -> Data:
     ends = len(split.train.a), len(split.train.a) + len(split.train.b)
     paired = cached[ends[1] :]
     train_scans = cached[: ends[0]], cached[ends[0] : ends[1]]
+    if recipe.data.selection == "position":
+        for domain in train_scans:
+            relative_positions([scan.positions for scan in domain])  # refuses scans without any, before a run begins
     return Data(card, split, settings, train_scans, list(zip(paired[::2], paired[1::2], strict=True)))
 
 
@@ -161,7 +165,12 @@ def _fit(model: CycleGAN, run: Run, data: Data) -> None:
         callbacks = [Bar(progress, bar), *watchers]
         for period, count in _periods(schedule.steps - progress.step, schedule.report_every):
             batches = training_dataset(
-                stores, settings.augmentation, settings.batch_size, run.facts.seed, progress.step
+                stores,
+                settings.augmentation,
+                settings.batch_size,
+                run.facts.seed,
+                progress.step,
+                selection=settings.selection,
             )
             # Several steps in one execution end where the data ends, not where Keras stops counting.
             batches = batches.take(period * count)

@@ -22,7 +22,7 @@ LAYERS = [
     "deformable geometry",
     "page config registry intensity io phantom baseline generators discriminators",
     "recipes request datasets preparation report charts components optimizers segmenters",
-    "slice_cache run cyclegan",
+    "slice_cache run cyclegan positions",
     "checkpoints pipeline inference export results",
     "callbacks evaluation comparison",
     "training segmentation",
@@ -39,6 +39,7 @@ MEDICAL = {
     "datasets",
     "preparation",
     "slice_cache",
+    "positions",
     "metrics",
     "statistics",
 }

@@ -14,10 +14,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny import TINY, request, write_heads
+from tiny import TINY, request, write_head, write_heads
 
 from kerasgan import training
-from kerasgan.errors import DivergenceError, RunError
+from kerasgan.errors import DatasetError, DivergenceError, RunError
 from kerasgan.request import Request
 from kerasgan.run import load_run
 from kerasgan.training import train
@@ -102,6 +102,27 @@ def test_resumed_run_equals_the_uninterrupted_one_to_the_last_bit(data, tmp_path
     assert (whole.path / "history.csv").read_text() == (resumed.path / "history.csv").read_text()
 
 
+def test_a_run_selected_by_position_resumes_to_the_last_bit(data, tmp_path, monkeypatch):
+    whole = train(request(data, "data.selection=position"), tmp_path / "whole")
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="power cut"):
+        stop_after(patch, 4)
+        train(request(data, "data.selection=position"), tmp_path / "cut")
+    resumed = train(Request(), tmp_path / "cut", resume=True)
+    shuffled = train(request(data), tmp_path / "random")
+    expected, found, other = (newest_checkpoint(run.path) for run in (whole, resumed, shuffled))
+    for name, array in expected.items():
+        np.testing.assert_array_equal(found[name], array, err_msg=name)
+    assert any(not np.array_equal(other[name], array) for name, array in expected.items())
+
+
+def test_scans_of_one_slice_have_no_position_and_leave_no_run(tmp_path):
+    for seed in range(4):
+        write_head(tmp_path / "data" / f"1BA{seed:03d}", seed, shape=(1, 40, 32))
+    with pytest.raises(DatasetError, match=r"1 of 1 training scans .* only one\. .*--set data\.selection=random"):
+        train(request(tmp_path / "data", "data.selection=position"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 FCN = (
     *("generator.name=fcn", "generator.filters=4", "generator.downsamplings=2", "data.batch_size=2"),
     *("discriminator.name=fcn", "discriminator.filters=4", "discriminator.downsamplings=3"),
@@ -175,9 +196,13 @@ def test_kill_at_any_moment_loses_nothing_that_was_checkpointed(data, tmp_path):
 def test_loss_that_is_not_finite_stops_the_run_and_leaves_the_last_good_state(data, tmp_path, monkeypatch):
     original = training.training_dataset
 
-    def poison(*args):
+    def poison(*args, **options):
         step = 5 - args[-1]
-        return original(*args).enumerate().map(lambda i, x: (tf.where(i == step, x[0] * float("nan"), x[0]), x[1]))
+        return (
+            original(*args, **options)
+            .enumerate()
+            .map(lambda i, x: (tf.where(i == step, x[0] * float("nan"), x[0]), x[1]))
+        )
 
     monkeypatch.setattr(training, "training_dataset", poison)
     with pytest.raises(DivergenceError, match=r"cycle_a.* NaN or infinite at step 6.*learning rate"):
