@@ -99,7 +99,8 @@ class Schedule(_Frozen):
     constant_fraction: float = Field(0.5, ge=0, le=1)  # of the steps; then the rate falls linearly to 0
     report_every: int = Field(100, ge=1)  # history, TensorBoard scalars
     checkpoint_every: int = Field(1000, ge=1)
-    preview_every: int = Field(2000, ge=1)  # pictures and, with paired validation patients, validation
+    preview_every: int = Field(2000, ge=1)  # pictures and validation
+    patience: int | None = Field(None, ge=1)  # validations without a better score before the run ends; None: never
     steps_per_execution: int = Field(1, ge=1)
 
     @model_validator(mode="after")

@@ -22,7 +22,7 @@ LAYERS = [
     "deformable geometry",
     "page config registry intensity io phantom baseline generators discriminators",
     "recipes request datasets preparation report charts components optimizers segmenters",
-    "slice_cache run cyclegan positions",
+    "slice_cache run cyclegan positions unpaired_score tables",
     "checkpoints pipeline inference export results",
     "callbacks evaluation comparison",
     "training segmentation",
@@ -40,6 +40,7 @@ MEDICAL = {
     "preparation",
     "slice_cache",
     "positions",
+    "unpaired_score",
     "metrics",
     "statistics",
 }
