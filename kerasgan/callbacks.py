@@ -232,7 +232,7 @@ class Preview(_Periodic):
 
     def _unpaired_scores(self) -> dict[str, float]:
         """Terms of both directions' `UnpairedScore`."""
-        scores = {}
+        scores: dict[str, float] = {}
         for direction, generator in self._generators():
             judge = self.unpaired[direction]
             # Slice after slice: what a whole batch needs may exceed the memory that training leaves.

@@ -198,11 +198,9 @@ def _periods(steps: int, period: int) -> Iterable[tuple[int, int]]:
 
 
 def _preview_data(data: Data) -> PreviewData:
-    return PreviewData(
-        *(_middle_slices(scans)[..., None] for scans in data.train),
-        *_samples(data),
-        *_paired_slices(data.pairs),
-    )
+    slices_a, slices_b = (_middle_slices(scans)[..., None] for scans in data.train)
+    sample_a, sample_b = _samples(data)
+    return PreviewData(slices_a, slices_b, sample_a, sample_b, *_paired_slices(data.pairs))
 
 
 def _samples(data: Data) -> tuple[Sample, Sample]:
