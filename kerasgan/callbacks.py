@@ -5,10 +5,9 @@ One Keras epoch is one reporting period of the recipe's schedule.
 
 from __future__ import annotations
 
-import csv
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -21,7 +20,11 @@ from kerasgan.cyclegan import CycleGAN
 from kerasgan.errors import DivergenceError
 from kerasgan.files import replacing
 from kerasgan.intensity import IntensityMap
-from kerasgan.run import Run
+from kerasgan.run import DIRECTIONS, Direction, Run
+from kerasgan.tables import append_row, score_of, truncate, validations_since_best
+from kerasgan.unpaired_score import Sample, UnpairedScore
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -38,7 +41,10 @@ class Progress:
 
 
 class _Periodic(keras.callbacks.Callback):
-    """Runs `act` after a reporting period whose last step is a multiple of `every`, and after the last step."""
+    """Runs `act` after a reporting period whose last step is a multiple of `every`, and after the last step.
+
+    A callback before this one may have made the step the last by setting `stop_training`.
+    """
 
     def __init__(self, run: Run, progress: Progress, every: int) -> None:
         super().__init__()
@@ -46,7 +52,7 @@ class _Periodic(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         step = self.progress.step
-        if step % self.every == 0 or step == self.run.recipe.schedule.steps:
+        if step % self.every == 0 or step == self.run.recipe.schedule.steps or self.model.stop_training:
             self.act({name: float(value) for name, value in (logs or {}).items()})
 
     def act(self, logs: dict[str, float]) -> None:
@@ -125,6 +131,8 @@ class PreviewData:
     Attributes:
         a: Some slices of domain a.
         b: Some slices of domain b.
+        sample_a: Slices of validation patients, to judge without truth.
+        sample_b: The same of domain b, of other patients.
         paired_a: Slices of paired validation patients; empty where there are none.
         paired_b: The same slices in domain b.
         paired_mask: Their bodies, bool.
@@ -132,26 +140,52 @@ class PreviewData:
 
     a: np.ndarray
     b: np.ndarray
+    sample_a: Sample
+    sample_b: Sample
     paired_a: np.ndarray = field(default_factory=lambda: np.empty(0))
     paired_b: np.ndarray = field(default_factory=lambda: np.empty(0))
     paired_mask: np.ndarray = field(default_factory=lambda: np.empty(0))
 
 
 class Preview(_Periodic):
-    """Pictures of fixed slices, and the score on paired validation patients, by which the best generators are kept."""
+    """Pictures of fixed slices, and the scores of validation slices, by which the best generators are kept.
+
+    With paired validation patients the score is the error of a to b over the body, else what `UnpairedScore` makes of
+    it. Where the recipe has a patience, the training ends when it is exhausted.
+    """
 
     def __init__(self, run: Run, progress: Progress, data: PreviewData) -> None:
         super().__init__(run, progress, run.recipe.schedule.preview_every)
         self.data = data
+        samples = data.sample_a, data.sample_b
+        self.unpaired: dict[Direction, UnpairedScore] = {
+            "ab": UnpairedScore(*samples),
+            "ba": UnpairedScore(*samples[::-1]),
+        }
         self.writer = tf.summary.create_file_writer(str(run.path / "tensorboard"))
-        truncate(run.path / "validation.csv", progress.step)
+        self.path = run.path / "validation.csv"
+        truncate(self.path, progress.step)
 
     def act(self, logs: dict[str, float]) -> None:
-        """Draws, then validates."""
+        """Draws, validates, and ends the training where it is time to."""
         self._draw()
-        if len(self.data.paired_a):
-            self._validate()
+        self._validate()
         self.writer.flush()
+        if self.is_exhausted():
+            self.model.stop_training = True
+
+    def is_exhausted(self) -> bool:
+        """Whether as many validations as the recipe's patience have brought no better score.
+
+        Only `validation.csv` decides, which a resumed run cuts back to its checkpoint: it ends where the uninterrupted
+        one does.
+        """
+        patience = self.run.recipe.schedule.patience
+        waited = validations_since_best(self.path)
+        if patience is None or waited < patience:
+            return False
+        logger.info("The last %d validations brought no better score; the training ends early.", waited)
+        return True
 
     def _draw(self) -> None:
         a, b = self.data.a, self.data.b
@@ -174,22 +208,40 @@ class Preview(_Periodic):
                 tf.summary.image(name.replace(" ", "_"), (column[..., None] + 1) / 2, max_outputs=len(column))
 
     def _validate(self) -> None:
-        errors = {
-            f"mae_{direction}": masked_error(
-                generator, source, truth, self.data.paired_mask, self.run.map(direction[1])
-            )
-            for direction, generator, source, truth in (
-                ("ab", self.model.generator_ab, self.data.paired_a, self.data.paired_b),
-                ("ba", self.model.generator_ba, self.data.paired_b, self.data.paired_a),
-            )
-        }
-        append_row(self.run.path / "validation.csv", {"step": self.progress.step, **errors})
+        scores = {**self._errors(), **self._unpaired_scores()}
+        append_row(self.path, {"step": self.progress.step, **scores})
         with self.writer.as_default(step=self.progress.step):
-            for name, value in errors.items():
+            for name, value in scores.items():
                 tf.summary.scalar(f"validation/{name}", value)
-        if errors["mae_ab"] < self.progress.best_score:
-            self.progress.best_score = errors["mae_ab"]
+        score = score_of(scores)
+        if score < self.progress.best_score:
+            self.progress.best_score = score
             save_generators(self.model, self.run, "best")
+
+    def _errors(self) -> dict[str, float]:
+        """Errors of paired validation patients; none where there are no pairs."""
+        if not len(self.data.paired_a):
+            return {}
+        truth = {"a": self.data.paired_a, "b": self.data.paired_b}
+        return {
+            f"mae_{direction}": masked_error(
+                generator, truth[direction[0]], truth[direction[1]], self.data.paired_mask, self.run.map(direction[1])
+            )
+            for direction, generator in self._generators()
+        }
+
+    def _unpaired_scores(self) -> dict[str, float]:
+        """Terms of both directions' `UnpairedScore`."""
+        scores: dict[str, float] = {}
+        for direction, generator in self._generators():
+            judge = self.unpaired[direction]
+            # Slice after slice: what a whole batch needs may exceed the memory that training leaves.
+            synthetic = np.concatenate([np.asarray(generator(image[None])) for image in judge.source.images])
+            scores |= {f"{name}_{direction}": value for name, value in judge(synthetic).items()}
+        return scores
+
+    def _generators(self) -> list[tuple[Direction, keras.Model]]:
+        return list(zip(DIRECTIONS, (self.model.generator_ab, self.model.generator_ba), strict=True))
 
 
 def masked_error(
@@ -223,29 +275,3 @@ def float32_copy(generator: keras.Model) -> keras.Model:
     copy = keras.Model.from_config(config)
     copy.set_weights(generator.get_weights())
     return copy
-
-
-def append_row(path: Path, row: dict[str, float]) -> None:
-    """Adds a row to a CSV file, with a header where the file is new."""
-    is_new = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, row)
-        if is_new:
-            writer.writeheader()
-        writer.writerow(row)
-
-
-def truncate(path: Path, step: int) -> None:
-    """Removes the rows after a step: those of a stretch that is trained again."""
-    if not path.exists():
-        return
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    kept = [row for row in rows if row["step"] and int(row["step"]) <= step]
-    if not kept:
-        path.unlink()
-        return
-    with replacing(path) as temporary, temporary.open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(kept)

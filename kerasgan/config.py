@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from kerasgan.errors import KerasganError
 
 Window = tuple[float, float]
+Selection = Literal["random", "position"]
 
 
 class _Frozen(BaseModel):
@@ -53,6 +54,7 @@ class Data(_Frozen):
     batch_size: int = Field(1, ge=1)
     minimum_body_fraction: float = Field(0.05, ge=0, le=1)  # slices with less body in the square are left out
     augmentation: Augmentation = Augmentation()
+    selection: Selection = "random"  # of b's slices; position: from where the slice of a lies along the body's axis
 
 
 class Intensity(_Frozen):
@@ -123,7 +125,8 @@ class Schedule(_Frozen):
     constant_fraction: float = Field(0.5, ge=0, le=1)  # of the steps; then the rate falls linearly to 0
     report_every: int = Field(100, ge=1)  # history, TensorBoard scalars
     checkpoint_every: int = Field(1000, ge=1)
-    preview_every: int = Field(2000, ge=1)  # pictures and, with paired validation patients, validation
+    preview_every: int = Field(2000, ge=1)  # pictures and validation
+    patience: int | None = Field(None, ge=1)  # validations without a better score before the run ends; None: never
     steps_per_execution: int = Field(1, ge=1)
 
     @model_validator(mode="after")

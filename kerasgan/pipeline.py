@@ -10,7 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 import tensorflow as tf
 
-from kerasgan.config import Augmentation
+from kerasgan.config import Augmentation, Selection
+from kerasgan.positions import LikePositions
 from kerasgan.slice_cache import STEPS, CachedScan
 
 
@@ -138,13 +139,19 @@ class Shuffled:
 
 
 def training_dataset(
-    stores: tuple[SliceStore, SliceStore], augmentation: Augmentation, batch_size: int, seed: int, first_step: int
+    stores: tuple[SliceStore, SliceStore],
+    augmentation: Augmentation,
+    batch_size: int,
+    seed: int,
+    first_step: int,
+    *,
+    selection: Selection = "random",
 ) -> tf.data.Dataset:
     """Endless batches `(a, b)`, each float32 `[batch, size, size, 1]` in [-1, 1].
 
     Where the store of a has classes, `(a, b, classes)`: those of a, int32 `[batch, size, size]`, moved with the images.
-    Both domains are shuffled independently. The batch of a step depends on the seed and the step's number only, so that
-    a resumed run sees what the uninterrupted one would have seen.
+    Domain a is shuffled. The batch of a step depends on the seed and the step's number only, so that a resumed run sees
+    what the uninterrupted one would have seen.
 
     Args:
         stores: Slices of domain a and b.
@@ -152,7 +159,15 @@ def training_dataset(
         batch_size: Slices of each domain in a batch.
         seed: Seed of order and augmentation.
         first_step: Number of the first batch.
+        selection: `"random"`: domain b is shuffled on its own; `"position"`: see `LikePositions`.
+
+    Raises:
+        DatasetError: For `"position"` where a scan has a single slice.
     """
+    partners = None
+    if selection == "position":
+        positions_a, positions_b = ([scan.positions for scan in store.scans] for store in stores)
+        partners = LikePositions(positions_a, positions_b, seed)
     side = stores[0][0].shape[0]
     codes, classes = (tf.TensorSpec((batch_size, side, side), dtype) for dtype in (tf.int16, tf.int32))
     is_labelled = stores[0].classes is not None
@@ -160,6 +175,8 @@ def training_dataset(
     def generate() -> Iterator[tuple[Any, ...]]:
         orders = [Shuffled(len(store), (seed, i)).batches(batch_size, first_step) for i, store in enumerate(stores)]
         for step, (indices_a, indices_b) in enumerate(zip(*orders, strict=True), first_step):
+            if partners:
+                indices_b = partners.draw(indices_a, step)
             a = np.stack([stores[0][index] for index in indices_a])
             b = np.stack([stores[1][index] for index in indices_b])
             labels = [stores[0].labels(index).astype(np.int32) for index in indices_a] if is_labelled else []

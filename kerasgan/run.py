@@ -4,7 +4,7 @@ recipe.json      the recipe with every override
 run.json         dataset, modalities, preparation, intensity maps, precision, seed, fingerprint of the data
 split.json       patient keys of training, validation and test
 history.csv      the mean of every loss, one row for each reporting period
-validation.csv   the score of every validation, where there are paired validation patients
+validation.csv   the scores of every validation: errors where there are paired patients, and terms that need no pairs
 generators/      ab-last.keras, ba-last.keras, ab-best.keras, ba-best.keras
 segmenters/      b-last.keras, b-best.keras, where the recipe trains a segmentation network with its generators
 checkpoints/     the last two states of the training
@@ -114,7 +114,7 @@ class Run:
         return wanted or fitting[0]
 
     def generator_path(self, direction: Direction, which: Literal["best", "last"] = "best") -> Path:
-        """The `.keras` file of a generator; the last one where there was no validation to choose the best by.
+        """The `.keras` file of a generator; the last one where there was no validation yet to choose the best by.
 
         Raises:
             RunError: Where the run has no weights yet.

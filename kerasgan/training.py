@@ -6,7 +6,9 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from itertools import chain, islice
 from pathlib import Path
+from typing import TypeVar
 
 import keras
 import numpy as np
@@ -21,11 +23,14 @@ from kerasgan.device import dtype_policy, fixed_order_of_sums, resolve_precision
 from kerasgan.errors import RunError
 from kerasgan.essnet import model_class
 from kerasgan.pipeline import SliceStore, training_dataset
+from kerasgan.positions import relative_positions
 from kerasgan.preparation import Preparation, preparation
 from kerasgan.request import Request
 from kerasgan.run import Run, RunFacts, create_run, load_run
 from kerasgan.slice_cache import CachedScan
+from kerasgan.unpaired_score import Sample
 
+T = TypeVar("T")
 PREVIEW_SLICES = 4
 VALIDATION_SLICES = 64
 
@@ -34,19 +39,30 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Data:
-    """Prepared slices of a dataset's parts."""
+    """Prepared slices of a dataset's parts.
+
+    Attributes:
+        card: The dataset's card.
+        split: Its patients by part.
+        settings: How its scans were prepared.
+        train: Training scans of domain a and b.
+        pairs: Validation scans of both domains on one grid.
+        unpaired: Validation scans of domain a and b where there are no pairs.
+        classes: uint8 `[256]`, of each label value of domain a, where the recipe asks for labels.
+    """
 
     card: DatasetCard
     split: Split
     settings: Preparation
     train: tuple[list[CachedScan], list[CachedScan]]
     pairs: list[tuple[CachedScan, CachedScan]]
-    classes: np.ndarray | None = None  # of each label value of domain a, where the recipe asks for labels
+    unpaired: tuple[list[CachedScan], list[CachedScan]]
+    classes: np.ndarray | None = None
 
     @property
     def scans(self) -> list[CachedScan]:
         """Everything that was prepared."""
-        return [*self.train[0], *self.train[1], *(scan for pair in self.pairs for scan in pair)]
+        return [*chain(*self.train), *chain(*self.pairs), *chain(*self.unpaired)]
 
 
 def train(request: Request, out: Path, resume: bool = False) -> Run:
@@ -82,22 +98,26 @@ def train(request: Request, out: Path, resume: bool = False) -> Run:
 
 
 def prepare_data(request: Request, recipe: Recipe, cache: Path) -> Data:
-    """Splits a dataset by patient and prepares its training and paired validation scans.
+    """Splits a dataset by patient and prepares its training and validation scans.
 
     Raises:
-        DatasetError: Where the data is missing, a domain is empty, or labels that the recipe needs are missing.
+        DatasetError: Where the data is missing, a domain is empty, labels that the recipe needs are missing, or slices
+            cannot be selected as it says.
     """
     card, split = split_patients(request.dataset or "", request.data_dir, recipe, request.seed or 0)
     classes = _classes(recipe, card, split)
     settings = preparation(recipe, card.anatomy, card.ct_window_hu, card.field_of_view_mm)
     logger.info("Intensity windows come from the %s: CT %s HU.", settings.windows_from, settings.ct_window_hu)
     pairs = split.validation.pairs() if card.paired else []
-    scans = [*split.train.a, *split.train.b, *(scan for pair in pairs for scan in pair)]
-    cached = slice_cache.build(scans, settings, cache, request.strict)
-    ends = len(split.train.a), len(split.train.a) + len(split.train.b)
-    paired = cached[ends[1] :]
-    train_scans = cached[: ends[0]], cached[ends[0] : ends[1]]
-    return Data(card, split, settings, train_scans, list(zip(paired[::2], paired[1::2], strict=True)), classes)
+    unpaired = ((), ()) if pairs else (split.validation.a, split.validation.b)
+    parts = [split.train.a, split.train.b, list(chain(*pairs)), *unpaired]
+    cached = iter(slice_cache.build(list(chain(*parts)), settings, cache, request.strict))
+    train_a, train_b, paired, unpaired_a, unpaired_b = (list(islice(cached, len(part))) for part in parts)
+    if recipe.data.selection == "position":
+        for domain in (train_a, train_b):
+            relative_positions([scan.positions for scan in domain])  # refuses scans without any, before a run begins
+    pairs_found = list(zip(paired[::2], paired[1::2], strict=True))
+    return Data(card, split, settings, (train_a, train_b), pairs_found, (unpaired_a, unpaired_b), classes)
 
 
 def _classes(recipe: Recipe, card: DatasetCard, split: Split) -> np.ndarray | None:
@@ -172,16 +192,21 @@ def _fit(model: CycleGAN, run: Run, data: Data) -> None:
     schedule, stores = run.recipe.schedule, (SliceStore(data.train[0], data.classes), SliceStore(data.train[1]))
     progress = Progress(*checkpoints.restore(model, run.path / "checkpoints"))
     settings = run.recipe.data
-    watchers = [
-        History(run, progress),
-        Preview(run, progress, _preview_data(data)),
-        Checkpoint(run, progress, schedule.checkpoint_every),
-    ]
+    preview = Preview(run, progress, _preview_data(data))
+    # The preview comes before the checkpoint, which stores what a training is that the preview has ended.
+    watchers = [History(run, progress), preview, Checkpoint(run, progress, schedule.checkpoint_every)]
     with tqdm(desc="Training", total=schedule.steps, initial=progress.step, unit="step", mininterval=1.0) as bar:
         callbacks = [Bar(progress, bar), *watchers]
         for period, count in _periods(schedule.steps - progress.step, schedule.report_every):
+            if preview.is_exhausted():
+                break
             batches = training_dataset(
-                stores, settings.augmentation, settings.batch_size, run.facts.seed, progress.step
+                stores,
+                settings.augmentation,
+                settings.batch_size,
+                run.facts.seed,
+                progress.step,
+                selection=settings.selection,
             )
             # Several steps in one execution end where the data ends, not where Keras stops counting.
             batches = batches.take(period * count)
@@ -194,10 +219,34 @@ def _periods(steps: int, period: int) -> Iterable[tuple[int, int]]:
 
 
 def _preview_data(data: Data) -> PreviewData:
-    return PreviewData(
-        *(_middle_slices(scans)[..., None] for scans in data.train),
-        *_paired_slices(data.pairs),
-    )
+    slices_a, slices_b = (_middle_slices(scans)[..., None] for scans in data.train)
+    sample_a, sample_b = _samples(data)
+    return PreviewData(slices_a, slices_b, sample_a, sample_b, *_paired_slices(data.pairs))
+
+
+def _samples(data: Data) -> tuple[Sample, Sample]:
+    """Slices of domain a and b to judge without truth: those of validation patients, of others in a than in b.
+
+    Pairs are divided between the domains, so that their score means what it does where there are none. Training slices
+    stand in for a domain without validation patients.
+    """
+    held_out = data.unpaired
+    if data.pairs:
+        held_out = [a for a, _ in data.pairs[::2]], [b for _, b in data.pairs[1::2] or data.pairs]
+    sample_a, sample_b = (_sample(scans or train) for scans, train in zip(held_out, data.train, strict=True))
+    return sample_a, sample_b
+
+
+def _sample(scans: Sequence[CachedScan]) -> Sample:
+    """Evenly chosen slices."""
+    chosen = _thinned([(scan, row) for scan in scans for row in range(len(scan.positions))])
+    images = np.concatenate([scan.slices([row]) for scan, row in chosen])
+    return Sample(images[..., None], np.stack([scan.mask[row] for scan, row in chosen]))
+
+
+def _thinned(slices: list[T]) -> list[T]:
+    """Evenly chosen, `VALIDATION_SLICES` at most."""
+    return slices[:: -(-len(slices) // VALIDATION_SLICES)]
 
 
 def _middle_slices(scans: Sequence[CachedScan]) -> np.ndarray:
@@ -214,7 +263,7 @@ def _paired_slices(pairs: Sequence[tuple[CachedScan, CachedScan]]) -> tuple[np.n
         found += [(a, row, b, rows_b[position]) for row, position in enumerate(a.positions) if position in rows_b]
     if not found:
         return ()
-    chosen = found[:: -(-len(found) // VALIDATION_SLICES)]
+    chosen = _thinned(found)
     slices_a = np.concatenate([a.slices([row]) for a, row, _, _ in chosen])
     slices_b = np.concatenate([b.slices([row]) for _, _, b, row in chosen])
     return slices_a[..., None], slices_b[..., None], np.stack([a.mask[row] for a, row, _, _ in chosen])

@@ -22,7 +22,7 @@ LAYERS = [
     "deformable geometry",
     "page config registry intensity io phantom baseline generators discriminators",
     "recipes request loss_names datasets preparation report charts components optimizers segmenters",
-    "slice_cache run cyclegan overlay",
+    "slice_cache run cyclegan overlay positions unpaired_score tables",
     "checkpoints essnet pipeline inference export results",
     "callbacks evaluation comparison",
     "training segmentation",
@@ -40,6 +40,8 @@ MEDICAL = {
     "datasets",
     "preparation",
     "slice_cache",
+    "positions",
+    "unpaired_score",
     "metrics",
     "statistics",
 }

@@ -8,19 +8,22 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny import TINY, labelled_request, request, write_heads
+from tiny import TINY, labelled_request, request, write_head, write_heads
 
-from kerasgan import training
+from kerasgan import datasets, training
+from kerasgan.callbacks import Preview
 from kerasgan.errors import DatasetError, DivergenceError, RunError
 from kerasgan.request import Request
 from kerasgan.run import load_run
-from kerasgan.training import train
+from kerasgan.training import prepare_data, train
+from kerasgan.unpaired_score import UnpairedScore
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +103,150 @@ def test_resumed_run_equals_the_uninterrupted_one_to_the_last_bit(data, tmp_path
     for name, array in expected.items():
         np.testing.assert_array_equal(found[name], array, err_msg=name)
     assert (whole.path / "history.csv").read_text() == (resumed.path / "history.csv").read_text()
+
+
+def test_a_run_selected_by_position_resumes_to_the_last_bit(data, tmp_path, monkeypatch):
+    whole = train(request(data, "data.selection=position"), tmp_path / "whole")
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="power cut"):
+        stop_after(patch, 4)
+        train(request(data, "data.selection=position"), tmp_path / "cut")
+    resumed = train(Request(), tmp_path / "cut", resume=True)
+    shuffled = train(request(data), tmp_path / "random")
+    expected, found, other = (newest_checkpoint(run.path) for run in (whole, resumed, shuffled))
+    for name, array in expected.items():
+        np.testing.assert_array_equal(found[name], array, err_msg=name)
+    assert any(not np.array_equal(other[name], array) for name, array in expected.items())
+
+
+def test_scans_of_one_slice_have_no_position_and_leave_no_run(tmp_path):
+    for seed in range(4):
+        write_head(tmp_path / "data" / f"1BA{seed:03d}", seed, shape=(1, 40, 32))
+    with pytest.raises(DatasetError, match=r"1 of 1 training scans .* only one\. .*--set data\.selection=random"):
+        train(request(tmp_path / "data", "data.selection=position"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+TERMS = ("gradient_correlation", "mutual_information", "intensity_distance", "gradient_distance", "composite")
+COLUMNS = [f"{term}_{direction}" for direction in ("ab", "ba") for term in TERMS]
+JUDGE = UnpairedScore.__call__
+UNPAIRED = ("schedule.steps=12", "schedule.preview_every=2", "schedule.checkpoint_every=4")
+
+
+def validations(run: Path) -> list[dict[str, float]]:
+    with (run / "validation.csv").open() as file:
+        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+
+
+@pytest.fixture
+def without_pairs(monkeypatch):
+    """Lets a paired dataset's card say that its scans lie on no common grid."""
+    load = datasets.load
+
+    def unpaired(*args, **options):
+        card, split = load(*args, **options)
+        return replace(card, paired=False), split
+
+    monkeypatch.setattr("kerasgan.datasets.load", unpaired)
+
+
+def scripted(monkeypatch, scores: list[float]) -> None:
+    """Gives the validation at step 2, 4, ... these scores of a to b."""
+    given = iter(scores)
+
+    def call(self, images):
+        return {**JUDGE(self, images), "composite": next(given) if self.is_ab else 0.0}
+
+    def preview(self, run, progress, data):
+        init(self, run, progress, data)
+        for direction, judge in self.unpaired.items():
+            judge.is_ab = direction == "ab"
+
+    init = Preview.__init__
+    monkeypatch.setattr(Preview, "__init__", preview)
+    monkeypatch.setattr(UnpairedScore, "__call__", call)
+
+
+def test_validation_has_the_error_of_pairs_and_the_terms_that_need_none(data, tmp_path):
+    rows = validations(train(request(data), tmp_path / "run").path)
+    assert list(rows[0]) == ["step", "mae_ab", "mae_ba", *COLUMNS]
+    assert [row["step"] for row in rows] == [4, 8]
+    for row in rows:
+        assert row["composite_ab"] == pytest.approx(row["intensity_distance_ab"] + row["gradient_distance_ab"])
+
+
+def test_pairs_are_divided_so_that_no_patient_is_on_both_sides(data, tmp_path):
+    prepared = prepare_data(request(data), request(data).build_recipe(), tmp_path)
+    pair = prepared.pairs[0]
+    a, b = training._samples(replace(prepared, pairs=[pair, (pair[0], prepared.train[1][0])]))
+    np.testing.assert_array_equal(a.images[..., 0], pair[0].slices())
+    np.testing.assert_array_equal(b.images[..., 0], prepared.train[1][0].slices())
+    one, other = training._samples(replace(prepared, pairs=[pair]))
+    np.testing.assert_array_equal(one.images, a.images)
+    np.testing.assert_array_equal(other.images[..., 0], pair[1].slices())
+
+
+def test_without_pairs_validation_patients_are_judged_and_else_training_patients(data, tmp_path, without_pairs):
+    prepared = prepare_data(request(data), request(data).build_recipe(), tmp_path)
+    assert not prepared.pairs and all(prepared.unpaired)
+    for samples, scans in (
+        (training._samples(prepared), prepared.unpaired),
+        (training._samples(replace(prepared, unpaired=([], []))), prepared.train),
+    ):
+        for sample, expected in zip(samples, scans, strict=True):
+            np.testing.assert_array_equal(sample.images[..., 0], np.concatenate([scan.slices() for scan in expected]))
+            np.testing.assert_array_equal(sample.mask, np.concatenate([scan.mask for scan in expected]))
+    assert set(prepared.unpaired[0]) <= set(prepared.scans)  # another scan is another fingerprint
+
+
+def test_best_generators_without_pairs_are_those_of_the_least_composite(data, tmp_path, without_pairs, monkeypatch):
+    scripted(monkeypatch, [3, 1, 2])
+    run = train(request(data, *UNPAIRED, "schedule.steps=6", "schedule.checkpoint_every=2"), tmp_path / "run")
+    assert list(validations(run.path)[0]) == ["step", *COLUMNS]
+    best = run.generator("ab", "best").get_weights()
+    with np.load(run.path / "checkpoints/step-000000004.npz") as file:
+        kept = [file[name] for name in sorted(file.files) if name.startswith("generator_ab/")]
+    for found, expected in zip(best, kept, strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_validation_changes_nothing_that_is_trained(data, tmp_path):
+    """Batch normalisation and the seeds must not notice how often it comes."""
+    often, rarely = (
+        newest_checkpoint(train(request(data, *FCN, f"schedule.preview_every={n}"), tmp_path / str(n)).path)
+        for n in (2, 8)
+    )
+    assert often.keys() == rarely.keys()
+    for name in often.keys() - {"best_score"}:
+        np.testing.assert_array_equal(often[name], rarely[name], err_msg=name)
+
+
+def test_patience_ends_a_run_as_if_it_were_finished(data, tmp_path, without_pairs, monkeypatch, caplog):
+    scripted(monkeypatch, [1, 2, 1, 0])
+    with caplog.at_level(logging.INFO):
+        run = train(request(data, *UNPAIRED, "schedule.patience=2"), tmp_path / "run")
+    assert [row["composite_ab"] for row in validations(run.path)] == [1, 2, 1]
+    assert "The last 2 validations brought no better score; the training ends early." in caplog.text
+    assert sorted(path.stem for path in (run.path / "checkpoints").iterdir())[-1] == "step-000000006"
+    assert float(newest_checkpoint(run.path)["best_score"]) == 1
+    assert (run.path / "generators/ab-last.keras").exists() and (run.path / "losses.png").exists()
+    before = {path: path.read_bytes() for path in run.path.rglob("*.npz")}
+    train(Request(), run.path, resume=True)  # has nothing left to do
+    assert {path: path.read_bytes() for path in run.path.rglob("*.npz")} == before
+
+
+def test_patience_counts_across_an_interruption(data, tmp_path, without_pairs, monkeypatch):
+    scripted(monkeypatch, [3, 1, 2, 2.5, 1.5, 0])
+    whole = train(request(data, *UNPAIRED, "schedule.patience=3"), tmp_path / "whole")
+    scripted(monkeypatch, [3, 1, 2])
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="power cut"):
+        stop_after(patch, 6)  # two steps after the checkpoint at 4, whose best score is 1
+        train(request(data, *UNPAIRED, "schedule.patience=3"), tmp_path / "cut")
+    scripted(monkeypatch, [2, 2.5, 1.5, 0])
+    resumed = train(Request(), tmp_path / "cut", resume=True)
+    assert [row["composite_ab"] for row in validations(resumed.path)] == [3, 1, 2, 2.5, 1.5]
+    expected, found = newest_checkpoint(whole.path), newest_checkpoint(resumed.path)
+    for name, array in expected.items():
+        np.testing.assert_array_equal(found[name], array, err_msg=name)
 
 
 FCN = (
@@ -205,9 +352,13 @@ def test_kill_at_any_moment_loses_nothing_that_was_checkpointed(data, tmp_path):
 def test_loss_that_is_not_finite_stops_the_run_and_leaves_the_last_good_state(data, tmp_path, monkeypatch):
     original = training.training_dataset
 
-    def poison(*args):
+    def poison(*args, **options):
         step = 5 - args[-1]
-        return original(*args).enumerate().map(lambda i, x: (tf.where(i == step, x[0] * float("nan"), x[0]), x[1]))
+        return (
+            original(*args, **options)
+            .enumerate()
+            .map(lambda i, x: (tf.where(i == step, x[0] * float("nan"), x[0]), x[1]))
+        )
 
     monkeypatch.setattr(training, "training_dataset", poison)
     with pytest.raises(DivergenceError, match=r"cycle_a.* NaN or infinite at step 6.*learning rate"):
