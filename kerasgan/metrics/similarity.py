@@ -47,10 +47,13 @@ def ms_ssim(synthetic: np.ndarray, truth: np.ndarray, mask: np.ndarray, window: 
     Returns:
         The product, in [0, 1]; `None` where at some level all of the mask lies in the rim.
     """
+    is_single = len(mask) == 1
     pair, mask = _padded(_shifted(synthetic, truth, mask, window), mask)
     product = 1.0
-    for exponent in EXPONENTS:
-        values = _map_in_mask(pair, mask, window[1] - window[0], (RADIUS,) * 3)
+    for level, exponent in enumerate(EXPONENTS):
+        # A single slice, repeated by the padding, has the same map in each repetition: those of one window will do.
+        shown = slice(SIDE if is_single and not level else None)
+        values = _map_in_mask([array[shown] for array in pair], mask[shown], window[1] - window[0], (RADIUS,) * 3)
         if not values.size:
             return None
         product *= min(float(np.mean(np.maximum(values, 0) ** exponent)), 1.0)
