@@ -44,8 +44,7 @@ def write_report(reproduction: Reproduction, findings: Findings, desk: Desk) -> 
     lead = (
         experiment.citation,
         f"{findings.scale.note} Repetitions: {findings.seeds}.",
-        f"Written by: kerasgan reproduce {experiment.name} --dataset {reproduction.dataset} --scale "
-        f"{reproduction.scale} --seeds {findings.seeds}",
+        f"Written by: {_command(reproduction)}",
         f"Every translated image is {NOT_FOR_DIAGNOSIS}. Patients are named by keys from which no id can be read.",
     )
     path = reproduction.folder / "report.html"
@@ -55,6 +54,14 @@ def write_report(reproduction: Reproduction, findings: Findings, desk: Desk) -> 
         content = _content(reproduction, findings, desk, sections)
         temporary.write_text(json.dumps(_valid(content), indent=1, allow_nan=False))
     return path
+
+
+def _command(reproduction: Reproduction) -> str:
+    """Without the data's folder, which differs from machine to machine."""
+    return (
+        f"kerasgan reproduce {reproduction.experiment.name} --dataset {reproduction.dataset} --scale "
+        f"{reproduction.scale} --seeds {reproduction.seeds}"
+    )
 
 
 def _recipe(reproduction: Reproduction, findings: Findings) -> Section:
@@ -157,6 +164,8 @@ def _content(reproduction: Reproduction, findings: Findings, desk: Desk, section
     experiment = reproduction.experiment
     return {
         "experiment": experiment.name,
+        "title": experiment.title,
+        "command": _command(reproduction),
         "citation": experiment.citation,
         "scale": reproduction.scale,
         "scale_note": findings.scale.note,
