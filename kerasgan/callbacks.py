@@ -21,7 +21,7 @@ from kerasgan.errors import DivergenceError
 from kerasgan.files import replacing
 from kerasgan.intensity import IntensityMap
 from kerasgan.run import DIRECTIONS, Direction, Run
-from kerasgan.tables import append_row, score_of, truncate, validations_since_best
+from kerasgan.tables import append_row, truncate, validations_since_best
 from kerasgan.unpaired_score import Sample, UnpairedScore
 
 logger = logging.getLogger(__name__)
@@ -33,11 +33,9 @@ class Progress:
 
     Attributes:
         step: Steps done.
-        best_score: Lowest validation score so far.
     """
 
     step: int = 0
-    best_score: float = float("inf")
 
 
 class _Periodic(keras.callbacks.Callback):
@@ -120,8 +118,9 @@ class Checkpoint(_Periodic):
 
     def act(self, logs: dict[str, float]) -> None:
         """Writes both, the checkpoint first."""
-        checkpoints.save(self.model, self.run.path / "checkpoints", self.progress.step, self.progress.best_score)
-        save_generators(self.model, self.run, "last")
+        checkpoints.save(self.model, self.run.path / "checkpoints", self.progress.step)
+        for direction in DIRECTIONS:
+            save_networks(self.model, self.run, direction, "last")
 
 
 @dataclass
@@ -148,10 +147,10 @@ class PreviewData:
 
 
 class Preview(_Periodic):
-    """Pictures of fixed slices, and the scores of validation slices, by which the best generators are kept.
+    """Pictures of fixed slices, and the scores of validation slices, by which each direction's best generator is kept.
 
-    With paired validation patients the score is the error of a to b over the body, else what `UnpairedScore` makes of
-    it. Where the recipe has a patience, the training ends when it is exhausted.
+    With paired validation patients the score is the error over the body, else what `UnpairedScore` makes of it. Where
+    the recipe has a patience, the training ends when it is exhausted.
     """
 
     def __init__(self, run: Run, progress: Progress, data: PreviewData) -> None:
@@ -175,13 +174,13 @@ class Preview(_Periodic):
             self.model.stop_training = True
 
     def is_exhausted(self) -> bool:
-        """Whether as many validations as the recipe's patience have brought no better score.
+        """Whether as many validations as the recipe's patience have brought neither direction a better score.
 
         Only `validation.csv` decides, which a resumed run cuts back to its checkpoint: it ends where the uninterrupted
         one does.
         """
         patience = self.run.recipe.schedule.patience
-        waited = validations_since_best(self.path)
+        waited = min(validations_since_best(self.path, direction) for direction in DIRECTIONS)
         if patience is None or waited < patience:
             return False
         logger.info("The last %d validations brought no better score; the training ends early.", waited)
@@ -213,10 +212,9 @@ class Preview(_Periodic):
         with self.writer.as_default(step=self.progress.step):
             for name, value in scores.items():
                 tf.summary.scalar(f"validation/{name}", value)
-        score = score_of(scores)
-        if score < self.progress.best_score:
-            self.progress.best_score = score
-            save_generators(self.model, self.run, "best")
+        for direction in DIRECTIONS:
+            if validations_since_best(self.path, direction) == 0:
+                save_networks(self.model, self.run, direction, "best")
 
     def _errors(self) -> dict[str, float]:
         """Errors of paired validation patients; none where there are no pairs."""
@@ -255,15 +253,17 @@ def masked_error(
     return total / max(int(mask.sum()), 1) / target.scale
 
 
-def save_generators(model: CycleGAN, run: Run, which: str) -> None:
-    """Writes both generators, and the segmenter trained with them, as plain float32 `.keras` files, each whole or not
-    at all.
+def save_networks(model: CycleGAN, run: Run, direction: Direction, which: str) -> None:
+    """Writes a direction's generator as a plain float32 `.keras` file, whole or not at all; with that of a to b the
+    segmenter, which was trained on its images.
     """
-    files = {"generator_ab": "generators/ab", "generator_ba": "generators/ba", "segmenter": "segmenters/b"}
-    for name, network in model.networks.items():
-        if name in files:
-            with replacing(run.path / f"{files[name]}-{which}.keras") as temporary:
-                float32_copy(network).save(temporary)
+    files = {f"generator_{direction}": f"generators/{direction}"}
+    if direction == "ab":
+        files["segmenter"] = "segmenters/b"
+    for name, file in files.items():
+        if name in model.networks:
+            with replacing(run.path / f"{file}-{which}.keras") as temporary:
+                float32_copy(model.networks[name]).save(temporary)
 
 
 def float32_copy(generator: keras.Model) -> keras.Model:

@@ -31,14 +31,13 @@ def state(model: CycleGAN) -> dict[str, Any]:
     return {f"{part}/{i:04d}": variable for part, variables in parts.items() for i, variable in enumerate(variables)}
 
 
-def save(model: CycleGAN, folder: Path, step: int, best_score: float) -> Path:
+def save(model: CycleGAN, folder: Path, step: int) -> Path:
     """Writes a checkpoint, whole or not at all, then removes all but the newest two.
 
     Args:
         model: The training's state.
         folder: Created where missing.
         step: Steps done.
-        best_score: Best validation score so far; infinity where there is none.
 
     Returns:
         The file, `step-<number>.npz`.
@@ -46,17 +45,17 @@ def save(model: CycleGAN, folder: Path, step: int, best_score: float) -> Path:
     path = folder / f"step-{step:09d}.npz"
     arrays = {name: np.asarray(variable) for name, variable in state(model).items()}
     with replacing(path) as temporary:
-        np.savez(temporary, allow_pickle=False, best_score=np.asarray(best_score), **arrays)
+        np.savez(temporary, allow_pickle=False, **arrays)
     for old in _newest_first(folder)[KEPT:]:
         old.unlink()
     return path
 
 
-def restore(model: CycleGAN, folder: Path) -> tuple[int, float]:
+def restore(model: CycleGAN, folder: Path) -> int:
     """Loads the newest whole checkpoint; a damaged one is passed over with a warning, half a one is removed.
 
     Returns:
-        Steps done and the best validation score; `(0, inf)` where there is no checkpoint yet.
+        Steps done; 0 where there is no checkpoint yet.
 
     Raises:
         RunError: Where there are checkpoints and none can be read.
@@ -72,12 +71,12 @@ def restore(model: CycleGAN, folder: Path) -> tuple[int, float]:
             continue
         for name, variable in state(model).items():
             variable.assign(arrays[name])
-        return int(path.stem.removeprefix("step-")), float(arrays["best_score"])
+        return int(path.stem.removeprefix("step-"))
     if paths:
         raise RunError(
             f"None of the {len(paths)} checkpoints in {folder} can be read; start again in another run directory."
         )
-    return 0, float("inf")
+    return 0
 
 
 def _newest_first(folder: Path) -> list[Path]:
@@ -86,7 +85,7 @@ def _newest_first(folder: Path) -> list[Path]:
 
 def _read(path: Path, expected: dict[str, Any]) -> dict[str, np.ndarray]:
     with np.load(path, allow_pickle=False) as file:
-        arrays = {name: file[name] for name in (*expected, "best_score")}
+        arrays = {name: file[name] for name in expected}
     for name, variable in expected.items():
         if arrays[name].shape != tuple(variable.shape):
             raise ValueError(f"{name} has shape {arrays[name].shape}, the recipe's has {tuple(variable.shape)}")

@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar
 
 from kerasgan.files import replacing
 
-SCORES = ("mae_ab", "composite_ab")  # what the best generators are chosen by: the first that a validation has
-
-T = TypeVar("T")
-
-
-def score_of(validation: Mapping[str, T]) -> T:
-    """The value in a row of `validation.csv` that decides; less is better."""
-    return next(validation[name] for name in SCORES if name in validation)
+SCORES = ("mae", "composite")  # what a direction's best generator is chosen by: the first that a validation has
 
 
 def append_row(path: Path, row: dict[str, float]) -> None:
@@ -29,13 +20,17 @@ def append_row(path: Path, row: dict[str, float]) -> None:
         writer.writerow(row)
 
 
-def validations_since_best(path: Path) -> int:
-    """How many rows of a `validation.csv` follow that of the best score; 0 where there are none."""
+def validations_since_best(path: Path, direction: str) -> int:
+    """How many rows of a `validation.csv` follow that of a direction's best score; 0 where there are no rows.
+
+    The error decides where patients are paired, else the composite; less is better, and an equal score is no better.
+    """
     if not path.exists():
         return 0
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
-    scores = [float(score_of(row)) for row in rows]
+    column = next(name for name in (f"{score}_{direction}" for score in SCORES) if name in rows[0])
+    scores = [float(row[column]) for row in rows]
     return len(scores) - 1 - scores.index(min(scores))
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kerasgan.tables import append_row, score_of, truncate, validations_since_best
+from kerasgan.tables import append_row, truncate, validations_since_best
 
 
 def table(path, scores: list[float], name: str = "mae_ab"):
@@ -25,15 +25,18 @@ def test_cutting_back_keeps_the_rows_up_to_a_step(tmp_path):
     truncate(path, 0)  # nothing to cut
 
 
-def test_the_error_decides_where_there_is_one():
-    assert score_of({"step": 1, "composite_ab": 0.5, "mae_ab": 90.0}) == 90
-    assert score_of({"step": 1, "composite_ab": 0.5}) == 0.5
+def test_each_direction_has_its_own_score_and_the_error_decides_where_there_is_one(tmp_path):
+    path = tmp_path / "t.csv"
+    for step, (mae, composite, other) in enumerate([(9.0, 0.1, 3.0), (8.0, 0.2, 1.0), (7.0, 0.3, 2.0)], start=1):
+        append_row(path, {"step": step, "mae_ab": mae, "composite_ab": composite, "mae_ba": other, "composite_ba": mae})
+    assert validations_since_best(path, "ab") == 0
+    assert validations_since_best(path, "ba") == 1
 
 
 @pytest.mark.parametrize(
     ("scores", "waited"), [([3], 0), ([3, 2, 1], 0), ([3, 1, 2], 1), ([1, 2, 3, 2], 3), ([2, 2, 2], 2), ([9, 10], 1)]
 )
 def test_validations_since_the_best_are_counted_and_an_equal_score_is_no_better(tmp_path, scores, waited):
-    assert validations_since_best(table(tmp_path / "t.csv", scores)) == waited
-    assert validations_since_best(table(tmp_path / "u.csv", scores, "composite_ab")) == waited
-    assert validations_since_best(tmp_path / "missing.csv") == 0
+    assert validations_since_best(table(tmp_path / "t.csv", scores), "ab") == waited
+    assert validations_since_best(table(tmp_path / "u.csv", scores, "composite_ab"), "ab") == waited
+    assert validations_since_best(tmp_path / "missing.csv", "ab") == 0

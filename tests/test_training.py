@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from itertools import repeat
 from pathlib import Path
 
 import keras
@@ -149,17 +150,17 @@ def without_pairs(monkeypatch):
     monkeypatch.setattr("kerasgan.datasets.load", unpaired)
 
 
-def scripted(monkeypatch, scores: list[float]) -> None:
-    """Gives the validation at step 2, 4, ... these scores of a to b."""
-    given = iter(scores)
+def scripted(monkeypatch, ab: list[float], ba: list[float] | None = None) -> None:
+    """Gives the validation at step 2, 4, ... these scores of a to b, and of b to a; None: always the same."""
+    given = {"ab": iter(ab), "ba": iter(ba) if ba else repeat(0.0)}
 
     def call(self, images):
-        return {**JUDGE(self, images), "composite": next(given) if self.is_ab else 0.0}
+        return {**JUDGE(self, images), "composite": next(given[self.direction])}
 
     def preview(self, run, progress, data):
         init(self, run, progress, data)
         for direction, judge in self.unpaired.items():
-            judge.is_ab = direction == "ab"
+            judge.direction = direction
 
     init = Preview.__init__
     monkeypatch.setattr(Preview, "__init__", preview)
@@ -198,15 +199,18 @@ def test_without_pairs_validation_patients_are_judged_and_else_training_patients
     assert set(prepared.unpaired[0]) <= set(prepared.scans)  # another scan is another fingerprint
 
 
-def test_best_generators_without_pairs_are_those_of_the_least_composite(data, tmp_path, without_pairs, monkeypatch):
-    scripted(monkeypatch, [3, 1, 2])
+def test_without_pairs_the_best_generator_of_each_direction_is_that_of_its_least_composite(
+    data, tmp_path, without_pairs, monkeypatch
+):
+    scripted(monkeypatch, ab=[3, 1, 2], ba=[5, 4, 3])
     run = train(request(data, *UNPAIRED, "schedule.steps=6", "schedule.checkpoint_every=2"), tmp_path / "run")
     assert list(validations(run.path)[0]) == ["step", *COLUMNS]
-    best = run.generator("ab", "best").get_weights()
-    with np.load(run.path / "checkpoints/step-000000004.npz") as file:
-        kept = [file[name] for name in sorted(file.files) if name.startswith("generator_ab/")]
-    for found, expected in zip(best, kept, strict=True):
-        np.testing.assert_array_equal(found, expected)
+    for direction, step in (("ab", 4), ("ba", 6)):
+        best = run.generator(direction, "best").get_weights()
+        with np.load(run.path / f"checkpoints/step-{step:09d}.npz") as file:
+            kept = [file[name] for name in sorted(file.files) if name.startswith(f"generator_{direction}/")]
+        for found, expected in zip(best, kept, strict=True):
+            np.testing.assert_array_equal(found, expected)
 
 
 def test_validation_changes_nothing_that_is_trained(data, tmp_path):
@@ -216,7 +220,7 @@ def test_validation_changes_nothing_that_is_trained(data, tmp_path):
         for n in (2, 8)
     )
     assert often.keys() == rarely.keys()
-    for name in often.keys() - {"best_score"}:
+    for name in often:
         np.testing.assert_array_equal(often[name], rarely[name], err_msg=name)
 
 
@@ -227,7 +231,6 @@ def test_patience_ends_a_run_as_if_it_were_finished(data, tmp_path, without_pair
     assert [row["composite_ab"] for row in validations(run.path)] == [1, 2, 1]
     assert "The last 2 validations brought no better score; the training ends early." in caplog.text
     assert sorted(path.stem for path in (run.path / "checkpoints").iterdir())[-1] == "step-000000006"
-    assert float(newest_checkpoint(run.path)["best_score"]) == 1
     assert (run.path / "generators/ab-last.keras").exists() and (run.path / "losses.png").exists()
     before = {path: path.read_bytes() for path in run.path.rglob("*.npz")}
     train(Request(), run.path, resume=True)  # has nothing left to do
@@ -364,9 +367,7 @@ def test_loss_that_is_not_finite_stops_the_run_and_leaves_the_last_good_state(da
     with pytest.raises(DivergenceError, match=r"cycle_a.* NaN or infinite at step 6.*learning rate"):
         train(request(data), tmp_path / "run")
     assert [path.stem for path in (tmp_path / "run/checkpoints").iterdir()] == ["step-000000004"]
-    assert all(
-        np.isfinite(array).all() for name, array in newest_checkpoint(tmp_path / "run").items() if name != "best_score"
-    )
+    assert all(np.isfinite(array).all() for array in newest_checkpoint(tmp_path / "run").values())
 
 
 def test_resume_refuses_another_recipe_dataset_or_seed(data, tmp_path):
