@@ -1,10 +1,11 @@
-"""A picture of label maps over the scan that they belong to, the true one beside the one that was found."""
+"""Pictures of label maps over scans: the true one beside the one that was found, or as outlines over a translation."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.colors import Normalize, to_rgba
@@ -27,7 +28,7 @@ class Overlay:
 
     Attributes:
         source: The acquired scan.
-        synthetic: Its translation.
+        synthetic: Its translation; None where there is none.
         truth: Classes, 0 is the background.
         found: The classes that a network found.
         names: Of the classes from 1 on.
@@ -35,15 +36,34 @@ class Overlay:
     """
 
     source: Volume
-    synthetic: Volume
+    synthetic: Volume | None
     truth: np.ndarray
     found: np.ndarray
     names: Sequence[str]
-    window: tuple[float, float]
+    window: tuple[float, float] = (0.0, 1.0)
+
+    @property
+    def shapes(self) -> set[tuple[int, ...]]:
+        """Of all arrays; one where they fit."""
+        return {array.shape for array in (self.source, self.synthetic, self.truth, self.found) if array is not None}
+
+
+class Outlined(NamedTuple):
+    """A slice, its translation and its labels.
+
+    Attributes:
+        image: `[height, width]` in [-1, 1].
+        translation: The same.
+        classes: Of the image, whole numbers `[height, width]`, 0 is the background.
+    """
+
+    image: np.ndarray
+    translation: np.ndarray
+    classes: np.ndarray
 
 
 def overlay_figure(overlay: Overlay, path: Path, note: str = "") -> None:
-    """Source, synthetic image, true and found labels, in the axial and coronal plane with most of the structures.
+    """Source, synthetic image if any, true and found labels; the axial and coronal plane with most of the structures.
 
     Args:
         overlay: What to draw.
@@ -53,11 +73,10 @@ def overlay_figure(overlay: Overlay, path: Path, note: str = "") -> None:
     Raises:
         ValueError: For shapes that differ, or more structures than there are colours.
     """
-    shapes = {array.shape for array in (overlay.source, overlay.synthetic, overlay.truth, overlay.found)}
-    if len(shapes) > 1 or len(overlay.names) > len(COLOURS):
+    if len(overlay.shapes) > 1 or len(overlay.names) > len(COLOURS):
         raise ValueError(
-            f"An overlay needs arrays of one shape and at most {len(COLOURS)} structures; got shapes {sorted(shapes)} "
-            f"and {len(overlay.names)} structures."
+            f"An overlay needs arrays of one shape and at most {len(COLOURS)} structures; got shapes "
+            f"{sorted(overlay.shapes)} and {len(overlay.names)} structures."
         )
     spacing = np.array(overlay.source.spacing_mm[::-1])
     planes = PLANES[:2]
@@ -78,15 +97,46 @@ def overlay_figure(overlay: Overlay, path: Path, note: str = "") -> None:
     page.save(path)
 
 
+def outline_figure(rows: Sequence[Outlined], modalities: tuple[str, str], path: Path, note: str = "") -> None:
+    """Each slice and its translation, plain and with the outlines of the slice's labels.
+
+    Args:
+        rows: At least one, all of one size.
+        modalities: Of the slices and of their translations.
+        path: The PNG file.
+        note: Upper right corner, such as "quick run".
+
+    Raises:
+        ValueError: Without rows.
+    """
+    if not rows:
+        raise ValueError("Got no slice to draw; give at least one.")
+    height, width = rows[0].image.shape
+    layout = Layout([WIDTH] * 4, [WIDTH * height / width] * len(rows))
+    page = Page(layout, note=note)
+    for row, (image, translation, classes) in enumerate(rows):
+        for column, shown in enumerate((image, image, translation, translation)):
+            axes = page.panel(row, column)
+            axes.imshow(shown, "gray", Normalize(-1, 1), aspect="auto")
+            for number in np.unique(classes[classes > 0]) if column % 2 else ():
+                axes.contour(classes == number, [0.5], colors=COLOURS[number - 1], linewidths=1.0)
+    acquired, synthetic = f"{modalities[0]}, acquired", f"{modalities[1]}, synthetic"
+    page.headings([acquired, "with its labels", synthetic, "with the same labels"])
+    page.save(path)
+
+
 Column = tuple[Volume, tuple[float, float], np.ndarray | None]
 
 
 def _columns(overlay: Overlay) -> dict[str, Column]:
     low, high = np.percentile(overlay.source.array, (1, 99.5))
     grey = float(low), float(max(high, low + 1e-6))
+    synthetic: dict[str, Column] = {}
+    if overlay.synthetic is not None:
+        synthetic[f"{overlay.synthetic.modality}, synthetic"] = overlay.synthetic, overlay.window, None
     return {
         f"{overlay.source.modality}, acquired": (overlay.source, grey, None),
-        f"{overlay.synthetic.modality}, synthetic": (overlay.synthetic, overlay.window, None),
+        **synthetic,
         "true labels": (overlay.source, grey, overlay.truth),
         "labels found": (overlay.source, grey, overlay.found),
     }

@@ -1,11 +1,11 @@
-"""Label maps over a scan."""
+"""Label maps over a scan, and their outlines over a scan and its translation."""
 
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 
-from kerasgan.overlay import COLOURS, OPACITY, Overlay, overlay_figure
+from kerasgan.overlay import COLOURS, OPACITY, Outlined, Overlay, outline_figure, overlay_figure
 from kerasgan.volume import Volume
 
 SHAPE = (10, 24, 30)
@@ -35,6 +35,34 @@ def test_true_and_found_labels_stand_in_their_own_columns(tmp_path):
     centres = [np.nonzero(shown(picture, colour))[1].mean() / width for colour in COLOURS[:2]]
     assert 0.5 < centres[0] < 0.75 < centres[1] < 1  # of four columns the third and the fourth
     assert not shown(picture, COLOURS[2]).any()
+
+
+def test_without_a_translation_there_are_three_columns(tmp_path):
+    overlay_figure(overlay(synthetic=None), tmp_path / "overlay.png")
+    picture = imread(tmp_path / "overlay.png")
+    centres = [np.nonzero(shown(picture, colour))[1].mean() / picture.shape[1] for colour in COLOURS[:2]]
+    assert 1 / 3 < centres[0] < 2 / 3 < centres[1] < 1
+
+
+def test_outlines_lie_where_the_label_ends_on_slice_and_translation(tmp_path):
+    """Of four panels, each about a quarter of the page, the second and the fourth have outlines."""
+    classes = np.zeros((40, 40), np.uint8)
+    classes[10:30, 5:20] = 1
+    black = np.full((40, 40), -1.0)
+    outline_figure([Outlined(black, black, classes)], ("CT", "MR"), tmp_path / "outlines.png")
+    picture = imread(tmp_path / "outlines.png")[..., :3]
+    is_outline = np.all(np.abs(picture - to_rgb(COLOURS[0])) < 0.1, axis=-1)
+    columns = np.nonzero(is_outline)[1] / picture.shape[1] * 4
+    panels = columns.astype(int)
+    assert set(panels) == {1, 3}
+    for panel in (1, 3):
+        inside = columns[panels == panel] - panel
+        assert inside.min() == pytest.approx(5 / 40, abs=0.04) and inside.max() == pytest.approx(20 / 40, abs=0.04)
+
+
+def test_no_slices_to_outline(tmp_path):
+    with pytest.raises(ValueError, match="Got no slice to draw; give at least one"):
+        outline_figure([], ("CT", "MR"), tmp_path / "x.png")
 
 
 def test_shapes_that_differ(tmp_path):
