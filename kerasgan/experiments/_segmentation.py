@@ -16,14 +16,12 @@ import numpy as np
 from kerasgan.config import Component
 from kerasgan.datasets import DatasetCard, Scan
 from kerasgan.errors import DatasetError
+from kerasgan.experiments._scorer import Scorer, labelled, require_labels
 from kerasgan.experiments._tasks import RecipeTask
 from kerasgan.experiments._types import Content, Desk, Task
-from kerasgan.geometry import oriented
-from kerasgan.metrics import label_metrics, score
 from kerasgan.overlay import Overlay, overlay_figure
-from kerasgan.preparation import Preparation, Prepared, preparation, prepare
+from kerasgan.preparation import Preparation, Prepared, preparation
 from kerasgan.slice_cache import STEPS, CachedScan, build
-from kerasgan.volume import Volume
 
 if TYPE_CHECKING:
     import keras
@@ -85,12 +83,12 @@ class TwoChannelSegmentation(Network):
 
         run, names = load_run(needs[0]), self.chosen(desk.card)
         settings = run.facts.preparation
-        scans = build(_labelled(desk.split.train.b), settings, desk.cells / ".cache")
+        scans = build(labelled(desk.split.train.b), settings, desk.cells / ".cache")
         store = LabelledStore(scans, desk.card.classes("b", names))
         network = self.train(WithSynthetic.of(store, run.generator("ba")), len(names) + 1, self.seed)
-        scorer, generator = _Scorer(names, desk.card.classes("a", names)), run.generator("ab")
+        scorer, generator = Scorer(names, desk.card.classes("a", names)), run.generator("ab")
         cases = []
-        for scan in _labelled(desk.split.test.a):
+        for scan in labelled(desk.split.test.a):
             prepared, truth = scorer.read(scan, settings)
             synthetic = _translated(generator, prepared.slices)
             found = _segmented(network, prepared, np.stack([synthetic, prepared.slices], axis=-1))
@@ -103,8 +101,35 @@ class TwoChannelSegmentation(Network):
         return scorer.content()
 
 
-class FoldOfCrossValidation(RecipeTask, Network):
-    """Trains on labelled scans of domain b but those of one fold, and segments these; one channel, no synthesis.
+class OneChannelSegmentation(RecipeTask, Network):
+    """A network that sees scans of domain b by themselves, prepared as the recipe says; its generators play no part."""
+
+    def preparation(self, card: DatasetCard) -> Preparation:
+        """How scans become slices."""
+        return preparation(self.built(), card.anatomy, card.ct_window_hu, card.field_of_view_mm)
+
+    def store(self, desk: Desk, scans: Sequence[Scan]) -> LabelledStore:
+        """The slices of labelled scans of one domain."""
+        from kerasgan.pipeline import LabelledStore
+
+        classes = desk.card.classes(scans[0].domain, self.chosen(desk.card))
+        return LabelledStore(build(scans, self.preparation(desk.card), desk.cells / ".cache"), classes)
+
+    def score(self, desk: Desk, slices: Any, scans: Sequence[Scan]) -> tuple[Scorer, list[Overlay]]:
+        """Trains a network on the slices and applies it to labelled scans of domain b."""
+        names, settings = self.chosen(desk.card), self.preparation(desk.card)
+        network = self.train(slices, len(names) + 1, self.seed)
+        scorer, drawn = Scorer(names, desk.card.classes("b", names)), []
+        for scan in scans:
+            prepared, truth = scorer.read(scan, settings)
+            found = _segmented(network, prepared, prepared.slices[..., None])
+            scorer.add(scan.patient, found, truth, prepared.axial)
+            drawn.append(Overlay(prepared.axial, None, truth, found, names))
+        return scorer, drawn
+
+
+class FoldOfCrossValidation(OneChannelSegmentation):
+    """Trains on labelled scans of domain b but those of one fold, and segments these.
 
     Attributes:
         fold: Number of the fold, from 0.
@@ -117,7 +142,7 @@ class FoldOfCrossValidation(RecipeTask, Network):
     def check(self, desk: Desk) -> None:
         """Makes sure that each fold has a labelled training scan of domain b."""
         require_labels(desk.split.train.b, "training scans of domain b")
-        count = len(_labelled(desk.split.train.b))
+        count = len(labelled(desk.split.train.b))
         if count < self.folds:
             raise DatasetError(
                 f"{self.folds}-fold cross-validation needs as many labelled training scans of domain b; found "
@@ -126,20 +151,10 @@ class FoldOfCrossValidation(RecipeTask, Network):
 
     def run(self, desk: Desk, needs: Sequence[Path], folder: Path) -> Content:
         """Trains, and scores the patients of the fold."""
-        from kerasgan.pipeline import LabelledStore
-
-        card, names = desk.card, self.chosen(desk.card)
-        settings = preparation(self.built(), card.anatomy, card.ct_window_hu, card.field_of_view_mm)
-        scans = _labelled(desk.split.train.b)
+        scans = labelled(desk.split.train.b)
         held_out = scans[self.fold :: self.folds]
         others = [scan for scan in scans if scan not in held_out]
-        store = LabelledStore(build(others, settings, desk.cells / ".cache"), card.classes("b", names))
-        network = self.train(store, len(names) + 1, self.seed)
-        scorer = _Scorer(names, card.classes("b", names))
-        for scan in held_out:
-            prepared, truth = scorer.read(scan, settings)
-            scorer.add(scan.patient, _segmented(network, prepared, prepared.slices[..., None]), truth, prepared.axial)
-        return scorer.content()
+        return self.score(desk, self.store(desk, others), held_out)[0].content()
 
 
 @dataclass(frozen=True)
@@ -169,54 +184,6 @@ class WithSynthetic:
         image, classes = self.store[index]
         synthetic = self.synthetic[index, ..., None].astype(np.float32) / STEPS
         return np.concatenate([image, synthetic], axis=-1), classes
-
-
-class _Scorer:
-    """Overlap of label maps, patient by patient."""
-
-    def __init__(self, names: Sequence[str], classes: np.ndarray) -> None:
-        self.names, self.classes = tuple(names), classes
-        self.scores: dict[str, dict[str, float | None]] = {}
-        self.definitions: Content = {}
-
-    def read(self, scan: Scan, settings: Preparation) -> tuple[Prepared, np.ndarray]:
-        """A scan as whole slices, and the true class of each voxel of its axial grid."""
-        volume = scan.load()
-        labels = scan.load_labels(like=volume)
-        assert labels is not None  # only labelled scans get here
-        truth = self.classes[oriented(volume.with_array(labels)).array.astype(np.uint8)]
-        return prepare(volume, settings, crop=False), truth
-
-    def add(self, patient: str, found: np.ndarray, truth: np.ndarray, axial: Volume) -> None:
-        """Scores a patient over the whole scan."""
-        metrics = label_metrics({name: number for number, name in enumerate(self.names, 1)}, axial.spacing_mm)
-        self.scores[patient] = score(found, truth, np.ones(truth.shape, bool), metrics)
-        self.definitions = {m.name: {"unit": m.unit, "definition": m.definition} for m in metrics}
-
-    def median(self) -> int:
-        """Number of the patient whose mean Dice is the middle one, the lower one of two."""
-        means = [np.mean([row[f"dice_{name}"] or 0.0 for name in self.names]) for row in self.scores.values()]
-        return int(np.argsort(means)[(len(means) - 1) // 2])
-
-    def content(self) -> Content:
-        return {"structures": list(self.names), "definitions": self.definitions, "scores": self.scores}
-
-
-def require_labels(scans: Sequence[Scan], which: str) -> None:
-    """Makes sure that one of the scans has labels.
-
-    Raises:
-        DatasetError: Where none has.
-    """
-    if not _labelled(scans):
-        raise DatasetError(
-            f"None of the {len(scans)} {which} has labels, which a segmentation needs; add label maps, or choose a "
-            "dataset whose scans have them (kerasgan datasets NAME)."
-        )
-
-
-def _labelled(scans: Sequence[Scan]) -> list[Scan]:
-    return [scan for scan in scans if scan.labels is not None]
 
 
 def _segmented(network: keras.Model, prepared: Prepared, images: np.ndarray) -> np.ndarray:

@@ -1,0 +1,75 @@
+"""Labelled scans: those that have labels, and how well a network's label maps agree with them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from kerasgan.datasets import Scan
+from kerasgan.errors import DatasetError
+from kerasgan.experiments._types import Content
+from kerasgan.geometry import oriented
+from kerasgan.metrics import label_metrics, score
+from kerasgan.preparation import Preparation, Prepared, prepare
+from kerasgan.volume import Volume
+
+
+class Scorer:
+    """Overlap of label maps, patient by patient.
+
+    Args:
+        names: Structures, of the classes from 1 on.
+        classes: Class of each label value, see `DatasetCard.classes`.
+    """
+
+    def __init__(self, names: Sequence[str], classes: np.ndarray) -> None:
+        self.names, self.classes = tuple(names), classes
+        self.scores: dict[str, dict[str, float | None]] = {}
+        self.definitions: Content = {}
+
+    def read(self, scan: Scan, settings: Preparation) -> tuple[Prepared, np.ndarray]:
+        """A scan as whole slices, and the true class of each voxel of its axial grid."""
+        volume = scan.load()
+        labels = scan.load_labels(like=volume)
+        assert labels is not None  # only labelled scans get here
+        truth = self.classes[oriented(volume.with_array(labels)).array.astype(np.uint8)]
+        return prepare(volume, settings, crop=False), truth
+
+    def add(self, patient: str, found: np.ndarray, truth: np.ndarray, axial: Volume) -> None:
+        """Scores a patient over the whole scan."""
+        metrics = label_metrics({name: number for number, name in enumerate(self.names, 1)}, axial.spacing_mm)
+        self.scores[patient] = score(found, truth, np.ones(truth.shape, bool), metrics)
+        self.definitions = {m.name: {"unit": m.unit, "definition": m.definition} for m in metrics}
+
+    def median(self) -> int:
+        """Number of the patient whose mean Dice is the middle one, the lower one of two."""
+        means = [np.mean([row[f"dice_{name}"] or 0.0 for name in self.names]) for row in self.scores.values()]
+        return int(np.argsort(means)[(len(means) - 1) // 2])
+
+    def content(self) -> Content:
+        """What a cell's result holds."""
+        return {"structures": list(self.names), "definitions": self.definitions, "scores": self.scores}
+
+
+def labelled(scans: Sequence[Scan]) -> list[Scan]:
+    """The scans that have labels."""
+    return [scan for scan in scans if scan.labels is not None]
+
+
+def require_labels(scans: Sequence[Scan], which: str, count: int = 1) -> None:
+    """Makes sure that enough of the scans have labels.
+
+    Raises:
+        DatasetError: Where fewer have, with the remedy.
+    """
+    found = len(labelled(scans))
+    if not found:
+        raise DatasetError(
+            f"None of the {len(scans)} {which} has labels, which a segmentation needs; add label maps, or choose a "
+            "dataset whose scans have them (kerasgan datasets NAME)."
+        )
+    if found < count:
+        raise DatasetError(
+            f"{found} of the {len(scans)} {which} have labels, and {count} are needed; label more scans."
+        )
