@@ -48,9 +48,7 @@ def bind(kind: str, component: Component, function: str) -> Callable[..., Any]:
     return functools.partial(target, **{name: value for name, value in options.items() if name in _options_of(target)})
 
 
-def build_network(
-    kind: str, component: Component, shape: tuple[int | None, int | None, int], name: str
-) -> keras.Model:
+def build_network(kind: str, component: Component, shape: tuple[int | None, int | None, int], name: str) -> keras.Model:
     """The network that a component describes.
 
     Args:

@@ -242,8 +242,8 @@ def _check_domains_stay_apart(generator: keras.Model, recipe: Recipe) -> None:
     """With an identity loss each generator sees both domains, and its running averages would fit neither."""
     if _has_batch_normalisation(generator):
         raise KerasganError(
-            f"losses.identity_weight={recipe.losses.identity_weight:g} shows each generator both domains, but generator "
-            f"{recipe.generator.name!r} has batch normalisation, whose running averages would mix them. Use "
+            f"losses.identity_weight={recipe.losses.identity_weight:g} shows each generator both domains, but "
+            f"generator {recipe.generator.name!r} has batch normalisation, whose running averages would mix them. Use "
             "--set losses.identity_weight=0, or a generator with instance normalisation: --set generator.name=resnet."
         )
 

@@ -68,7 +68,7 @@ def test_what_does_not_fit_is_refused_with_a_remedy(kind, component, function, t
 
 
 def test_a_network_that_cannot_be_built_is_an_error_of_the_recipe():
-    with pytest.raises(KerasganError, match=r"Generator 'fcn' cannot be built: .*got downsamplings=7\. Change data\.size"):
+    with pytest.raises(KerasganError, match=r"Generator 'fcn' cannot be built: .*downsamplings=7. Change data.size"):
         build_network("generators", Component(name="fcn", downsamplings=7), (None, None, 1), "generator")
     network = build_network("discriminators", Component(name="fcn", filters=2), (64, 64, 1), "judge")
     assert (network.name, network.input_shape) == ("judge", (None, 64, 64, 1))
