@@ -232,6 +232,14 @@ def test_options_that_do_not_fit(kerasgan, untrained_run):
     assert result.exit_code == 2 and "onnx" in result.stderr
 
 
+def test_the_format_of_an_export_follows_from_the_output(kerasgan, untrained_run):
+    """A SavedModel takes no --size; a TFLite file does, and then it is the weights that are missing."""
+    result = kerasgan("export", untrained_run, "out", "--size", "64", "64")
+    assert result.exit_code == 2 and "--size and --precision are for --format tflite" in result.stderr
+    result = kerasgan("export", untrained_run, "out.tflite", "--size", "64", "64")
+    assert result.exit_code == 2 and "holds no trained generator yet" in result.stderr
+
+
 def test_no_error_names_the_patient(kerasgan, tmp_path, untrained_run, write_dicom):
     write_dicom(tmp_path / "series", "CT", patient="Doe-4711")
     shown = [
