@@ -20,7 +20,7 @@ def test_missing_data_tells_where_to_get_it(kerasgan, tmp_path, dataset):
     assert result.exit_code == 2
     assert f"No {dataset} data in datasets/{dataset}." in result.stderr
     assert f"Put it into datasets/{dataset} or name its folder with --data-dir." in result.stderr
-    assert "this runs now: python train.py --dataset phantom --quick" in result.stderr
+    assert "this runs now: kerasgan train --dataset phantom --quick" in result.stderr
     assert len(result.stderr.splitlines()) <= 6
     assert left_behind(tmp_path) == set()
 
@@ -256,3 +256,4 @@ def test_through_the_script(tmp_path):
     result = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path)
     assert result.returncode == 2 and result.stdout == ""
     assert "No adni data in datasets/adni." in result.stderr and "https://adni.loni.usc.edu" in result.stderr
+    assert "this runs now: python train.py --dataset phantom --quick" in result.stderr
