@@ -196,7 +196,7 @@ def _score(
 
 def _mean(rows: Sequence[Row]) -> Row:
     """The mean of the pairs of one patient, over those for which a figure is defined."""
-    values = {name: [row[name] for row in rows if row[name] is not None] for name in rows[0]}
+    values = {name: [figure for row in rows if (figure := row[name]) is not None] for name in rows[0]}
     return {name: float(np.mean(figures)) if figures else None for name, figures in values.items()}
 
 
