@@ -1,4 +1,7 @@
-"""`kerasgan.train`: one call from a dataset's name to a run directory; and how runs are named and found."""
+"""`kerasgan.train`: one call from a dataset's name to a run directory; and how runs are named and found.
+
+Runs and datasets, which load SimpleITK and pydicom, are imported where they are used: a misspelt name is told at once.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kerasgan import datasets, registry
+from kerasgan import registry
 from kerasgan.errors import KerasganError, RunError
 from kerasgan.request import DEFAULT_RECIPE, Request
-from kerasgan.run import load_run, require_free
 
 if TYPE_CHECKING:
     from kerasgan.run import Run
@@ -108,6 +110,8 @@ def check(request: Request, out: Path, resume: bool) -> None:
     """
     request.build_recipe()
     if resume:
+        from kerasgan.run import load_run
+
         load_run(out)  # has its own dataset
         return
     if request.dataset is None:
@@ -118,11 +122,17 @@ def check(request: Request, out: Path, resume: bool) -> None:
     root = Path(request.data_dir or module.CARD.default_dir)
     is_absent = not root.is_dir() or not any(root.iterdir())
     if is_absent and not hasattr(module, "prepare"):
+        from kerasgan import datasets
+
         raise datasets.no_data(module.CARD, root)
+    from kerasgan.run import require_free
+
     require_free(out)
 
 
 def _fits(request: Request, path: Path) -> bool:
+    from kerasgan.run import load_run
+
     try:
         run = load_run(path)
     except (KerasganError, OSError):

@@ -13,17 +13,17 @@ DEFINITION = (
     "conditional median of the true target in each of 256 source intensity bins, fitted on the aligned pairs of all "
     "other patients; a supervised baseline that sees no neighbourhood."
 )
-VOXELS = 50_000  # of each patient: 256 medians need no more, and memory stays bounded
+VOXELS = 50_000  # of each pair: 256 medians need no more, and memory stays bounded
 
 
 class LookupBaseline:
     """Voxel samples of aligned pairs, from which a table that leaves one patient out is fitted."""
 
     def __init__(self) -> None:
-        self.samples: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        self.samples: list[tuple[str, np.ndarray, np.ndarray]] = []
 
     def add(self, key: str, source: np.ndarray, target: np.ndarray, mask: np.ndarray) -> None:
-        """Takes a random sample of a patient's voxels.
+        """Takes a random sample of the voxels of a pair; a patient may have several pairs.
 
         Args:
             key: The patient.
@@ -34,11 +34,11 @@ class LookupBaseline:
         chosen = np.flatnonzero(mask)
         if len(chosen) > VOXELS:
             chosen = np.random.default_rng(0).choice(chosen, VOXELS, replace=False)
-        self.samples[key] = source.ravel()[chosen], target.ravel()[chosen]
+        self.samples.append((key, source.ravel()[chosen], target.ravel()[chosen]))
 
     def without(self, key: str) -> LookupTable | None:
         """The table of all patients but one; None where there is no other."""
-        others = [sample for name, sample in self.samples.items() if name != key]
+        others = [sample for name, *sample in self.samples if name != key]
         if not others:
             return None
         sources, targets = (_volumes(samples) for samples in zip(*others, strict=True))

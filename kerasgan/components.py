@@ -6,13 +6,16 @@ import functools
 import inspect
 import typing
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from kerasgan import registry
 from kerasgan.config import Component, nearest
 from kerasgan.errors import KerasganError
+
+if TYPE_CHECKING:
+    import keras
 
 # The functions of one adversarial loss: they share a component, so an option may belong to any of them.
 _ADVERSARIAL = ("discriminator", "generator", "penalty")
@@ -43,6 +46,30 @@ def bind(kind: str, component: Component, function: str) -> Callable[..., Any]:
     known = {option for name in together for option in _options_of(getattr(module, name))}
     options = {name: _checked(component, name, value, known, hints) for name, value in component.options.items()}
     return functools.partial(target, **{name: value for name, value in options.items() if name in _options_of(target)})
+
+
+def build_network(kind: str, component: Component, shape: tuple[int | None, int | None, int], name: str) -> keras.Model:
+    """The network that a component describes.
+
+    Args:
+        kind: `"generators"` or `"discriminators"`.
+        component: Name of a file of that kind, and options.
+        shape: `(height, width, channels)` of one image; None for any size.
+        name: Name of the model.
+
+    Raises:
+        KerasganError: As `bind`; where the network takes no such images or options.
+    """
+    build = bind(kind, component, "build")
+    try:
+        network: keras.Model = build(shape, name=name)
+        return network
+    except ValueError as error:
+        where = kind.removesuffix("s")
+        raise KerasganError(
+            f"{where.capitalize()} {component.name!r} cannot be built: {error} Change data.size or the options of the "
+            f"{where} with --set."
+        ) from error
 
 
 def offers(kind: str, component: Component, function: str) -> bool:

@@ -100,7 +100,7 @@ class Deformation(_Frozen):
 class Segmentation(_Frozen):
     """A segmentation network trained with the generators, on synthetic images of b with the labels of a."""
 
-    structures: tuple[str, ...] = Field(min_length=1)  # as the dataset's card names them
+    structures: tuple[str, ...] = Field(min_length=1)  # as in the dataset's card; left and right ones need no flip
     network: Component = Component(name="unet")
     loss: Component = Component(name="cross_entropy")
     weight: float = Field(1.0, gt=0)
@@ -163,6 +163,18 @@ class Recipe(_Frozen):
     paper_names: tuple[tuple[str, str], ...] = ()  # what the paper calls a setting, and its path here
     unreported: tuple[str, ...] = ()
     deviations: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _sides_are_kept(self) -> Recipe:
+        structures = self.segmentation.structures if self.segmentation else ()
+        sided = [name for name in structures if name.lower().startswith(("left", "right"))]
+        if sided and self.data.augmentation.flip:
+            # No ValueError: pydantic would print the whole recipe with it.
+            raise KerasganError(
+                f"The recipe segments {' and '.join(sided)} and mirrors slices at random; a mirrored right kidney "
+                "would still be labelled as the right one. Use --set data.augmentation.flip=false."
+            )
+        return self
 
     def as_quick(self) -> Recipe:
         """The same method, small enough for minutes on two cores: fewer filters, blocks, pixels, images in a batch

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import keras
 import tensorflow as tf
 
-from kerasgan.components import bind, offers
+from kerasgan.components import bind, build_network, offers
 from kerasgan.config import Recipe
 from kerasgan.errors import KerasganError
 from kerasgan.image_pool import ImagePool, seed_of_step
@@ -59,13 +59,16 @@ class CycleGAN(keras.Model):
             `keras.utils.set_random_seed`.
 
     Raises:
-        KerasganError: Where the recipe names an unknown component or option, or a gradient penalty for discriminators
-            with batch normalisation.
+        KerasganError: Where the recipe names an unknown component or option, a network that takes no images of this
+            size, a gradient penalty for discriminators with batch normalisation, or an identity loss for generators
+            with it.
     """
 
     def __init__(self, recipe: Recipe, image_shape: tuple[int, int, int], seed: int = 0) -> None:
         super().__init__(name="cyclegan")
-        self._build_networks(recipe, (None, None, image_shape[-1]))
+        self._build_networks(recipe, image_shape)
+        if recipe.losses.identity_weight:
+            _check_domains_stay_apart(self.generator_ab, recipe)
         self.weights_of_losses = recipe.losses
         adversarial = recipe.losses.adversarial
         self.adversarial_generator: Loss = bind("losses", adversarial, "generator")
@@ -89,13 +92,13 @@ class CycleGAN(keras.Model):
         self.monitor = FiniteMonitor(names)
         self.built = True  # The networks are; there is no forward pass of the whole to build.
 
-    def _build_networks(self, recipe: Recipe, shape: tuple[int | None, int | None, int]) -> None:
-        build_generator = bind("generators", recipe.generator, "build")
-        build_discriminator = bind("discriminators", recipe.discriminator, "build")
-        self.generator_ab = build_generator(shape, name="generator_ab")
-        self.generator_ba = build_generator(shape, name="generator_ba")
-        self.discriminator_a = build_discriminator(shape, name="discriminator_a")
-        self.discriminator_b = build_discriminator(shape, name="discriminator_b")
+    def _build_networks(self, recipe: Recipe, shape: tuple[int, int, int]) -> None:
+        """Generators for images of any size, as they are used later; discriminators for those of the training."""
+        any_size = (None, None, shape[-1])
+        self.generator_ab = build_network("generators", recipe.generator, any_size, "generator_ab")
+        self.generator_ba = build_network("generators", recipe.generator, any_size, "generator_ba")
+        self.discriminator_a = build_network("discriminators", recipe.discriminator, shape, "discriminator_a")
+        self.discriminator_b = build_network("discriminators", recipe.discriminator, shape, "discriminator_b")
 
     @property
     def networks(self) -> dict[str, keras.Model]:
@@ -227,12 +230,26 @@ def round_trips(generator_ab: keras.Model, generator_ba: keras.Model, a: tf.Tens
 
 def _check_scores_are_apart(discriminator: keras.Model, recipe: Recipe) -> None:
     """Batch normalisation mixes the images of a batch, so no image's score would have a slope of its own."""
-    if any(isinstance(layer, keras.layers.BatchNormalization) for layer in discriminator.layers):
+    if _has_batch_normalisation(discriminator):
         raise KerasganError(
             f"{recipe.losses.adversarial.name!r} penalises the slope of each image's score, but discriminator "
             f"{recipe.discriminator.name!r} has batch normalisation, which mixes the images of a batch. Choose another "
             "normalisation; of 'fcn': --set discriminator.normalization=instance."
         )
+
+
+def _check_domains_stay_apart(generator: keras.Model, recipe: Recipe) -> None:
+    """With an identity loss each generator sees both domains, and its running averages would fit neither."""
+    if _has_batch_normalisation(generator):
+        raise KerasganError(
+            f"losses.identity_weight={recipe.losses.identity_weight:g} shows each generator both domains, but "
+            f"generator {recipe.generator.name!r} has batch normalisation, whose running averages would mix them. Use "
+            "--set losses.identity_weight=0, or a generator with instance normalisation: --set generator.name=resnet."
+        )
+
+
+def _has_batch_normalisation(network: keras.Model) -> bool:
+    return any(isinstance(layer, keras.layers.BatchNormalization) for layer in network.layers)
 
 
 class FiniteMonitor:

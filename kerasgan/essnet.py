@@ -66,14 +66,14 @@ class EssNet(CycleGAN):
         KerasganError: As for a `CycleGAN`; where a deformation is wanted of a generator without deformable convolution.
     """
 
-    def _build_networks(self, recipe: Recipe, shape: tuple[int | None, int | None, int]) -> None:
+    def _build_networks(self, recipe: Recipe, shape: tuple[int, int, int]) -> None:
         super()._build_networks(recipe, shape)
         self.deformation, self.segmentation = recipe.deformation, recipe.segmentation
         if recipe.deformation:
             self.deformed_ab = _deformed(self.generator_ab, recipe.generator)
             self.deformed_ba = _deformed(self.generator_ba, recipe.generator)
         if recipe.segmentation:
-            self.segmenter = _segmenter(recipe.segmentation, shape)
+            self.segmenter = _segmenter(recipe.segmentation, (None, None, shape[-1]))
             self.segmentation_loss: Loss = bind("losses", recipe.segmentation.loss, "segmentation")
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +20,12 @@ from kerasgan.inference import translate_prepared
 from kerasgan.intensity import body_mask
 from kerasgan.metrics import Metric, ct_metrics, mr_metrics, score
 from kerasgan.preparation import Prepared, prepare
-from kerasgan.results import METHOD, Evaluation, Scores
+from kerasgan.results import METHOD, Evaluation
 from kerasgan.run import Direction, Run, load_run
 from kerasgan.volume import Volume
 
 Pair = tuple[Scan, Scan]
+Row = dict[str, float | None]
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ def evaluate(
 ) -> Evaluation:
     """Translates every paired test patient and compares with the truth.
 
+    A patient with several pairs of scans counts once, with the mean of the pairs' figures.
+
     Args:
         run_path: The run directory.
         data_dir: The dataset's folder, or one of the same layout with other patients; None: where it lay in training.
@@ -49,7 +53,7 @@ def evaluate(
         direction: Which generator.
 
     Returns:
-        The scores, also written to `scores.csv`, `summary.json`, `table.md` and one picture for each patient.
+        The scores, also written to `scores.csv`, `summary.json`, `table.md` and one picture for each pair.
 
     Raises:
         DatasetError: Where there are no paired patients outside the training part.
@@ -62,13 +66,15 @@ def evaluate(
     folder = out or _default_folder(run, direction, part)
     folder.mkdir(parents=True, exist_ok=True)
     tables = _fit_baseline(run, [*pairs, *others], direction)
-    scores: dict[str, Scores] = {METHOD: {}, baseline.NAME: {}}
-    for pair in tqdm(pairs, desc="Evaluating", unit="patient"):
+    found: dict[str, dict[str, list[Row]]] = {}
+    seen: Counter[str] = Counter()
+    for pair in tqdm(pairs, desc="Evaluating", unit="pair"):
         case = _load(run, pair, direction)
-        found = _score(run, case, direction, generator, tables, folder)
-        for method, row in found.items():
-            scores[method][case.key] = row
-    scores = {method: rows for method, rows in scores.items() if rows}
+        seen[case.key] += 1
+        name = case.key if seen[case.key] == 1 else f"{case.key}-{seen[case.key]}"
+        for method, row in _score(run, case, direction, generator, tables, folder / f"{name}.png").items():
+            found.setdefault(method, {}).setdefault(case.key, []).append(row)
+    scores = {method: {key: _mean(rows) for key, rows in own.items()} for method, own in found.items()}
     result = Evaluation(folder, part, _metrics(run, direction), scores, _note(run, direction, part), direction)
     results.write(result)
     return result
@@ -160,15 +166,16 @@ def _on_the_models_scale(run: Run, truth: Volume, direction: Direction) -> Volum
 
 def _fit_baseline(run: Run, pairs: Sequence[Pair], direction: Direction) -> LookupBaseline:
     tables = LookupBaseline()
-    for pair in tqdm(pairs, desc="Fitting the look-up table", unit="patient"):
+    for pair in tqdm(pairs, desc="Fitting the look-up table", unit="pair"):
         case = _load(run, pair, direction)
         tables.add(case.key, case.source.map.forward(case.source.axial.array), case.truth.array, case.mask)
     return tables
 
 
 def _score(
-    run: Run, case: _Case, direction: Direction, generator: keras.Model, tables: LookupBaseline, folder: Path
-) -> Scores:
+    run: Run, case: _Case, direction: Direction, generator: keras.Model, tables: LookupBaseline, picture: Path
+) -> dict[str, Row]:
+    """The figures of a pair by method; writes its picture."""
     metrics = _metrics(run, direction)
     synthetic = translate_prepared(run, case.source, direction, generator)
     guesses = {METHOD: synthetic.array}
@@ -183,8 +190,14 @@ def _score(
     comparison = report.Comparison(
         case.source.axial, synthetic, case.truth, case.mask, (target.low, target.high), title
     )
-    report.comparison_figure(comparison, folder / f"{case.key}.png", note="quick run" if run.quick else "")
+    report.comparison_figure(comparison, picture, note="quick run" if run.quick else "")
     return scores
+
+
+def _mean(rows: Sequence[Row]) -> Row:
+    """The mean of the pairs of one patient, over those for which a figure is defined."""
+    values = {name: [figure for row in rows if (figure := row[name]) is not None] for name in rows[0]}
+    return {name: float(np.mean(figures)) if figures else None for name, figures in values.items()}
 
 
 def _note(run: Run, direction: Direction, part: str) -> str:

@@ -8,14 +8,14 @@ import cv2
 import numpy as np
 import SimpleITK as sitk
 
-from kerasgan.volume import Volume, from_sitk
+from kerasgan.volume import Volume, anatomical_axes, from_sitk
 
 AXIAL = "LPS"  # columns run to the left, rows to posterior, slices to superior
 
 
 def orientation(volume: Volume) -> str:
     """The anatomical axes nearest to column, row and slice direction, such as `"LPS"` or, if sagittal, `"PIR"`."""
-    return str(sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(volume.direction.ravel().tolist()))
+    return anatomical_axes(volume.direction)
 
 
 def oriented(volume: Volume, code: str = AXIAL) -> Volume:

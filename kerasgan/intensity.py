@@ -39,7 +39,9 @@ class IntensityMap:
 
     def __post_init__(self) -> None:
         if not self.low < self.high:
-            raise ValueError(f"An intensity map needs low < high; got {self.low}, {self.high}. Is the image constant?")
+            raise ValueError(
+                f"An intensity map needs low < high; got {self.low}, {self.high}. Is the image constant? Remove it."
+            )
 
     @property
     def scale(self) -> float:

@@ -13,7 +13,7 @@ from kerasgan import baseline
 from kerasgan.files import replacing
 from kerasgan.metrics import Metric, Summary, summarise
 from kerasgan.run import Direction
-from kerasgan.text import markdown_table, mean_and_spread, points
+from kerasgan.text import markdown_table, mean_and_spread, points, valid_json
 
 METHOD = "kerasgan"
 """What the run's own generator is called beside the baseline."""
@@ -30,7 +30,8 @@ class Evaluation:
         folder: Where table, CSV, JSON and pictures lie.
         part: `"test"`, `"validation"` or `"external"`: which patients, see `unseen_pairs`.
         metrics: What was measured, each with its definition.
-        scores: `"kerasgan"` and, with two patients or more, the look-up table; for each the scores by patient key.
+        scores: `"kerasgan"` and, with two patients or more, the look-up table; for each the scores by patient key,
+            the mean of the pairs where a patient has several.
         note: What a reader must know of the run, such as `"quick run"`; `""` where there is nothing.
         direction: Which generator.
     """
@@ -94,11 +95,11 @@ def write(result: Evaluation) -> None:
         # csv writes None as an empty cell
         writer.writerows([key, method, *(row[name] for name in names)] for key, method, row in rows)
     with replacing(result.folder / "summary.json") as path:
-        path.write_text(json.dumps(summary, indent=2))
+        path.write_text(valid_json(summary))
 
 
 def read_summary(folder: Path) -> dict[str, Any]:
-    """The content of an evaluation's `summary.json`."""
+    """The content of an evaluation's `summary.json`; a mean that is infinite or not defined is None there."""
     content: dict[str, Any] = json.loads((folder / "summary.json").read_text())
     return content
 

@@ -74,7 +74,7 @@ class CachedScan:
             DatasetError: Where it has none.
         """
         if not self.labelled:
-            raise DatasetError("A scan has no labels, which are needed here; add them, or leave its patient out.")
+            raise DatasetError("A scan has no labels, which are needed here; add them.")
 
     def slices(self, rows: Sequence[int] | slice = slice(None)) -> np.ndarray:
         """Chosen slices as float32 `[slices, size, size]` in [-1, 1]."""
@@ -144,9 +144,7 @@ def _write(scan: Scan, settings: Preparation, stem: Path, strict: bool) -> None:
     try:
         prepared = prepare(volume, settings, crop=True, labels=scan.load_labels(like=volume))
     except ValueError as error:
-        raise DatasetError(
-            f"The {scan.modality} scan of patient {scan.patient} cannot be used: {error} Remove it."
-        ) from error
+        raise DatasetError(f"The {scan.modality} scan of patient {scan.patient} cannot be used: {error}") from error
     chosen = prepared.informative(settings.minimum_body_fraction)
     codes = np.rint(prepared.slices[chosen] * STEPS).astype(np.int16)
     facts = {

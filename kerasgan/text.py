@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import math
 import textwrap
 from collections.abc import Sequence
+from typing import Any
 
 WIDTH = 100
 
@@ -28,6 +31,19 @@ def markdown_table(rows: Sequence[Sequence[str]]) -> list[str]:
     lines = [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in rows]
     lines.insert(1, ["-" * width for width in widths])
     return [f"| {' | '.join(line)} |" for line in lines]
+
+
+def valid_json(content: Any) -> str:
+    """Indented JSON of figures; infinity and NaN, which JSON lacks, become null."""
+    return json.dumps(_finite(content), indent=2, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def points(texts: Sequence[str]) -> list[str]:

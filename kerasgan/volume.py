@@ -112,6 +112,15 @@ class Volume:
         return np.array(self.origin_mm) + np.stack([np.zeros(3), *steps.T])
 
 
+def anatomical_axes(direction: np.ndarray) -> str:
+    """The anatomical axes nearest to column, row and slice direction, such as `"LPS"` or, if sagittal, `"PIR"`.
+
+    Args:
+        direction: `[3, 3]`; its columns are the directions, in LPS.
+    """
+    return str(sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(np.ravel(direction).tolist()))
+
+
 def from_sitk(image: sitk.Image, modality: Modality) -> Volume:
     """A SimpleITK image as a `Volume` of the given modality.
 

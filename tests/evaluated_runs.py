@@ -36,7 +36,7 @@ def write_run(path: Path, maes, dataset="phantom", folder="evaluation", **change
     return path
 
 
-def evaluation(folder, maes, window=WINDOW, first=0, direction="ab", note="", bone=True):
+def evaluation(folder, maes, window=WINDOW, first=0, direction="ab", note="", bone=True, part="test"):
     metrics = ct_metrics(window)
     rows = {
         f"p{first + number}": {metric.name: value / 100 if metric.unit in ("", "nat") else value for metric in metrics}
@@ -44,4 +44,4 @@ def evaluation(folder, maes, window=WINDOW, first=0, direction="ab", note="", bo
     }
     for row in rows.values():
         row["mae_bone_hu"] = row["mae_bone_hu"] if bone else None
-    return Evaluation(folder, "test", metrics, {"kerasgan": rows, "best look-up table": rows}, note, direction)
+    return Evaluation(folder, part, metrics, {"kerasgan": rows, "best look-up table": rows}, note, direction)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kerasgan.components import bind, offers
+from kerasgan.components import bind, build_network, offers
 from kerasgan.config import Component
 from kerasgan.errors import KerasganError
 
@@ -65,3 +65,10 @@ def test_a_file_may_leave_a_function_out():
 def test_what_does_not_fit_is_refused_with_a_remedy(kind, component, function, text):
     with pytest.raises(KerasganError, match=text):
         bind(kind, component, function)
+
+
+def test_a_network_that_cannot_be_built_is_an_error_of_the_recipe():
+    with pytest.raises(KerasganError, match=r"Generator 'fcn' cannot be built: .*downsamplings=7. Change data.size"):
+        build_network("generators", Component(name="fcn", downsamplings=7), (None, None, 1), "generator")
+    network = build_network("discriminators", Component(name="fcn", filters=2), (64, 64, 1), "judge")
+    assert (network.name, network.input_shape) == ("judge", (None, 64, 64, 1))

@@ -226,3 +226,13 @@ def test_window_that_a_dataset_would_overrule_is_refused():
 def test_another_component_starts_without_the_former_ones_options():
     recipe = Recipe(name="x").with_overrides(["generator.filters=8", "generator.name=mine.py", "generator.depth=4"])
     assert recipe.generator.options == {"depth": 4}
+
+
+@pytest.mark.parametrize("structures", [["left kidney"], ["liver", "Right kidney"]])
+def test_structures_with_a_side_are_never_mirrored(structures):
+    changes = [f"segmentation={json.dumps({'structures': structures})}"]
+    with pytest.raises(KerasganError, match=rf"segments {structures[-1]} and mirrors .*augmentation\.flip=false\.$"):
+        Recipe(name="x").with_overrides(changes)
+    recipe = Recipe(name="x").with_overrides([*changes, "data.augmentation.flip=false"])
+    assert recipe.segmentation.structures == tuple(structures)
+    assert Recipe(name="x").with_overrides(['segmentation={"structures": ["liver"]}']).data.augmentation.flip

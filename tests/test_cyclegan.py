@@ -184,6 +184,30 @@ def test_penalty_of_a_discriminator_without_batch_normalisation(normalization):
     assert all(np.isfinite(values).all() for values in logs.values())
 
 
+@pytest.mark.parametrize(
+    ("name", "downsamplings", "smallest"), [("fcn", 3, 32), ("fcn", 4, 64), ("patchgan", 3, 24), ("patchgan", 4, 48)]
+)
+def test_discriminators_refuse_images_that_are_too_small_for_them(name, downsamplings, smallest):
+    """The model is built for images of 32 pixels."""
+    settings = recipe(f"discriminator.name={name}", f"discriminator.downsamplings={downsamplings}")
+    if smallest <= SIZE:
+        built(settings)
+        return
+    wanted = rf"Discriminator '{name}' cannot be built: .*images of {smallest} pixels or more; got \(32, 32\)\. Change"
+    with pytest.raises(KerasganError, match=wanted):
+        built(settings)
+
+
+BATCH_NORMALISED = ["generator.name=fcn", "generator.filters=4", "generator.downsamplings=2"]
+
+
+def test_identity_loss_is_refused_where_batch_normalisation_would_mix_the_domains():
+    wanted = r"identity_weight=0\.5 .* 'fcn' has batch .*--set losses\.identity_weight=0, or .*instance normalisation"
+    with pytest.raises(KerasganError, match=wanted):
+        built(recipe(*BATCH_NORMALISED, "losses.identity_weight=0.5"))
+    assert "identity_a" not in built(recipe(*BATCH_NORMALISED)).trackers
+
+
 def test_terms_of_weight_zero_are_left_out():
     logs = built(recipe("losses.structure_weight=0")).fit(batches(1), verbose=0, shuffle=False).history
     assert not any(name.startswith(("structure", "identity")) for name in logs)

@@ -3,12 +3,14 @@
 import csv
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 from tiny import request, write_head, write_heads
 
+from kerasgan import datasets, evaluation
 from kerasgan.baseline import LookupBaseline
 from kerasgan.datasets import patient_key
 from kerasgan.errors import DatasetError
@@ -62,6 +64,34 @@ def test_look_up_table_leaves_the_patient_out():
         tables.add(key, source, np.full(shape, 40.0 + offset), np.ones(shape, bool))
     np.testing.assert_array_equal(tables.translate("odd", np.zeros(shape)), 40.0)
     assert LookupBaseline().translate("alone", np.zeros(shape)) is None
+
+
+def test_look_up_table_leaves_out_all_pairs_of_a_patient():
+    shape, tables = (1, 4, 4), LookupBaseline()
+    for key, value in (("one", 10.0), ("one", 20.0), ("other", 50.0)):
+        tables.add(key, np.zeros(shape), np.full(shape, value), np.ones(shape, bool))
+    np.testing.assert_array_equal(tables.translate("one", np.zeros(shape)), 50.0)
+    np.testing.assert_array_equal(tables.translate("other", np.zeros(shape)), 15.0)  # the median of both
+
+
+def test_a_patient_with_two_pairs_counts_once(run, heads, tmp_path, monkeypatch):
+    single = evaluate(run.path, out=tmp_path / "single").scores["kerasgan"]
+    first, second = sorted(single)
+    card, scans = datasets.load_scans("synthrad", heads)
+    joined = [replace(scan, patient=first) if scan.patient == second else scan for scan in scans]
+    monkeypatch.setattr(datasets, "load_scans", lambda name, root: (card, joined))
+    result = evaluate(run.path, out=tmp_path / "joined")
+    assert set(result.scores["kerasgan"]) == set(result.scores["best look-up table"]) == {first}
+    for name in ("mae_hu", "psnr_synthrad2023"):
+        expected = (single[first][name] + single[second][name]) / 2
+        assert result.scores["kerasgan"][first][name] == pytest.approx(expected)
+    assert {path.name for path in result.folder.glob("*.png")} == {f"{first}.png", f"{first}-2.png"}
+    assert result.table().startswith("1 test patients")
+
+
+def test_a_figure_that_one_pair_lacks_is_that_of_the_other():
+    pairs = [{"mae": 10.0, "bone": None, "none": None}, {"mae": 20.0, "bone": 7.0, "none": None}]
+    assert evaluation._mean(pairs) == {"mae": 15.0, "bone": 7.0, "none": None}
 
 
 def test_the_recorded_split_holds_whatever_the_data_says_today(run, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -55,6 +56,18 @@ def test_what_is_written_is_read_again(tmp_path, direction):
     assert summary["methods"]["kerasgan"]["mae_bone_hu"] == {"mean": 250, "sd": None, "count": 1}
     assert (tmp_path / "table.md").read_text() == result.table() + "\n"
     assert "p1,kerasgan,120.0,,20000.0" in (tmp_path / "scores.csv").read_text().splitlines()
+
+
+def test_json_has_no_infinity(tmp_path):
+    """A patient whose images are identical has an infinite PSNR, and so has the mean."""
+    result = evaluation(tmp_path, (math.inf, 250.0))
+    write(result)
+    text = (tmp_path / "summary.json").read_text()
+    assert "Infinity" not in text
+    assert json.loads(text)["methods"]["kerasgan"]["mae_bone_hu"] == {"mean": None, "sd": None, "count": 2}
+    assert read_summary(tmp_path)["methods"]["kerasgan"]["mae_hu"]["mean"] == 110
+    assert read_scores(tmp_path)["p0"]["mae_bone_hu"] == math.inf
+    assert "| mae_bone_hu [HU] | inf " in result.table()
 
 
 def test_json_has_no_nan(tmp_path):

@@ -221,7 +221,7 @@ def test_labels_are_part_of_the_key(scans, labelled, tmp_path, preparations):
     assert len(preparations) == 3
     assert len({fingerprint([scan]) for scan in (without, with_labels, touched)}) == 3
     assert build([scans[1], labelled], SETTINGS, tmp_path / "cache") == [without, touched]
-    with pytest.raises(DatasetError, match=r"A scan has no labels, which are needed here; add them, or leave"):
+    with pytest.raises(DatasetError, match=r"A scan has no labels, which are needed here; add them\.$"):
         without.labels  # noqa: B018
 
 

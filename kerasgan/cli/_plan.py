@@ -16,7 +16,7 @@ from kerasgan.run import load_run
 
 
 def plan(request: Request, out: Path, resume: bool) -> str:
-    """The recipe as resolved, the data, the device and the run directory of a training; nothing is written.
+    """The data, the recipe as resolved, the device and the run directory of a training; nothing is written.
 
     Raises:
         KerasganError: As the training itself would.
@@ -28,7 +28,7 @@ def plan(request: Request, out: Path, resume: bool) -> str:
     root = request.data_dir or Path(former.facts.data_dir if former else module.CARD.default_dir)
     data = _data_text(module, name, root, request.seed or 0, recipe)
     heading = "Would continue" if resume else "Would write"
-    return "\n\n".join([recipe_text(recipe), data, f"Device: {_device_text(recipe)}", f"{heading} {out}"])
+    return "\n\n".join([data, recipe_text(recipe), f"Device: {_device_text(recipe)}", f"{heading} {out}"])
 
 
 def _data_text(module: ModuleType, name: str, root: Path, seed: int, recipe: Recipe) -> str:

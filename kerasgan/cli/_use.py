@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 Direction = Literal["ab", "ba"]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A directory that kerasgan train wrote.")]
 
-_HEADS = ("patient", "kind", "columns x rows", "slices", "spacing [mm]", "used", "notes")
+_HEADS = ("patient", "kind", "columns x rows", "slices", "spacing [mm]", "orientation", "used", "notes")
+_PLANES = {"S": "axial", "I": "axial", "A": "coronal", "P": "coronal", "L": "sagittal", "R": "sagittal"}
 
 
 @app.command(short_help="List the series below a path: used or not, and why.")
@@ -102,7 +103,10 @@ def compare(
 def export(
     run: RunPath,
     output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="A folder (SavedModel) or a .tflite file.")],
-    kind: Annotated[Literal["savedmodel", "tflite"], typer.Option("--format", help="What to write.")],
+    kind: Annotated[
+        Literal["savedmodel", "tflite"] | None,
+        typer.Option("--format", help="What to write.  [default: tflite for a .tflite file, else savedmodel]"),
+    ] = None,
     direction: Annotated[Direction, typer.Option(help="Which generator.")] = "ab",
     size: Annotated[
         tuple[int, int] | None,
@@ -115,8 +119,9 @@ def export(
 
     \b
     Example:
-      kerasgan export runs/first model.tflite --format tflite --size 256 256 --precision float16
+      kerasgan export runs/first model.tflite --size 256 256 --precision float16
     """
+    kind = kind or ("tflite" if output.suffix == ".tflite" else "savedmodel")
     if kind == "savedmodel" and (size or precision != "float32"):
         raise typer.BadParameter("--size and --precision are for --format tflite; a SavedModel takes any size.")
     _require_run(run)
@@ -149,6 +154,7 @@ def _series_row(series: Series) -> list[str]:
         f"{columns} x {rows}" if slices else "-",
         str(slices) if slices else "-",
         " x ".join(f"{side:.3g}" for side in series.spacing_mm) if slices else "-",
+        f"{_PLANES[series.axes[-1]]} {series.axes}" if series.axes else "-",
         "yes" if series.usable else "no",
         "; ".join(filter(None, (file, series.reason, *series.notes))),
     ]

@@ -53,7 +53,7 @@ def read(run: Run, name: str) -> tuple[Content, Scores]:
         summary, scores = read_summary(folder), read_scores(folder)
     except (OSError, ValueError, KeyError) as error:
         raise RunError(f"{folder} cannot be read ({error}); {_again(run)}") from error
-    if "direction" not in summary or not scores:
+    if not {"part", "direction"} <= summary.keys() or not scores:
         raise RunError(f"{folder} was written by an earlier version of kerasgan; {_again(run)}")
     return summary, scores
 
@@ -74,12 +74,19 @@ def require_one_dataset(runs: Sequence[Run]) -> None:
 
 
 def require_one_meaning(runs: Sequence[Run], name: str, summaries: Sequence[Content]) -> None:
-    """Makes sure that metrics and their definitions, windows included, are those of the first run.
+    """Makes sure that direction, part, metrics and their definitions, windows included, are those of the first run.
 
     Raises:
         RunError: With what differs.
     """
     for run, summary in zip(runs[1:], summaries[1:], strict=True):
+        for fact in ("direction", "part"):
+            if summary[fact] != summaries[0][fact]:
+                raise RunError(
+                    f"{run.path / name} is an evaluation of {fact} {summary[fact]}, {runs[0].path / name} one of "
+                    f"{summaries[0][fact]}. Evaluate both runs alike, on the same patients and with the same "
+                    "--direction."
+                )
         theirs, ours = summary["definitions"], summaries[0]["definitions"]
         odd = sorted(set(theirs) ^ set(ours))
         if odd:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -15,7 +14,7 @@ from kerasgan.charts import Panel, paired_figure
 from kerasgan.files import replacing
 from kerasgan.results import with_unit
 from kerasgan.statistics import CONFIDENCE, RESAMPLINGS, PairedResult
-from kerasgan.text import markdown_table, mean_and_spread, points, rounded
+from kerasgan.text import markdown_table, mean_and_spread, points, rounded, valid_json
 
 if TYPE_CHECKING:
     from kerasgan.comparison._compare import Line, RunComparison, Section
@@ -43,7 +42,7 @@ def write(comparison: RunComparison, folder: Path) -> None:
     with replacing(folder / "comparison.md") as path:
         path.write_text(comparison.table() + "\n")
     with replacing(folder / "comparison.json") as path:
-        path.write_text(json.dumps(_content(comparison), indent=2, allow_nan=False))
+        path.write_text(valid_json(_content(comparison)))
     with replacing(folder / "comparison.csv") as path, path.open("w", newline="") as file:
         writer = csv.DictWriter(file, [*COLUMNS, *STATISTICS])
         writer.writeheader()
@@ -138,13 +137,7 @@ def _content(comparison: RunComparison) -> dict[str, Any]:
     runs = [{"run": n, "path": str(run.path), "recipe": run.recipe.name} for n, run in enumerate(comparison.runs, 1)]
     definitions = {section.name: section.definitions for section in comparison.sections}
     patients = {section.name: section.patients for section in comparison.sections}
-    rows = [{key: _valid(value) for key, value in record.items()} for record in _records(comparison)]
-    return {"runs": runs, "patients": patients, "definitions": definitions, "results": rows}
-
-
-def _valid(value: Any) -> Any:
-    """JSON has no infinity."""
-    return None if isinstance(value, float) and not np.isfinite(value) else value
+    return {"runs": runs, "patients": patients, "definitions": definitions, "results": list(_records(comparison))}
 
 
 def _panel(section: Section, name: str) -> Panel:

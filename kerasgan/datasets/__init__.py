@@ -6,6 +6,7 @@ folder), `prepare(root)` (writes the data where it is absent) and `split(root, s
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -74,8 +75,13 @@ def no_data(card: DatasetCard, root: Path) -> DatasetError:
     return DatasetError(
         f"No {card.name} data in {root}.\n{card.how_to_get}\n"
         f"Put it into {card.default_dir} or name its folder with --data-dir.\n"
-        "Without any data, this runs now: python train.py --dataset phantom --quick"
+        f"Without any data, this runs now: {_train_command()} --dataset phantom --quick"
     )
+
+
+def _train_command() -> str:
+    """As the user has typed it: in a checkout there may be no command `kerasgan`, and elsewhere there is no script."""
+    return "python train.py" if Path(sys.argv[0]).name == "train.py" else "kerasgan train"
 
 
 def check_domains(card: DatasetCard, root: Path, scans: Sequence[Scan], found: str) -> None:

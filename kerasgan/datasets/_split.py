@@ -5,12 +5,15 @@ The result depends on the set of patients and the seed, not on the order in whic
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 import numpy as np
 
 from kerasgan.datasets._types import DOMAINS, PartKeys, Scan, Split
 from kerasgan.errors import DatasetError
+
+logger = logging.getLogger(__name__)
 
 HELD_OUT = ("test", "validation")  # the order in which they are filled where patients are scarce
 HELD_OUT_SHARE = 0.1
@@ -37,6 +40,9 @@ def split_by_patient(scans: Sequence[Scan], paired: bool, seed: int = 0) -> Spli
     keys = (_paired_keys if paired else _unpaired_keys)({patient: patients[patient] for patient in order})
     if len(patients) < 2 or not (keys["train"]["a"] and keys["train"]["b"]):
         raise DatasetError(_too_few(patients, paired))
+    if empty := [part for part in reversed(HELD_OUT) if not all(keys[part].values())]:
+        wanted = f"that needs {_enough(paired)}. Add patients, or judge by eye."
+        logger.warning("Too few patients to hold any out for %s: %s", " and ".join(empty), wanted)
     return Split.from_keys(scans, keys)
 
 
@@ -116,10 +122,14 @@ def _empty_keys() -> dict[str, PartKeys]:
 
 
 def _too_few(patients: dict[str, set[str]], paired: bool) -> str:
-    held_out = "4 with both" if paired else "3 in each domain"
     counts = ", ".join(f"{sum(domain in has for has in patients.values())} in domain {domain}" for domain in DOMAINS)
     people = "1 patient" if len(patients) == 1 else f"{len(patients)} patients"
     return (
         f"Found {people} ({counts}), too few to split: a patient never stands on two sides. Training needs 2 patients, "
-        f"one in each domain; validation and test as well need {held_out}. Add patients."
+        f"one in each domain; validation and test as well need {_enough(paired)}. Add patients."
     )
+
+
+def _enough(paired: bool) -> str:
+    """How many patients have some in every part."""
+    return "4 with both" if paired else "3 in each domain"

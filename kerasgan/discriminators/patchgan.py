@@ -13,6 +13,8 @@ from keras import layers
 
 from kerasgan.layers import InstanceNormalization
 
+MAP = 3  # smallest side of a feature map of which the two stride-1 convolutions leave a score
+
 
 def build(
     shape: tuple[int | None, int | None, int] = (None, None, 1),
@@ -24,7 +26,8 @@ def build(
     """Builds the discriminator.
 
     Args:
-        shape: `(height, width, channels)` of one image; None for any size.
+        shape: `(height, width, channels)` of one image; None for any size of at least 3 times 2 to the power of
+            `downsamplings`.
         filters: Filters of the first convolution; doubled at each further one, at most eightfold.
         downsamplings: Stride-2 convolutions; 3 give the 70x70 receptive field.
         name: Name of the model.
@@ -32,7 +35,13 @@ def build(
     Returns:
         A model from `[batch, height, width, channels]` in [-1, 1] to `[batch, patch_rows, patch_columns, 1]` scores
         without an activation, float32.
+
+    Raises:
+        ValueError: For images that are too small.
     """
+    smallest = MAP * 2**downsamplings
+    if any(side is not None and side < smallest for side in shape[:2]):
+        raise ValueError(f"downsamplings={downsamplings} needs images of {smallest} pixels or more; got {shape[:2]}.")
     inputs = keras.Input(shape, name="image")
     x = _convolve(inputs, filters, strides=2, normalised=False)
     for index in range(1, downsamplings):

@@ -79,6 +79,11 @@ def normal(slice_: SourceSlice) -> np.ndarray:
     return np.cross(slice_.orientation[:3], slice_.orientation[3:])
 
 
+def direction(slice_: SourceSlice) -> np.ndarray:
+    """The directions of columns, rows and slices as the columns of `[3, 3]`, in LPS."""
+    return np.column_stack([*np.reshape(slice_.orientation, (2, 3)), normal(slice_)])
+
+
 def distances_mm(slices: Sequence[SourceSlice]) -> np.ndarray:
     """Positions along the normal of the first slice, from the first slice, `[slices]`."""
     origins = np.array([slice_.origin_mm for slice_ in slices])

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import SimpleITK as sitk
 
 from kerasgan.errors import DicomError
@@ -21,7 +22,7 @@ from kerasgan.io.archive import Unpacked, is_archive
 from kerasgan.io.headers import FrameHeader, looks_like_dicom, read_frames
 from kerasgan.io.nifti import is_image
 from kerasgan.io.stacks import by_geometry, sorted_slices, split_crowded
-from kerasgan.volume import SourceSlice, Triple
+from kerasgan.volume import SourceSlice, Triple, anatomical_axes
 
 _DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 _STRAY = 0.1  # a geometry with a smaller share of the largest one's slices is not a scan of its own
@@ -39,6 +40,7 @@ class Series:
         files: The files; those of a usable series sorted along the normal.
         shape: `(slices, rows, columns)` as acquired; zeros where unknown.
         spacing_mm: `(x, y, z)`, z being the gap of the regular grid; zeros where unknown.
+        axes: The anatomical axes nearest to column, row and slice direction, such as `"LPS"`; empty where unknown.
         thickness_mm: Slice Thickness (0018,0050); 0 where unknown.
         frame_of_reference: Frame of Reference UID (0020,0052).
         usable: Whether `read_series` takes it.
@@ -55,6 +57,7 @@ class Series:
     files: tuple[Path, ...]
     shape: tuple[int, int, int] = (0, 0, 0)
     spacing_mm: Triple = (0.0, 0.0, 0.0)
+    axes: str = ""
     thickness_mm: float = 0.0
     frame_of_reference: str = ""
     usable: bool = True
@@ -175,7 +178,10 @@ def _image_series(file: Path) -> Series:
         return Series("", "", "", (file,), usable=False, reason="damaged, or not an image of this format")
     columns, rows, slices = (*reader.GetSize(), 1)[:3]
     x, y, z = (*reader.GetSpacing(), 1.0)[:3]
-    return Series("", "", "", (file,), (slices, rows, columns), (x, y, z))
+    direction = np.eye(3)
+    known = min(reader.GetDimension(), 3)  # a picture has two axes, a series of volumes four
+    direction[:known, :known] = np.reshape(reader.GetDirection(), [reader.GetDimension()] * 2)[:known, :known]
+    return Series("", "", "", (file,), (slices, rows, columns), (x, y, z), anatomical_axes(direction))
 
 
 def _with_damaged(series: Series, damaged: dict[Path, dict[Path, str]]) -> Series:
@@ -227,6 +233,7 @@ def _stack_series(frames: list[FrameHeader], notes: tuple[str, ...], losses: tup
         files=tuple(dict.fromkeys(slice_.path for slice_ in slices)),
         shape=(len(positions), *slices[0].shape),
         spacing_mm=(*stack.spacing_mm, stack.gap_mm),
+        axes=anatomical_axes(grid.direction(slices[0])),
         notes=notes + losses + irregularities,
         losses=losses,
         irregularities=irregularities,

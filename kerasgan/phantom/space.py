@@ -8,7 +8,6 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 from scipy import ndimage, sparse
-from scipy.interpolate import BSpline
 
 from kerasgan.phantom.shapes import Points, Vector
 
@@ -64,6 +63,8 @@ def spline(coefficients: np.ndarray, axes_mm: Points, scale_mm: float) -> np.nda
 
 def _spline_basis(positions: np.ndarray, scale_mm: float, count: int) -> sparse.csr_array:
     """Weights `[positions, count]` of the control points for each position."""
+    from scipy.interpolate import BSpline  # slow to load, and the dataset's card needs no phantom
+
     knots = (np.arange(count + 4) - 3) * scale_mm - FIELD_HALF_WIDTH_MM
     inside = np.clip(positions, -FIELD_HALF_WIDTH_MM, FIELD_HALF_WIDTH_MM - 1e-3)
     return BSpline.design_matrix(inside, knots, 3).astype(np.float32)

@@ -20,7 +20,7 @@ def test_missing_data_tells_where_to_get_it(kerasgan, tmp_path, dataset):
     assert result.exit_code == 2
     assert f"No {dataset} data in datasets/{dataset}." in result.stderr
     assert f"Put it into datasets/{dataset} or name its folder with --data-dir." in result.stderr
-    assert "this runs now: python train.py --dataset phantom --quick" in result.stderr
+    assert "this runs now: kerasgan train --dataset phantom --quick" in result.stderr
     assert len(result.stderr.splitlines()) <= 6
     assert left_behind(tmp_path) == set()
 
@@ -63,6 +63,20 @@ def test_labels_that_a_recipe_needs_and_the_dataset_lacks(refused, two_folders, 
     assert "learns to segment liver on MR, but folder has no label 'liver' in domain a" in error
     assert "--set segmentation=null" in error
     assert left_behind(tmp_path) == {"scans"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "found", "remedy"),
+    [
+        (["discriminator.name=fcn"], "needs images of 64 pixels or more; got (32, 32)", "Change data.size"),
+        (["generator.name=fcn", "losses.identity_weight=5"], "losses.identity_weight=5", "losses.identity_weight=0"),
+    ],
+)
+def test_networks_that_cannot_be_trained(refused, two_folders, tmp_path, settings, found, remedy):
+    words = [word for setting in ("data.size=32", *settings) for word in ("--set", setting)]
+    error = refused("train", "--dataset", "folder", "--data-dir", two_folders, "--out", "run", *words)
+    assert found in error and remedy in error
+    assert left_behind(tmp_path) == {"scans", ".cache"}
 
 
 def test_text_file_called_dcm(kerasgan, refused, tmp_path, untrained_run):
@@ -218,6 +232,14 @@ def test_options_that_do_not_fit(kerasgan, untrained_run):
     assert result.exit_code == 2 and "onnx" in result.stderr
 
 
+def test_the_format_of_an_export_follows_from_the_output(kerasgan, untrained_run):
+    """A SavedModel takes no --size; a TFLite file does, and then it is the weights that are missing."""
+    result = kerasgan("export", untrained_run, "out", "--size", "64", "64")
+    assert result.exit_code == 2 and "--size and --precision are for --format tflite" in result.stderr
+    result = kerasgan("export", untrained_run, "out.tflite", "--size", "64", "64")
+    assert result.exit_code == 2 and "holds no trained generator yet" in result.stderr
+
+
 def test_no_error_names_the_patient(kerasgan, tmp_path, untrained_run, write_dicom):
     write_dicom(tmp_path / "series", "CT", patient="Doe-4711")
     shown = [
@@ -234,3 +256,4 @@ def test_through_the_script(tmp_path):
     result = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path)
     assert result.returncode == 2 and result.stdout == ""
     assert "No adni data in datasets/adni." in result.stderr and "https://adni.loni.usc.edu" in result.stderr
+    assert "this runs now: python train.py --dataset phantom --quick" in result.stderr

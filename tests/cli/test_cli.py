@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from kerasgan import api, io
 from kerasgan.cli import app, main
 from kerasgan.errors import KerasganError
+from kerasgan.geometry import oriented
 from kerasgan.request import Request
 from kerasgan.volume import Volume
 
@@ -44,6 +45,22 @@ def test_help_is_quick():
     after = os.times()
     # Processor time, because the clock depends on what else the machine does.
     assert after.children_user + after.children_system - before.children_user - before.children_system < 0.7
+
+
+@pytest.mark.parametrize(
+    "options", [["--dataset", "nosuch"], ["--recipe", "nosuch"], ["--dataset", "phantom", "--set", "a=1"]]
+)
+def test_a_misspelt_name_is_told_before_anything_heavy_is_loaded(options, tmp_path):
+    program = f"""
+import sys
+from kerasgan.cli import main
+try:
+    main(["train", *{options}])
+except SystemExit as end:
+    assert end.code == 2
+sys.exit(len({{"numpy", "SimpleITK", "pydicom", "tensorflow"}} & sys.modules.keys()))
+"""
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, cwd=tmp_path).returncode == 0
 
 
 def test_version(kerasgan):
@@ -98,9 +115,18 @@ def test_inspect_shows_every_series_and_no_patient(kerasgan, tmp_path, write_dic
     heads = lines[0].split("  ")
     assert heads[0] == "patient"
     dicom, nifti = lines[1:3]
-    assert dicom.split() == [io.patient_key("Doe-4711"), "CT", "40", "x", "40", "5", "6", "x", "6", "x", "4", "yes"]
-    assert nifti.split()[:2] == ["-", "MR"] and nifti.endswith("t1.nii.gz")
+    key = io.patient_key("Doe-4711")
+    assert dicom.split() == f"{key} CT 40 x 40 5 6 x 6 x 4 axial LPS yes".split()
+    assert nifti.split()[:2] == ["-", "MR"] and nifti.endswith("  axial LPS    yes   t1.nii.gz")
     assert lines[-1] == "2 of 2 series can be used."
+
+
+@pytest.mark.parametrize(
+    ("code", "plane"), [("LPS", "axial"), ("RAI", "axial"), ("LIP", "coronal"), ("PIR", "sagittal")]
+)
+def test_inspect_tells_how_an_image_lies(kerasgan, tmp_path, head, code, plane):
+    io.write_image(oriented(head("MR"), code), tmp_path / "scan.mha")
+    assert f"  {plane} {code}  " in kerasgan("inspect", "scan.mha").stdout
 
 
 def test_inspect_of_a_folder_without_scans(kerasgan, tmp_path):
@@ -116,8 +142,17 @@ def test_dry_run_writes_nothing(kerasgan, tmp_path, two_folders):
     assert result.exit_code == 0, result.output
     assert "Recipe kerasgan2026 (quick)" in result.stdout and "schedule.steps=8000" in result.stdout
     assert "  train       1       1" in result.stdout and "  validation  1       1" in result.stdout
+    assert result.stdout.index("  train       1") < result.stdout.index("Recipe kerasgan2026")
     assert "Device: " in result.stdout and result.stdout.rstrip().endswith("Would write run")
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_dry_run_warns_where_no_patient_is_left_to_judge_by(kerasgan, tmp_path, write_nifti):
+    write_nifti(tmp_path / "scans/a/one.nii.gz", "MR")
+    write_nifti(tmp_path / "scans/b/two.nii.gz", "CT")
+    result = kerasgan("train", "--dataset", "folder", "--data-dir", "scans", "--dry-run")
+    assert result.exit_code == 0 and "  train       1       1" in result.stdout
+    assert "Warning: Too few patients to hold any out for validation and test: that needs 3 in each" in result.stderr
 
 
 def test_dry_run_of_the_phantom_generates_nothing(kerasgan, tmp_path):

@@ -155,6 +155,15 @@ def test_what_cannot_be_compared(make_run, tmp_path):
         compare([base, make_run("back", folder="evaluation-ba", direction="ba")])
 
 
+@pytest.mark.parametrize(("fact", "other", "first"), [("direction", "ba", "ab"), ("part", "validation", "test")])
+def test_evaluations_of_one_name_and_another_meaning(make_run, fact, other, first):
+    """As `kerasgan evaluate --out RUN/evaluation` can write them."""
+    base, odd = make_run("base"), make_run("odd", **{fact: other})
+    wanted = rf"odd/evaluation is an evaluation of {fact} {other}, .*base/evaluation one of {first}\. Evaluate both"
+    with pytest.raises(RunError, match=wanted):
+        compare([base, odd])
+
+
 def test_evaluations_of_earlier_versions_and_damaged_ones(make_run):
     base, other = make_run("base"), make_run("other")
     path = other / "evaluation" / "summary.json"

@@ -141,3 +141,23 @@ def test_more_training_patients_than_there_are():
         DatasetError, match=r"training_patients=4 asks for more than the 3 training patients of domain a"
     ):
         fewer_training_patients(split, 4)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "paired", "parts"),
+    [
+        ((0, 1, 1), False, "validation and test: that needs 3 in each domain"),
+        ((0, 9, 2), False, "validation and test: that needs 3 in each domain"),
+        ((3, 0, 0), True, "validation: that needs 4 with both"),
+    ],
+)
+def test_too_few_patients_to_hold_any_out_are_told(caplog, sizes, paired, parts):
+    split_by_patient(scans_of(*sizes), paired)
+    (record,) = caplog.records
+    assert record.getMessage() == f"Too few patients to hold any out for {parts}. Add patients, or judge by eye."
+
+
+@pytest.mark.parametrize(("sizes", "paired"), [((0, 3, 3), False), ((4, 0, 0), True)])
+def test_patients_that_suffice_for_every_part(caplog, sizes, paired):
+    split_by_patient(scans_of(*sizes), paired)
+    assert not caplog.records

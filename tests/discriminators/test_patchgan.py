@@ -1,10 +1,13 @@
 """The PatchGAN: patch of 70x70 pixels, score maps of the published sizes, parameters by hand."""
 
+from functools import partial
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from kerasgan.discriminators import patchgan
 from kerasgan.discriminators.patchgan import build
 
 
@@ -35,6 +38,15 @@ def test_a_score_sees_a_patch_of_the_published_size(downsamplings, side):
 @pytest.mark.parametrize(("size", "scores"), [(256, 30), (128, 14), (64, 6), (32, 2)])
 def test_score_map_of_the_published_size(size, scores):
     assert build((size, size, 1), filters=2).output_shape == (None, scores, scores, 1)
+
+
+@pytest.mark.parametrize(("downsamplings", "smallest"), [(3, 24), (4, 48)])
+def test_a_picture_that_is_too_small(downsamplings, smallest):
+    """By hand: 24 pixels are halved to 12, 6 and 3, of which two convolutions that each take one pixel leave one."""
+    build = partial(patchgan.build, filters=2, downsamplings=downsamplings)
+    assert build((smallest, smallest, 1)).output_shape == (None, 1, 1, 1)
+    with pytest.raises(ValueError, match=rf"needs images of {smallest} pixels or more; got \({smallest - 1}, None\)"):
+        build((smallest - 1, None, 1))
 
 
 def test_parameters_of_the_published_size():

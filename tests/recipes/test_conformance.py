@@ -58,7 +58,7 @@ def test_quick_version_builds_its_networks(module):
         for part in ("generator", "discriminator")
         for option in TINY.keys() & getattr(recipe, part).options.keys()
     ]
-    recipe = recipe.with_overrides([*options, "data.size=32", "pool_size=2"])
-    model = model_class(recipe)(recipe, (32, 32, 1))
+    recipe = recipe.with_overrides([*options, "pool_size=2"])
+    model = model_class(recipe)(recipe, (recipe.data.size, recipe.data.size, 1))
     assert model.generator_ab.count_params() == model.generator_ba.count_params() > 0
     assert recipe.losses == module.RECIPE.losses
