@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import platform
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from kerasgan.experiments._types import Desk, Findings, Picture, Section, Table,
 from kerasgan.files import replacing
 from kerasgan.page import NOT_FOR_DIAGNOSIS
 from kerasgan.run import load_run
+from kerasgan.text import valid_json
 
 if TYPE_CHECKING:
     from kerasgan.experiments._folder import Reproduction
@@ -52,7 +52,7 @@ def write_report(reproduction: Reproduction, findings: Findings, desk: Desk) -> 
         temporary.write_text(_html.page(heading, lead, sections), encoding="utf-8")
     with replacing(path.with_suffix(".json")) as temporary:
         content = _content(reproduction, findings, desk, sections)
-        temporary.write_text(json.dumps(_valid(content), indent=1, allow_nan=False))
+        temporary.write_text(valid_json(content))
     return path
 
 
@@ -191,12 +191,3 @@ def _content(reproduction: Reproduction, findings: Findings, desk: Desk, section
         "definitions": _all_definitions(findings),
         "cells": findings.results,
     }
-
-
-def _valid(value: Any) -> Any:
-    """JSON has no infinity."""
-    if isinstance(value, dict):
-        return {key: _valid(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_valid(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
