@@ -11,27 +11,37 @@ from kerasgan import datasets
 from kerasgan.experiments import Reproduction
 from kerasgan.experiments._types import fingerprint
 from kerasgan.experiments.hiasa2018 import STRUCTURES
-from kerasgan.metrics import ct_metrics, label_metrics
+from kerasgan.loss_names import MEANINGS
+from kerasgan.metrics import ct_metrics, label_metrics, mr_metrics
 
 WINDOW = (-150.0, 350.0)
 VERSIONS = {"kerasgan": "0", "tensorflow": "2", "keras": "3", "numpy": "2"}
 
 
 def finish(reproduction: Reproduction, patients: int = 4, seed: int = 0) -> None:
-    """Writes what `hiasa2018`'s cells would have left; each repetition and patient a little different."""
+    """Writes what the cells would have left; each repetition and patient a little different.
+
+    Args:
+        reproduction: The experiment.
+        patients: How many were scored; 0 as for a dataset without pairs.
+        seed: Of what differs.
+    """
     rng = np.random.default_rng(seed)
     _, split = datasets.load(reproduction.dataset, reproduction.data_dir)
-    identity = {"experiment": "hiasa2018", "dataset": reproduction.dataset, "data": fingerprint(split)}
+    identity = {"experiment": reproduction.experiment.name, "dataset": reproduction.dataset, "data": fingerprint(split)}
     reproduction.folder.mkdir(parents=True, exist_ok=True)
     (reproduction.folder / "experiment.json").write_text(json.dumps(identity))
     for cell in reproduction.cells:
         place = reproduction.place(cell)
         if cell.key.startswith("train"):
             write_run(place, ())
-            result, pictures = {}, ["losses.png"]
+            (place / "previews").mkdir(exist_ok=True)
+            result, pictures = {}, ["losses.png", "previews/step-000000050.png", "previews/step-000000100.png"]
         elif cell.key.startswith("evaluate"):
             result = errors(cell.key, [f"p{number}" for number in range(patients)], rng)
             pictures = [f"{patient}.png" for patient in result["scores"]]
+        elif cell.key.startswith("losses"):
+            result, pictures = losses(cell.key), ["losses.png"]
         else:
             prefix = cell.key if "fold" in cell.key else "p"  # each fold has patients of its own
             result = overlaps([f"{prefix}{number}" for number in range(patients)], rng)
@@ -44,13 +54,27 @@ def finish(reproduction: Reproduction, patients: int = 4, seed: int = 0) -> None
 
 
 def errors(key: str, patients: list[str], rng: np.random.Generator) -> dict:
-    """MAE 30, 2 less with many patients, 1 less with signed GC; PSNR the other way round."""
-    mae = 30 - 2 * ("large" in key) - ("signed" in key)
+    """MAE 30, 2 less with many patients, 1 less with signed GC or least squares; 10 more by the look-up table."""
+    metrics = mr_metrics() if "-ba-" in key else ct_metrics(WINDOW)
+    mae = 30 - 2 * ("large" in key) - ("signed" in key) - ("least-squares" in key)
     scores = {}
     for number, patient in enumerate(patients):
         own = mae + number + rng.normal(0, 0.1)
-        scores[patient] = {"mae_255": own, "psnr_255": 45 - own, "mutual_information": 1 / own}
-    return {"scores": scores, "definitions": definitions(ct_metrics(WINDOW))}
+        scores[patient] = {metric.name: figure(metric.unit, own) for metric in metrics}
+    baseline = {patient: {metric.name: figure(metric.unit, 40) for metric in metrics} for patient in patients}
+    return {"scores": scores, "baseline": baseline, "definitions": definitions(metrics) if patients else {}}
+
+
+def figure(unit: str, error: float) -> float:
+    """An error itself, and less of what is better when there is more of it."""
+    return {"dB": 45 - error, "nat": 1 / error, "": 1 / error}.get(unit, error)
+
+
+def losses(key: str) -> dict:
+    """Two rows of every published loss: 2 at first, in the end 0.5 and a tenth more with each seed."""
+    last = 0.5 + 0.1 * int(key[-1])
+    rows = [{"step": step, **dict.fromkeys(MEANINGS, value)} for step, value in ((100, 2.0), (150, last))]
+    return {"losses": rows, "definitions": {name: {"unit": "", "definition": MEANINGS[name]} for name in MEANINGS}}
 
 
 def overlaps(patients: list[str], rng: np.random.Generator) -> dict:
@@ -66,9 +90,15 @@ def definitions(metrics) -> dict:
 
 
 def open_finished(folder: Path, experiment: Path, data: Path, **options) -> Reproduction:
-    """`hiasa2018` at a tiny scale, with all cells finished."""
+    """An experiment at a tiny scale, with all cells finished."""
     from kerasgan.experiments import open_reproduction
 
     opened = open_reproduction(str(experiment), data_dir=data, out=folder, **options)
     finish(opened)
     return opened
+
+
+def table(content: dict, caption: str, section: str = "") -> dict[str, list[str]]:
+    """A table of `report.json`: its rows by their first cell, the heading among them."""
+    tables = [table for table in content["tables"] if table["caption"] == caption and section in table["section"]]
+    return {row[0]: row for row in tables[0]["rows"]}

@@ -1,10 +1,10 @@
-"""Phantom hips of a few voxels, and the experiment `hiasa2018` at a size that takes seconds."""
+"""Phantoms of a few voxels, and experiments at a size that takes seconds."""
 
 from pathlib import Path
 
 import pytest
 
-from kerasgan.phantom import BodySize, Grid, body, write_dataset
+from kerasgan.phantom import BodySize, Grid, PhantomSize, body, write_dataset
 from kerasgan.phantom.pelvis import PELVIS
 
 EXPERIMENT = """
@@ -26,10 +26,26 @@ SCALE = hiasa2018.HipScale(
 EXPERIMENT = replace(hiasa2018.EXPERIMENT, scales={"laptop": SCALE})
 """
 
+STEPS = (
+    *("schedule.steps=4", "schedule.report_every=2", "schedule.checkpoint_every=2", "schedule.preview_every=4"),
+    *("schedule.steps_per_execution=1", "data.batch_size=1", "pool_size=4", "precision=float32"),
+)
+SMALL = ("data.size=32", "data.minimum_body_fraction=0.01", "generator.filters=4", "discriminator.filters=4")
+
 
 def write_experiment(path: Path) -> Path:
     """A file that defines the experiment."""
     path.write_text(EXPERIMENT)
+    return path
+
+
+def write_smaller(path: Path, name: str, *overrides: str) -> Path:
+    """A file that defines another experiment of few steps and filters, whose scale has no more than trainings."""
+    path.write_text(
+        f"from dataclasses import replace\nfrom kerasgan.experiments import {name} as paper\n"
+        f"SCALE = replace(paper.SCALES['laptop'], seeds=1, overrides={(*SMALL, *STEPS, *overrides)})\n"
+        "EXPERIMENT = replace(paper.EXPERIMENT, scales={'laptop': SCALE})\n"
+    )
     return path
 
 
@@ -41,4 +57,11 @@ def write_hips(root: Path, test: int = 2) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(body, "SAMPLE_MM", 4.5)  # painted within a second
         write_dataset(root, size, progress=False, study=PELVIS)
+    return root
+
+
+def write_heads(root: Path, test: int = 2) -> Path:
+    """A dataset `phantom` with two training patients of each modality."""
+    size = PhantomSize(train=2, validation=1, test=test, shape=(16, 40, 40), spacing_mm=(6.0, 6.5, 10.0))
+    write_dataset(root, size, progress=False)
     return root

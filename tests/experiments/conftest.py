@@ -1,17 +1,23 @@
-"""A hip of a few voxels, and the experiment on it at the size of a second."""
+"""A hip and a head of a few voxels, and the experiment on hips at the size of a second."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from tiny_experiment import write_experiment, write_hips
+from tiny_experiment import write_experiment, write_heads, write_hips
 
 
 @pytest.fixture(scope="session")
 def hips(tmp_path_factory) -> Path:
     """A phantom pelvis dataset with two test patients."""
     return write_hips(tmp_path_factory.mktemp("hips"))
+
+
+@pytest.fixture(scope="session")
+def heads(tmp_path_factory) -> Path:
+    """A phantom head dataset with two test patients."""
+    return write_heads(tmp_path_factory.mktemp("heads"))
 
 
 @pytest.fixture(scope="session")
