@@ -62,7 +62,8 @@ def errors(key: str, patients: list[str], rng: np.random.Generator) -> dict:
         own = mae + number + rng.normal(0, 0.1)
         scores[patient] = {metric.name: figure(metric.unit, own) for metric in metrics}
     baseline = {patient: {metric.name: figure(metric.unit, 40) for metric in metrics} for patient in patients}
-    return {"scores": scores, "baseline": baseline, "definitions": definitions(metrics) if patients else {}}
+    about = {"part": "test", "note": "", "definitions": definitions(metrics) if patients else {}}
+    return {**about, "scores": scores, "baseline": baseline}
 
 
 def figure(unit: str, error: float) -> float:
