@@ -44,7 +44,7 @@ def test_dry_run_shows_what_is_finished_and_a_run_computes_nothing_again(kerasga
 
 
 def test_misspelt_name(refused):
-    assert "Did you mean hiasa2018?" in refused("reproduce", "hiasa2019")
+    assert "Did you mean hiasa2018" in refused("reproduce", "hiasa2019")
 
 
 def test_dataset_without_pairs(refused, two_folders):
