@@ -224,7 +224,7 @@ EXPERIMENT = Experiment(
         "Phantom heads unless another dataset is named; the paper has patients of ADNI",
         "Least squares, a squared cycle loss and the Wasserstein loss, which the paper leaves for later, beside the "
         "cross-entropy of its text; N4, which it leaves for later as well, is an option of the recipe alone",
-        "Errors against the truth of paired patients; what is scored are the generators with the least error from a to "
-        "b on the validation patients, not the last ones, to which the losses belong",
+        "Errors against the truth of paired patients; what is scored are the generators with the least error on the "
+        "validation patients, each in its direction, not the last ones, to which the losses belong",
     ),
 )

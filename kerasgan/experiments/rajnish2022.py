@@ -70,7 +70,7 @@ EXPERIMENT = Experiment(
     deviations=(
         "Phantom heads unless another dataset is named",
         "Least squares beside the log-likelihood loss",
-        "The generators of both directions are those with the least error from a to b on the validation patients, not "
-        "the last ones",
+        "The generators are those with the least error on the validation patients, each in its direction, not the last "
+        "ones",
     ),
 )
