@@ -1,14 +1,6 @@
 """The losses of a run under the names of DavidAbramian/CycleGAN, which Nehra et al. 2021 print in Table 2 and Fig. 4.
 
-| name                               | meaning                                                                  |
-| ---------------------------------- | ------------------------------------------------------------------------ |
-| ABA_reconstruction                 | cycle loss of domain a's images, without its weight                      |
-| BAB_reconstruction                 | cycle loss of domain b's images, without its weight                      |
-| DA, DB                             | a discriminator's loss, the mean of its terms for real and synthetic     |
-| D                                  | DA + DB                                                                  |
-| G_AB_adversarial, G_BA_adversarial | adversarial loss of the generator from a to b, and of that from b to a   |
-| G                                  | what the generators minimise: the weighted sum of all their losses       |
-| reconstruction                     | ABA_reconstruction + BAB_reconstruction                                  |
+`MEANINGS` says what each is.
 
 Older code that it was taken from writes the columns of reconstruction and adversarial losses the other way round.
 
@@ -32,6 +24,17 @@ COLUMNS = {
     "G_BA_adversarial": ("adversarial_ba",),
     "G": ("generators",),
     "reconstruction": ("cycle_a", "cycle_b"),
+}
+MEANINGS = {
+    "ABA_reconstruction": "Cycle loss of domain a's images, without its weight.",
+    "BAB_reconstruction": "Cycle loss of domain b's images, without its weight.",
+    "DA": "Loss of the discriminator of domain a, the mean of its terms for real and synthetic images.",
+    "DB": "Loss of the discriminator of domain b, the mean of its terms for real and synthetic images.",
+    "D": "DA + DB.",
+    "G_AB_adversarial": "Adversarial loss of the generator from a to b, without its weight.",
+    "G_BA_adversarial": "Adversarial loss of the generator from b to a, without its weight.",
+    "G": "What the generators minimise: the weighted sum of all their losses.",
+    "reconstruction": "ABA_reconstruction + BAB_reconstruction.",
 }
 # Adversarial losses that add up a discriminator's two terms; `least_squares` takes their mean already.
 SUMMED = ("hinge", "log_likelihood")

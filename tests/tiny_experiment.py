@@ -1,11 +1,11 @@
-"""Phantom hips and abdomens of a few voxels, and the experiments on them at a size that takes seconds."""
+"""Phantoms of a few voxels, and experiments at a size that takes seconds."""
 
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from kerasgan.phantom import BodySize, Grid, body, write_dataset
+from kerasgan.phantom import BodySize, Grid, PhantomSize, body, write_dataset
 from kerasgan.phantom.abdomen import ABDOMEN
 from kerasgan.phantom.pelvis import PELVIS
 
@@ -13,33 +13,35 @@ EXPERIMENT = """
 from dataclasses import replace
 
 from kerasgan.config import Component
-from kerasgan.experiments import {name}
+from kerasgan.experiments import {name} as paper
 
-OVERRIDES = (
-    "data.size=32", "data.minimum_body_fraction=0.01", "generator.filters=4", "generator.blocks=1",
-    "discriminator.filters=4", "discriminator.downsamplings=1", "pool_size=4", "precision=float32",
-    "schedule.steps=4", "schedule.report_every=2", "schedule.checkpoint_every=2", "schedule.preview_every=4",
-    "schedule.steps_per_execution=1",
-)
-TINY = dict(
-    note="A few steps, for a test.", seeds=1, quick=True, network=Component(name="unet", filters=2, depth=1),
-    segmentation_steps=2, speeds=(1.0, 1.0),
-)
-SCALE = {scale}
-EXPERIMENT = replace({name}.EXPERIMENT, scales={{"laptop": SCALE}})
+SCALE = replace(paper.SCALES["laptop"], seeds=1, overrides={overrides}, {changes})
+EXPERIMENT = replace(paper.EXPERIMENT, scales={{"laptop": SCALE}})
 """
-SCALES = {
-    "hiasa2018": 'hiasa2018.HipScale(overrides=OVERRIDES, patients={"small": 1, "large": 5}, **TINY)',
-    "mujtaba2025": (
-        'mujtaba2025.LiverScale(overrides=(*OVERRIDES, "segmentation.network.filters=2", '
-        '"segmentation.network.depth=1"), real_scans=(None, 1), **TINY)'
-    ),
+NETWORK = 'network=Component(name="unet", filters=2, depth=1), segmentation_steps=2'
+CHANGES = {
+    "hiasa2018": f'{NETWORK}, patients={{"small": 1, "large": 5}}',
+    "mujtaba2025": f"{NETWORK}, real_scans=(None, 1)",
 }
+RESNET = ("generator.blocks=1", "discriminator.downsamplings=1")
+SEGMENTER = ("segmentation.network.filters=2", "segmentation.network.depth=1")
+OVERRIDES = (
+    *("data.size=32", "data.minimum_body_fraction=0.01", "generator.filters=4", "discriminator.filters=4"),
+    *("schedule.steps=4", "schedule.report_every=2", "schedule.checkpoint_every=2", "schedule.preview_every=4"),
+    *("schedule.steps_per_execution=1", "data.batch_size=1", "pool_size=4", "precision=float32"),
+)
 
 
-def write_experiment(path: Path, name: str = "hiasa2018") -> Path:
-    """A file that defines one of the experiments."""
-    path.write_text(EXPERIMENT.format(name=name, scale=SCALES[name]))
+def write_experiment(path: Path, name: str, *overrides: str) -> Path:
+    """A file that defines one of the experiments at a laptop scale of few steps, filters and pixels.
+
+    Args:
+        path: The file.
+        name: Of the experiment.
+        overrides: Further ones, such as the depth of networks.
+    """
+    changes = CHANGES.get(name, "")
+    path.write_text(EXPERIMENT.format(name=name, overrides=(*OVERRIDES, *overrides), changes=changes))
     return path
 
 
@@ -61,4 +63,11 @@ def _write(root: Path, study: Any, size: BodySize) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(body, "SAMPLE_MM", 4.5)  # painted within a second
         write_dataset(root, size, progress=False, study=study)
+    return root
+
+
+def write_heads(root: Path, test: int = 2) -> Path:
+    """A dataset `phantom` with two training patients of each modality."""
+    size = PhantomSize(train=2, validation=1, test=test, shape=(16, 40, 40), spacing_mm=(6.0, 6.5, 10.0))
+    write_dataset(root, size, progress=False)
     return root

@@ -22,20 +22,20 @@ ONE_PATIENT = (
 
 @dataclass(frozen=True)
 class Claim:
-    """What the paper says of a change, and what came out here.
+    """What the paper says of a change, if it does, and what came out here.
 
     Attributes:
         text: The change, such as "GC, small training set".
         before: Figures without it.
         after: Figures with it; patients that only one of both has are left out.
-        expected: Which way the figure goes according to the paper.
+        expected: Which way the figure goes according to the paper; None where the paper says nothing.
         published: Its difference after minus before; None where the paper prints none.
     """
 
     text: str
     before: Patients
     after: Patients
-    expected: Way
+    expected: Way | None
     published: float | None = None
 
     @property
@@ -50,13 +50,19 @@ class Claim:
         before, after = (list(own.values()) for own in self.pairs.values())
         return float(np.mean(after) - np.mean(before))
 
+    @property
+    def way(self) -> Way | Literal["equal"]:
+        """Which way the figure goes here."""
+        if self.difference == 0:
+            return "equal"
+        return "lower" if self.difference < 0 else "higher"
+
     def outcome(self, p: float | None) -> str:
-        """The verdict in words."""
-        agrees = (self.difference < 0) == (self.expected == "lower") and self.difference != 0
-        direction = "as published" if agrees else "not as published"
-        if p is None:
-            return direction
-        return direction if p < SIGNIFICANT else f"{direction}, not significant"
+        """The verdict in words: which way it goes, or whether that is the published one."""
+        verdict: str = self.way
+        if self.expected:
+            verdict = "as published" if self.way == self.expected else "not as published"
+        return verdict if p is None or p < SIGNIFICANT else f"{verdict}, not significant"
 
 
 def claims_table(caption: str, claims: Sequence[Claim], digits: int) -> Table:
@@ -165,7 +171,7 @@ def _row(claim: Claim, result: PairedResult, digits: int) -> list[str]:
 
 
 def _published(claim: Claim, digits: int) -> str:
-    return claim.expected if claim.published is None else f"{claim.published:+.{digits}f}"
+    return claim.expected or "-" if claim.published is None else f"{claim.published:+.{digits}f}"
 
 
 def _p(value: float) -> str:

@@ -65,6 +65,8 @@ class Training(RecipeTask):
 class Evaluation(Task):
     """Scores a training on the paired test patients, see `kerasgan.evaluation.evaluate`.
 
+    A dataset without pairs has no scores.
+
     Attributes:
         direction: Which generator.
     """
@@ -73,6 +75,8 @@ class Evaluation(Task):
 
     def run(self, desk: Desk, needs: Sequence[Path], folder: Path) -> Content:
         """Writes the evaluation into the cell's folder, pictures included."""
+        if not desk.card.paired:
+            return {"definitions": {}, "scores": {}, "baseline": {}}
         from kerasgan.baseline import NAME
         from kerasgan.evaluation import evaluate
         from kerasgan.results import METHOD

@@ -185,12 +185,17 @@ class Findings:
     folders: Mapping[str, Path]
     pictures: Path
 
-    def patients(self, keys: Sequence[str], metric: str) -> dict[str, float]:
+    def patients(self, keys: Sequence[str], metric: str, of: str = "scores") -> dict[str, float]:
         """A metric of each patient, averaged over some cells, such as those that differ in their seed.
 
         Patients for whom one of the cells has no figure are left out.
+
+        Args:
+            keys: The cells.
+            metric: Its name.
+            of: Whose figures: `"scores"`, or `"baseline"` for the look-up table beside them.
         """
-        rows = [self.results[key]["scores"] for key in keys]
+        rows = [self.results[key][of] for key in keys]
         values = {patient: [scores[patient][metric] for scores in rows] for patient in rows[0]}
         return {patient: sum(found) / len(found) for patient, found in values.items() if None not in found}
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from kerasgan.config import Component
+from kerasgan.experiments._pictures import comparison, median_patient
 from kerasgan.experiments._segmentation import FoldOfCrossValidation, TwoChannelSegmentation
 from kerasgan.experiments._tables import Claim, Way, box_plots, claims_table, patients_table, seeds_table, spread
 from kerasgan.experiments._tasks import Evaluation, Training
@@ -233,21 +234,15 @@ def _information(found: Findings) -> Section:
 
 
 def _pictures(found: Findings) -> Section:
-    scores = found.patients(["evaluate-signed-large-seed0"], "mae_255")
-    patient = sorted(scores, key=lambda key: scores[key])[(len(scores) - 1) // 2]
+    patient = median_patient(found.patients(["evaluate-signed-large-seed0"], "mae_255"))
     return Section(
         "Synthetic and true CT",
         ("The patient whose error is the median, with the error map: blue is too low, red too high.",),
-        [_comparison(found, method, patient) for method in METHODS],
+        [
+            comparison(found, _key("evaluate", method, 0), patient, "mae_255", f"{title}, seed 0")
+            for method, title in METHODS.items()
+        ],
     )
-
-
-def _comparison(found: Findings, method: Method, patient: str) -> Picture:
-    key = _key("evaluate", method, 0)
-    error = found.results[key]["scores"][patient]["mae_255"]
-    text = f"{METHODS[method]}, seed 0, patient {patient}: MR, synthetic CT, true CT and error."
-    described = f"Sections through one patient in a row each: MR, synthetic CT, true CT, error. MAE {error:.1f} of 255."
-    return Picture(text, found.folders[key] / f"{patient}.png", described)
 
 
 def _dice(found: Findings) -> Section:

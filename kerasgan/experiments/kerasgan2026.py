@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from kerasgan.baseline import NAME as LOOKUP
+from kerasgan.experiments._pictures import comparison, median_patient
 from kerasgan.experiments._tables import Claim, box_plots, claims_table, patients_table, seeds_table, spread
 from kerasgan.experiments._tasks import Evaluation, Training
 from kerasgan.experiments._types import Cell, Experiment, Findings, Patients, Picture, Section, Table
@@ -134,8 +135,7 @@ def _columns(found: Findings, metric: str) -> dict[str, Patients]:
 
 def _lookup(found: Findings, metric: str) -> Patients:
     """The metric of the look-up table, which is the same for every training but for the scaling of its MR."""
-    scores = found.results[_key(OURS, 0)]["baseline"]
-    return {patient: row[metric] for patient, row in scores.items() if row[metric] is not None}
+    return found.patients([_key(OURS, 0)], metric, of="baseline")
 
 
 def _named(columns: Mapping[str, Patients]) -> dict[str, Patients]:
@@ -182,21 +182,12 @@ def _summary(found: Findings, columns: Mapping[str, Mapping[str, Patients]]) -> 
 
 
 def _pictures(found: Findings) -> Section:
-    scores = found.patients([_key(OURS, 0)], "mae_hu")
-    patient = sorted(scores, key=lambda key: scores[key])[(len(scores) - 1) // 2]
+    patient = median_patient(found.patients([_key(OURS, 0)], "mae_hu"))
     return Section(
         "Synthetic and true CT",
         (f"The patient whose error is the median of {OURS}, with the error map: blue is too low, red too high.",),
-        [_comparison(found, name, patient) for name in METHODS],
+        [comparison(found, _key(name, 0), patient, "mae_hu", f"{METHODS[name].title}, seed 0") for name in METHODS],
     )
-
-
-def _comparison(found: Findings, name: str, patient: str) -> Picture:
-    key = _key(name, 0)
-    error = found.results[key]["scores"][patient]["mae_hu"]
-    text = f"{METHODS[name].title}, seed 0, patient {patient}: MR, synthetic CT, true CT and error."
-    described = f"Sections through one patient in a row each: MR, synthetic CT, true CT, error. MAE {error:.0f} HU."
-    return Picture(text, found.folders[key] / f"{patient}.png", described)
 
 
 def _losses(found: Findings) -> Section:

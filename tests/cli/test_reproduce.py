@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from made_up_cells import open_finished
-from tiny_experiment import write_experiment, write_hips
+from tiny_experiment import RESNET, write_experiment, write_hips
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def test_dry_run_lists_the_cells_and_writes_nothing(kerasgan, tmp_path):
 
 
 def test_dry_run_shows_what_is_finished_and_a_run_computes_nothing_again(kerasgan, hips, tmp_path):
-    file = write_experiment(tmp_path / "tiny.py")
+    file = write_experiment(tmp_path / "tiny.py", "hiasa2018", *RESNET)
     opened = open_finished(tmp_path / "out", file, hips)
     (opened.place(opened.cells[0]) / "result.json").rename(tmp_path / "kept")
     words = ["reproduce", file, "--data-dir", hips, "--out", "out"]
@@ -44,7 +44,7 @@ def test_dry_run_shows_what_is_finished_and_a_run_computes_nothing_again(kerasga
 
 
 def test_misspelt_name(refused):
-    assert "Did you mean hiasa2018?" in refused("reproduce", "hiasa2019")
+    assert "Did you mean hiasa2018" in refused("reproduce", "hiasa2019")
 
 
 def test_dataset_without_pairs(refused, two_folders):

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from made_up_cells import finish, open_finished
+from made_up_cells import finish, open_finished, table
 
 from kerasgan.experiments import _html, open_reproduction
 from kerasgan.experiments._types import Picture, Section, Table
@@ -54,23 +54,19 @@ class Page(HTMLParser):
         return [attributes for tag, attributes in self.tags if tag in names]
 
 
-def table(content, caption):
-    return next(table for table in content["tables"] if table["caption"] == caption)
-
-
 def test_the_papers_figures_stand_beside_ours(content):
-    rows = {row[0]: row for row in table(content, "Error against the true CT")["rows"]}
+    rows = table(content, "Error against the true CT")
     assert rows["without GC, small set"][1] == "30.233" and rows["signed GC, large set"][3] == "16.465"
     assert rows["GC of magnitudes, large set"][1] == "-"
     # Made up: 30, 2 less with the large set, 1 less with signed GC; patients 0, 1, 2, 3 on top.
     assert float(rows["signed GC, large set"][2].split()[0]) == pytest.approx(27 + 1.5, abs=0.15)
-    dice = table(content, "Dice of each structure, mean ± SD over patients")["rows"]
-    assert [row[1] for row in dice[1:]] == ["0.808", "0.883", "0.804", "0.669"]
+    _, *dice = table(content, "Dice of each structure, mean ± SD over patients").values()
+    assert [row[1] for row in dice] == ["0.808", "0.883", "0.804", "0.669"]
     assert content["published"][0] == {"figure": ["mae_255", "none", "small"], "value": 30.233, "place": "Table 1"}
 
 
 def test_published_differences_and_outcomes(content):
-    rows = {row[0]: row for row in table(content, "Change of the MAE [0..255]")["rows"]}
+    rows = table(content, "Change of the MAE [0..255]")
     assert rows["signed GC, small set"][1] == "-0.45"  # 29.781 - 30.233
     assert rows["more patients, without GC"][1] == "-3.95"  # 26.283 - 30.233
     assert rows["more patients, without GC"][-1] == "as published"
@@ -79,15 +75,14 @@ def test_published_differences_and_outcomes(content):
 def test_repetitions_are_averaged_for_each_patient(content):
     cells = content["cells"]
     ours = [cells[f"evaluate-none-small-seed{seed}"]["scores"]["p0"]["mae_255"] for seed in (0, 1)]
-    row = next(row for row in table(content, "MAE of each patient [0..255]")["rows"] if row[0] == "p0")
-    assert row[1] == f"{sum(ours) / 2:.2f}"
+    assert table(content, "MAE of each patient [0..255]")["p0"][1] == f"{sum(ours) / 2:.2f}"
 
 
 def test_data_settings_definitions_and_versions(content):
     assert len(content["data_fingerprint"]) == 64 and content["seeds"] == 2
     assert content["definitions"]["mae_255"]["definition"].startswith("Mean absolute error over the body mask")
-    assert ["tensorflow", "2"] in table(content, "Software")["rows"]
-    assert any("beta_1" in row[0] for row in table(content, "Not reported by the paper, and chosen here")["rows"])
+    assert table(content, "Software")["tensorflow"] == ["tensorflow", "2"]
+    assert any("beta_1" in text for text in table(content, "Not reported by the paper, and chosen here"))
 
 
 def test_the_page_holds_everything_itself(report):

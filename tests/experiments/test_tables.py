@@ -30,6 +30,14 @@ def test_the_way_a_figure_should_go_decides():
     assert Claim("x", BEFORE, BEFORE, "lower").outcome(1.0) == "not as published, not significant"
 
 
+def test_without_a_word_of_the_paper_the_outcome_is_the_way_it_goes():
+    assert Claim("x", BEFORE, BETTER, None).outcome(0.01) == "lower"
+    assert Claim("x", BETTER, BEFORE, None).outcome(0.2) == "higher, not significant"
+    assert Claim("x", BEFORE, BEFORE, None).outcome(None) == "equal"
+    row = claims_table("MAE", [Claim("x", BEFORE, BETTER, None)], 2).rows[1]
+    assert row[1] == "-" and row[-1].startswith("lower")
+
+
 def test_patients_that_only_one_side_has_are_left_out():
     claim = Claim("x", BEFORE, {"p1": 29.0, "p2": 29.0, "p9": 0.0}, "lower")
     assert claim.difference == pytest.approx(-1.5)

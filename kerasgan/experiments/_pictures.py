@@ -1,0 +1,29 @@
+"""Pictures that evaluations left, chosen and described for a report."""
+
+from __future__ import annotations
+
+from kerasgan.experiments._types import Findings, Patients, Picture
+from kerasgan.results import with_unit
+
+
+def median_patient(scores: Patients) -> str:
+    """The patient whose figure is the median; the lower one of two."""
+    return sorted(scores, key=lambda key: scores[key])[(len(scores) - 1) // 2]
+
+
+def comparison(found: Findings, key: str, patient: str, metric: str, title: str) -> Picture:
+    """An evaluation's picture of a patient.
+
+    Args:
+        found: What the cells found.
+        key: The evaluation's cell.
+        patient: Key of the patient.
+        metric: The figure that the description states.
+        title: Of the method, for the caption.
+    """
+    value, unit = found.results[key]["scores"][patient][metric], found.results[key]["definitions"][metric]["unit"]
+    return Picture(
+        f"{title}, patient {patient}: source, synthetic image, truth and error.",
+        found.folders[key] / f"{patient}.png",
+        f"Sections through one patient: source, synthetic, acquired, error. {with_unit(metric, unit)}: {value:.1f}.",
+    )
