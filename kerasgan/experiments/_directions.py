@@ -1,4 +1,4 @@
-"""Trainings of a recipe and its variants, scored in both directions alike: their cells, and sections of the report.
+"""Trainings that differ in one thing, scored in one direction or in both: their cells, and sections of the report.
 
 Cells are called `train-<variant>-seed<n>` and `evaluate-<direction>-<variant>-seed<n>`.
 """
@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from kerasgan import baseline
 from kerasgan.experiments._pictures import comparison, median_patient
-from kerasgan.experiments._tables import Claim, claims_table, patients_table, seeds_table, spread
+from kerasgan.experiments._scales import TrainingScale
+from kerasgan.experiments._tables import Claim, box_plots, claims_table, patients_table, seeds_table, spread
 from kerasgan.experiments._tasks import Evaluation, Training
 from kerasgan.experiments._types import Cell, Findings, Patients, Picture, Section, Table
 from kerasgan.run import DIRECTIONS, Direction
@@ -23,33 +24,16 @@ ABOUT_PICTURES = (
 )
 
 
-@dataclass(frozen=True)
-class TrainingScale:
-    """How large the trainings are.
-
-    Attributes:
-        note: What this scale is, for the report.
-        seeds: Repetitions.
-        quick: Whether the recipe is scaled down.
-        overrides: Changes of the recipe.
-        seconds: About how long one training takes on two idle cores.
-    """
-
-    note: str
-    seeds: int
-    quick: bool
-    overrides: tuple[str, ...]
-    seconds: float
-
-
 class Variant(NamedTuple):
     """A way to train.
 
     Attributes:
+        recipe: Its name.
         title: What it is called in the report.
         overrides: What it changes in the recipe.
     """
 
+    recipe: str
     title: str
     overrides: tuple[str, ...] = ()
 
@@ -64,8 +48,8 @@ class Figure(NamedTuple):
 
 CT_FIGURES = (
     Figure("mae_hu", "MAE [HU]", 1),
-    Figure("psnr_255", "PSNR [dB]", 2),
-    Figure("ssim_synthrad2023", "SSIM", 3),
+    Figure("psnr_synthrad2023", "PSNR, SynthRAD2023 [dB]", 2),
+    Figure("ssim_synthrad2023", "SSIM, SynthRAD2023", 3),
 )
 MR_FIGURES = (
     Figure("mae_255", "MAE [0..255]", 2),
@@ -74,23 +58,28 @@ MR_FIGURES = (
 )
 
 
-def training_cells(recipe: str, scale: TrainingScale, seeds: int, variants: Mapping[str, Variant]) -> Iterator[Cell]:
-    """A training for each seed and variant, each followed by its evaluation in both directions.
+def training_cells(
+    scale: TrainingScale,
+    seeds: int,
+    variants: Mapping[str, Variant],
+    directions: Sequence[Direction] = DIRECTIONS,
+) -> Iterator[Cell]:
+    """A training for each seed and variant, each followed by its evaluations.
 
     Args:
-        recipe: Its name.
         scale: How large.
         seeds: Repetitions.
         variants: By the name that stands in the cells' keys.
+        directions: Which are evaluated.
     """
     for seed in range(seeds):
         for name, variant in variants.items():
             overrides = (*scale.overrides, *variant.overrides)
-            training = Training(recipe=recipe, quick=scale.quick, overrides=overrides, seed=seed)
+            training = Training(recipe=variant.recipe, quick=scale.quick, overrides=overrides, seed=seed)
             title = f"{variant.title}, seed {seed}"
             train = Cell(train_key(name, seed), f"train: {title}", training, seconds=scale.seconds)
             yield train
-            for direction in DIRECTIONS:
+            for direction in directions:
                 key, task = _key(direction, name, seed), Evaluation(direction=direction)
                 yield Cell(key, f"evaluate {direction}: {title}", task, (train,), EVALUATION_SECONDS)
 
@@ -101,7 +90,11 @@ def train_key(variant: str, seed: int) -> str:
 
 
 def direction_sections(
-    found: Findings, variants: Mapping[str, Variant], changes: Sequence[tuple[str, str]], text: str
+    found: Findings,
+    variants: Mapping[str, Variant],
+    changes: Sequence[tuple[str, str]],
+    text: str,
+    directions: Sequence[Direction] = DIRECTIONS,
 ) -> list[Section]:
     """For each direction the errors beside those of a look-up table, what changes, patients, repetitions and pictures.
 
@@ -110,11 +103,12 @@ def direction_sections(
         variants: As the cells were made from.
         changes: Names of variants that are compared: the one before and the one in its place.
         text: What the paper says of these errors.
+        directions: Which were evaluated.
 
     Returns:
-        Both sections; none for a dataset without pairs, where nothing was scored.
+        A section for each; none for a dataset without pairs, where nothing was scored.
     """
-    judged = [_Judged(found, variants, direction) for direction in DIRECTIONS]
+    judged = [_Judged(found, variants, direction) for direction in directions]
     return [direction.section(changes, text) for direction in judged if direction.definitions]
 
 
@@ -149,15 +143,20 @@ class _Judged:
         error = self.figures[0]
         return Section(
             "MR to CT" if self.is_ct else "CT to MR",
-            (text, ABOUT_PICTURES),
+            (text, self._scored(), ABOUT_PICTURES),
             (
                 self._errors(),
+                self._boxes(error),
                 *(self._claims(figure, changes) for figure in self.figures),
                 patients_table(f"{error.title} of each patient", self._columns(error), error.digits),
                 seeds_table(f"{error.title} of each repetition, mean over patients", self._seeds(error), error.digits),
                 *self._pictures(error),
             ),
         )
+
+    def _scored(self) -> str:
+        first = self.found.results[self._first]
+        return f"Scored: the {first['part']} patients" + (f"; {first['note']}." if first["note"] else ".")
 
     def _errors(self) -> Table:
         columns = {figure: self._columns(figure) for figure in self.figures}
@@ -169,6 +168,10 @@ class _Judged:
             f"{baseline.NAME}: {baseline.DEFINITION}",
         )
         return Table("Error against the truth", rows, notes)
+
+    def _boxes(self, figure: Figure) -> Picture:
+        path = self.found.pictures / f"{figure.metric}-{self.direction}.png"
+        return box_plots({figure.title: self._columns(figure)}, path, f"{figure.title} over the body.")
 
     def _claims(self, figure: Figure, changes: Sequence[tuple[str, str]]) -> Table:
         claims = [
@@ -204,6 +207,16 @@ class _Judged:
         patient = median_patient(self._patients(next(iter(self.variants)), figure))
         for name, variant in self.variants.items():
             yield comparison(self.found, self._keys(name)[0], patient, figure.metric, f"{variant.title}, seed 0")
+
+
+def loss_curves(found: Findings, variants: Mapping[str, Variant]) -> Section:
+    """The curves of the first repetition of each variant."""
+    described = "Curves of every loss over the training steps."
+    pictures = [
+        Picture(f"{variant.title}, seed 0", found.folders[train_key(name, 0)] / "losses.png", described)
+        for name, variant in variants.items()
+    ]
+    return Section("Loss curves", (), pictures)
 
 
 def _key(direction: Direction, variant: str, seed: int) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from kerasgan.config import Component
 from kerasgan.experiments._pictures import comparison, median_patient
+from kerasgan.experiments._scales import SegmentationScale
 from kerasgan.experiments._segmentation import FoldOfCrossValidation, TwoChannelSegmentation
 from kerasgan.experiments._tables import Claim, Way, box_plots, claims_table, patients_table, seeds_table, spread
 from kerasgan.experiments._tasks import Evaluation, Training
@@ -51,28 +52,14 @@ PUBLISHED = {
 
 
 @dataclass(frozen=True)
-class HipScale:
+class HipScale(SegmentationScale):
     """How large the experiment is.
 
     Attributes:
-        note: What this scale is, for the report.
-        seeds: Repetitions.
-        quick: Whether the recipe is scaled down.
-        overrides: Changes of the recipe.
-        patients: Training patients of each domain; None: all.
-        network: The segmentation network.
-        segmentation_steps: Its training steps.
-        speeds: Steps a second on two cores, of a training and of a segmentation; for the estimate alone.
+        patients: Training patients of each domain, by the name of the training set; None: all.
     """
 
-    note: str
-    seeds: int
-    quick: bool
-    overrides: tuple[str, ...]
     patients: Mapping[str, int | None]
-    network: Component
-    segmentation_steps: int
-    speeds: tuple[float, float]
 
 
 SCALES = {
@@ -84,7 +71,8 @@ SCALES = {
         patients={"small": 20, "large": None},  # Sec. 2.1, Table 1
         network=Component(name="unet", filters=64, depth=4),
         segmentation_steps=20_000,
-        speeds=(0.3, 0.5),
+        seconds=8 * 24 * 3600,
+        segmentation_seconds=11 * 3600,
     ),
     "laptop": HipScale(
         note="Scaled down to two hours on two cores: 112x112 pixels, 16 filters, 4,000 steps, 3 and 10 training "
@@ -95,7 +83,8 @@ SCALES = {
         patients={"small": 3, "large": 10},
         network=Component(name="unet", filters=8, depth=4),
         segmentation_steps=400,
-        speeds=(20.0, 8.0),
+        seconds=230,
+        segmentation_seconds=70,
     ),
 }
 
@@ -118,14 +107,13 @@ def _of(scale: HipScale, variant: str, size: str, seed: int) -> Iterator[Cell]:
     overrides = (*scale.overrides, *VARIANTS[variant][1], limit)
     training = Training(recipe=RECIPE, quick=scale.quick, overrides=overrides, seed=seed)
     name, title = f"{variant}-{size}-seed{seed}", f"{METHODS[variant, size]}, seed {seed}"
-    seconds = 30 + training.built().schedule.steps / scale.speeds[0]
-    train = Cell(f"train-{name}", f"train: {title}", training, seconds=seconds)
+    train = Cell(f"train-{name}", f"train: {title}", training, seconds=scale.seconds)
     yield train
     yield Cell(f"evaluate-{name}", f"evaluate: {title}", Evaluation(), (train,), seconds=20)
     segmentation = TwoChannelSegmentation(
         structures=STRUCTURES, network=scale.network, steps=scale.segmentation_steps, seed=seed
     )
-    yield Cell(f"segment-{name}", f"segment MR: {title}", segmentation, (train,), _segmentation_seconds(scale))
+    yield Cell(f"segment-{name}", f"segment MR: {title}", segmentation, (train,), scale.segmentation_seconds)
 
 
 def _cross_validation(scale: HipScale) -> list[Cell]:
@@ -133,13 +121,9 @@ def _cross_validation(scale: HipScale) -> list[Cell]:
     network = {"network": scale.network, "steps": scale.segmentation_steps}
     folds = [FoldOfCrossValidation(**settings, **network, fold=fold, folds=FOLDS) for fold in range(FOLDS)]
     return [
-        Cell(f"fold{n}", f"segment CT: fold {n + 1} of {FOLDS}", fold, seconds=_segmentation_seconds(scale))
+        Cell(f"fold{n}", f"segment CT: fold {n + 1} of {FOLDS}", fold, seconds=scale.segmentation_seconds)
         for n, fold in enumerate(folds)
     ]
-
-
-def _segmentation_seconds(scale: HipScale) -> float:
-    return 20 + scale.segmentation_steps / scale.speeds[1]
 
 
 def sections(found: Findings) -> list[Section]:

@@ -16,6 +16,7 @@ from typing import Any
 
 from kerasgan.config import Component
 from kerasgan.experiments._augmented import AugmentedSegmentation, CarriedLabels
+from kerasgan.experiments._scales import SegmentationScale
 from kerasgan.experiments._tables import Claim, box_plots, claims_table, mean, patients_table, seeds_table, spread
 from kerasgan.experiments._tasks import Training
 from kerasgan.experiments._types import Cell, Experiment, Findings, Patients, Picture, Published, Section, Table
@@ -32,28 +33,14 @@ GAIN = PUBLISHED["gain of the IoU [%]"].value
 
 
 @dataclass(frozen=True)
-class LiverScale:
+class LiverScale(SegmentationScale):
     """How large the experiment is.
 
     Attributes:
-        note: What this scale is, for the report.
-        seeds: Repetitions.
-        quick: Whether the recipe is scaled down.
-        overrides: Changes of the recipe.
         real_scans: How many labelled real MR scans the U-Net learns from, each a comparison of its own; None: all.
-        network: The segmentation network.
-        segmentation_steps: Its training steps.
-        speeds: Steps a second on two cores, of a training and of a segmentation; for the estimate alone.
     """
 
-    note: str
-    seeds: int
-    quick: bool
-    overrides: tuple[str, ...]
     real_scans: tuple[int | None, ...]
-    network: Component
-    segmentation_steps: int
-    speeds: tuple[float, float]
 
 
 SCALES = {
@@ -65,7 +52,8 @@ SCALES = {
         real_scans=(None, 4),
         network=Component(name="unet", filters=64, depth=4),
         segmentation_steps=20_000,
-        speeds=(0.1, 0.5),
+        seconds=24 * 24 * 3600,
+        segmentation_seconds=11 * 3600,
     ),
     "laptop": LiverScale(
         note="Scaled down to an hour on two cores: 112x112 pixels, 16 filters, 3,000 steps; all labelled MR scans, as "
@@ -76,7 +64,8 @@ SCALES = {
         real_scans=(None, 1),
         network=Component(name="unet", filters=8, depth=4),
         segmentation_steps=400,
-        speeds=(5.0, 8.0),
+        seconds=630,
+        segmentation_seconds=70,
     ),
 }
 
@@ -88,9 +77,7 @@ def cells(scale: LiverScale, seeds: int) -> list[Cell]:
 
 def _of(scale: LiverScale, seed: int) -> Iterator[Cell]:
     method: dict[str, Any] = {"recipe": RECIPE, "quick": scale.quick, "overrides": scale.overrides, "seed": seed}
-    training = Training(**method)
-    seconds = 30 + training.built().schedule.steps / scale.speeds[0]
-    train = Cell(f"train-seed{seed}", f"train EssNet: seed {seed}", training, seconds=seconds)
+    train = Cell(f"train-seed{seed}", f"train EssNet: seed {seed}", Training(**method), seconds=scale.seconds)
     yield train
     outlines = CarriedLabels(structures=(LIVER,))
     yield Cell(f"outlines-seed{seed}", f"draw carried labels: seed {seed}", outlines, (train,), seconds=10)
@@ -100,8 +87,8 @@ def _of(scale: LiverScale, seed: int) -> Iterator[Cell]:
         is_joined = scenario == "joined"
         task = AugmentedSegmentation(**method, **network, real_scans=real_scans, synthetic=is_joined)
         title = f"segment MR: {_title(condition)}, seed {seed}"
-        seconds = 20 + scale.segmentation_steps / scale.speeds[1]
-        yield Cell(_key(condition, seed), title, task, (train,) if is_joined else (), seconds)
+        needs = (train,) if is_joined else ()
+        yield Cell(_key(condition, seed), title, task, needs, scale.segmentation_seconds)
 
 
 def _conditions(scale: LiverScale) -> list[Condition]:

@@ -17,7 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasgan.experiments._directions import TrainingScale, Variant, direction_sections, train_key, training_cells
+from kerasgan.experiments._directions import Variant, direction_sections, train_key, training_cells
+from kerasgan.experiments._scales import TrainingScale
 from kerasgan.experiments._types import (
     Cell,
     Content,
@@ -36,12 +37,15 @@ from kerasgan.run import load_run
 
 RECIPE = "nehra2021"
 VARIANTS = {
-    "cross-entropy": Variant("cross-entropy"),  # Methods: as the text states
-    "least-squares": Variant("least squares", ("losses.adversarial.name=least_squares",)),
+    "cross-entropy": Variant(RECIPE, "cross-entropy"),  # Methods: as the text states
+    "least-squares": Variant(RECIPE, "least squares", ("losses.adversarial.name=least_squares",)),
     "squared-cycle": Variant(
-        "least squares, squared cycle", ("losses.adversarial.name=least_squares", "losses.cycle.name=squared_error")
+        RECIPE,
+        "least squares, squared cycle",
+        ("losses.adversarial.name=least_squares", "losses.cycle.name=squared_error"),
     ),
     "wasserstein": Variant(  # future work of the paper
+        RECIPE,
         "Wasserstein, gradient penalty",
         ("losses.adversarial.name=wasserstein", "discriminator.normalization=instance"),
     ),
@@ -100,7 +104,7 @@ def _definition(name: str) -> dict[str, str]:
 
 def cells(scale: TrainingScale, seeds: int) -> list[Cell]:
     """A training for each seed and variant, its evaluation in both directions, and its losses."""
-    found = list(training_cells(RECIPE, scale, seeds, VARIANTS))
+    found = list(training_cells(scale, seeds, VARIANTS))
     trainings = {cell.key: cell for cell in found}
     losses = [
         Cell(
@@ -154,7 +158,7 @@ def _table_2(found: Findings) -> Table:
 
 def _repetitions(found: Findings) -> Table:
     rows = [("training", *COLUMNS)]
-    for variant, (title, _) in VARIANTS.items():
+    for variant, (_, title, _) in VARIANTS.items():
         values = {name: _last(found, variant, name) for name in COLUMNS}
         for seed in range(found.seeds):
             rows.append((f"{title}, seed {seed}", *(f"{values[name][seed]:.3g}" for name in COLUMNS)))

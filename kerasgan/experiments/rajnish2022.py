@@ -9,13 +9,14 @@ Beside the log-likelihood loss of its Eq. 1 stands least squares, by which Zhu e
 
 from __future__ import annotations
 
-from kerasgan.experiments._directions import TrainingScale, Variant, direction_sections, train_key, training_cells
-from kerasgan.experiments._types import Cell, Experiment, Findings, Picture, Section
+from kerasgan.experiments._directions import Variant, direction_sections, loss_curves, training_cells
+from kerasgan.experiments._scales import TrainingScale
+from kerasgan.experiments._types import Cell, Experiment, Findings, Section
 
 RECIPE = "rajnish2022"
 VARIANTS = {
-    "log-likelihood": Variant("log-likelihood"),  # Eq. 1
-    "least-squares": Variant("least squares", ("losses.adversarial.name=least_squares",)),
+    "log-likelihood": Variant(RECIPE, "log-likelihood"),  # Eq. 1
+    "least-squares": Variant(RECIPE, "least squares", ("losses.adversarial.name=least_squares",)),
 }
 SCALES = {
     "paper": TrainingScale(
@@ -38,22 +39,16 @@ SCALES = {
 
 def cells(scale: TrainingScale, seeds: int) -> list[Cell]:
     """A training for each seed and adversarial loss, and its evaluation in both directions."""
-    return list(training_cells(RECIPE, scale, seeds, VARIANTS))
+    return list(training_cells(scale, seeds, VARIANTS))
 
 
 def sections(found: Findings) -> list[Section]:
     """Errors and pictures of each direction, and the losses."""
     text = "The paper's figures were not at hand, so none stands beside ours, and no change is expected either way."
-    return [*direction_sections(found, VARIANTS, [("least-squares", "log-likelihood")], text), _losses(found)]
-
-
-def _losses(found: Findings) -> Section:
-    described = "Curves of every loss over the training steps."
-    pictures = [
-        Picture(f"{variant.title}, seed 0", found.folders[train_key(name, 0)] / "losses.png", described)
-        for name, variant in VARIANTS.items()
+    return [
+        *direction_sections(found, VARIANTS, [("least-squares", "log-likelihood")], text),
+        loss_curves(found, VARIANTS),
     ]
-    return Section("Loss curves", (), pictures)
 
 
 EXPERIMENT = Experiment(
