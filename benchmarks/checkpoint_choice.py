@@ -80,6 +80,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.add_argument("runs", nargs="+", type=Path, help="run directories")
     options.add_argument("--direction", choices=("ab", "ba"), default="ab")
     chosen = options.parse_args(arguments)
+    names = [run.name for run in chosen.runs]
+    if len(set(names)) < len(names):
+        raise SystemExit("Two of the runs have the same folder name; call their columns apart by renaming one.")
     print(report({run.name: read(run, chosen.direction) for run in chosen.runs}))
 
 

@@ -2,9 +2,9 @@
 
     python benchmarks/keep_report.py reproductions/hiasa2018-phantom_pelvis-laptop dice.png
 
-Writes into `docs/results/`, by the reproduction's folder: `NAME.json`, which is `report.json` without the cells and the
-patients' keys; `NAME.png`, the picture that is named, from the report's folder `pictures/` or a cell's; and `NAME.md`
-with the command, the picture and the tables of the experiment.
+Writes into `docs/results/`, by the reproduction's folder: `NAME.json`, which is `report.json` without cells and
+patients; `NAME.png`, the picture that is named, from the report's folder `pictures/` or a cell's; and `NAME.md` with
+the command, the picture and the tables of the experiment.
 """
 
 from __future__ import annotations
@@ -19,22 +19,23 @@ from typing import Any
 import bench
 
 RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results"
-DROPPED = ("cells", "patients")
+DROPPED = ("cells", "patients", "pictures", "definitions")  # the table of definitions stays
 NOT_SHOWN = ("Recipe", "Definitions of the figures", "Work", "Data")  # in the page; the JSON has them
 
 
 def keep(folder: Path, picture: str) -> Path:
     """Writes the three files, and returns the page."""
     report = json.loads((folder / "report.json").read_text())
-    found = next(iter([*(folder / "pictures").glob(picture), *(folder / "cells").glob(picture)]), None)
+    found = next((path for part in ("pictures", "cells") for path in sorted((folder / part).glob(picture))), None)
     if found is None:
         raise SystemExit(f"{folder} has no picture {picture}; name one of pictures/ or, as CELL/NAME.png, of cells/.")
     RESULTS.mkdir(parents=True, exist_ok=True)
     page = RESULTS / f"{folder.name}.md"
     kept = {name: value for name, value in report.items() if name not in DROPPED}
+    kept["tables"] = [table for table in report["tables"] if table["rows"][0][0] != "patient"]
     page.with_suffix(".json").write_text(json.dumps(kept, indent=1) + "\n")
     shutil.copy(found, page.with_suffix(".png"))
-    page.write_text(_page(report, page.with_suffix(".png").name))
+    page.write_text(_page(kept, page.with_suffix(".png").name))
     return page
 
 

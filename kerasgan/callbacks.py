@@ -131,7 +131,7 @@ class PreviewData:
         a: Some slices of domain a.
         b: Some slices of domain b.
         sample_a: Slices of validation patients, to judge without truth.
-        sample_b: The same of domain b, of other patients.
+        sample_b: The same of domain b, of other patients where there are several.
         paired_a: Slices of paired validation patients; empty where there are none.
         paired_b: The same slices in domain b.
         paired_mask: Their bodies, bool.

@@ -18,7 +18,7 @@ from kerasgan.errors import DatasetError
 from kerasgan.geometry import oriented
 from kerasgan.inference import translate_prepared
 from kerasgan.intensity import body_mask
-from kerasgan.metrics import Metric, ct_metrics, mr_metrics, score
+from kerasgan.metrics import Metric, ct_metrics, mean_row, mr_metrics, score
 from kerasgan.preparation import Prepared, prepare
 from kerasgan.results import METHOD, Evaluation
 from kerasgan.run import Direction, Run, load_run
@@ -74,7 +74,7 @@ def evaluate(
         name = case.key if seen[case.key] == 1 else f"{case.key}-{seen[case.key]}"
         for method, row in _score(run, case, direction, generator, tables, folder / f"{name}.png").items():
             found.setdefault(method, {}).setdefault(case.key, []).append(row)
-    scores = {method: {key: _mean(rows) for key, rows in own.items()} for method, own in found.items()}
+    scores = {method: {key: mean_row(rows) for key, rows in own.items()} for method, own in found.items()}
     result = Evaluation(folder, part, _metrics(run, direction), scores, _note(run, direction, part), direction)
     results.write(result)
     return result
@@ -192,12 +192,6 @@ def _score(
     )
     report.comparison_figure(comparison, picture, note="quick run" if run.quick else "")
     return scores
-
-
-def _mean(rows: Sequence[Row]) -> Row:
-    """The mean of the pairs of one patient, over those for which a figure is defined."""
-    values = {name: [figure for row in rows if (figure := row[name]) is not None] for name in rows[0]}
-    return {name: float(np.mean(figures)) if figures else None for name, figures in values.items()}
 
 
 def _note(run: Run, direction: Direction, part: str) -> str:

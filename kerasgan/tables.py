@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from kerasgan.files import replacing
@@ -11,13 +12,16 @@ SCORES = ("mae", "composite")  # what a direction's best generator is chosen by:
 
 
 def append_row(path: Path, row: dict[str, float]) -> None:
-    """Adds a row to a CSV file, with a header where the file is new."""
-    is_new = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, row)
-        if is_new:
-            writer.writeheader()
-        writer.writerow(row)
+    """Adds a row to a CSV file, with a header where the file is new.
+
+    Columns that the file has not, as one of an earlier version, are added to it; their cells in its rows stay empty.
+    """
+    rows = _rows(path)
+    if rows and row.keys() <= rows[0].keys():
+        with path.open("a", newline="") as file:
+            csv.DictWriter(file, rows[0]).writerow(row)
+    else:
+        _write(path, [*rows, row])
 
 
 def validations_since_best(path: Path, direction: str) -> int:
@@ -25,10 +29,9 @@ def validations_since_best(path: Path, direction: str) -> int:
 
     The error decides where patients are paired, else the composite; less is better, and an equal score is no better.
     """
-    if not path.exists():
+    rows = _rows(path)
+    if not rows:
         return 0
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
     column = next(name for name in (f"{score}_{direction}" for score in SCORES) if name in rows[0])
     scores = [float(row[column]) for row in rows]
     return len(scores) - 1 - scores.index(min(scores))
@@ -36,15 +39,22 @@ def validations_since_best(path: Path, direction: str) -> int:
 
 def truncate(path: Path, step: int) -> None:
     """Removes the rows after a step: those of a stretch that is trained again."""
+    kept = [row for row in _rows(path) if row["step"] and int(row["step"]) <= step]
+    if kept:
+        _write(path, kept)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
     if not path.exists():
-        return
+        return []
     with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    kept = [row for row in rows if row["step"] and int(row["step"]) <= step]
-    if not kept:
-        path.unlink()
-        return
+        return list(csv.DictReader(file))
+
+
+def _write(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
     with replacing(path) as temporary, temporary.open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
+        writer = csv.DictWriter(file, dict.fromkeys(name for row in rows for name in row))
         writer.writeheader()
-        writer.writerows(kept)
+        writer.writerows(rows)

@@ -90,7 +90,10 @@ def train(request: Request, out: Path, resume: bool = False) -> Run:
     model = _build(recipe, precision, seed)
     run = former or create_run(out, recipe, _facts(request, data, precision), data.split.keys())
     if former and former.facts.fingerprint != slice_cache.fingerprint(data.scans):
-        raise RunError(f"The data differs from what {out} was trained on; restore it or start a new run.")
+        raise RunError(
+            f"The data differs from what {out} was trained on, or kerasgan {former.facts.kerasgan}, which began the "
+            "run, prepared it in another way; restore it or start a new run."
+        )
     with fixed_order_of_sums():
         _fit(model, run, data)
     report.loss_figure(run.path / "history.csv", run.path / "losses.png", note="quick run" if run.quick else "")
@@ -225,10 +228,10 @@ def _preview_data(data: Data) -> PreviewData:
 
 
 def _samples(data: Data) -> tuple[Sample, Sample]:
-    """Slices of domain a and b to judge without truth: those of validation patients, of others in a than in b.
+    """Slices of domain a and b to judge without truth: those of validation patients.
 
-    Pairs are divided between the domains, so that their score means what it does where there are none. Training slices
-    stand in for a domain without validation patients.
+    Two pairs or more are divided between the domains, so that their score means what it does where there are none.
+    Training slices stand in for a domain without validation patients.
     """
     held_out = data.unpaired
     if data.pairs:

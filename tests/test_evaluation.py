@@ -10,7 +10,7 @@ import pytest
 import SimpleITK as sitk
 from tiny import request, write_head, write_heads
 
-from kerasgan import datasets, evaluation
+from kerasgan import datasets
 from kerasgan.baseline import LookupBaseline
 from kerasgan.datasets import patient_key
 from kerasgan.errors import DatasetError
@@ -87,11 +87,6 @@ def test_a_patient_with_two_pairs_counts_once(run, heads, tmp_path, monkeypatch)
         assert result.scores["kerasgan"][first][name] == pytest.approx(expected)
     assert {path.name for path in result.folder.glob("*.png")} == {f"{first}.png", f"{first}-2.png"}
     assert result.table().startswith("1 test patients")
-
-
-def test_a_figure_that_one_pair_lacks_is_that_of_the_other():
-    pairs = [{"mae": 10.0, "bone": None, "none": None}, {"mae": 20.0, "bone": 7.0, "none": None}]
-    assert evaluation._mean(pairs) == {"mae": 15.0, "bone": 7.0, "none": None}
 
 
 def test_the_recorded_split_holds_whatever_the_data_says_today(run, tmp_path):

@@ -40,3 +40,14 @@ def test_validations_since_the_best_are_counted_and_an_equal_score_is_no_better(
     assert validations_since_best(table(tmp_path / "t.csv", scores), "ab") == waited
     assert validations_since_best(table(tmp_path / "u.csv", scores, "composite_ab"), "ab") == waited
     assert validations_since_best(tmp_path / "missing.csv", "ab") == 0
+
+
+def test_a_file_of_an_earlier_version_gets_the_columns_that_it_lacks(tmp_path):
+    path = tmp_path / "validation.csv"
+    path.write_text("step,mae_ab\n1,9.0\n2,8.0\n")
+    append_row(path, {"step": 3, "mae_ab": 8.5, "composite_ab": 0.5})
+    append_row(path, {"step": 4, "mae_ab": 8.6, "composite_ab": 0.4})
+    assert path.read_text().split() == ["step,mae_ab,composite_ab", "1,9.0,", "2,8.0,", "3,8.5,0.5", "4,8.6,0.4"]
+    assert validations_since_best(path, "ab") == 2
+    truncate(path, 3)
+    assert path.read_text().split()[-1] == "3,8.5,0.5"

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasgan.datasets import Scan
+from kerasgan.errors import DatasetError
 from kerasgan.experiments._scorer import labelled, require_labels
 from kerasgan.experiments._segmentation import OneChannelSegmentation
 from kerasgan.experiments._types import Content, Desk, Task
-from kerasgan.overlay import Outlined, outline_figure, overlay_figure
+from kerasgan.overlay import Outlined, outline_figure
 from kerasgan.preparation import Preparation, prepare
 
 if TYPE_CHECKING:
@@ -43,19 +44,25 @@ class AugmentedSegmentation(OneChannelSegmentation):
     def check(self, desk: Desk) -> None:
         """Makes sure that there are labels to learn from and to score against."""
         super().check(desk)
+        if set(self.structures) - set(self.chosen(desk.card)):
+            raise DatasetError(
+                f"The experiment needs {' and '.join(self.structures)}, labelled in both domains; the card of "
+                f"{desk.dataset} has {', '.join(self.chosen(desk.card)) or 'no such structure'}. Choose a dataset that "
+                "has it, or name it in the card of your own (kerasgan datasets NAME)."
+            )
         require_labels(desk.split.train.b, "training scans of domain b", self.real_scans or 1)
         require_labels(desk.split.test.b, "test scans of domain b")
-        if self.synthetic:
-            require_labels(desk.split.train.a, "training scans of domain a")
+        if self.synthetic:  # the training segments all of them
+            scans = desk.split.train.a
+            require_labels(scans, "training scans of domain a", len(scans))
 
     def run(self, desk: Desk, needs: Sequence[Path], folder: Path) -> Content:
         """Trains, scores every labelled test patient, and draws the one whose Dice is the median."""
         slices: Any = self.store(desk, self.drawn(labelled(desk.split.train.b)))
         if self.synthetic:
             slices = self._joined(slices, self.store(desk, labelled(desk.split.train.a)), needs[0])
-        scorer, drawn = self.score(desk, slices, labelled(desk.split.test.b))
-        overlay_figure(drawn[scorer.median()], folder / "overlay.png")
-        return scorer.content() | {"training_slices": len(slices)}
+        found = self.score(desk, slices, labelled(desk.split.test.b), folder / "overlay.png")
+        return found | {"training_slices": len(slices)}
 
     def drawn(self, scans: list[Scan]) -> list[Scan]:
         """As many of the scans as the task asks for; with one seed, fewer are a part of more."""

@@ -188,7 +188,8 @@ class _Judged:
     def _columns(self, figure: Figure) -> dict[str, Patients]:
         """The figure of each patient by method, the look-up table among them; it is the same for all trainings."""
         columns = {variant.title: self._patients(name, figure) for name, variant in self.variants.items()}
-        return {**columns, baseline.NAME: self.found.patients([self._first], figure.metric, of="baseline")}
+        lookup = self.found.patients([self._first], figure.metric, of="baseline")
+        return columns | ({baseline.NAME: lookup} if lookup else {})
 
     def _keys(self, variant: str) -> list[str]:
         return [_key(self.direction, variant, seed) for seed in range(self.found.seeds)]

@@ -25,5 +25,6 @@ def comparison(found: Findings, key: str, patient: str, metric: str, title: str)
     return Picture(
         f"{title}, patient {patient}: source, synthetic image, truth and error.",
         found.folders[key] / f"{patient}.png",
-        f"Sections through one patient: source, synthetic, acquired, error. {with_unit(metric, unit)}: {value:.1f}.",
+        "Sections through one patient, the first pair of scans where there are several: source, synthetic, acquired, "
+        f"error. {with_unit(metric, unit)} of the patient: {value:.1f}.",
     )

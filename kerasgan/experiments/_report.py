@@ -128,15 +128,20 @@ def _slices(findings: Findings) -> str:
 
 def _definitions(findings: Findings) -> Section:
     rows = [("figure", "unit", "definition")]
-    rows += [(name, entry["unit"] or "-", entry["definition"]) for name, entry in _all_definitions(findings).items()]
-    return Section("Definitions of the figures", (), (Table("Every figure that was measured", rows),))
+    rows += [(entry["figure"], entry["unit"] or "-", entry["definition"]) for entry in _all_definitions(findings)]
+    note = "A figure that means one thing for CT and another for MR has a row for each."
+    return Section("Definitions of the figures", (), (Table("Every figure that was measured", rows, (note,)),))
 
 
-def _all_definitions(findings: Findings) -> dict[str, dict[str, str]]:
-    found: dict[str, dict[str, str]] = {}
-    for result in findings.results.values():
-        found |= result.get("definitions", {})
-    return found
+def _all_definitions(findings: Findings) -> list[dict[str, Any]]:
+    """Each definition once, with the cells whose figure it defines."""
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for key, result in findings.results.items():
+        for name, entry in result.get("definitions", {}).items():
+            found.setdefault((name, entry["unit"], entry["definition"]), []).append(key)
+    return [
+        {"figure": name, "unit": unit, "definition": text, "cells": keys} for (name, unit, text), keys in found.items()
+    ]
 
 
 def _work(reproduction: Reproduction, findings: Findings) -> Section:

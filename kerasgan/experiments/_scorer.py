@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -10,13 +11,14 @@ from kerasgan.datasets import Scan
 from kerasgan.errors import DatasetError
 from kerasgan.experiments._types import Content
 from kerasgan.geometry import oriented
-from kerasgan.metrics import label_metrics, score
+from kerasgan.metrics import label_metrics, mean_row, score
+from kerasgan.overlay import Overlay, overlay_figure
 from kerasgan.preparation import Preparation, Prepared, prepare
 from kerasgan.volume import Volume
 
 
 class Scorer:
-    """Overlap of label maps, patient by patient.
+    """Overlap of label maps, patient by patient; a patient with several scans counts once, with their mean.
 
     Args:
         names: Structures, of the classes from 1 on.
@@ -25,7 +27,7 @@ class Scorer:
 
     def __init__(self, names: Sequence[str], classes: np.ndarray) -> None:
         self.names, self.classes = tuple(names), classes
-        self.scores: dict[str, dict[str, float | None]] = {}
+        self.rows: dict[str, list[dict[str, float | None]]] = {}
         self.definitions: Content = {}
 
     def read(self, scan: Scan, settings: Preparation) -> tuple[Prepared, np.ndarray]:
@@ -36,20 +38,37 @@ class Scorer:
         truth = self.classes[oriented(volume.with_array(labels)).array.astype(np.uint8)]
         return prepare(volume, settings, crop=False), truth
 
+    def judge(self, scans: Sequence[Scan], segment: Callable[[Scan], Overlay], picture: Path | None = None) -> Content:
+        """What a cell's result holds.
+
+        Args:
+            scans: Each with labels.
+            segment: Segments a scan.
+            picture: Where to draw the patient whose Dice is the median; None: not at all.
+        """
+        for scan in scans:
+            overlay = segment(scan)
+            self.add(scan.patient, overlay.found, overlay.truth, overlay.source)
+        if picture:  # once more, for all scans together may not fit into memory
+            overlay_figure(segment(next(scan for scan in scans if scan.patient == self.median())), picture)
+        return {"structures": list(self.names), "definitions": self.definitions, "scores": self.scores}
+
     def add(self, patient: str, found: np.ndarray, truth: np.ndarray, axial: Volume) -> None:
-        """Scores a patient over the whole scan."""
+        """Scores a whole scan."""
         metrics = label_metrics({name: number for number, name in enumerate(self.names, 1)}, axial.spacing_mm)
-        self.scores[patient] = score(found, truth, np.ones(truth.shape, bool), metrics)
+        row = score(found, truth, np.ones(truth.shape, bool), metrics)
+        self.rows.setdefault(patient, []).append(row)
         self.definitions = {m.name: {"unit": m.unit, "definition": m.definition} for m in metrics}
 
-    def median(self) -> int:
-        """Number of the patient whose mean Dice is the middle one, the lower one of two."""
-        means = [np.mean([row[f"dice_{name}"] or 0.0 for name in self.names]) for row in self.scores.values()]
-        return int(np.argsort(means)[(len(means) - 1) // 2])
+    @property
+    def scores(self) -> dict[str, dict[str, float | None]]:
+        """Figures by patient."""
+        return {patient: mean_row(rows) for patient, rows in self.rows.items()}
 
-    def content(self) -> Content:
-        """What a cell's result holds."""
-        return {"structures": list(self.names), "definitions": self.definitions, "scores": self.scores}
+    def median(self) -> str:
+        """The patient whose mean Dice is the middle one, the lower one of two."""
+        means = {key: np.mean([row[f"dice_{name}"] or 0.0 for name in self.names]) for key, row in self.scores.items()}
+        return sorted(means, key=lambda key: means[key])[(len(means) - 1) // 2]
 
 
 def labelled(scans: Sequence[Scan]) -> list[Scan]:

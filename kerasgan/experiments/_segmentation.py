@@ -19,7 +19,7 @@ from kerasgan.errors import DatasetError
 from kerasgan.experiments._scorer import Scorer, labelled, require_labels
 from kerasgan.experiments._tasks import RecipeTask
 from kerasgan.experiments._types import Content, Desk, Task
-from kerasgan.overlay import Overlay, overlay_figure
+from kerasgan.overlay import Overlay
 from kerasgan.preparation import Preparation, Prepared, preparation
 from kerasgan.slice_cache import STEPS, CachedScan, build
 
@@ -87,18 +87,18 @@ class TwoChannelSegmentation(Network):
         store = LabelledStore(scans, desk.card.classes("b", names))
         network = self.train(WithSynthetic.of(store, run.generator("ba")), len(names) + 1, self.seed)
         scorer, generator = Scorer(names, desk.card.classes("a", names)), run.generator("ab")
-        cases = []
-        for scan in labelled(desk.split.test.a):
+        low, high = run.map("b").low, run.map("b").high
+
+        def segment(scan: Scan) -> Overlay:
             prepared, truth = scorer.read(scan, settings)
             synthetic = _translated(generator, prepared.slices)
             found = _segmented(network, prepared, np.stack([synthetic, prepared.slices], axis=-1))
-            scorer.add(scan.patient, found, truth, prepared.axial)
-            values = prepared.grid.to_source(run.map("b").inverse(synthetic), fill=run.map("b").low)
-            values[~prepared.body] = run.map("b").low
-            cases.append((prepared.axial, prepared.axial.with_array(values, desk.card.modalities[1]), truth, found))
-        window = run.map("b").low, run.map("b").high
-        overlay_figure(Overlay(*cases[scorer.median()], names, window), folder / "overlay.png")
-        return scorer.content()
+            values = prepared.grid.to_source(run.map("b").inverse(synthetic), fill=low)
+            values[~prepared.body] = low
+            shown = prepared.axial.with_array(values, desk.card.modalities[1])
+            return Overlay(prepared.axial, shown, truth, found, names, (low, high))
+
+        return scorer.judge(labelled(desk.split.test.a), segment, folder / "overlay.png")
 
 
 class OneChannelSegmentation(RecipeTask, Network):
@@ -115,21 +115,23 @@ class OneChannelSegmentation(RecipeTask, Network):
         classes = desk.card.classes(scans[0].domain, self.chosen(desk.card))
         return LabelledStore(build(scans, self.preparation(desk.card), desk.cells / ".cache"), classes)
 
-    def score(self, desk: Desk, slices: Any, scans: Sequence[Scan]) -> tuple[Scorer, list[Overlay]]:
-        """Trains a network on the slices and applies it to labelled scans of domain b."""
+    def score(self, desk: Desk, slices: Any, scans: Sequence[Scan], picture: Path | None = None) -> Content:
+        """Trains a network on the slices and applies it to labelled scans of domain b, see `Scorer.judge`."""
         names, settings = self.chosen(desk.card), self.preparation(desk.card)
         network = self.train(slices, len(names) + 1, self.seed)
-        scorer, drawn = Scorer(names, desk.card.classes("b", names)), []
-        for scan in scans:
+        scorer = Scorer(names, desk.card.classes("b", names))
+
+        def segment(scan: Scan) -> Overlay:
             prepared, truth = scorer.read(scan, settings)
-            found = _segmented(network, prepared, prepared.slices[..., None])
-            scorer.add(scan.patient, found, truth, prepared.axial)
-            drawn.append(Overlay(prepared.axial, None, truth, found, names))
-        return scorer, drawn
+            return Overlay(
+                prepared.axial, None, truth, _segmented(network, prepared, prepared.slices[..., None]), names
+            )
+
+        return scorer.judge(scans, segment, picture)
 
 
 class FoldOfCrossValidation(OneChannelSegmentation):
-    """Trains on labelled scans of domain b but those of one fold, and segments these.
+    """Trains on labelled scans of domain b but those of one fold's patients, and segments these.
 
     Attributes:
         fold: Number of the fold, from 0.
@@ -140,21 +142,26 @@ class FoldOfCrossValidation(OneChannelSegmentation):
     folds: int = 5
 
     def check(self, desk: Desk) -> None:
-        """Makes sure that each fold has a labelled training scan of domain b."""
+        """Makes sure that each fold has a labelled training patient of domain b."""
         require_labels(desk.split.train.b, "training scans of domain b")
-        count = len(labelled(desk.split.train.b))
+        count = len(_patients(desk))
         if count < self.folds:
             raise DatasetError(
-                f"{self.folds}-fold cross-validation needs as many labelled training scans of domain b; found "
-                f"{count}. Label more scans."
+                f"{self.folds}-fold cross-validation needs as many patients with labelled training scans of domain b; "
+                f"found {count}. Label more scans."
             )
 
     def run(self, desk: Desk, needs: Sequence[Path], folder: Path) -> Content:
         """Trains, and scores the patients of the fold."""
-        scans = labelled(desk.split.train.b)
-        held_out = scans[self.fold :: self.folds]
-        others = [scan for scan in scans if scan not in held_out]
-        return self.score(desk, self.store(desk, others), held_out)[0].content()
+        scans, patients = labelled(desk.split.train.b), _patients(desk)[self.fold :: self.folds]
+        others = [scan for scan in scans if scan.patient not in patients]
+        held_out = [scan for scan in scans if scan.patient in patients]
+        return self.score(desk, self.store(desk, others), held_out)
+
+
+def _patients(desk: Desk) -> list[str]:
+    """Keys of the patients with labelled training scans of domain b, in order."""
+    return sorted({scan.patient for scan in labelled(desk.split.train.b)})
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Literal
 
 from kerasgan.config import Recipe
 from kerasgan.datasets import fewer_training_patients
+from kerasgan.errors import DatasetError
 from kerasgan.experiments._types import Content, Desk, Task
 from kerasgan.request import Request
 
@@ -72,6 +73,14 @@ class Evaluation(Task):
     """
 
     direction: Literal["ab", "ba"] = "ab"
+
+    def check(self, desk: Desk) -> None:
+        """Makes sure that a paired dataset holds pairs back from the training."""
+        if desk.card.paired and not (desk.split.test.pairs() or desk.split.validation.pairs()):
+            raise DatasetError(
+                f"No patient of {desk.dataset} with an aligned scan of both modalities is held back for validation or "
+                "test, so nothing could be scored after the training. Add such patients, or change the dataset's split."
+            )
 
     def run(self, desk: Desk, needs: Sequence[Path], folder: Path) -> Content:
         """Writes the evaluation into the cell's folder, pictures included."""

@@ -17,7 +17,7 @@ from typing import Any
 from kerasgan.config import Component
 from kerasgan.experiments._augmented import AugmentedSegmentation, CarriedLabels
 from kerasgan.experiments._scales import SegmentationScale
-from kerasgan.experiments._tables import Claim, box_plots, claims_table, mean, patients_table, seeds_table, spread
+from kerasgan.experiments._tables import Claim, Way, box_plots, claims_table, mean, patients_table, seeds_table, spread
 from kerasgan.experiments._tasks import Training
 from kerasgan.experiments._types import Cell, Experiment, Findings, Patients, Picture, Published, Section, Table
 
@@ -159,9 +159,10 @@ def _changes(found: Findings, figure: str) -> Table:
     claims = []
     for count in found.scale.real_scans:
         before, after = _columns(found, figure, count).values()
-        published = GAIN if figure == "iou" and count is None else None
+        is_published = figure == "iou" and count is None
         text = f"with {_labels(count)}{'' if count is None else ' (not in the paper)'}"
-        claims.append(Claim(text, before, after, "higher", published))
+        expected: tuple[Way | None, float | None] = ("higher", GAIN) if is_published else (None, None)
+        claims.append(Claim(text, before, after, *expected))
     return claims_table(f"Change of the {FIGURES[figure]} by synthetic MR [percentage points]", claims, 2)
 
 

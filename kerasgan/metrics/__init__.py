@@ -11,7 +11,7 @@ Reference:
     SynthRAD2025 challenge, evaluation code, https://github.com/SynthRAD2025/evaluation
 """
 
-from kerasgan.metrics._metric import Metric, Summary, score, summarise
+from kerasgan.metrics._metric import Metric, Summary, mean_row, score, summarise
 from kerasgan.metrics.catalogue import ct_metrics, mr_metrics
 from kerasgan.metrics.lookup import LookupTable, apply_lookup_table, fit_lookup_table
 from kerasgan.metrics.overlap import label_metrics
@@ -24,6 +24,7 @@ __all__ = [
     "ct_metrics",
     "fit_lookup_table",
     "label_metrics",
+    "mean_row",
     "mr_metrics",
     "score",
     "summarise",

@@ -99,6 +99,12 @@ def summarise(rows: Sequence[Mapping[str, Figure]]) -> dict[str, Summary]:
     return {name: _summary([row[name] for row in rows]) for name in rows[0]}
 
 
+def mean_row(rows: Sequence[Mapping[str, Figure]]) -> dict[str, Figure]:
+    """The mean of each figure over several scans of one patient, those left out for which it is not defined."""
+    values = {name: [figure for row in rows if (figure := row[name]) is not None] for name in rows[0]}
+    return {name: float(np.mean(figures)) if figures else None for name, figures in values.items()}
+
+
 def checked_mask(first: np.ndarray, second: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """The mask as bool.
 

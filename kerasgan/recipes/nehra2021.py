@@ -11,8 +11,8 @@ each loss's. So `--set losses.cycle_weight_b=5` is lambda_BAB = 5.
 The paper reports as last losses (Table 2): G 2.029, reconstruction 0.00336, D 4.70e-5, G_AB_adversarial 0.998. Cycle
 weights of 10 and an adversarial weight of 1 agree with them: 2.029 - 10 * 0.00336 - 0.998 leaves 0.997 for
 G_BA_adversarial. Binary cross-entropy does not: a generator's 0.998 means that the discriminator gives a synthetic
-image exp(-0.998) = 0.37, which costs the discriminator 0.46 and not 4.70e-5. Least squares, as in that code, do: 0.998
-means a score of 0.001. `losses.adversarial.name=least_squares` trains with them.
+image exp(-0.998) = 0.37, which costs the discriminator -log(1 - 0.37) = 0.46 and not 4.70e-5. Least squares, as in that
+code, do: 0.998 means a score of 0.001. `losses.adversarial.name=least_squares` trains with them.
 
 What the paper leaves for later are options of this recipe:
 

@@ -79,6 +79,13 @@ def test_pictures_of_the_median_patient_in_both_directions(content):
     assert shown == [f"{title}, seed 0, patient p1: source, synthetic image, truth and error." for title in titles] * 2
 
 
+def test_a_figure_has_the_definition_of_each_direction(content):
+    found = [entry for entry in content["definitions"] if entry["figure"] == "mae_255"]
+    assert len(found) == 2 and len({entry["definition"] for entry in found}) == 2
+    for entry, direction in zip(found, ("ab", "ba"), strict=True):
+        assert entry["cells"] and all(key.startswith(f"evaluate-{direction}-") for key in entry["cells"])
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_one_test_patient(written, name):
     page, content = written(name, patients=1)

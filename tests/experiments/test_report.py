@@ -80,7 +80,8 @@ def test_repetitions_are_averaged_for_each_patient(content):
 
 def test_data_settings_definitions_and_versions(content):
     assert len(content["data_fingerprint"]) == 64 and content["seeds"] == 2
-    assert content["definitions"]["mae_255"]["definition"].startswith("Mean absolute error over the body mask")
+    [mae] = [entry for entry in content["definitions"] if entry["figure"] == "mae_255"]
+    assert mae["definition"].startswith("Mean absolute error over the body mask") and len(mae["cells"]) == 12
     assert table(content, "Software")["tensorflow"] == ["tensorflow", "2"]
     assert any("beta_1" in text for text in table(content, "Not reported by the paper, and chosen here"))
 

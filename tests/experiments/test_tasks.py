@@ -8,19 +8,22 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from matplotlib.image import imread
 
 from kerasgan import datasets, registry, training
 from kerasgan.datasets import Part, Split
 from kerasgan.errors import DatasetError
 from kerasgan.experiments._folder import Reproduction
+from kerasgan.experiments._scorer import Scorer
 from kerasgan.experiments._segmentation import (
     FoldOfCrossValidation,
     Network,
     TwoChannelSegmentation,
     WithSynthetic,
 )
-from kerasgan.experiments._tasks import Training
+from kerasgan.experiments._tasks import Evaluation, Training
 from kerasgan.experiments._types import Desk, fingerprint
+from kerasgan.overlay import Overlay
 from kerasgan.run import load_run
 
 KEYS = ("train-signed-large-seed0", "evaluate-signed-large-seed0", "segment-signed-large-seed0", "fold0")
@@ -108,6 +111,49 @@ def test_more_folds_than_labelled_scans(desk):
     task = FoldOfCrossValidation(recipe="hiasa2018", structures=(), fold=0, folds=6)
     with pytest.raises(DatasetError, match=r"6-fold cross-validation needs .* found 5\. Label more scans"):
         task.check(desk)
+
+
+def test_no_patient_stands_in_two_folds_however_many_scans_he_has(desk, monkeypatch):
+    train = desk.split.train
+    twice = replace(desk, split=replace(desk.split, train=Part(train.a, tuple(scan for scan in train.b for _ in "ab"))))
+    monkeypatch.setattr(FoldOfCrossValidation, "store", lambda self, desk, scans: scans)
+    monkeypatch.setattr(FoldOfCrossValidation, "score", lambda self, desk, others, held_out: (others, held_out))
+    seen = []
+    for fold in range(2):
+        task = FoldOfCrossValidation(recipe="hiasa2018", structures=(), fold=fold, folds=2)
+        others, held_out = task.run(twice, (), None)
+        assert len(others) + len(held_out) == 10
+        assert not {scan.patient for scan in others} & {scan.patient for scan in held_out}
+        seen += [scan.patient for scan in held_out]
+    assert sorted(seen) == sorted(scan.patient for scan in twice.split.train.b)
+
+
+def test_scans_of_one_patient_count_once_and_the_median_patient_is_drawn(desk, tmp_path):
+    card, scan = desk.card, desk.split.train.b[0]
+    scans = [replace(scan, patient=key) for key in ("low", "two", "two", "high")]
+    wrong = iter([0.9, 0.7, 0.1, 0.0, 0.7])  # of the pelvis; the last one is drawn
+    scorer = Scorer(["pelvis"], card.classes("b", ["pelvis"]))
+    axial, truth = scan.load(), scorer.classes[scan.load_labels().astype(np.uint8)]
+
+    def segment(scan):
+        found, inside = truth.copy(), np.flatnonzero(truth)
+        found.ravel()[inside[: round(len(inside) * next(wrong))]] = 0
+        return Overlay(axial, None, truth, found, ["pelvis"])
+
+    content = scorer.judge(scans, segment, tmp_path / "overlay.png")
+    dice = {patient: row["dice_pelvis"] for patient, row in content["scores"].items()}
+    assert dice["high"] == 1 and scorer.median() == "two" and next(wrong, None) is None
+    expected = [2 * kept / (1 + kept) for kept in (0.3, 0.9)]  # Dice of a part of the truth
+    assert dice["two"] == pytest.approx(np.mean(expected), abs=0.02)
+    assert imread(tmp_path / "overlay.png").ndim == 3
+
+
+def test_a_dataset_that_holds_no_pair_back_is_noticed_before_the_training(desk):
+    none = replace(desk, split=replace(desk.split, validation=Part((), ()), test=Part((), ())))
+    with pytest.raises(DatasetError, match=r"No patient of phantom_pelvis with an aligned scan .* Add such patients"):
+        Evaluation().check(none)
+    Evaluation().check(desk)
+    Evaluation().check(replace(none, card=replace(none.card, paired=False)))  # evaluated as far as it can be
 
 
 def test_structures_that_are_wanted_or_else_all(desk):

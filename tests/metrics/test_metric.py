@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from metrics_tools import random_case
 
-from kerasgan.metrics import ct_metrics, mr_metrics, score, summarise
+from kerasgan.metrics import ct_metrics, mean_row, mr_metrics, score, summarise
 
 WINDOW = (-1000.0, 1550.0)  # 10 HU are one unit of 0..255
 CT = ct_metrics(WINDOW)
@@ -98,3 +98,8 @@ def test_summary_has_no_spread_for_one_patient_or_infinite_psnr():
     assert summary.sd is None
     with pytest.raises(ValueError, match="no patient to summarise"):
         summarise([])
+
+
+def test_a_figure_that_one_scan_lacks_is_that_of_the_other():
+    scans = [{"mae": 10.0, "bone": None, "none": None}, {"mae": 20.0, "bone": 7.0, "none": None}]
+    assert mean_row(scans) == {"mae": 15.0, "bone": 7.0, "none": None}
