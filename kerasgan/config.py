@@ -141,6 +141,10 @@ class Schedule(_Frozen):
         return self
 
 
+NOT_SETTINGS = frozenset({"name", "title", "citation", "quick", "paper_names", "unreported", "deviations"})
+"""Fields of a recipe that change nothing in a training."""
+
+
 class Recipe(_Frozen):
     """A complete description of a training; `kerasgan/recipes/<name>.py` holds one as `RECIPE`."""
 

@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from kerasgan.config import Recipe
     from kerasgan.datasets import DatasetCard
 
-# Shown in the heading, or below the settings.
-_NOT_SETTINGS = {"name", "title", "citation", "quick", "paper_names", "unreported", "deviations"}
-
 
 @app.command(short_help="List the datasets, or show one's card.")
 def datasets(
@@ -50,7 +47,9 @@ def recipes(
 
 def recipe_text(recipe: Recipe) -> str:
     """A recipe for a terminal: heading, every setting as `--set` takes it, open points, changes."""
-    values = recipe.model_dump(mode="json", exclude=_NOT_SETTINGS)
+    from kerasgan.config import NOT_SETTINGS
+
+    values = recipe.model_dump(mode="json", exclude=NOT_SETTINGS)
     if recipe.schedule.epochs:
         del values["schedule"]["steps"]  # follows from the epochs and the number of slices
     lines = [f"Recipe {recipe.name}{' (quick)' if recipe.quick else ''}: {recipe.title}".rstrip(": "), recipe.citation]

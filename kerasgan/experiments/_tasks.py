@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from kerasgan.config import Recipe
+from kerasgan.config import NOT_SETTINGS, Recipe
 from kerasgan.datasets import fewer_training_patients
 from kerasgan.errors import DatasetError
 from kerasgan.experiments._types import Content, Desk, Task
@@ -40,8 +40,8 @@ class RecipeTask(Task):
         return self.request().build_recipe()
 
     def settings(self) -> Content:
-        """The recipe in full, so that a change of the recipe's own file counts as well."""
-        built = self.built().model_dump(mode="json")
+        """With the recipe's settings, so that a change in the recipe's own file counts; what it leaves out does not."""
+        built = self.built().model_dump(mode="json", exclude=NOT_SETTINGS, exclude_none=True)
         return {**self.model_dump(mode="json", exclude={"quick", "overrides"}), "recipe": built}
 
     def check(self, desk: Desk) -> None:

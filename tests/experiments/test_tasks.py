@@ -88,6 +88,14 @@ def test_a_recipe_that_changes_is_another_setting(monkeypatch):
     assert Training(recipe="hiasa2018").settings() != before
 
 
+def test_words_about_a_recipe_and_parts_that_it_leaves_out_are_no_setting(monkeypatch):
+    module = registry.find("recipes", "hiasa2018")
+    before = Training(recipe="hiasa2018").settings()
+    monkeypatch.setattr(module, "RECIPE", module.RECIPE.model_copy(update={"unreported": ("something",)}))
+    assert Training(recipe="hiasa2018").settings() == before
+    assert "deformation" not in before["recipe"]
+
+
 def test_seeds_share_their_test_patients():
     recipes = [Training(recipe="hiasa2018", seed=seed).built() for seed in (0, 1)]
     assert [recipe.data.split_seed for recipe in recipes] == [0, 0]
