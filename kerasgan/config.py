@@ -141,7 +141,7 @@ class Schedule(_Frozen):
         return self
 
 
-NOT_SETTINGS = frozenset({"name", "title", "citation", "quick", "paper_names", "unreported", "deviations"})
+NOT_SETTINGS = {"name", "title", "citation", "quick", "paper_names", "unreported", "deviations"}
 """Fields of a recipe that change nothing in a training."""
 
 

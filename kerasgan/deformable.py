@@ -15,13 +15,21 @@ from keras import ops
 
 from kerasgan.layers import sides
 
+KNOTS = 8  # of the field of offsets along each side
+REACH = 0.02  # the longest offset, of the image's side
+
 
 @keras.saving.register_keras_serializable("kerasgan")
 class DeformableConvolution(keras.layers.Layer):
-    """A convolution of stride 1 whose samples are moved, each by an offset that a second convolution predicts.
+    """A convolution of stride 1 whose samples are moved by offsets that a second convolution predicts.
 
-    Values between pixels are bilinear, and 0 outside the image. The second convolution has the kernel size of the first
-    and starts at zero, so that the layer starts as an ordinary convolution with zero padding.
+    The second convolution has the kernel size of the first and starts at zero, so that the layer starts as an ordinary
+    convolution with zero padding. Values between pixels are bilinear, beyond the image those of its edge.
+
+    Unlike Dai et al., who predict an offset for each sample by itself, all samples of a pixel move together, by a
+    smooth field: linear between 8x8 knots, at most 2 % of the image's side either way. Free offsets deform nothing:
+    they pick the samples that change the contrast. A generator with them gave its deformed output the contrast of the
+    target domain, and left its undeformed one with that of the source.
 
     Args:
         filters: Channels of the output.
@@ -52,8 +60,8 @@ class DeformableConvolution(keras.layers.Layer):
         size, channels = self.kernel_size, input_shape[-1]
         self.kernel = self.add_weight((size, size, channels, self.filters), self.kernel_initializer, name="kernel")
         self.bias = self.add_weight((self.filters,), "zeros", name="bias") if self.use_bias else None
-        self.offset_kernel = self.add_weight((size, size, channels, 2 * size**2), "zeros", name="offset_weights")
-        self.offset_bias = self.add_weight((2 * size**2,), "zeros", name="offset_bias")
+        self.offset_kernel = self.add_weight((size, size, channels, 2), "zeros", name="offset_weights")
+        self.offset_bias = self.add_weight((2,), "zeros", name="offset_bias")
 
     def call(self, inputs: Any, deformed: bool = True) -> Any:
         """Convolves.
@@ -65,24 +73,22 @@ class DeformableConvolution(keras.layers.Layer):
         Returns:
             `[batch, height, width, filters]`.
         """
-        if deformed:
-            samples = _samples(inputs, self.offsets(inputs))
-            outputs = ops.conv(samples, ops.reshape(self.kernel, (1, 1, -1, self.filters)), padding="valid")
-        else:
-            outputs = ops.conv(inputs, self.kernel, padding="same")
+        outputs = ops.conv(inputs, self.kernel, padding="same")
+        # To move all samples alike is to look up the ordinary convolution elsewhere.
+        outputs = _moved(outputs, self.offsets(inputs)) if deformed else outputs
         return outputs if self.bias is None else outputs + self.bias
 
     def offsets(self, inputs: Any) -> tf.Tensor:
-        """How far each sample moves, in pixels, `[batch, height, width, kernel_size**2, 2]` (y, x).
+        """How far the samples of each pixel move, in pixels, `[batch, height, width, 2]` (y, x).
 
-        Samples are numbered row after row of the kernel. float32, or float64 as the inputs.
+        float32, or float64 as the inputs.
         """
         moves = ops.conv(inputs, ops.cast(self.offset_kernel, inputs.dtype), padding="same")
         # bfloat16 cannot tell the 300th pixel from the 301st.
         dtype = tf.float64 if inputs.dtype == tf.float64 else tf.float32
-        moves = ops.cast(moves, dtype) + ops.cast(self.offset_bias, dtype)
-        height, width = sides(inputs)
-        return tf.reshape(moves, [-1, height, width, self.kernel_size**2, 2])
+        moves = _smooth(ops.cast(moves, dtype) + ops.cast(self.offset_bias, dtype))
+        reach = REACH * tf.cast(tf.stack(sides(inputs)), dtype)
+        return reach * ops.tanh(moves / reach)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """The input's, with `filters` channels."""
@@ -117,35 +123,39 @@ def deformed(network: keras.Model) -> keras.Model:
     return keras.models.clone_model(network, clone_function=lambda layer: layer, call_function=call)
 
 
-def _samples(images: tf.Tensor, offsets: tf.Tensor) -> tf.Tensor:
-    """The samples under each kernel position, `[batch, height, width, samples * channels]`."""
+def _smooth(field: tf.Tensor) -> tf.Tensor:
+    """The mean around each knot, and between the knots what is linear; `[batch, height, width, channels]`."""
+    rows, columns = (_shares(side, field.dtype) for side in sides(field))
+    # On a short side some knots have no pixel, and no pixel asks for them.
+    means = [tf.math.divide_no_nan(shares, tf.reduce_sum(shares, 0)) for shares in (rows, columns)]
+    knots = tf.einsum("bhwc,hi,wj->bijc", field, *means)
+    return tf.einsum("bijc,hi,wj->bhwc", knots, rows, columns)
+
+
+def _shares(side: Any, dtype: tf.DType) -> tf.Tensor:
+    """What share each knot has in each pixel of a side, `[side, knots]`; the outer knots lie at its ends."""
+    places = tf.cast(tf.linspace(0.0, KNOTS - 1.0, side), dtype)
+    return tf.nn.relu(1 - tf.abs(places[:, None] - tf.range(KNOTS, dtype=dtype)))
+
+
+def _moved(images: tf.Tensor, offsets: tf.Tensor) -> tf.Tensor:
+    """What lies at an offset from each pixel."""
     height, width = sides(images)
-    y, x = _places(height, width, offsets)
-    # A rim of zeros takes the place of all that lies outside.
-    rimmed = tf.pad(images, [[0, 0], [1, 1], [1, 1], [0, 0]])
-    pixels = tf.reshape(rimmed, [-1, (height + 2) * (width + 2), images.shape[-1]])
-    (top, down), (left, right) = _split(y, height), _split(x, width)
+    rows, columns = (tf.range(side, dtype=offsets.dtype) for side in (height, width))
+    top, down = _split(rows[:, None] + offsets[..., 0], height)
+    left, right = _split(columns + offsets[..., 1], width)
+    pixels = tf.reshape(images, [-1, height * width, images.shape[-1]])
     total = 0.0
     for row, share_y in ((top, 1 - down), (top + 1, down)):
         for column, share_x in ((left, 1 - right), (left + 1, right)):
             share = tf.cast(share_y * share_x, images.dtype)[..., None]
-            total += share * tf.gather(pixels, row * (width + 2) + column, batch_dims=1)
-    return tf.reshape(total, [-1, height, width, offsets.shape[3] * images.shape[-1]])
-
-
-def _places(height: Any, width: Any, offsets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Row and column of each sample in the image with a rim of one pixel, `[batch, height, width, samples]`."""
-    size = round(offsets.shape[3] ** 0.5)
-    reach = tf.range(size) - size // 2  # -1, 0, 1 for a kernel of 3
-    rows = tf.range(1, height + 1)[:, None, None], tf.repeat(reach, size)
-    columns = tf.range(1, width + 1)[:, None], tf.tile(reach, [size])
-    y, x = (tf.cast(pixel + step, offsets.dtype) for pixel, step in (rows, columns))
-    return y + offsets[..., 0], x + offsets[..., 1]
+            total += share * tf.gather(pixels, row * width + column, batch_dims=1)
+    return total
 
 
 def _split(places: tf.Tensor, side: Any) -> tuple[tf.Tensor, tf.Tensor]:
     """The pixel at or before each place, int32, and how far the place lies beyond it, 0 to 1."""
-    last = tf.cast(side, places.dtype)
-    inside = tf.clip_by_value(places, 0.0, last + 1)
-    whole = tf.minimum(tf.floor(tf.stop_gradient(inside)), last)
+    last = tf.cast(side - 1, places.dtype)
+    inside = tf.clip_by_value(places, 0.0, last)
+    whole = tf.minimum(tf.floor(tf.stop_gradient(inside)), last - 1)
     return tf.cast(whole, tf.int32), inside - whole

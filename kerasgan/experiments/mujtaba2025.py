@@ -57,10 +57,16 @@ SCALES = {
     ),
     "laptop": LiverScale(
         note="Scaled down to an hour on two cores: 112x112 pixels, 16 filters, 3,000 steps; all labelled MR scans, as "
-        "in the paper, and one. It shows directions, not the paper's level.",
+        "in the paper, and one. So few steps do not free the contrast against the recipe's weights: both cycle losses "
+        "count 3 in place of 10, mutual information 4 in place of 0.9. It shows directions, not the paper's level.",
         seeds=3,
         quick=True,
-        overrides=("schedule.steps=3000",),
+        overrides=(
+            "schedule.steps=3000",
+            "losses.cycle_weight=3",
+            "deformation.cycle_weight=3",
+            "losses.structure_weight=4",
+        ),
         real_scans=(None, 1),
         network=Component(name="unet", filters=8, depth=4),
         segmentation_steps=400,

@@ -43,9 +43,9 @@ def build(
             shows no checkerboard.
         separable: Whether each convolution of the residual blocks is divided into one of each channel by itself and one
             of each pixel by itself, as in Li et al. 2020: 8.7 times fewer weights in a block of 256 channels.
-        deformable: Whether a deformable convolution stands between two halves of the residual blocks, where every
-            feature passes, none around it. The model leaves it undeformed, an ordinary convolution;
-            `kerasgan.deformable.deformed` gives the same network with it deformed.
+        deformable: Whether the last convolution is a deformable one, after which nothing can turn a deformation into
+            another contrast. The model leaves it undeformed, an ordinary convolution; `kerasgan.deformable.deformed`
+            gives the same network with it deformed.
         name: Name of the model.
 
     Returns:
@@ -59,13 +59,14 @@ def build(
     x = _convolve(ReflectionPadding(3)(inputs), filters, 7, padding="valid")
     for halving in range(downsamplings):
         x = _convolve(x, filters * 2 ** (halving + 1), 3, strides=2)
-    for block in range(blocks):
-        if deformable and block == blocks // 2:
-            x = _convolve_undeformed(x)
+    for _ in range(blocks):
         x = _residual_block(x, separable)
     for halving in reversed(range(downsamplings)):
         x = _upsample(x, filters * 2**halving, upsampling)
-    x = layers.Conv2D(shape[-1], 7, kernel_initializer=_initializer())(ReflectionPadding(3)(x))
+    if deformable:
+        x = DeformableConvolution(shape[-1], 7, kernel_initializer=_initializer())(x, deformed=False)
+    else:
+        x = layers.Conv2D(shape[-1], 7, kernel_initializer=_initializer())(ReflectionPadding(3)(x))
     # The variables' dtype: float32 under mixed precision.
     output_dtype = keras.config.dtype_policy().variable_dtype
     outputs = layers.Activation("tanh", dtype=output_dtype, name="synthetic")(x)
@@ -89,11 +90,6 @@ def _convolve(x: Any, filters: int, size: int, strides: int = 1, padding: str = 
     # No bias: the normalisation that follows subtracts it again.
     x = layers.Conv2D(filters, size, strides, padding, use_bias=False, kernel_initializer=_initializer())(x)
     return layers.ReLU()(InstanceNormalization()(x))
-
-
-def _convolve_undeformed(x: Any) -> Any:
-    layer = DeformableConvolution(x.shape[-1], use_bias=False, kernel_initializer=_initializer())
-    return layers.ReLU()(InstanceNormalization()(layer(x, deformed=False)))
 
 
 def _residual_block(x: Any, separable: bool) -> Any:
