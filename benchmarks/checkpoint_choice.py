@@ -3,9 +3,9 @@
     python benchmarks/checkpoint_choice.py RUN [RUN ...] --direction ab
 
 Reads the `validation.csv` of runs with paired validation patients, which holds the error and the terms that need no
-pairs side by side. For each term it prints Spearman's rank correlation with the error over the validations of each run
-and over those of all runs; 1 means that the term ranks them as the error does, and -1 the other way round. Below, the
-error at the checkpoint that each term would choose, as a percentage above the least error of the run.
+pairs side by side. For each term it prints Spearman's rank correlation with the error over the validations of a run, as
+mean, least and greatest of all runs; 1 means that the term ranks them as the error does, and -1 the other way round.
+Beside it, by how many per cent the error at the checkpoint that the term would choose exceeds the least of its run.
 """
 
 from __future__ import annotations
@@ -59,19 +59,28 @@ def excess(table: Table, term: str) -> float:
     return float(error[np.argmin(table[term])] / error.min() - 1)
 
 
-def report(tables: dict[str, Table]) -> str:
-    """Both tables in markdown: a row for each term, a column for each run."""
-    pooled = {name: np.concatenate([table[name] for table in tables.values()]) for name in ("error", *TERMS)}
-    shown = {**tables, "all": pooled}
-    ranks = [[term, *(f"{rank_correlation(table, term):.2f}" for table in shown.values())] for term in TERMS]
-    chosen = [[term, *(f"{excess(table, term):.1%}" for table in tables.values())] for term in TERMS]
-    last = ["the last checkpoint", *(f"{t['error'][-1] / t['error'].min() - 1:.1%}" for t in tables.values())]
-    return "\n\n".join(
+def report(tables: Sequence[Table]) -> str:
+    """A row for each term and one for taking the last checkpoint, in markdown."""
+    rows = [
         [
-            bench.markdown(["rank correlation with the error", *shown], ranks),
-            bench.markdown(["error above the least of the run", *tables], [*chosen, last]),
+            term,
+            *_row([rank_correlation(t, term) for t in tables], ".2f"),
+            *_row([excess(t, term) for t in tables], ".1%"),
         ]
-    )
+        for term in TERMS
+    ]
+    last = [t["error"][-1] / t["error"].min() - 1 for t in tables]
+    rows.append(["the last checkpoint", "", "", "", *_row(last, ".1%")])
+    heading = [
+        f"{what} {which}" for what in ("rank correlation,", "excess error,") for which in ("mean", "least", "most")
+    ]
+    counts = [len(table["error"]) for table in tables]
+    note = f"{len(tables)} runs of {min(counts)} to {max(counts)} validations each."
+    return f"{bench.markdown(['term', *heading], rows)}\n\n{note}"
+
+
+def _row(values: Sequence[float], form: str) -> list[str]:
+    return [f"{value:{form}}" for value in (np.mean(values), min(values), max(values))]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -80,10 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.add_argument("runs", nargs="+", type=Path, help="run directories")
     options.add_argument("--direction", choices=("ab", "ba"), default="ab")
     chosen = options.parse_args(arguments)
-    names = [run.name for run in chosen.runs]
-    if len(set(names)) < len(names):
-        raise SystemExit("Two of the runs have the same folder name; call their columns apart by renaming one.")
-    print(report({run.name: read(run, chosen.direction) for run in chosen.runs}))
+    print(report([read(run, chosen.direction) for run in chosen.runs]))
 
 
 if __name__ == "__main__":

@@ -149,8 +149,9 @@ class PreviewData:
 class Preview(_Periodic):
     """Pictures of fixed slices, and the scores of validation slices, by which each direction's best generator is kept.
 
-    With paired validation patients the score is the error over the body, else what `UnpairedScore` makes of it. Where
-    the recipe has a patience, the training ends when it is exhausted.
+    With paired validation patients the score is the error over the body. Without, it is the composite of
+    `UnpairedScore` where the target is CT; where it is MR that ranks no better than chance, and the newest generator
+    counts as the best. Where the recipe has a patience, the training ends when it is exhausted.
     """
 
     def __init__(self, run: Run, progress: Progress, data: PreviewData) -> None:
@@ -174,17 +175,22 @@ class Preview(_Periodic):
             self.model.stop_training = True
 
     def is_exhausted(self) -> bool:
-        """Whether as many validations as the recipe's patience have brought neither direction a better score.
+        """Whether as many validations as the recipe's patience have brought no direction that has one a better score.
 
         Only `validation.csv` decides, which a resumed run cuts back to its checkpoint: it ends where the uninterrupted
         one does.
         """
         patience = self.run.recipe.schedule.patience
-        waited = min(validations_since_best(self.path, direction) for direction in DIRECTIONS)
-        if patience is None or waited < patience:
+        waited = [count for count in map(self._since_best, DIRECTIONS) if count is not None]
+        if patience is None or not waited or min(waited) < patience:
             return False
-        logger.info("The last %d validations brought no better score; the training ends early.", waited)
+        logger.info("The last %d validations brought no better score; the training ends early.", min(waited))
         return True
+
+    def _since_best(self, direction: Direction) -> int | None:
+        """How many validations came after a direction's best one; None where no score is known to tell."""
+        trusted = ("mae", "composite") if self.run.facts.modalities[direction[1]] == "CT" else ("mae",)
+        return validations_since_best(self.path, [f"{score}_{direction}" for score in trusted])
 
     def _draw(self) -> None:
         a, b = self.data.a, self.data.b
@@ -213,7 +219,7 @@ class Preview(_Periodic):
             for name, value in scores.items():
                 tf.summary.scalar(f"validation/{name}", value)
         for direction in DIRECTIONS:
-            if validations_since_best(self.path, direction) == 0:
+            if not self._since_best(direction):
                 save_networks(self.model, self.run, direction, "best")
 
     def _errors(self) -> dict[str, float]:

@@ -8,8 +8,6 @@ from pathlib import Path
 
 from kerasgan.files import replacing
 
-SCORES = ("mae", "composite")  # what a direction's best generator is chosen by: the first that a validation has
-
 
 def append_row(path: Path, row: dict[str, float]) -> None:
     """Adds a row to a CSV file, with a header where the file is new.
@@ -24,17 +22,22 @@ def append_row(path: Path, row: dict[str, float]) -> None:
         _write(path, [*rows, row])
 
 
-def validations_since_best(path: Path, direction: str) -> int:
-    """How many rows of a `validation.csv` follow that of a direction's best score; 0 where there are no rows.
+def validations_since_best(path: Path, scores: Sequence[str]) -> int | None:
+    """How many rows of a `validation.csv` follow that of the best score.
 
-    The error decides where patients are paired, else the composite; less is better, and an equal score is no better.
+    Args:
+        path: The file.
+        scores: Columns; the first that the file has decides. Less is better, and an equal score is no better.
+
+    Returns:
+        None where there are no rows, or none of the columns.
     """
     rows = _rows(path)
-    if not rows:
-        return 0
-    column = next(name for name in (f"{score}_{direction}" for score in SCORES) if name in rows[0])
-    scores = [float(row[column]) for row in rows]
-    return len(scores) - 1 - scores.index(min(scores))
+    column = next((name for name in scores if rows and name in rows[0]), None)
+    if column is None:
+        return None
+    values = [float(row[column]) for row in rows]
+    return len(values) - 1 - values.index(min(values))
 
 
 def truncate(path: Path, step: int) -> None:

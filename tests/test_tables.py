@@ -5,9 +5,9 @@ import pytest
 from kerasgan.tables import append_row, truncate, validations_since_best
 
 
-def table(path, scores: list[float], name: str = "mae_ab"):
+def table(path, scores: list[float]):
     for step, score in enumerate(scores, start=1):
-        append_row(path, {"step": step, name: score, "other": 0.0})
+        append_row(path, {"step": step, "mae_ab": score, "other": 0.0})
     return path
 
 
@@ -25,21 +25,23 @@ def test_cutting_back_keeps_the_rows_up_to_a_step(tmp_path):
     truncate(path, 0)  # nothing to cut
 
 
-def test_each_direction_has_its_own_score_and_the_error_decides_where_there_is_one(tmp_path):
+def test_the_first_score_that_there_is_decides(tmp_path):
     path = tmp_path / "t.csv"
     for step, (mae, composite, other) in enumerate([(9.0, 0.1, 3.0), (8.0, 0.2, 1.0), (7.0, 0.3, 2.0)], start=1):
         append_row(path, {"step": step, "mae_ab": mae, "composite_ab": composite, "mae_ba": other, "composite_ba": mae})
-    assert validations_since_best(path, "ab") == 0
-    assert validations_since_best(path, "ba") == 1
+    assert validations_since_best(path, ["mae_ab", "composite_ab"]) == 0
+    assert validations_since_best(path, ["composite_ab"]) == 2
+    assert validations_since_best(path, ["mae_ba", "composite_ba"]) == 1
+    assert validations_since_best(path, ["rmse_ab", "mae_ba"]) == 1
+    assert validations_since_best(path, ["rmse_ab"]) is None
 
 
 @pytest.mark.parametrize(
     ("scores", "waited"), [([3], 0), ([3, 2, 1], 0), ([3, 1, 2], 1), ([1, 2, 3, 2], 3), ([2, 2, 2], 2), ([9, 10], 1)]
 )
 def test_validations_since_the_best_are_counted_and_an_equal_score_is_no_better(tmp_path, scores, waited):
-    assert validations_since_best(table(tmp_path / "t.csv", scores), "ab") == waited
-    assert validations_since_best(table(tmp_path / "u.csv", scores, "composite_ab"), "ab") == waited
-    assert validations_since_best(tmp_path / "missing.csv", "ab") == 0
+    assert validations_since_best(table(tmp_path / "t.csv", scores), ["mae_ab"]) == waited
+    assert validations_since_best(tmp_path / "missing.csv", ["mae_ab"]) is None
 
 
 def test_a_file_of_an_earlier_version_gets_the_columns_that_it_lacks(tmp_path):
@@ -48,6 +50,6 @@ def test_a_file_of_an_earlier_version_gets_the_columns_that_it_lacks(tmp_path):
     append_row(path, {"step": 3, "mae_ab": 8.5, "composite_ab": 0.5})
     append_row(path, {"step": 4, "mae_ab": 8.6, "composite_ab": 0.4})
     assert path.read_text().split() == ["step,mae_ab,composite_ab", "1,9.0,", "2,8.0,", "3,8.5,0.5", "4,8.6,0.4"]
-    assert validations_since_best(path, "ab") == 2
+    assert validations_since_best(path, ["mae_ab"]) == 2
     truncate(path, 3)
     assert path.read_text().split()[-1] == "3,8.5,0.5"
