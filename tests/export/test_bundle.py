@@ -107,7 +107,9 @@ def test_a_second_model_joins_the_first(run, models):
 def test_a_model_is_not_replaced_by_one_of_other_modalities(run, models):
     facts = run.facts.model_copy(update={"modalities": {"a": "MR", "b": "MR"}})
     (run.path / "run.json").write_text(facts.model_dump_json())
-    wanted = r"version 1 of a model between MR \(a\) and CT \(b\); .* between MR \(a\) and MR \(b\)\. Give another --name"
+    wanted = (
+        r"version 1 of a model between MR \(a\) and CT \(b\); .* between MR \(a\) and MR \(b\)\. Give another --name"
+    )
     with pytest.raises(ExportError, match=wanted):
         export_serving(run.path, models, "mr2ct")
 
