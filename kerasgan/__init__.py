@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from kerasgan.errors import KerasganError as KerasganError
     from kerasgan.evaluation import evaluate as evaluate
     from kerasgan.experiments import reproduce as reproduce
-    from kerasgan.export import export_savedmodel as export_savedmodel
+    from kerasgan.export import export_serving as export_serving
     from kerasgan.export import export_tflite as export_tflite
     from kerasgan.inference import translate as translate
     from kerasgan.inference import translate_volume as translate_volume
@@ -44,7 +44,7 @@ _PLACES = {
     "Volume": ("kerasgan.volume", "Volume"),
     "compare": ("kerasgan.comparison", "compare"),
     "evaluate": ("kerasgan.evaluation", "evaluate"),
-    "export_savedmodel": ("kerasgan.export", "export_savedmodel"),
+    "export_serving": ("kerasgan.export", "export_serving"),
     "export_tflite": ("kerasgan.export", "export_tflite"),
     "inspect": ("kerasgan.datasets._series", "find_series"),
     "load_run": ("kerasgan.run", "load_run"),
@@ -65,7 +65,7 @@ __all__ = [
     "__version__",
     "compare",
     "evaluate",
-    "export_savedmodel",
+    "export_serving",
     "export_tflite",
     "inspect",
     "load_run",

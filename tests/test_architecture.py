@@ -172,7 +172,10 @@ def test_import_loads_nothing_heavy(tmp_path):
 
 @pytest.mark.parametrize(
     "module",
-    ["kerasgan.datasets", "kerasgan.io", "kerasgan.preparation", "kerasgan.run", "kerasgan.api", "kerasgan.comparison"],
+    [
+        *("kerasgan.datasets", "kerasgan.io", "kerasgan.preparation", "kerasgan.run", "kerasgan.api"),
+        *("kerasgan.comparison", "kerasgan.export.serving_contract", "kerasgan.export.pixels"),
+    ],
 )
 def test_reading_scans_and_checking_input_loads_no_tensorflow(module, tmp_path):
     assert not loaded_by(f"import {module}", tmp_path) & TENSORFLOW

@@ -95,6 +95,6 @@ def _report(run: Run) -> str:
         "Next:",
         *evaluate,
         f"  kerasgan translate {path} INPUT OUTPUT",
-        f"  kerasgan export {path} OUTPUT --format savedmodel",
+        f"  kerasgan export {path} OUTPUT --format serving",
     ]
     return "\n".join(lines)

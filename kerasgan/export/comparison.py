@@ -13,12 +13,13 @@ import tensorflow as tf
 from pydantic import BaseModel, ConfigDict
 
 from kerasgan.errors import ExportError
-from kerasgan.export.contract import Contract
-from kerasgan.export.graph import WINDOWED, Precision, Translator
-from kerasgan.export.slices import Samples
+from kerasgan.export.contract import Contract, Precision
+from kerasgan.export.graph import Translator
+from kerasgan.export.slices import Sample, Samples
 from kerasgan.intensity import IntensityMap
 
 Artifact = Callable[[np.ndarray, IntensityMap], np.ndarray]
+SourceMap = Callable[[Sample], IntensityMap]
 
 HEAD_WINDOW_HU = 2600.0  # limits are stated for the CT window of a head, -1000 to 1600 HU, and scale with other windows
 
@@ -109,20 +110,28 @@ def _remedy(weights: Precision, value: float) -> str:
 
 
 def compare(
-    artifacts: Mapping[str, Artifact], samples: Samples, translator: Translator, described: Contract
+    artifacts: Mapping[str, Artifact],
+    samples: Samples,
+    translator: Translator,
+    described: Contract,
+    maps: Mapping[str, SourceMap] | None = None,
 ) -> Comparison:
     """Compares each signature of an artifact with the Keras generator that it was made from.
 
     Args:
         artifacts: By signature: from physical images `[slices, height, width, 1]` and the scan's own map to physical
-            images of the target. `translate_windowed` is held against the scan's own map, others against the run's.
+            images of the target.
         samples: Real slices.
         translator: The generator and its maps.
         described: What the artifact claims to be; the precision of its weights decides on the tolerance.
+        maps: By signature, the map of the source that it is held against where that is not the run's.
     """
     tolerance, target = TOLERANCES[described.weights], translator.target
+    wanted = {name: (maps or {}).get(name, lambda scan: translator.source) for name in artifacts}
     with full_float32():
-        differences = {name: _difference(name, artifact, samples, translator) for name, artifact in artifacts.items()}
+        differences = {
+            name: _difference(artifact, wanted[name], samples, translator) for name, artifact in artifacts.items()
+        }
     return Comparison(
         weights=described.weights,
         reference=f"{described.generator} in float32, Keras {keras.__version__}, TensorFlow {tf.__version__}",
@@ -138,11 +147,10 @@ def compare(
     )
 
 
-def _difference(name: str, artifact: Artifact, samples: Samples, translator: Translator) -> Difference:
+def _difference(artifact: Artifact, source: SourceMap, samples: Samples, translator: Translator) -> Difference:
     absolute = []
     for scan in samples.scans:
-        source = scan.map if name == WINDOWED else translator.source
-        expected = keras_values(translator.generator, scan.images, source, translator.target)
+        expected = keras_values(translator.generator, scan.images, source(scan), translator.target)
         absolute.append(np.abs(artifact(scan.images, scan.map) - expected).ravel())
     values = np.concatenate(absolute).astype(np.float64)
     return Difference(maximum=float(values.max()), mean=float(values.mean()))

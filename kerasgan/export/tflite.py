@@ -11,17 +11,9 @@ from ai_edge_litert.interpreter import Interpreter
 
 from kerasgan.errors import ExportError
 from kerasgan.export.comparison import Artifact, Comparison, compare
-from kerasgan.export.contract import Contract, contract
-from kerasgan.export.graph import (
-    DEFAULT,
-    IMAGE,
-    MINIMUM_SIDE,
-    MULTIPLE,
-    SYNTHETIC,
-    Precision,
-    Translator,
-    write_savedmodel,
-)
+from kerasgan.export.contract import Contract, Precision, contract
+from kerasgan.export.graph import MINIMUM_SIDE, MULTIPLE, Translator, write_savedmodel
+from kerasgan.export.names import DEFAULT, IMAGE, SYNTHETIC
 from kerasgan.export.slices import Size, real_slices
 from kerasgan.files import staging_folder
 from kerasgan.intensity import IntensityMap
@@ -62,7 +54,7 @@ def export_tflite(
     run, output, direction = load_run(run_path), Path(output), direction or "ab"
     size = size or (run.facts.preparation.size, run.facts.preparation.size)
     _check_arguments(output, size, precision)
-    described = contract(run, direction, (1, *size), precision, windowed=False)
+    described = contract(run, direction, (1, *size), precision)
     translator = Translator(run.generator(direction), run.map(direction[0]), run.map(direction[1]))
     samples = real_slices(run, direction, size, data_dir)
     with staging_folder(output) as folder:

@@ -292,10 +292,10 @@ def test_evaluate_prints_the_table_beside_the_baseline(kerasgan, trained):
 
 @pytest.mark.slow
 def test_export_both_formats(kerasgan, trained, tmp_path):
-    result = kerasgan("export", trained / "run", "saved", "--format", "savedmodel")
+    result = kerasgan("export", trained / "run", "saved", "--format", "serving", "--name", "model", "--version", "3")
     assert result.exit_code == 0, result.output
-    assert (tmp_path / "saved/1/saved_model.pb").is_file()
-    assert (tmp_path / "saved/1/assets.extra/comparison.json").is_file()
+    assert (tmp_path / "saved/model/3/saved_model.pb").is_file() and (tmp_path / "saved/models.config").is_file()
+    assert "saved/model/3/assets.extra/comparison.json" in result.stdout
     words = ["--format", "tflite", "--size", "40", "36", "--precision", "float16"]
     result = kerasgan("export", trained / "run", "model.tflite", *words)
     assert result.exit_code == 0, result.output

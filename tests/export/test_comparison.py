@@ -11,10 +11,10 @@ from kerasgan.export.slices import real_slices
 from kerasgan.intensity import IntensityMap
 
 
-def compared(artifacts, run, direction="ab", weights="float32"):
+def compared(artifacts, run, direction="ab", weights="float32", maps=None):
     translator = Translator(run.generator(direction), run.map(direction[0]), run.map(direction[1]))
-    described = contract(run, direction, (None, None, None), weights, windowed=False)
-    return compare(artifacts, real_slices(run, direction), translator, described)
+    described = contract(run, direction, (None, None, None), weights)
+    return compare(artifacts, real_slices(run, direction), translator, described, maps)
 
 
 def artifact(run, offset=0.0, own_map=False):
@@ -35,9 +35,9 @@ def test_keras_values_by_hand():
 
 
 def test_differences_are_measured_in_hu(run):
-    artifacts = {"serving_default": artifact(run, 0.25), "translate_windowed": artifact(run, -0.5, own_map=True)}
-    report = compared(artifacts, run, "ab", "float32")
-    for name, offset in (("serving_default", 0.25), ("translate_windowed", 0.5)):
+    artifacts = {"serving_default": artifact(run, 0.25), "serving_windowed": artifact(run, -0.5, own_map=True)}
+    report = compared(artifacts, run, maps={"serving_windowed": lambda scan: scan.map})
+    for name, offset in (("serving_default", 0.25), ("serving_windowed", 0.5)):
         assert report.differences[name].maximum == pytest.approx(offset, abs=2e-4)
         assert report.differences[name].mean == pytest.approx(offset, abs=2e-4)
     assert (report.unit, report.limit, report.statistic, report.slices) == ("HU", 1.0, "maximum", 8)
