@@ -112,7 +112,9 @@ def export(
         tuple[int, int] | None,
         typer.Option(metavar="HEIGHT WIDTH", help="TFLite: image size in pixels.  [default: the size trained on]"),
     ] = None,
-    precision: Annotated[Literal["float32", "float16"], typer.Option(help="TFLite: of the weights.")] = "float32",
+    precision: Annotated[
+        Literal["float32", "float16", "int8", "int16x8"], typer.Option(help="TFLite: of the weights.")
+    ] = "float32",
     data_dir: Annotated[Path | None, typer.Option(help="Scans to compare on.  [default: as in training]")] = None,
 ) -> None:
     """Write a SavedModel or a TFLite file that takes and returns physical values, and compare it with Keras.

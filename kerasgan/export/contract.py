@@ -88,7 +88,8 @@ class Contract(_Frozen):
         target: Of the images that come out.
         mr_scaling: For an MR source.
         signatures: By name.
-        weights: Precision of the stored weights; arithmetic is float32.
+        weights: Precision of the stored weights. Arithmetic is float32, but for the convolutions of `"int8"`, on 8-bit
+            activations, and of `"int16x8"`, on 16-bit ones.
         pixel_mm: Side of a pixel; images are resampled to it before and from it afterwards.
         trained_height_width: Size of the training images; other sizes work where the shapes allow them.
         orientation: Of the images.

@@ -17,7 +17,7 @@ MULTIPLE = 4  # a generator halves its image twice at most
 MINIMUM_SIDE = 8  # two halvings leave 2 pixels, the fewest that can be reflected by one
 
 Outputs = dict[str, tf.Tensor]
-Precision = Literal["float32", "float16"]  # of the stored weights
+Precision = Literal["float32", "float16", "int8", "int16x8"]  # of the stored weights
 
 
 class Translator:
