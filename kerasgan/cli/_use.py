@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -113,7 +114,8 @@ def export(
         typer.Option(metavar="HEIGHT WIDTH", help="TFLite: image size in pixels.  [default: the size trained on]"),
     ] = None,
     precision: Annotated[
-        Literal["float32", "float16", "int8", "int16x8"], typer.Option(help="TFLite: of the weights.")
+        Literal["float32", "float16", "int8", "int16x8"],
+        typer.Option(help="TFLite: of the weights; with int8 and int16x8, of the convolutions."),
     ] = "float32",
     data_dir: Annotated[Path | None, typer.Option(help="Scans to compare on.  [default: as in training]")] = None,
 ) -> None:
@@ -121,7 +123,7 @@ def export(
 
     \b
     Example:
-      kerasgan export runs/first model.tflite --size 256 256 --precision float16
+      kerasgan export runs/first model.tflite --size 256 256 --precision int8
     """
     kind = kind or ("tflite" if output.suffix == ".tflite" else "savedmodel")
     if kind == "savedmodel" and (size or precision != "float32"):
@@ -136,7 +138,9 @@ def export(
         else:
             written = exporting.export_tflite(run, output, direction, size, precision, data_dir)
             report = written.with_suffix(".json")
-    say(f"Wrote {written}; its values are those of the Keras generator: {report}")
+    if kind == "tflite":
+        say(_export_table(json.loads(report.read_text())) + "\n")
+    say(f"Wrote {written}; it keeps to the limits against the Keras generator: {report}")
 
 
 def _require_run(path: Path) -> None:
@@ -145,6 +149,21 @@ def _require_run(path: Path) -> None:
 
     load_run(path)
     load_tensorflow()
+
+
+def _export_table(report: dict[str, Any]) -> str:
+    """Size and errors of a TFLite file beside the generator that it was made from."""
+    comparison = report["comparison"]
+    unit, truth = comparison["unit"], comparison["truth"]
+    difference = comparison["differences"]["serving_default"]["body_mean"]
+    errors = [f"{truth[name]:.2f}" for name in ("keras", "artifact")] if truth else ["-", "-"]
+    heads = ("", "size [MB]", f"MAE to Keras [{unit}]", f"MAE to truth [{unit}]")
+    rows = [
+        ("Keras", "-", "-", errors[0]),
+        (comparison["weights"], f"{report['bytes'] / 1e6:.2f}", f"{difference:.2f}", errors[1]),
+    ]
+    seen = f"Inside the body, {comparison['slices']} slices of {comparison['scans']} {comparison['part']} scans:"
+    return f"{seen}\n{table(heads, rows)}"
 
 
 def _series_row(series: Series) -> list[str]:

@@ -9,6 +9,7 @@ body against true CT: Keras 101.5, all operations in 8 bits 822, all convolution
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterable
 from types import ModuleType
 from typing import Literal
@@ -50,8 +51,10 @@ def quantized(content: bytes, precision: IntegerPrecision, images: Iterable[np.n
     for name in CONVOLUTIONS.values():
         quantizer.add_static_config(".*", names(name), ACTIVATION_BITS[precision], WEIGHT_BITS)
         quantizer.update_quantization_recipe(last, names(name), algorithm_key="no_quantize")
-    calibration = quantizer.calibrate({DEFAULT: [{IMAGE: image} for image in images]})
-    result = quantizer.quantize(calibration, enable_progress_bar=False, enable_progress_report=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the library's own use of the interpreter
+        calibration = quantizer.calibrate({DEFAULT: [{IMAGE: image} for image in images]})
+        result = quantizer.quantize(calibration, enable_progress_bar=False, enable_progress_report=False)
     return bytes(result.quantized_model)
 
 
