@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from kerasgan.errors import ExportError, KerasganError, RunError
 from kerasgan.export import export_savedmodel
-from kerasgan.export.comparison import TOLERANCES, Tolerance
+from kerasgan.export.gate import TOLERANCES, Tolerance
 from kerasgan.generators import fcn, unet
 from kerasgan.inference import translate_volume
 from kerasgan.io import read_image
