@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -117,7 +118,8 @@ def export(
         typer.Option(metavar="HEIGHT WIDTH", help="TFLite: image size in pixels.  [default: the size trained on]"),
     ] = None,
     precision: Annotated[
-        Literal["float32", "float16"] | None, typer.Option(help="TFLite: of the weights.  [default: float32]")
+        Literal["float32", "float16", "int8", "int16x8"] | None,
+        typer.Option(help="TFLite: of the weights; with int8 and int16x8, of the convolutions.  [default: float32]"),
     ] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Scans to compare on.  [default: as in training]")] = None,
 ) -> None:
@@ -128,7 +130,7 @@ def export(
     \b
     Example:
       kerasgan export runs/first serving
-      kerasgan export runs/first model.tflite --size 256 256 --precision float16
+      kerasgan export runs/first model.tflite --size 256 256 --precision int8
     """
     kind = kind or ("tflite" if output.suffix == ".tflite" else "serving")
     if kind == "serving" and (direction or size or precision):
@@ -147,7 +149,8 @@ def export(
         else:
             written = exporting.export_tflite(run, output, direction, size, precision or "float32", data_dir)
             report = written.with_suffix(".json")
-    say(f"Wrote {written}; its values are those of the Keras generator: {report}")
+            say(_export_table(json.loads(report.read_text())) + "\n")
+    say(f"Wrote {written}; it keeps to the limits against the Keras generator: {report}")
 
 
 def _require_run(path: Path) -> None:
@@ -156,6 +159,20 @@ def _require_run(path: Path) -> None:
 
     load_run(path)
     load_tensorflow()
+
+
+def _export_table(report: dict[str, Any]) -> str:
+    """Size and errors of a TFLite file beside the generator that it was made from."""
+    comparison = report["comparison"]
+    unit, (found,) = comparison["unit"], comparison["differences"].values()
+    errors = [f"{found['truth'][name]:.2f}" for name in ("keras", "artifact")] if found["truth"] else ["-", "-"]
+    heads = ("", "size [MB]", f"MAE to Keras [{unit}]", f"MAE to truth [{unit}]")
+    rows = [
+        ("Keras", "-", "-", errors[0]),
+        (comparison["weights"], f"{report['bytes'] / 1e6:.2f}", f"{found['body_mean']:.2f}", errors[1]),
+    ]
+    seen = f"Inside the body, {comparison['slices']} slices of {comparison['scans']} {comparison['part']} scans:"
+    return f"{seen}\n{table(heads, rows)}"
 
 
 def _series_row(series: Series) -> list[str]:

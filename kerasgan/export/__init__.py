@@ -1,6 +1,7 @@
 """Artifacts that take and give physical units, kept only when they agree with the Keras generator.
 
-`names`, `contract`, `serving_contract`, `layout` and `pixels` are for clients and servers: they load no TensorFlow.
+Every name is imported when it is first used. What clients and servers need loads no TensorFlow: `read_contract`, and
+the modules `names`, `contract`, `serving_contract`, `layout` and `pixels`.
 """
 
 from __future__ import annotations
@@ -11,10 +12,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kerasgan.export.bundle import export_serving as export_serving
     from kerasgan.export.tflite import export_tflite as export_tflite
+    from kerasgan.export.tflite_metadata import read_contract as read_contract
 
-_PLACES = {"export_serving": "kerasgan.export.bundle", "export_tflite": "kerasgan.export.tflite"}
+_PLACES = {
+    "export_serving": "kerasgan.export.bundle",
+    "export_tflite": "kerasgan.export.tflite",
+    "read_contract": "kerasgan.export.tflite_metadata",
+}
 
-__all__ = ["export_serving", "export_tflite"]
+__all__ = ["export_serving", "export_tflite", "read_contract"]
 
 
 def __getattr__(name: str) -> Any:

@@ -24,7 +24,7 @@ from kerasgan.export.layout import (
 from kerasgan.export.pixels import decode, encode
 from kerasgan.export.served import compare_served
 from kerasgan.export.server_files import write_server_files
-from kerasgan.export.serving_contract import ServingContract, read_contract, serving_contract
+from kerasgan.export.serving_contract import ServingContract, read_serving_contract, serving_contract
 from kerasgan.export.signatures import serving_signatures
 from kerasgan.export.slices import Samples, real_slices
 from kerasgan.export.warmup import write_warmup
@@ -94,7 +94,7 @@ def _check_former(model: Path, described: ServingContract) -> None:
     """Makes sure that a server replaces a model by one of the same modalities."""
     if not versions(model):
         return
-    last = read_contract(model / str(versions(model)[-1]))
+    last = read_serving_contract(model / str(versions(model)[-1]))
     former, wanted = _modalities(last), _modalities(described)
     if former != wanted:
         raise ExportError(

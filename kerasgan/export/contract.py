@@ -22,7 +22,7 @@ SLICES = "whole slices, never tiles: the network normalises each image by its ow
 RESAMPLING = "clip to the window, then resample to pixel_mm: by area where it shrinks, else linearly"
 RESCALING = "image = (mr - low) / (high - low) * (window[1] - window[0]) + window[0]"
 
-Precision = Literal["float32", "float16"]  # of the stored weights
+Precision = Literal["float32", "float16", "int8", "int16x8"]  # of the stored weights
 Window = tuple[float, float]
 Shape = tuple[int | None, int | None, int | None]
 
@@ -112,7 +112,8 @@ class Contract(Frozen):
         mr_scaling: For an MR source.
         signatures: By name.
         encoding: Of the pixels in `synthetic_bytes`; None where no signature has them.
-        weights: Precision of the stored weights; arithmetic is float32.
+        weights: Precision of the stored weights. Arithmetic is float32, but for the convolutions of `"int8"`, on 8-bit
+            activations, and of `"int16x8"`, on 16-bit ones.
         pixel_mm: Side of a pixel; images are resampled to it before and from it afterwards.
         trained_height_width: Size of the training images; other sizes work where the shapes allow them.
         orientation: Of the images.

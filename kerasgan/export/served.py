@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kerasgan.export.comparison import Artifact, Comparison, SourceMap, compare
+from kerasgan.export.comparison import Artifact, Comparison, Question, compare
 from kerasgan.export.contract import Contract
 from kerasgan.export.graph import Translator
 from kerasgan.export.mr_range import volume_window
@@ -46,8 +46,8 @@ def compare_served(
     found: dict[Direction, Comparison] = {}
     for direction, one in described.directions.items():
         artifacts = {name: _artifact(loaded.signatures[name], name, one) for name in one.signatures}
-        maps = {name: _source_map(name, one, translators[direction]) for name in one.signatures}
-        found[direction] = compare(artifacts, samples[direction], translators[direction], one, maps)
+        questions = {name: _question(name, one, translators[direction]) for name in one.signatures}
+        found[direction] = compare(artifacts, samples[direction], translators[direction], one, questions)
         found[direction].require()
     return found
 
@@ -64,14 +64,14 @@ def _artifact(signature: Any, name: str, described: Contract) -> Artifact:
     return translate
 
 
-def _source_map(name: str, described: Contract, translator: Translator) -> SourceMap:
-    """The map that the generator is given for a signature."""
+def _question(name: str, described: Contract, translator: Translator) -> Question:
+    """The scan as it is, and the map that the generator is given for a signature."""
     percentiles = described.mr_scaling.percentiles if described.mr_scaling else None
     if WINDOW in described.signatures[name].inputs:
-        return lambda scan: scan.map
+        return lambda scan: (scan.images, scan.map)
     if percentiles:
-        return lambda scan: _derived(scan, percentiles)
-    return lambda scan: translator.source
+        return lambda scan: (scan.images, _derived(scan, percentiles))
+    return lambda scan: (scan.images, translator.source)
 
 
 def _derived(scan: Sample, percentiles: tuple[float, float]) -> IntensityMap:

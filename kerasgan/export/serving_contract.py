@@ -43,7 +43,7 @@ def serving_contract(run: Run, name: str, version: int) -> ServingContract:
     return ServingContract(name=name, version=version, directions=directions)
 
 
-def read_contract(version_folder: Path) -> ServingContract:
+def read_serving_contract(version_folder: Path) -> ServingContract:
     """The contract of a model in the layout that `kerasgan export --format serving` writes.
 
     Raises:

@@ -300,5 +300,8 @@ def test_export_both_formats(kerasgan, trained, tmp_path):
     result = kerasgan("export", trained / "run", "model.tflite", *words)
     assert result.exit_code == 0, result.output
     assert (tmp_path / "model.tflite").is_file() and "model.json" in result.stdout
+    assert re.search(r"^ +size \[MB\]  MAE to Keras \[HU\]  MAE to truth \[HU\]$", result.stdout, re.MULTILINE)
+    assert re.search(r"^Keras +- +- +\d+\.\d\d$", result.stdout, re.MULTILINE)
+    assert re.search(r"^float16  0\.\d\d +\d\.\d\d +\d+\.\d\d$", result.stdout, re.MULTILINE)
     refused = kerasgan("export", trained / "run", "other.tflite", "--format", "tflite", "--size", "41", "36")
     assert refused.exit_code == 2 and "41" in refused.stderr and "multiple" in refused.stderr

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from kerasgan import datasets
 from kerasgan.export import export_serving
-from kerasgan.export.serving_contract import read_contract
+from kerasgan.export.serving_contract import read_serving_contract
 from kerasgan.generators.resnet import build
 from kerasgan.preparation import preparation
 from kerasgan.recipes.hiasa2018 import RECIPE
@@ -84,7 +84,7 @@ def served(finished_run, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def served_contract(served):
-    return read_contract(served)
+    return read_serving_contract(served)
 
 
 @pytest.fixture(scope="session")

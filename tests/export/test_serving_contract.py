@@ -3,7 +3,7 @@ import pytest
 from kerasgan.errors import ExportError
 from kerasgan.export.contract import Encoding
 from kerasgan.export.contract_page import contract_page
-from kerasgan.export.serving_contract import read_contract, serving_contract
+from kerasgan.export.serving_contract import read_serving_contract, serving_contract
 
 
 def test_both_directions(served_contract, finished_run):
@@ -61,11 +61,11 @@ def test_the_page_has_every_tensor(served_contract):
 
 def test_a_folder_without_a_contract(tmp_path):
     with pytest.raises(ExportError, match=r"is no model that kerasgan exported .*--format serving"):
-        read_contract(tmp_path)
+        read_serving_contract(tmp_path)
 
 
 def test_a_contract_that_does_not_hold(tmp_path):
     (tmp_path / "assets.extra").mkdir()
     (tmp_path / "assets.extra" / "contract.json").write_text('{"name": "model"}')
     with pytest.raises(ExportError, match=r"contract\.json does not hold: Field required; export the run again"):
-        read_contract(tmp_path)
+        read_serving_contract(tmp_path)
