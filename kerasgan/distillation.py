@@ -47,7 +47,8 @@ class Cost(_Frozen):
         macs: Multiply-accumulates of a slice.
         megabytes: Size of its float32 TFLite file, in 10^6 bytes.
         milliseconds: Of a slice in LiteRT on one thread, the median of five.
-        error: Mean absolute error over the body of paired validation patients, in the target's unit; None without pairs.
+        error: Mean absolute error over the body of paired validation patients, in the target's unit; None where there
+            are none.
     """
 
     parameters: int

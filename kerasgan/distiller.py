@@ -98,8 +98,10 @@ class Distiller(CycleGAN):
     def _translate_both_ways(self, a: tf.Tensor, b: tf.Tensor) -> Any:
         """In one direction only."""
         source = a if self.source == "a" else b
-        wanted, *wanted_features = [tf.stop_gradient(x) for x in self.open_teacher(source, training=False)]
-        synthetic, *features = self.open_student(source, training=True)
+        # Flattened: Keras returns no list where there are no features beside the image.
+        taught = tf.nest.flatten(self.open_teacher(source, training=False))
+        wanted, *wanted_features = [tf.stop_gradient(x) for x in taught]
+        synthetic, *features = tf.nest.flatten(self.open_student(source, training=True))
         features = [project(feature) for project, feature in zip(self.projections, features, strict=True)]
         return Lesson(source, synthetic, wanted, features, wanted_features)
 

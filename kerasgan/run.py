@@ -189,8 +189,10 @@ def require_free(path: Path) -> None:
         RunError: Where the folder exists and is not empty.
     """
     if path.exists() and any(path.iterdir()):
-        raise RunError(f"{path} is not empty; choose another --out, or continue the run in it with: "
-            f"kerasgan train --resume --out {path}")
+        raise RunError(
+            f"{path} is not empty; choose another --out, or continue the run in it with: "
+            f"kerasgan train --resume --out {path}"
+        )
 
 
 def create_run(path: Path, recipe: Recipe, facts: RunFacts, split: dict[str, dict[str, list[str]]]) -> Run:
