@@ -29,7 +29,7 @@ from kerasgan.distiller import Distiller
 from kerasgan.errors import RunError
 from kerasgan.export.graph import DEFAULT, IMAGE, Translator, write_savedmodel
 from kerasgan.export.tflite import convert
-from kerasgan.run import Direction, Run, load_run
+from kerasgan.run import DIRECTIONS, Direction, Run, load_run
 
 REPORT = "distillation.json"
 TIMED_SLICES = 5
@@ -150,7 +150,7 @@ def load_teacher(model: Distiller, settings: Distillation) -> None:
     Raises:
         RunError: Where the teacher's run is gone, is not trained or has no checkpoint.
     """
-    run, other = load_run(settings.teacher), "ba" if settings.direction == "ab" else "ab"
+    run, other = load_run(settings.teacher), DIRECTIONS[settings.direction == "ab"]
     model.teacher.set_weights(run.generator(settings.direction).get_weights())
     model.other.set_weights(run.generator(other).get_weights())
     judges = {f"discriminator_{domain}": network for domain, network in model.discriminators.items()}

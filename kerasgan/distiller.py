@@ -59,20 +59,22 @@ class Distiller(CycleGAN):
 
     Raises:
         KerasganError: As for a `CycleGAN`.
+        ValueError: For a recipe without `distillation`.
     """
 
     def _build_networks(self, recipe: Recipe, shape: tuple[int, int, int]) -> None:
-        self.distillation = recipe.distillation
+        if recipe.distillation is None:
+            raise ValueError(f"A Distiller needs a recipe with `distillation`; {recipe.name!r} has none.")
+        self.distillation, teacher = recipe.distillation, recipe.distillation.generator
         source, target = self.source, self.target = tuple(recipe.distillation.direction)
         any_size = (None, None, shape[-1])
-        teacher = recipe.distillation.generator
         self.student = build_network("generators", recipe.generator, any_size, f"generator_{source}{target}")
         self.other = build_network("generators", teacher, any_size, f"generator_{target}{source}")
         self.teacher = build_network("generators", teacher, any_size, "teacher")
         generators = (self.student, self.other) if target == "b" else (self.other, self.student)
         self.generator_ab, self.generator_ba = generators
         self.discriminator = build_network("discriminators", recipe.discriminator, shape, f"discriminator_{target}")
-        places = PLACES if recipe.distillation.feature_weight else 0
+        places = PLACES if self.distillation.feature_weight else 0
         self.open_student, self.open_teacher = (with_features(net, places) for net in (self.student, self.teacher))
         pairs = zip(self.open_student.outputs[1:], self.open_teacher.outputs[1:], strict=True)
         self.projections = [_projection(feature.shape[-1], wanted.shape[-1]) for feature, wanted in pairs]

@@ -1,8 +1,6 @@
 """From a tiny run to its student: the whole way, the resumed way, and every refusal."""
 
 import csv
-import json
-import logging
 import shutil
 from pathlib import Path
 
@@ -17,8 +15,8 @@ from kerasgan.costs import Budget
 from kerasgan.distillation import read_report, student_recipe
 from kerasgan.errors import DivergenceError, RunError
 from kerasgan.request import Request
-from kerasgan.run import load_run
-from kerasgan.training import train
+from kerasgan.run import Run, load_run
+from kerasgan.training import prepare_data, train
 
 TEACHER = ("generator.filters=12", "generator.blocks=3")
 
@@ -33,11 +31,28 @@ def teacher(data, tmp_path_factory):
     return train(request(data, *TEACHER), tmp_path_factory.mktemp("runs") / "teacher")
 
 
-@pytest.fixture(autouse=True)
-def budget(monkeypatch):
+@pytest.fixture(scope="module", autouse=True)
+def budget():
     """No student has a twentieth of what these networks of a few filters need."""
-    for name in costs.BUDGETS:
-        monkeypatch.setitem(costs.BUDGETS, name, Budget(0.5, 0.5))
+    with pytest.MonkeyPatch.context() as patch:
+        for name in costs.BUDGETS:
+            patch.setitem(costs.BUDGETS, name, Budget(0.5, 0.5))
+        yield
+
+
+@pytest.fixture(scope="module")
+def student(teacher, budget):
+    """Of eight steps, as many as the teacher's; where no place is named for it."""
+    (teacher.path / "checkpoints/.step-000000001.npz").write_bytes(b"half")  # of a training that may still go on
+    before = {path: path.stat().st_mtime_ns for path in teacher.path.rglob("*")}
+    run = kerasgan.distill(teacher.path)
+    assert {path: path.stat().st_mtime_ns for path in teacher.path.rglob("*")} == before
+    return run
+
+
+@pytest.fixture
+def no_report(monkeypatch):
+    monkeypatch.setattr(distillation, "write_report", lambda *args: None)
 
 
 def newest_checkpoint(run: Path) -> dict[str, np.ndarray]:
@@ -50,84 +65,81 @@ def history(run: Path) -> list[dict[str, float]]:
         return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
 
 
-def scored(generator: keras.Model, run, direction: str) -> float:
-    """The masked error in the target's unit of every slice of the validation patients, in NumPy."""
-    prepared = kerasgan.training.prepare_data(
-        Request("synthrad", Path(run.facts.data_dir), seed=0), run.recipe, run.path.parent / ".cache"
+def scored(generator: keras.Model, run: Run) -> float:
+    """The masked error in HU of every slice of the validation patients, in NumPy."""
+    prepared = prepare_data(
+        Request(run.facts.dataset, Path(run.facts.data_dir)), run.recipe, run.path.parent / ".cache"
     )
     differences = []
-    for pair in prepared.pairs:
-        source, truth = pair if direction == "ab" else pair[::-1]
-        values = np.asarray(generator(source.slices()[..., None]))[..., 0]
-        low, high = run.facts.maps[direction[1]]
-        differences.append(((values - truth.slices()) / 2 * (high - low))[pair[0].mask])
+    for mr, ct in prepared.pairs:
+        values = np.asarray(generator(mr.slices()[..., None]))[..., 0]
+        differences.append(((values - ct.slices()) / 2 * 2600)[mr.mask])
     return float(np.abs(np.concatenate(differences)).mean())
 
 
-def test_a_student_is_a_run_of_its_own(teacher, tmp_path):
-    run = kerasgan.distill(teacher.path, "small", out=tmp_path / "student", steps=6)
-    assert load_run(run.path).recipe.distillation.teacher == str(teacher.path)
-    assert run.recipe.schedule.steps == 6
-    student, large = run.generator("ab"), teacher.generator("ab")
-    assert student.count_params() <= large.count_params() / 2
-    assert any(isinstance(layer, keras.layers.SeparableConv2D) for layer in student.layers)
+def test_a_student_is_a_run_of_its_own(teacher, student):
+    assert student.path == teacher.path.with_name("teacher-small")
+    assert load_run(student.path).recipe.distillation.teacher == str(teacher.path)
+    small, large = student.generator("ab"), teacher.generator("ab")
+    assert small.count_params() <= large.count_params() / 2
+    assert any(isinstance(layer, keras.layers.SeparableConv2D) for layer in small.layers)
     image = np.random.default_rng(0).uniform(-1, 1, (1, 32, 32, 1)).astype(np.float32)
-    assert student(image).shape == image.shape
-    np.testing.assert_allclose(run.generator("ba")(image), teacher.generator("ba")(image), atol=1e-6)
-    names = set(history(run.path)[0])
-    assert names == {"step", "learning_rate", "generators", "discriminator_b"} | {
-        f"{term}_ab" for term in ("output", "features", "adversarial", "structure")
-    }
+    assert small(image).shape == image.shape
+    np.testing.assert_array_equal(student.generator("ba")(image), teacher.generator("ba")(image))
+    terms = {f"{term}_ab" for term in ("output", "features", "adversarial", "structure")}
+    rows = history(student.path)
+    assert set(rows[0]) == {"step", "learning_rate", "generators", "discriminator_b"} | terms
+    assert rows[-1]["step"] == 8
 
 
-def test_report_holds_what_can_be_measured_again(teacher, tmp_path):
-    run = kerasgan.distill(teacher.path, "tiny", out=tmp_path / "student", steps=2)
-    report = read_report(run)
-    validation = run.split()["validation"]["a"]
+def test_student_is_exported_and_translates_as_any_run(student, tmp_path):
+    written = kerasgan.export_tflite(student.path, tmp_path / "student.tflite")
+    assert written.stat().st_size / 1e6 == pytest.approx(read_report(student).student.megabytes, rel=0.01)
+    source = next(Path(student.facts.data_dir).iterdir()) / "mr.nii.gz"
+    assert kerasgan.translate(student.path, source, tmp_path / "ct.nii.gz").exists()
+
+
+def test_report_holds_what_can_be_measured_again(teacher, student):
+    report, validation = read_report(student), student.split()["validation"]["a"]
     assert report.slices == 4 * len(validation) and report.unit == "HU" and report.size == 32
-    for one, cost in ((teacher, report.teacher), (run, report.student)):
-        generator = one.generator("ab")
+    for run, cost in ((teacher, report.teacher), (student, report.student)):
+        generator = run.generator("ab")
         assert cost.parameters == sum(np.size(weight) for weight in generator.get_weights())
-        assert cost.error == pytest.approx(scored(generator, run, "ab"), rel=1e-4)
+        assert cost.error == pytest.approx(scored(generator, student), rel=1e-4)
         assert 4 * cost.parameters < 1e6 * cost.megabytes < 4 * cost.parameters + 60_000
         assert cost.milliseconds > 0
     heads, lines = report.rows()
     assert heads == ["", "teacher", "student", "ratio"] and len(lines) == 5
     share = report.teacher.macs / report.student.macs
     assert lines[1][0] == "multiply-accumulates at 32 x 32" and lines[1][-1] == f"1/{share:.1f}"
-    assert json.loads((run.path / "distillation.json").read_text())["student"]["macs"] == report.student.macs
 
 
-def test_the_other_direction_and_its_domain(teacher, tmp_path):
+def test_the_other_direction_and_its_domain(teacher, tmp_path, no_report):
     run = kerasgan.distill(teacher.path, direction="ba", out=tmp_path / "student", steps=2)
     assert {"output_ba", "discriminator_a"} <= set(history(run.path)[0])
-    assert read_report(run).unit == "arbitrary"
     assert run.generator("ba").count_params() < run.generator("ab").count_params()
 
 
-def test_resumed_distillation_equals_the_uninterrupted_one_to_the_last_bit(teacher, tmp_path, monkeypatch):
-    whole = kerasgan.distill(teacher.path, out=tmp_path / "whole", steps=8)
-
+def test_resumed_distillation_equals_the_uninterrupted_one_to_the_last_bit(teacher, student, tmp_path, monkeypatch):
     def fail(self, epoch, logs=None):
         if self.progress.step > 4:
             raise RuntimeError("power cut")
 
     with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="power cut"):
         patch.setattr("kerasgan.callbacks.Bar.on_epoch_end", fail)
-        kerasgan.distill(teacher.path, out=tmp_path / "cut", steps=8)
+        kerasgan.distill(teacher.path, out=tmp_path / "cut")
     resumed = kerasgan.train(out=tmp_path / "cut", resume=True)
-    expected, found = newest_checkpoint(whole.path), newest_checkpoint(resumed.path)
+    expected, found = newest_checkpoint(student.path), newest_checkpoint(resumed.path)
     assert expected.keys() == found.keys() and "projection_0/0000" in expected
     for name, array in expected.items():
         np.testing.assert_array_equal(found[name], array, err_msg=name)
-    assert (resumed.path / "distillation.json").exists()
+    assert read_report(resumed).student.error == read_report(student).student.error
 
 
-def test_student_begins_with_the_teachers_discriminator(teacher, monkeypatch, tmp_path):
+def test_student_begins_with_the_teachers_discriminator(teacher, monkeypatch, tmp_path, no_report):
     seen = {}
     monkeypatch.setattr("kerasgan.training._fit", lambda model, run, data: seen.update(model=model))
     monkeypatch.setattr("kerasgan.report.loss_figure", lambda *args, **options: None)
-    monkeypatch.setattr(distillation, "write_report", lambda *args: None)
     kerasgan.distill(teacher.path, out=tmp_path / "student", steps=2)
     model, kept = seen["model"], newest_checkpoint(teacher.path)
     for number, weight in enumerate(model.discriminator.get_weights()):
@@ -156,12 +168,11 @@ def test_unknown_student(teacher):
         student_recipe(teacher, "large", "ab")
 
 
-def test_a_student_has_no_student(teacher, tmp_path):
-    run = kerasgan.distill(teacher.path, out=tmp_path / "student", steps=2)
-    with pytest.raises(RunError, match=rf"student is a student itself; distil its teacher: {teacher.path}"):
-        kerasgan.distill(run.path, out=tmp_path / "another")
+def test_a_student_has_no_student(teacher, student, tmp_path):
+    with pytest.raises(RunError, match=rf"is a student itself; distil its teacher: {teacher.path}\.$"):
+        kerasgan.distill(student.path, out=tmp_path / "another")
     with pytest.raises(RunError, match=r"is not empty; choose another --out, or .* kerasgan train --resume --out"):
-        kerasgan.distill(teacher.path, out=run.path)
+        kerasgan.distill(teacher.path, out=student.path)
 
 
 def test_teacher_without_checkpoint(teacher, tmp_path):
@@ -176,11 +187,3 @@ def test_other_patients_than_the_teachers(teacher, tmp_path):
     others = write_heads(tmp_path / "others", count=8)
     with pytest.raises(RunError, match=r"not divided into the patients that .*teacher was trained.* --data-dir"):
         kerasgan.distill(teacher.path, out=tmp_path / "student", steps=2, data_dir=others)
-
-
-def test_teachers_folder_is_left_as_it_is(teacher, tmp_path, caplog):
-    (teacher.path / "checkpoints/.step-000000001.npz").write_bytes(b"half")
-    before = {path: path.stat().st_mtime_ns for path in teacher.path.rglob("*")}
-    with caplog.at_level(logging.INFO):
-        kerasgan.distill(teacher.path, out=tmp_path / "student", steps=2)
-    assert {path: path.stat().st_mtime_ns for path in teacher.path.rglob("*")} == before

@@ -70,6 +70,11 @@ def test_losses_by_hand():
     assert found["generators"] == pytest.approx(total, rel=1e-5)
 
 
+def test_recipe_without_distillation():
+    with pytest.raises(ValueError, match="needs a recipe with `distillation`; 'hiasa2018' has none"):
+        Distiller(RECIPE, (16, 16, 1))
+
+
 def test_student_learns_what_its_teacher_does():
     model, data = distiller(), (images(0), images(1))
     run = tf.function(model.train_step)
