@@ -103,7 +103,7 @@ def student_recipe(run: Run, student: str, direction: Direction, steps: int | No
         steps: Length of the training; None: as many as the teacher's.
 
     Raises:
-        RunError: Where the run is a student itself.
+        RunError: Where the run is a student itself or has no weights yet.
         KerasganError: Where the teacher is too small for a student.
         ValueError: For an unknown student.
     """
@@ -112,6 +112,7 @@ def student_recipe(run: Run, student: str, direction: Direction, steps: int | No
         raise ValueError(f"student must be {' or '.join(map(repr, BUDGETS))}; got {student!r}.")
     if recipe.distillation:
         raise RunError(f"{run.path} is a student itself; distil its teacher: {recipe.distillation.teacher}.")
+    run.generator_path(direction)  # no long work for a teacher without weights
     size = (recipe.data.size, recipe.data.size)
     without_cycles = {"cycle_weight": 0.0, "cycle_weight_b": None, "identity_weight": 0.0}
     changes = {
@@ -150,7 +151,7 @@ def load_teacher(model: Distiller, settings: Distillation) -> None:
     Raises:
         RunError: Where the teacher's run is gone, is not trained or has no checkpoint.
     """
-    run, other = load_run(settings.teacher), DIRECTIONS[settings.direction == "ab"]
+    run, other = load_run(settings.teacher), next(one for one in DIRECTIONS if one != settings.direction)
     model.teacher.set_weights(run.generator(settings.direction).get_weights())
     model.other.set_weights(run.generator(other).get_weights())
     judges = {f"discriminator_{domain}": network for domain, network in model.discriminators.items()}
