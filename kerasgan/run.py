@@ -7,6 +7,7 @@ history.csv      the mean of every loss, one row for each reporting period
 validation.csv   the scores of every validation: errors where there are paired patients, and terms that need no pairs
 generators/      ab-last.keras, ba-last.keras, ab-best.keras, ba-best.keras
 segmenters/      b-last.keras, b-best.keras, where the recipe trains a segmentation network with its generators
+distillation.json  of a student: what it and its teacher cost and reach
 checkpoints/     the last two states of the training
 previews/        pictures
 tensorboard/     event files
