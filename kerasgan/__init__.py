@@ -15,6 +15,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kerasgan.api import distill as distill
     from kerasgan.api import train as train
     from kerasgan.comparison import RunComparison as RunComparison
     from kerasgan.comparison import compare as compare
@@ -43,6 +44,7 @@ _PLACES = {
     "RunComparison": ("kerasgan.comparison", "RunComparison"),
     "Volume": ("kerasgan.volume", "Volume"),
     "compare": ("kerasgan.comparison", "compare"),
+    "distill": ("kerasgan.api", "distill"),
     "evaluate": ("kerasgan.evaluation", "evaluate"),
     "export_serving": ("kerasgan.export", "export_serving"),
     "export_tflite": ("kerasgan.export", "export_tflite"),
@@ -64,6 +66,7 @@ __all__ = [
     "Volume",
     "__version__",
     "compare",
+    "distill",
     "evaluate",
     "export_serving",
     "export_tflite",

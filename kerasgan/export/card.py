@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from kerasgan.config import Distillation
 from kerasgan.export.contract import STATEMENT, Contract
 from kerasgan.export.serving_contract import ServingContract
 from kerasgan.page import NOT_FOR_DIAGNOSIS
@@ -65,6 +66,7 @@ def _origin(run: Run, described: Contract) -> list[list[str]]:
         ["", ""],
         ["recipe", f"{recipe.name}: {recipe.title}" if recipe.title else recipe.name],
         ["citation", recipe.citation or "none"],
+        *([["student", _student(recipe.distillation)]] if recipe.distillation else []),
         ["anatomy", facts.anatomy or "unknown"],
         ["dataset", Path(facts.dataset).stem],
         ["its fingerprint", facts.fingerprint],
@@ -73,6 +75,10 @@ def _origin(run: Run, described: Contract) -> list[list[str]]:
         ["seed", str(facts.seed)],
         ["exported by", f"kerasgan {described.kerasgan}"],
     ]
+
+
+def _student(settings: Distillation) -> str:
+    return f"{settings.student}, of direction {settings.direction}, distilled from a trained {settings.generator.name}"
 
 
 def _evaluations(run: Path) -> list[str]:

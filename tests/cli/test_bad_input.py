@@ -134,6 +134,14 @@ def test_folder_that_is_no_run(refused, command):
     assert "is no run directory (it has no run.json)" in error and "kerasgan train" in error
 
 
+def test_runs_that_have_no_student(refused, untrained_run, tmp_path):
+    assert "nowhere is no run directory" in refused("distill", tmp_path / "nowhere")
+    (tmp_path / "taken/notes").mkdir(parents=True)
+    assert "taken is not empty; choose another --out" in refused("distill", untrained_run, "--out", tmp_path / "taken")
+    assert "holds no trained generator yet; train on with: kerasgan train --resume" in refused("distill", untrained_run)
+    assert not untrained_run.with_name("run-small").exists()
+
+
 def test_runs_that_cannot_be_compared(refused, untrained_run):
     assert "needs two runs or more; got 1" in refused("compare", untrained_run, "--out", "comparison")
     error = refused("compare", untrained_run, untrained_run, "--out", "comparison")

@@ -1,3 +1,4 @@
+from kerasgan.config import Component, Distillation
 from kerasgan.export.card import model_card
 from kerasgan.export.serving_contract import serving_contract
 
@@ -27,6 +28,14 @@ def test_what_a_user_has_to_know(run):
 def test_a_quick_run_says_so(run):
     run.recipe = run.recipe.model_copy(update={"quick": True})
     assert "**A quick run: it shows that the line works" in card(run)
+
+
+def test_a_student_says_so_and_not_where_its_teacher_lies(run):
+    assert "| student" not in card(run)
+    teacher = Component(name="resnet", filters=64)
+    distilled = Distillation(teacher="/home/someone/run", direction="ab", student="tiny", generator=teacher)
+    run.recipe = run.recipe.model_copy(update={"distillation": distilled})
+    assert "tiny, of direction ab, distilled from a trained resnet" in card(run) and "someone" not in card(run)
 
 
 def test_figures_of_finished_evaluations(run):
