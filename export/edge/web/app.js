@@ -23,6 +23,8 @@ async function start() {
   say(`Ready for ${page.contract.source.modality}.`);
 }
 
+const range = (window) => window.map((value) => Number(value.toPrecision(5))).join(' to ');
+
 function describe(contract) {
   const {source, target} = contract;
   element('task').textContent = `${source.modality} to synthetic ${target.modality}, on this device`;
@@ -35,7 +37,7 @@ function describe(contract) {
   const facts = {
     Recipe: contract.recipe, Anatomy: contract.anatomy || 'unknown', Weights: contract.weights,
     'Pixels seen': `${contract.pixel_mm} mm, trained on ${contract.trained_height_width.join(' x ')}`,
-    'Source window': `${source.window.join(' to ')} ${source.unit}`, 'Target window': `${target.window.join(' to ')} ${target.unit}`,
+    'Source window': `${range(source.window)} ${source.unit}`, 'Target window': `${range(target.window)} ${target.unit}`,
     'MR scans': bias, 'Training data': contract.data_fingerprint, Generator: `${contract.generator}, SHA-256 ${contract.generator_sha256}`,
     'Made with': `kerasgan ${contract.kerasgan}`,
   };
@@ -59,7 +61,7 @@ async function open(files) {
   element('save-dicom').hidden = !scan.files;
   viewer.show(volume, synthetic, [display(volume), display(synthetic)]);
   const each = times.sort((a, b) => a - b)[times.length >> 1];
-  say(`${volume.shape[0]} slices of ${volume.shape[1]} x ${volume.shape[2]} translated, ${Math.round(each)} ms a slice.${scan.note}`);
+  say(`${volume.shape[0]} ${volume.shape[0] === 1 ? 'slice' : 'slices'} of ${volume.shape[1]} x ${volume.shape[2]} translated, ${Math.round(each)} ms a slice.${scan.note}`);
 }
 
 async function read(files) {
