@@ -167,6 +167,20 @@ def test_keys_move_the_cross_and_the_value_under_it_is_read_out(visit, site, mod
         assert text in page.inner_text("body")
 
 
+def test_irregular_slices_are_translated_as_they_are(visit, site, tmp_path):
+    visitor = visit(site)
+    uneven = write_series(tmp_path / "uneven", head((4, 24, 22)), heights=[0, 3, 6, 12])
+    assert visitor.open(*uneven.iterdir()) == ""
+    assert "uneven gaps: the slices were translated as they are" in visitor.page.inner_text("#status")
+    tilted = write_series(tmp_path / "tilted", head((4, 24, 22)))
+    for number, path in enumerate(sorted(tilted.iterdir())):
+        dataset = pydicom.dcmread(path)
+        dataset.ImagePositionPatient[1] += number
+        dataset.save_as(path)
+    assert visitor.open(*tilted.iterdir()) == ""
+    assert "(gantry tilt): the slices were translated" in visitor.page.inner_text("#status")
+
+
 @pytest.mark.parametrize("name", ["scan.nii.gz", "scan.nii", "scan.mha"])
 def test_other_formats_in_any_orientation(visit, site, finished_run, tmp_path, name):
     image = SimpleITK.GetImageFromArray(head((24, 6, 22)).astype(np.float32))
@@ -201,6 +215,9 @@ def test_bad_input(visit, site, tmp_path):
     assert "hold CT; the model takes single-frame MR slices" in visitor.open(*ct.iterdir())
     one, two = (write_series(tmp_path / name, head((2, 24, 22))) for name in ("one", "two"))
     assert "hold 2 MR series; choose the folder of one" in visitor.open(*one.iterdir(), *two.iterdir())
+    heights = [0, 3, 6, 12]
+    sagittal = write_series(tmp_path / "sagittal", head((4, 24, 22)), SAGITTAL, heights=heights)
+    assert "has uneven gaps and is not axial; resample it first" in visitor.open(*sagittal.iterdir())
     large = write_series(tmp_path / "large", head((3, 60, 22)))
     assert "beyond the 32 x 32 pixels of the model; export one with --size 60 32" in visitor.open(*large.iterdir())
     cut = next(one.iterdir())

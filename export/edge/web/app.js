@@ -79,7 +79,7 @@ async function read(files) {
   }
   if (!sources.length) throw new Error(`${files[0]?.name ?? 'This'} is not a scan; open DICOM slices, a .nii, .nii.gz or .mha file.`);
   const volume = readSeries(sources, modality);
-  return {...volume, note: volume.uneven ? ' Its gaps are uneven: the slices were translated as they are.' : ''};
+  return {...volume, note: volume.irregular ? ` It has ${volume.irregular}: the slices were translated as they are.` : ''};
 }
 
 /** [level, window] to begin with. */

@@ -6,6 +6,8 @@ const LONG = new Set(['OB', 'OD', 'OF', 'OL', 'OV', 'OW', 'SQ', 'SV', 'UC', 'UN'
 const NOT_SCANS = /LOCALIZER|SCOUT|TOPOGRAM|MPR|PROJECTION IMAGE|MIP|SCREEN SAVE/i;
 const UNDEFINED = 0xffffffff;
 const SAME_POSITION_MM = 0.01;
+const UNEVEN = 0.05;  // of a gap
+const SHIFTED = 0.1;  // of a pixel
 
 export function isDicom(buffer) {
   return buffer.byteLength > 132 && new TextDecoder('latin1').decode(new Uint8Array(buffer, 128, 4)) === 'DICM';
@@ -108,13 +110,26 @@ function assembled(scans, modality) {
   if (gaps.some((gap) => gap < SAME_POSITION_MM)) throw new Error('Several images lie at one position; keep those of one scan.');
   const gap = [...gaps].sort((a, b) => a - b)[(gaps.length - 1) >> 1] ?? (numbers(scans[0].file, 0x00180050)[0] || 1);
   const [{size, sides, position}] = scans;
+  const irregular = irregularity(scans, gaps, gap, [rows, columns]);
+  if (irregular && Math.abs(normal[2]) < Math.max(Math.abs(normal[0]), Math.abs(normal[1]))) {
+    throw new Error(`The series has ${irregular} and is not axial; resample it first.`);
+  }
   const data = new Float32Array(scans.length * size[0] * size[1]);
   scans.forEach(({name, file}, index) => data.set(pixels(name, file, size, modality), index * size[0] * size[1]));
   return {
     data, modality, shape: [scans.length, ...size], spacing: [gap, ...sides],
-    axes: [normal, rows, columns], origin: position, files: scans.map(({file}) => file),
-    uneven: gaps.some((other) => Math.abs(other - gap) > 0.05 * gap),
+    axes: [normal, rows, columns], origin: position, files: scans.map(({file}) => file), irregular,
   };
+}
+
+/** What keeps the slices from being a regular grid, '' for a regular one. */
+function irregularity(scans, gaps, gap, inPlane) {
+  if (gaps.some((other) => Math.abs(other - gap) > UNEVEN * gap)) return 'uneven gaps';
+  const shifted = inPlane.some((direction, axis) => {
+    const places = scans.map(({position}) => position.reduce((sum, value, index) => sum + value * direction[index], 0));
+    return Math.max(...places) - Math.min(...places) > SHIFTED * scans[0].sides[axis];
+  });
+  return shifted ? 'slices displaced within their plane (gantry tilt)' : '';
 }
 
 function orthonormal(cosines) {
