@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -54,17 +55,27 @@ def read_contract(path: str | Path) -> dict[str, Any]:
         Units, windows, pixel size, statement and whatever else `kerasgan.export.contract.Contract` describes.
 
     Raises:
-        ExportError: Where the file is no TFLite file, or carries no contract.
+        ExportError: Where the file is no TFLite file, is damaged, or carries no contract.
     """
     content = Path(path).read_bytes()
     if content[4:8] != IDENTIFIER:
         raise ExportError(f"{path} is no TFLite file; name one that `kerasgan export` wrote.")
+    try:
+        contract: dict[str, Any] = json.loads(_metadata(content)[NAME])
+    except KeyError:
+        raise ExportError(
+            f"{path} carries no kerasgan contract: it was made by another program; export the run again."
+        ) from None
+    except (ValueError, TypeError, IndexError, struct.error) as error:
+        raise ExportError(f"{path} is damaged ({error}); copy it again, or export the run again.") from error
+    return contract
+
+
+def _metadata(content: bytes) -> dict[bytes, bytes]:
+    """What a TFLite file carries beside its network, by name."""
     model = schema.Model.GetRootAs(content)
-    for entry in (model.Metadata(i) for i in range(model.MetadataLength())):
-        if entry.Name() == NAME:
-            contract: dict[str, Any] = json.loads(model.Buffers(entry.Buffer()).DataAsNumpy().tobytes())
-            return contract
-    raise ExportError(f"{path} carries no kerasgan contract: it was made by another program; export the run again.")
+    entries = [model.Metadata(i) for i in range(model.MetadataLength())]
+    return {entry.Name(): model.Buffers(entry.Buffer()).DataAsNumpy().tobytes() for entry in entries}
 
 
 def _move_inside(model: schema.ModelT, content: bytes) -> None:

@@ -102,3 +102,10 @@ def test_a_file_of_another_program(plain, tmp_path):
         ExportError, match=r"model.tflite carries no kerasgan contract.*another program; export the run"
     ):
         read_contract(tmp_path / "model.tflite")
+
+
+@pytest.mark.parametrize("length", [8, 40, 200])
+def test_a_truncated_file(plain, tmp_path, length):
+    (tmp_path / "model.tflite").write_bytes(with_contract(plain, json.dumps(CONTRACT))[:length])
+    with pytest.raises(ExportError, match=r"model.tflite is damaged \(.+\); copy it again, or export the run again"):
+        read_contract(tmp_path / "model.tflite")
