@@ -23,7 +23,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import bench
 import numpy as np
@@ -138,8 +138,6 @@ def engines(precisions: list[str]) -> dict[str, Engine]:
 
 def build(workload: Workload, folder: Path) -> dict[str, Any]:
     """Writes teacher and students in every format; returns the generators' options and the precisions of LiteRT."""
-    from typing import get_args
-
     from kerasgan.config import Component
     from kerasgan.costs import BUDGETS, student_generator
     from kerasgan.export.contract import Precision
@@ -175,13 +173,13 @@ def _write(options: dict[str, Any], size: int, precisions: list[str], folder: Pa
         subprocess.run([*command, "--opset", "17", "--output", str(folder / "model.onnx")], check=True)
 
 
-def measure(engine: str, model: str, threads: int, size: int, slices: int, built: dict[str, Any], folder: Path) -> Any:
+def measure(model: Path, engine: str, threads: int, size: int, slices: int, built: dict[str, Any]) -> dict[str, float]:
     """Median seconds of a slice after a warm-up and the peak of this process's memory; the values are left behind."""
     chosen, image = engines(built["precisions"])[engine], mr_image(size)
-    translate = chosen.load(folder / model / chosen.file, threads, built["models"][model])
+    translate = chosen.load(model / chosen.file, threads, built["models"][model.name])
     for _ in range(WARM_UP_SLICES):
         values = translate(image)
-    np.save(folder / model / f"{engine}.npy", values)
+    np.save(model / f"{engine}.npy", values)
     seconds = statistics.median(bench.timed(lambda: translate(image)) for _ in range(slices))
     return {"seconds": seconds, "peak_mb": _peak_mb()}
 
@@ -206,7 +204,7 @@ def in_fresh_process(**task: Any) -> Any:
 def perform(task: dict[str, Any]) -> Any:
     """What a fresh process does: builds the models, or measures one of them."""
     folder = Path(task.pop("folder"))
-    return measure(**task, folder=folder) if "engine" in task else build(Workload(**task), folder)
+    return measure(folder, **task) if "engine" in task else build(Workload(**task), folder)
 
 
 def available(built: dict[str, Any], folder: Path) -> dict[str, Engine]:
@@ -229,8 +227,8 @@ def run_rounds(built: dict[str, Any], chosen: list[str], options: Any, folder: P
     found: dict[str, list[Any]] = {name: [] for name in names}
     for number, name in bench.turns(list(names), options.repeats):
         model, engine, threads = names[name]
-        task = {"engine": engine, "model": model, "threads": threads, "size": options.size, "slices": options.slices}
-        found[name].append(in_fresh_process(**task, built=built, folder=str(folder)))
+        task = {"engine": engine, "threads": threads, "size": options.size, "slices": options.slices, "built": built}
+        found[name].append(in_fresh_process(**task, folder=str(folder / model)))
         print(f"round {number}/{options.repeats}  {name:32} {found[name][-1]}", file=sys.stderr)
     return found
 
