@@ -18,7 +18,6 @@ LIMITS = (
     "Values outside these windows are clipped, so metal and very dense bone do not come back.",
     "It translates slice by slice: neighbouring slices can differ by more than they do in a scan.",
 )
-EVALUATIONS = ("evaluation", "evaluation-ba", "evaluation-external", "evaluation-ba-external")
 
 
 def model_card(run: Run, described: ServingContract) -> str:
@@ -83,7 +82,7 @@ def _student(settings: Distillation) -> str:
 
 def _evaluations(run: Path) -> list[str]:
     """The tables of all finished evaluations; they name no patient."""
-    finished = [run / name for name in EVALUATIONS if (run / name / "summary.json").is_file()]
+    finished = sorted(path.parent for path in run.glob("evaluation*/summary.json"))
     if not finished:
         return ["Not evaluated: no figure says how near its images come to the truth. `kerasgan evaluate` measures it."]
     return [f"### {folder.name}\n\n{(folder / 'table.md').read_text().strip()}" for folder in finished]

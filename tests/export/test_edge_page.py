@@ -145,6 +145,15 @@ def test_a_dicom_series(visit, site, model, tmp_path, orientation):
     }
 
 
+def test_what_is_no_scan_is_left_out(visit, site, tmp_path):
+    """By whole words of ImageType, as the program does: MPRAGE is a sequence, MPR a reformation."""
+    visitor = visit(site)
+    scan = write_series(tmp_path / "scan", head((3, 24, 22)), ImageType=["ORIGINAL", "PRIMARY", "MPRAGE"])
+    phase = write_series(tmp_path / "phase", head((2, 24, 22)), ImageType=["ORIGINAL", "PRIMARY", "PHASE MAP"])
+    assert visitor.open(*scan.iterdir(), *phase.iterdir()) == ""
+    assert "3 slices of" in visitor.page.inner_text("#status")
+
+
 def test_keys_move_the_cross_and_the_value_under_it_is_read_out(visit, site, model, tmp_path):
     source = write_series(tmp_path / "source", head((5, 24, 22)))
     load_script("export/edge/translate.py").main([str(model), str(source), str(tmp_path / "device")])
@@ -216,6 +225,8 @@ def test_bad_input(visit, site, tmp_path):
     assert "has uneven gaps and is not axial; resample it first" in visitor.open(*sagittal.iterdir())
     large = write_series(tmp_path / "large", head((3, 60, 22)))
     assert "beyond the 32 x 32 pixels of the model; export one with --size 60 32" in visitor.open(*large.iterdir())
+    localizer = write_series(tmp_path / "localizer", head((2, 24, 22)), ImageType=["ORIGINAL", "PRIMARY", "Localizer"])
+    assert "the model takes single-frame MR slices" in visitor.open(*localizer.iterdir())
     cut = next(one.iterdir())
     cut.write_bytes(cut.read_bytes()[:-100])
     assert "truncated; copy" in visitor.open(cut)

@@ -3,7 +3,7 @@
 const SYNTAXES = {'1.2.840.10008.1.2': false, '1.2.840.10008.1.2.1': true};  // implicit, explicit little endian
 const SCANS = {'1.2.840.10008.5.1.4.1.1.2': 'CT', '1.2.840.10008.5.1.4.1.1.4': 'MR'};
 const LONG = new Set(['OB', 'OD', 'OF', 'OL', 'OV', 'OW', 'SQ', 'SV', 'UC', 'UN', 'UR', 'UT', 'UV']);
-const NOT_SCANS = /LOCALIZER|SCOUT|TOPOGRAM|MPR|PROJECTION IMAGE|MIP|SCREEN SAVE/i;
+const NOT_SCANS = new Set(['LOCALIZER', 'SCOUT', 'TOPOGRAM', 'MPR', 'PROJECTION IMAGE', 'MIP', 'SCREEN SAVE', 'PHASE MAP', 'ADC']);
 const UNDEFINED = 0xffffffff;
 const SAME_POSITION_MM = 0.01;
 const UNEVEN = 0.05;  // of a gap
@@ -65,13 +65,18 @@ function short(file, tag, otherwise) {
   return element?.length >= 2 ? new DataView(file.buffer).getUint16(element.offset, true) : otherwise;
 }
 
+/** Whether it was acquired: ImageType names no localizer, reformation or map. */
+function isScan(file) {
+  return !text(file, 0x00080008).split('\\').slice(2).some((value) => NOT_SCANS.has(value.trim().toUpperCase()));
+}
+
 /** The one series of a modality among files {name, buffer}, as a volume with its `files` in the order of the slices. */
 export function readSeries(sources, modality) {
   const scans = [];
   const others = new Set();
   for (const {name, buffer} of sources) {
     const file = parsed(name, buffer);
-    if (SCANS[text(file, 0x00080016)] === modality && !NOT_SCANS.test(text(file, 0x00080008))) scans.push(placed(name, file));
+    if (SCANS[text(file, 0x00080016)] === modality && isScan(file)) scans.push(placed(name, file));
     else others.add(text(file, 0x00080060) || 'other objects');
   }
   if (!scans.length) throw new Error(`These files hold ${[...others].join(', ')}; the model takes single-frame ${modality} slices.`);
