@@ -97,6 +97,16 @@ def test_float16_weights_halve_the_file(run, tmp_path, mr_images, expected_ct):
     assert (read_contract(half)["weights"], facts["comparison"]["statistic"]) == ("float16", "body_mean")
 
 
+def test_no_patient_and_no_path_is_shipped(run, tmp_path, patients):
+    export_tflite(run.path, tmp_path / "model.tflite")
+    names = {name for part in patients.values() for name in part}
+    keys = {key for domains in run.split().values() for part in domains.values() for key in part}
+    assert keys
+    for path in (tmp_path / "model.tflite", tmp_path / "model.json"):
+        for secret in (*names, *keys, run.facts.data_dir, str(run.path), str(tmp_path)):
+            assert secret.encode() not in path.read_bytes(), f"{path.name} holds {secret}"
+
+
 def test_rescaling_by_the_contract_equals_the_own_window(run, tmp_path, mr_images, expected_ct):
     path = export_tflite(run.path, tmp_path / "model.tflite")
     contract, mr, low, high = read_contract(path), mr_images(32, 32), 60.0, 380.0
