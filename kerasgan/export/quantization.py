@@ -45,7 +45,7 @@ def quantized(content: bytes, precision: IntegerPrecision, images: Iterable[np.n
     Raises:
         ExportError: Where `ai-edge-quantizer` is not installed.
     """
-    library = _library(precision)
+    library = quantizer_library(precision)
     quantizer, names = library.Quantizer(content), library.qtyping.TFLOperationName
     last = f"^{re.escape(_last_convolution(content))};$"
     for name in CONVOLUTIONS.values():
@@ -58,7 +58,12 @@ def quantized(content: bytes, precision: IntegerPrecision, images: Iterable[np.n
     return bytes(result.quantized_model)
 
 
-def _library(precision: str) -> ModuleType:
+def quantizer_library(precision: str) -> ModuleType:
+    """`ai-edge-quantizer`, which is an extra.
+
+    Raises:
+        ExportError: Where it is not installed.
+    """
     try:
         import ai_edge_quantizer
         import ai_edge_quantizer.qtyping

@@ -16,7 +16,7 @@ from kerasgan.export.comparison import Artifact, Comparison, compare
 from kerasgan.export.contract import Precision, contract
 from kerasgan.export.graph import MINIMUM_SIDE, MULTIPLE, Translator, write_savedmodel
 from kerasgan.export.names import DEFAULT, IMAGE, SYNTHETIC
-from kerasgan.export.quantization import quantized
+from kerasgan.export.quantization import ACTIVATION_BITS, quantized, quantizer_library
 from kerasgan.export.slices import Size, calibration_slices, real_slices
 from kerasgan.export.tflite_metadata import with_contract
 from kerasgan.files import staging_folder
@@ -133,6 +133,8 @@ def convert(savedmodel: Path, precision: FloatPrecision) -> bytes:
 def _check_arguments(output: Path, size: Size, precision: str) -> None:
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}; got {precision!r}.")
+    if precision in ACTIVATION_BITS:
+        quantizer_library(precision)  # no scan is read for nothing
     if output.suffix != ".tflite":
         raise ExportError(f"A TFLite export is one file; got {output}. Give it a name that ends in .tflite.")
     for path in (output, output.with_suffix(".json")):

@@ -1,5 +1,6 @@
 import importlib.util
 import json
+import sys
 
 import keras
 import numpy as np
@@ -168,6 +169,14 @@ def test_where_no_precision_passes(run, tmp_path, monkeypatch):
         export_tflite(run.path, tmp_path / "model.tflite", precision="float16")
 
 
+@pytest.mark.parametrize("precision", ["int8", "int16x8"])
+def test_without_the_quantizer_no_scan_is_read(run, tmp_path, monkeypatch, precision):
+    monkeypatch.setitem(sys.modules, "ai_edge_quantizer", None)
+    monkeypatch.setattr(tflite, "real_slices", lambda *args: pytest.fail("scans were read"))
+    with pytest.raises(ExportError, match=rf"{precision} needs ai-edge-quantizer.*pip install 'kerasgan\[quantiz"):
+        export_tflite(run.path, tmp_path / "model.tflite", precision=precision)
+
+
 @needs_quantizer
 @pytest.mark.parametrize(("precision", "near_hu"), [("int8", 50), ("int16x8", 15)])
 def test_integer_convolutions_quarter_the_file(run, tmp_path, mr_images, expected_ct, precision, near_hu):
@@ -206,6 +215,7 @@ def test_a_network_that_8_bits_lose_is_refused(run, tmp_path):
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@needs_quantizer
 def test_only_training_patients_calibrate(run, data_dir, patients, tmp_path, monkeypatch):
     seen = []
     monkeypatch.setattr(tflite, "quantized", lambda content, precision, images: seen.extend(images) or content)
