@@ -28,12 +28,14 @@ def _normalised(convolution: nn.Module, activation: nn.Module | None) -> list[nn
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions on reflected borders, added to the input."""
+    """Two 3x3 convolutions on reflected borders, added to the input; each of channels and of pixels if separable."""
 
-    def __init__(self, filters: int) -> None:
+    def __init__(self, filters: int, separable: bool = False) -> None:
         super().__init__()
-        first = _normalised(nn.Conv2d(filters, filters, 3, bias=False), nn.ReLU(inplace=True))
-        second = _normalised(nn.Conv2d(filters, filters, 3, bias=False), None)
+        first, second = (
+            [*_of_channels(filters, separable), *_normalised(nn.Conv2d(filters, filters, size, bias=False), activation)]
+            for size, activation in ((1 if separable else 3, nn.ReLU(inplace=True)), (1 if separable else 3, None))
+        )
         self.body = nn.Sequential(nn.ReflectionPad2d(1), *first, nn.ReflectionPad2d(1), *second)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -41,13 +43,17 @@ class ResidualBlock(nn.Module):
         return x + self.body(x)
 
 
-def resnet_generator(filters: int = 64, blocks: int = 9) -> nn.Sequential:
+def _of_channels(filters: int, separable: bool) -> list[nn.Module]:
+    return [nn.Conv2d(filters, filters, 3, groups=filters, bias=False)] if separable else []
+
+
+def resnet_generator(filters: int = 64, blocks: int = 9, separable: bool = False) -> nn.Sequential:
     """From `[batch, 1, height, width]` in [-1, 1] to the same; height and width are multiples of 4."""
     relu = nn.ReLU(inplace=True)
     layers = [nn.ReflectionPad2d(3), *_normalised(nn.Conv2d(1, filters, 7, bias=False), relu)]
     for width in (filters, 2 * filters):
         layers += _normalised(nn.Conv2d(width, 2 * width, 3, stride=2, padding=1, bias=False), relu)
-    layers += [ResidualBlock(4 * filters) for _ in range(blocks)]
+    layers += [ResidualBlock(4 * filters, separable) for _ in range(blocks)]
     for width in (4 * filters, 2 * filters):
         up = nn.ConvTranspose2d(width, width // 2, 3, stride=2, padding=1, output_padding=1, bias=False)
         layers += _normalised(up, relu)

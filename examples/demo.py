@@ -19,14 +19,14 @@ from kerasgan.datasets import load_scans
 def demo(folder: Path) -> None:
     """Runs every step with its output in `folder`."""
     run, products = folder / "run", folder / "products"
-    saved_model, tflite, synthetic = products / "savedmodel", products / "model.tflite", products / "synthetic-ct"
+    serving, tflite, synthetic = products / "serving", products / "model.tflite", products / "synthetic-ct"
     shutil.rmtree(products, ignore_errors=True)
 
     if (run / "run.json").exists():
         command("train", "--resume", "--out", run)
     else:
         command("train", "--dataset", "phantom", "--data-dir", folder / "phantom", "--quick", "--out", run)
-    command("export", run, saved_model, "--format", "savedmodel")
+    command("export", run, serving, "--format", "serving")
     command("export", run, tflite, "--format", "tflite")
     command("translate", run, test_series(run), synthetic)
     command("evaluate", run)
@@ -34,7 +34,7 @@ def demo(folder: Path) -> None:
     pictures = sorted((run / "evaluation").glob("*.png"))
     print(f"""
   Run             {run}
-  SavedModel      {saved_model}
+  For a server    {serving}
   TFLite          {tflite}
   DICOM series    {synthetic}
   Picture         {pictures[0]}

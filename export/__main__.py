@@ -1,4 +1,4 @@
-"""`python -m export RUN OUTPUT --format savedmodel|tflite` is `kerasgan export RUN OUTPUT ...`."""
+"""`python -m export RUN OUTPUT --format serving|tflite` is `kerasgan export RUN OUTPUT ...`."""
 
 import sys
 

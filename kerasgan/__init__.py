@@ -15,6 +15,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kerasgan.api import distill as distill
     from kerasgan.api import train as train
     from kerasgan.comparison import RunComparison as RunComparison
     from kerasgan.comparison import compare as compare
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from kerasgan.errors import KerasganError as KerasganError
     from kerasgan.evaluation import evaluate as evaluate
     from kerasgan.experiments import reproduce as reproduce
-    from kerasgan.export import export_savedmodel as export_savedmodel
+    from kerasgan.export import export_serving as export_serving
     from kerasgan.export import export_tflite as export_tflite
     from kerasgan.inference import translate as translate
     from kerasgan.inference import translate_volume as translate_volume
@@ -43,8 +44,9 @@ _PLACES = {
     "RunComparison": ("kerasgan.comparison", "RunComparison"),
     "Volume": ("kerasgan.volume", "Volume"),
     "compare": ("kerasgan.comparison", "compare"),
+    "distill": ("kerasgan.api", "distill"),
     "evaluate": ("kerasgan.evaluation", "evaluate"),
-    "export_savedmodel": ("kerasgan.export", "export_savedmodel"),
+    "export_serving": ("kerasgan.export", "export_serving"),
     "export_tflite": ("kerasgan.export", "export_tflite"),
     "inspect": ("kerasgan.datasets._series", "find_series"),
     "load_run": ("kerasgan.run", "load_run"),
@@ -64,8 +66,9 @@ __all__ = [
     "Volume",
     "__version__",
     "compare",
+    "distill",
     "evaluate",
-    "export_savedmodel",
+    "export_serving",
     "export_tflite",
     "inspect",
     "load_run",

@@ -1,4 +1,4 @@
-"""`kerasgan.train`: one call from a dataset's name to a run directory; and how runs are named and found.
+"""`kerasgan.train` and `kerasgan.distill`: one call to a run directory each; and how runs are named and found.
 
 Runs and datasets, which load SimpleITK and pydicom, are imported where they are used: a misspelt name is told at once.
 """
@@ -15,7 +15,7 @@ from kerasgan.errors import KerasganError, RunError
 from kerasgan.request import DEFAULT_RECIPE, Request
 
 if TYPE_CHECKING:
-    from kerasgan.run import Run
+    from kerasgan.run import Direction, Run
 
 RUNS = Path("runs")
 
@@ -65,6 +65,61 @@ def train(
     from kerasgan import training  # loads TensorFlow, which bad input above need not wait for
 
     return training.train(request, place, resume)
+
+
+def distill(
+    run: str | Path,
+    student: str = "small",
+    *,
+    direction: Direction = "ab",
+    out: str | Path | None = None,
+    steps: int | None = None,
+    data_dir: str | Path | None = None,
+) -> Run:
+    """Trains a small generator to do what a run's large one does, and compares both in `distillation.json`.
+
+    Args:
+        run: The teacher's run directory.
+        student: `"small"`, at most 1/20 of the teacher's multiply-accumulates and 1/30 of its parameters, or `"tiny"`,
+            1/60 and 1/80.
+        direction: Which of the run's generators; the other one is taken over as it is.
+        out: The student's run directory; None: `<run>-<student>`.
+        steps: Length of the training; None: as the teacher's.
+        data_dir: The run's dataset; None: where it lay in training.
+
+    Returns:
+        The student's run, which can be translated with, evaluated and exported. An interrupted one is continued with
+        `train(out=..., resume=True)`.
+
+    Raises:
+        KerasganError: For bad input, with its remedy.
+
+    Reference:
+        Li et al. 2020, https://arxiv.org/abs/2003.08936.
+    """
+    place = student_out(run, student, out)
+
+    from kerasgan import distillation, training
+    from kerasgan.run import load_run
+
+    teacher = load_run(run)
+    facts = teacher.facts
+    request = Request(facts.dataset, Path(data_dir or facts.data_dir), seed=facts.seed)
+    return training.train_recipe(distillation.student_recipe(teacher, student, direction, steps), request, place)
+
+
+def student_out(run: str | Path, student: str, out: str | Path | None) -> Path:
+    """The run directory of a student: the one given, or a name beside its teacher's.
+
+    Raises:
+        RunError: Where the teacher is no run, or the directory is taken.
+    """
+    from kerasgan.run import load_run, require_free
+
+    teacher = load_run(run).path
+    place = teacher.with_name(f"{teacher.resolve().name}-{student}") if out is None else Path(out)
+    require_free(place)
+    return place
 
 
 def choose_out(request: Request, out: Path | None, resume: bool) -> Path:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import logging
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 
 from kerasgan.cyclegan import CycleGAN
@@ -22,13 +24,14 @@ logger = logging.getLogger(__name__)
 
 
 def state(model: CycleGAN) -> dict[str, Any]:
-    """Every variable that a training step reads, by name: networks, both optimisers, both image pools."""
-    parts = {name: network.variables for name, network in model.networks.items()} | {
-        "generator_optimizer": model.generator_optimizer.variables,
-        "discriminator_optimizer": model.discriminator_optimizer.variables,
-        "pool": [model.pool_a.images, model.pool_b.images],
-    }
-    return {f"{part}/{i:04d}": variable for part, variables in parts.items() for i, variable in enumerate(variables)}
+    """Every variable that a training step reads, by name: networks, both optimisers, the image pools."""
+    return _variables(model.networks) | _numbered(
+        {
+            "generator_optimizer": model.generator_optimizer.variables,
+            "discriminator_optimizer": model.discriminator_optimizer.variables,
+            "pool": [pool.images for pool in model.pools.values()],
+        }
+    )
 
 
 def save(model: CycleGAN, folder: Path, step: int) -> Path:
@@ -62,14 +65,38 @@ def restore(model: CycleGAN, folder: Path) -> int:
     """
     for half in folder.glob(".step-*.npz"):  # what a training left that was killed while it wrote
         half.unlink()
+    return _restored(state(model), folder)
+
+
+def restore_networks(networks: Mapping[str, keras.Model], folder: Path) -> int:
+    """Loads only some networks of the newest whole checkpoint, by their names; changes no file.
+
+    Returns:
+        Steps done; 0 where there is no checkpoint.
+
+    Raises:
+        RunError: Where there are checkpoints and none can be read.
+    """
+    return _restored(_variables(networks), folder)
+
+
+def _variables(networks: Mapping[str, keras.Model]) -> dict[str, Any]:
+    return _numbered({name: network.variables for name, network in networks.items()})
+
+
+def _numbered(parts: dict[str, list]) -> dict[str, Any]:
+    return {f"{part}/{i:04d}": variable for part, variables in parts.items() for i, variable in enumerate(variables)}
+
+
+def _restored(expected: dict[str, Any], folder: Path) -> int:
     paths = _newest_first(folder)
     for path in paths:
         try:
-            arrays = _read(path, state(model))
+            arrays = _read(path, expected)
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             logger.warning("Checkpoint %s is damaged (%s); trying the one before.", path.name, error)
             continue
-        for name, variable in state(model).items():
+        for name, variable in expected.items():
             variable.assign(arrays[name])
         return int(path.stem.removeprefix("step-"))
     if paths:

@@ -106,6 +106,17 @@ class Segmentation(_Frozen):
     weight: float = Field(1.0, gt=0)
 
 
+class Distillation(_Frozen):
+    """Trains the recipe's generator, a small one, to do in one direction what a run's generator does."""
+
+    teacher: str  # the run directory
+    direction: Literal["ab", "ba"]
+    student: str  # the budget that the small generator keeps to
+    generator: Component  # the teacher's
+    output_weight: float = Field(10.0, gt=0)  # of the mean absolute difference of both outputs
+    feature_weight: float = Field(1.0, ge=0)  # of the relative squared difference of both networks' features
+
+
 class Optimizer(_Frozen):
     """Adam, one for both generators and one for both discriminators."""
 
@@ -157,6 +168,7 @@ class Recipe(_Frozen):
     losses: Losses = Losses()
     deformation: Deformation | None = None
     segmentation: Segmentation | None = None
+    distillation: Distillation | None = None
     optimizer: Optimizer = Optimizer()
     schedule: Schedule = Schedule()
     data: Data = Data()

@@ -75,19 +75,21 @@ class CycleGAN(keras.Model):
         self.adversarial_discriminator: Loss = bind("losses", adversarial, "discriminator")
         has_penalty = offers("losses", adversarial, "penalty")
         self.adversarial_penalty: Loss | None = bind("losses", adversarial, "penalty") if has_penalty else None
-        if has_penalty:
-            _check_scores_are_apart(self.discriminator_a, recipe)
+        for discriminator in self.discriminators.values() if has_penalty else ():
+            _check_scores_are_apart(discriminator, recipe)
         self.seed = seed
         self.cycle: Loss = bind("losses", recipe.losses.cycle, "loss")
         self.structure: Loss = bind("losses", recipe.losses.structure, "loss")
-        self.pool_a = ImagePool(recipe.pool_size, image_shape, 2 * seed, "pool_a")
-        self.pool_b = ImagePool(recipe.pool_size, image_shape, 2 * seed + 1, "pool_b")
+        self.pools = {
+            domain: ImagePool(recipe.pool_size, image_shape, 2 * seed + number, f"pool_{domain}")
+            for number, domain in enumerate(self.discriminators)
+        }
         self.generator_optimizer, self.discriminator_optimizer = adam(recipe), adam(recipe, "discriminators")
         self.generator_iterations = recipe.optimizer.generator_iterations
         self.discriminator_iterations = recipe.optimizer.discriminator_iterations
         self.generator_optimizer.build(self.generator_variables)
         self.discriminator_optimizer.build(self.discriminator_variables)
-        names = [*self._loss_weights(), "generators", "discriminator_a", "discriminator_b"]
+        names = [*self._loss_weights(), "generators", *(f"discriminator_{domain}" for domain in self.discriminators)]
         self.trackers = {name: keras.metrics.Mean(name) for name in names}
         self.monitor = FiniteMonitor(names)
         self.built = True  # The networks are; there is no forward pass of the whole to build.
@@ -101,14 +103,15 @@ class CycleGAN(keras.Model):
         self.discriminator_b = build_network("discriminators", recipe.discriminator, shape, "discriminator_b")
 
     @property
+    def discriminators(self) -> dict[str, keras.Model]:
+        """The networks that judge images, by the domain that they judge."""
+        return {"a": self.discriminator_a, "b": self.discriminator_b}
+
+    @property
     def networks(self) -> dict[str, keras.Model]:
-        """Every network that a training changes, by name."""
-        return {
-            "generator_ab": self.generator_ab,
-            "generator_ba": self.generator_ba,
-            "discriminator_a": self.discriminator_a,
-            "discriminator_b": self.discriminator_b,
-        }
+        """Every network whose state a training keeps, by name."""
+        judges = {f"discriminator_{domain}": network for domain, network in self.discriminators.items()}
+        return {"generator_ab": self.generator_ab, "generator_ba": self.generator_ba, **judges}
 
     @property
     def generator_variables(self) -> list[keras.Variable]:
@@ -117,8 +120,8 @@ class CycleGAN(keras.Model):
 
     @property
     def discriminator_variables(self) -> list[keras.Variable]:
-        """Trainable variables of both discriminators."""
-        return self.discriminator_a.trainable_variables + self.discriminator_b.trainable_variables
+        """Trainable variables of the discriminators."""
+        return [variable for network in self.discriminators.values() for variable in network.trainable_variables]
 
     def train_step(self, data: tuple[tf.Tensor, ...]) -> dict[str, tf.Tensor]:
         """Updates the generators, then the discriminators; returns the running mean of each loss.
@@ -129,11 +132,11 @@ class CycleGAN(keras.Model):
         a, b, *labels = data
         for _ in range(self.generator_iterations):
             images, losses = self._update_generators(a, b, *labels)
-        pooled_a = self.pool_a.exchange(images.judged_a, step)
-        pooled_b = self.pool_b.exchange(images.judged_b, step)
+        real, judged = {"a": a, "b": b}, self._judged(images)
+        pairs = {domain: (real[domain], pool.exchange(judged[domain], step)) for domain, pool in self.pools.items()}
         for iteration in range(self.discriminator_iterations):
             draw = step * self.discriminator_iterations + iteration
-            losses |= self._update_discriminators((a, pooled_a), (b, pooled_b), draw)
+            losses |= self._update_discriminators(pairs, draw)
         return self._report(losses, step)
 
     def _update_generators(self, a: tf.Tensor, b: tf.Tensor, *labels: tf.Tensor) -> tuple[Images, dict[str, tf.Tensor]]:
@@ -146,16 +149,20 @@ class CycleGAN(keras.Model):
         self._update(self.generator_optimizer, tape, objective, self.generator_variables)
         return images, losses
 
-    def _update_discriminators(self, pair_a: Pair, pair_b: Pair, draw: tf.Tensor) -> dict[str, tf.Tensor]:
+    def _update_discriminators(self, pairs: dict[str, Pair], draw: tf.Tensor) -> dict[str, tf.Tensor]:
         """Each pair holds real and synthetic images of a domain; `draw` numbers the points of a penalty."""
         with tf.GradientTape() as tape:
             losses = {
-                "discriminator_a": self._discriminator_loss(self.discriminator_a, *pair_a, draw),
-                "discriminator_b": self._discriminator_loss(self.discriminator_b, *pair_b, draw),
+                f"discriminator_{domain}": self._discriminator_loss(self.discriminators[domain], *pair, draw)
+                for domain, pair in pairs.items()
             }
-            objective = self._per_replica(losses["discriminator_a"] + losses["discriminator_b"])
+            objective = self._per_replica(tf.add_n(list(losses.values())))
         self._update(self.discriminator_optimizer, tape, objective, self.discriminator_variables)
         return losses
+
+    def _judged(self, images: Images) -> dict[str, tf.Tensor]:
+        """What each discriminator sees beside real images."""
+        return {"a": images.judged_a, "b": images.judged_b}
 
     def _translate_both_ways(self, a: tf.Tensor, b: tf.Tensor) -> Images:
         return round_trips(self.generator_ab, self.generator_ba, a, b)

@@ -7,6 +7,7 @@ history.csv      the mean of every loss, one row for each reporting period
 validation.csv   the scores of every validation: errors where there are paired patients, and terms that need no pairs
 generators/      ab-last.keras, ba-last.keras, ab-best.keras, ba-best.keras
 segmenters/      b-last.keras, b-best.keras, where the recipe trains a segmentation network with its generators
+distillation.json  of a student: what it and its teacher cost and reach
 checkpoints/     the last two states of the training
 previews/        pictures
 tensorboard/     event files
@@ -189,7 +190,10 @@ def require_free(path: Path) -> None:
         RunError: Where the folder exists and is not empty.
     """
     if path.exists() and any(path.iterdir()):
-        raise RunError(f"{path} is not empty; choose another --out, or add --resume to continue the run in it.")
+        raise RunError(
+            f"{path} is not empty; choose another --out, or continue the run in it with: "
+            f"kerasgan train --resume --out {path}"
+        )
 
 
 def create_run(path: Path, recipe: Recipe, facts: RunFacts, split: dict[str, dict[str, list[str]]]) -> Run:

@@ -14,12 +14,13 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from kerasgan import checkpoints, datasets, report, slice_cache
+from kerasgan import checkpoints, datasets, distillation, report, slice_cache
 from kerasgan.callbacks import Bar, Checkpoint, History, Preview, PreviewData, Progress
 from kerasgan.config import Recipe, differences
 from kerasgan.cyclegan import CycleGAN
 from kerasgan.datasets import DatasetCard, Split, labelled_classes
 from kerasgan.device import dtype_policy, fixed_order_of_sums, resolve_precision, uses_xla
+from kerasgan.distiller import Distiller
 from kerasgan.errors import RunError
 from kerasgan.essnet import model_class
 from kerasgan.pipeline import SliceStore, training_dataset
@@ -79,12 +80,27 @@ def train(request: Request, out: Path, resume: bool = False) -> Run:
     Raises:
         KerasganError: For bad input, each with its remedy; see `kerasgan.errors`.
     """
-    former = load_run(out) if resume else None
-    recipe, request = (_resumed(former, request)) if former else (request.build_recipe(), request)
+    if not resume:
+        return train_recipe(request.build_recipe(), request, out)
+    former = load_run(out)
+    return train_recipe(*_resumed(former, request), out, former)
+
+
+def train_recipe(recipe: Recipe, request: Request, out: Path, former: Run | None = None) -> Run:
+    """Trains a recipe that the request does not name; otherwise as `train`.
+
+    Args:
+        recipe: What to train.
+        request: Dataset and seed.
+        out: The run directory.
+        former: The run to continue, which lies there.
+    """
     seed = request.seed or 0
     data = prepare_data(request, recipe, out.parent / ".cache")
     if not former:
         recipe = recipe.with_epochs_in_steps(max(len(SliceStore(scans)) for scans in data.train))
+    if recipe.distillation:
+        distillation.require_same_patients(recipe.distillation, data.split.keys())
     keras.utils.set_random_seed(seed)
     precision = resolve_precision(recipe.precision)
     model = _build(recipe, precision, seed)
@@ -97,6 +113,8 @@ def train(request: Request, out: Path, resume: bool = False) -> Run:
     with fixed_order_of_sums():
         _fit(model, run, data)
     report.loss_figure(run.path / "history.csv", run.path / "losses.png", note="quick run" if run.quick else "")
+    if recipe.distillation:
+        distillation.write_report(run, recipe.distillation, _paired_slices(data.pairs))
     return run
 
 
@@ -161,7 +179,9 @@ def _resumed(former: Run, request: Request) -> tuple[Recipe, Request]:
 def _build(recipe: Recipe, precision: str, seed: int) -> CycleGAN:
     size = recipe.data.size
     with dtype_policy(precision):
-        model = model_class(recipe)(recipe, (size, size, 1), seed)
+        model = (Distiller if recipe.distillation else model_class(recipe))(recipe, (size, size, 1), seed)
+    if recipe.distillation:
+        distillation.load_teacher(model, recipe.distillation)
     model.compile(jit_compile=uses_xla(), steps_per_execution=recipe.schedule.steps_per_execution)
     path = "XLA" if uses_xla() else "TensorFlow graph without XLA"
     logger.info("Training in %s on %s.", precision, path)

@@ -22,9 +22,10 @@ LAYERS = [
     "deformable geometry",
     "page config registry intensity io phantom baseline generators discriminators",
     "recipes request loss_names datasets preparation report charts components optimizers segmenters",
-    "slice_cache run cyclegan overlay positions unpaired_score tables",
-    "checkpoints essnet pipeline inference export results",
+    "costs slice_cache run cyclegan overlay positions unpaired_score tables",
+    "checkpoints essnet distiller pipeline inference export results",
     "callbacks evaluation comparison",
+    "distillation",
     "training segmentation",
     "experiments",
     "api",
@@ -58,6 +59,8 @@ NEURAL = {
     "optimizers",
     "cyclegan",
     "essnet",
+    "costs",
+    "distiller",
 }
 TENSORFLOW = {"tensorflow", "keras", "ai_edge_litert"}
 DICOM = {"pydicom", "SimpleITK"}
@@ -172,7 +175,10 @@ def test_import_loads_nothing_heavy(tmp_path):
 
 @pytest.mark.parametrize(
     "module",
-    ["kerasgan.datasets", "kerasgan.io", "kerasgan.preparation", "kerasgan.run", "kerasgan.api", "kerasgan.comparison"],
+    [
+        *("kerasgan.datasets", "kerasgan.io", "kerasgan.preparation", "kerasgan.run", "kerasgan.api"),
+        *("kerasgan.comparison", "kerasgan.export.serving_contract", "kerasgan.export.pixels"),
+    ],
 )
 def test_reading_scans_and_checking_input_loads_no_tensorflow(module, tmp_path):
     assert not loaded_by(f"import {module}", tmp_path) & TENSORFLOW

@@ -382,7 +382,7 @@ def test_resume_refuses_another_recipe_dataset_or_seed(data, tmp_path):
 
 def test_existing_run_is_not_overwritten(data, tmp_path):
     run = train(request(data, "schedule.steps=2"), tmp_path / "run")
-    with pytest.raises(RunError, match=r"is not empty; choose another --out, or add --resume"):
+    with pytest.raises(RunError, match=r"is not empty; choose another --out, or .*: kerasgan train --resume"):
         train(request(data, "schedule.steps=2"), run.path)
 
 

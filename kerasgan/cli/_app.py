@@ -63,7 +63,7 @@ def options(
         bool, typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True)
     ] = False,
 ) -> None:
-    """Unpaired MR and CT synthesis: train on two folders of scans, translate DICOM, export SavedModel and TFLite.
+    """Unpaired MR and CT synthesis: train on scans, translate DICOM, export to TensorFlow Serving and TFLite.
 
     Try it without any data:  kerasgan train --dataset phantom --quick
     """

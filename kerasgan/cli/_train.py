@@ -53,7 +53,7 @@ def train(
 
         say(plan(request, place, resume))
         return
-    with writing(place), _resumable(place):
+    with writing(place), resumable(place):
         from kerasgan.device import divide_cores
         from kerasgan.training import train as run_training
 
@@ -64,7 +64,7 @@ def train(
 
 
 @contextmanager
-def _resumable(place: Path) -> Iterator[None]:
+def resumable(place: Path) -> Iterator[None]:
     """Says after Ctrl-C how to go on."""
     try:
         yield
@@ -95,6 +95,6 @@ def _report(run: Run) -> str:
         "Next:",
         *evaluate,
         f"  kerasgan translate {path} INPUT OUTPUT",
-        f"  kerasgan export {path} OUTPUT --format savedmodel",
+        f"  kerasgan export {path} OUTPUT --format serving",
     ]
     return "\n".join(lines)

@@ -4,55 +4,64 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Literal
 
 import keras
 import numpy as np
 import tensorflow as tf
-from pydantic import BaseModel, ConfigDict
 
 from kerasgan.errors import ExportError
-from kerasgan.export.contract import Contract
-from kerasgan.export.graph import WINDOWED, Precision, Translator
-from kerasgan.export.slices import Samples
+from kerasgan.export.contract import Contract, Frozen, Precision
+from kerasgan.export.gate import Statistic, tolerance
+from kerasgan.export.graph import Translator
+from kerasgan.export.slices import Sample, Samples
 from kerasgan.intensity import IntensityMap
 
 Artifact = Callable[[np.ndarray, IntensityMap], np.ndarray]
+Question = Callable[[Sample], tuple[np.ndarray, IntensityMap]]
+Results = tuple[np.ndarray, np.ndarray]  # of the Keras generator and of the artifact, for the slices of one scan
 
-HEAD_WINDOW_HU = 2600.0  # limits are stated for the CT window of a head, -1000 to 1600 HU, and scale with other windows
 
+class TruthErrors(Frozen):
+    """Mean absolute errors against the paired scans inside the body, both within the target's window.
 
-@dataclass(frozen=True)
-class Tolerance:
-    """What an artifact may differ by.
+    They are taken on the networks' pixels, so they say what the artifact costs. How good it is, `kerasgan evaluate`
+    measures on the scans' own grids.
 
     Attributes:
-        statistic: `"maximum"` or `"mean"` of the absolute differences.
-        limit_hu: They stay below this, on a window of 2,600 HU.
-        reason: Why this much.
+        slices: Number of slices that have a truth.
+        keras: Of the Keras generator, in the target's unit.
+        artifact: Of the artifact.
     """
 
-    statistic: Literal["maximum", "mean"]
-    limit_hu: float
-    reason: str
+    slices: int
+    keras: float
+    artifact: float
+
+    @property
+    def increase_percent(self) -> float:
+        """By how much the artifact's error exceeds the generator's; below 0 where it is less."""
+        if self.keras == 0:
+            return 0.0 if self.artifact == 0 else float("inf")
+        return 100 * (self.artifact / self.keras - 1)
 
 
-TOLERANCES: dict[Precision, Tolerance] = {
-    "float32": Tolerance("maximum", 1.0, "CT is stored in whole HU: less than 1 HU cannot be told from rounding"),
-    "float16": Tolerance("mean", 3.0, "weights rounded to 11 significant bits; 3 HU is below the noise of a head CT"),
-}
+class Difference(Frozen):
+    """Absolute differences from the Keras generator over all slices, in the target's unit.
 
+    Attributes:
+        maximum: Over all pixels.
+        mean: Over all pixels.
+        body_mean: Mean over the pixels of the body, which is found in the source scan.
+        truth: What they cost; None where the dataset holds no paired scans.
+    """
 
-class Difference(BaseModel):
-    """Absolute differences over all pixels of all slices, in the target's unit."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
     maximum: float
     mean: float
+    body_mean: float
+    truth: TruthErrors | None
 
 
-class Comparison(BaseModel):
+class Comparison(Frozen):
     """The report that lies beside an artifact.
 
     Attributes:
@@ -62,14 +71,13 @@ class Comparison(BaseModel):
         scans: Number of scans.
         slices: Number of slices.
         height_width: Sizes of the slices that occur.
-        unit: Unit of all differences and of the limit.
+        unit: Unit of all differences and errors.
         differences: For each signature.
-        statistic: Which of the differences is limited.
-        limit: It stays below this.
+        statistic: Which of these figures is limited, see `Tolerance`.
+        limit: It stays below this: in `unit`, or percent.
         reason: Why this limit.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     weights: Precision
     reference: str
     part: str
@@ -78,51 +86,72 @@ class Comparison(BaseModel):
     height_width: tuple[tuple[int, int], ...]
     unit: str
     differences: dict[str, Difference]
-    statistic: Literal["maximum", "mean"]
+    statistic: Statistic
     limit: float
     reason: str
 
+    def failure(self) -> str | None:
+        """What is beyond its limit, in a sentence; None where nothing is. A NaN is beyond every limit."""
+        for name, difference in self.differences.items():
+            value = self._value(difference)
+            if not value < self.limit:
+                return f"The {self.weights} artifact ({name}) {self._described(value)}, needed below {self.limit:.4g}."
+        return None
+
     def require(self) -> None:
-        """Makes sure that every signature keeps to the limit; a NaN does not.
+        """Makes sure that every signature keeps to the limit.
 
         Raises:
             ExportError: Where one does not.
         """
-        for name, difference in self.differences.items():
-            value = getattr(difference, self.statistic)
-            if not value < self.limit:
-                raise ExportError(
-                    f"The {self.weights} artifact ({name}) differs from the Keras generator: {self.statistic} "
-                    f"{value:.4g} {self.unit} over {self.slices} real slices, needed below {self.limit:.4g}. "
-                    f"Nothing was written. {_remedy(self.weights, value)}"
-                )
+        if failure := self.failure():
+            raise ExportError(f"{failure} Nothing was written. {self.remedy()}")
 
+    def remedy(self) -> str:
+        """What to do about a failure where no other precision helps."""
+        if not all(np.isfinite(difference.maximum) for difference in self.differences.values()):
+            return "The generator gives values that are not finite: train again from a checkpoint before they appear."
+        return "Report this with the versions of TensorFlow and Keras; another version of them may agree."
 
-def _remedy(weights: Precision, value: float) -> str:
-    if not np.isfinite(value):
-        return (
-            "The generator itself gives values that are not finite: train again from a checkpoint before they appear."
-        )
-    if weights == "float16":
-        return "Export with --precision float32."
-    return "Report this with the versions of TensorFlow and Keras; another version of them may agree."
+    def _value(self, difference: Difference) -> float:
+        if self.statistic == "truth_percent":
+            return difference.truth.increase_percent if difference.truth else float("nan")
+        value: float = getattr(difference, self.statistic)
+        return value
+
+    def _described(self, value: float) -> str:
+        on = f"over {self.slices} real slices"
+        if self.statistic == "truth_percent":
+            return f"has {value:.4g} % more error against the paired scans than the Keras generator {on}"
+        statistic = "mean inside the body" if self.statistic == "body_mean" else self.statistic
+        return f"differs from the Keras generator: {statistic} {value:.4g} {self.unit} {on}"
 
 
 def compare(
-    artifacts: Mapping[str, Artifact], samples: Samples, translator: Translator, described: Contract
+    artifacts: Mapping[str, Artifact],
+    samples: Samples,
+    translator: Translator,
+    described: Contract,
+    questions: Mapping[str, Question] | None = None,
 ) -> Comparison:
     """Compares each signature of an artifact with the Keras generator that it was made from.
 
     Args:
         artifacts: By signature: from physical images `[slices, height, width, 1]` and the scan's own map to physical
-            images of the target. `translate_windowed` is held against the scan's own map, others against the run's.
+            images of the target.
         samples: Real slices.
         translator: The generator and its maps.
         described: What the artifact claims to be; the precision of its weights decides on the tolerance.
+        questions: By signature: which images of a scan it is given, and the map that the generator takes for them.
+            Without one: the images on the run's scale, and its map.
     """
-    tolerance, target = TOLERANCES[described.weights], translator.target
+    target, asked = translator.target, questions or {}
     with full_float32():
-        differences = {name: _difference(name, artifact, samples, translator) for name, artifact in artifacts.items()}
+        differences = {
+            name: _difference(_seen(artifact, asked.get(name), samples, translator), samples)
+            for name, artifact in artifacts.items()
+        }
+    allowed = tolerance(described.weights, any(scan.truth is not None for scan in samples.scans))
     return Comparison(
         weights=described.weights,
         reference=f"{described.generator} in float32, Keras {keras.__version__}, TensorFlow {tf.__version__}",
@@ -132,20 +161,42 @@ def compare(
         height_width=tuple(sorted({scan.images.shape[1:3] for scan in samples.scans})),
         unit=described.target.unit,
         differences=differences,
-        statistic=tolerance.statistic,
-        limit=tolerance.limit_hu * (target.high - target.low) / HEAD_WINDOW_HU,
-        reason=tolerance.reason,
+        statistic=allowed.statistic,
+        limit=allowed.limit_on(target.high - target.low),
+        reason=allowed.reason,
     )
 
 
-def _difference(name: str, artifact: Artifact, samples: Samples, translator: Translator) -> Difference:
-    absolute = []
+def _seen(artifact: Artifact, question: Question | None, samples: Samples, translator: Translator) -> list[Results]:
+    """What Keras and the artifact make of each scan."""
+    results = []
     for scan in samples.scans:
-        source = scan.map if name == WINDOWED else translator.source
-        expected = keras_values(translator.generator, scan.images, source, translator.target)
-        absolute.append(np.abs(artifact(scan.images, scan.map) - expected).ravel())
-    values = np.concatenate(absolute).astype(np.float64)
-    return Difference(maximum=float(values.max()), mean=float(values.mean()))
+        images, source = question(scan) if question else (scan.rescaled(translator.source), translator.source)
+        expected = keras_values(translator.generator, images, source, translator.target)
+        results.append((expected, artifact(images, scan.map)))
+    return results
+
+
+def _difference(results: list[Results], samples: Samples) -> Difference:
+    absolute = [np.abs(values - expected) for expected, values in results]
+    every = np.concatenate([values.ravel() for values in absolute]).astype(np.float64)
+    body = np.concatenate([values[scan.body] for values, scan in zip(absolute, samples.scans, strict=True)])
+    return Difference(
+        maximum=float(every.max()),
+        mean=float(every.mean()),
+        body_mean=float(body.mean(dtype=np.float64)),
+        truth=_truth_errors(results, samples),
+    )
+
+
+def _truth_errors(results: list[Results], samples: Samples) -> TruthErrors | None:
+    pairs = [(scan, both) for scan, both in zip(samples.scans, results, strict=True) if scan.truth is not None]
+    if not pairs:
+        return None
+    errors = [[np.abs(values - scan.truth)[scan.body] for values in both] for scan, both in pairs]
+    of_keras, of_artifact = (np.concatenate(each).mean(dtype=np.float64) for each in zip(*errors, strict=True))
+    slices = sum(len(scan.images) for scan, _ in pairs)
+    return TruthErrors(slices=slices, keras=float(of_keras), artifact=float(of_artifact))
 
 
 def keras_values(generator: keras.Model, images: np.ndarray, source: IntensityMap, target: IntensityMap) -> np.ndarray:

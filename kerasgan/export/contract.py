@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from kerasgan.export.graph import DEFAULT, IMAGE, SYNTHETIC, WINDOW, WINDOWED, Precision
+from kerasgan.export.names import DEFAULT, IMAGE, SYNTHETIC
 from kerasgan.run import Direction, Run
 from kerasgan.volume import Modality
 
@@ -22,31 +22,42 @@ SLICES = "whole slices, never tiles: the network normalises each image by its ow
 RESAMPLING = "clip to the window, then resample to pixel_mm: by area where it shrinks, else linearly"
 RESCALING = "image = (mr - low) / (high - low) * (window[1] - window[0]) + window[0]"
 
+Precision = Literal["float32", "float16", "int8", "int16x8"]  # of the stored weights
 Window = tuple[float, float]
 Shape = tuple[int | None, int | None, int | None]
 
 
-class _Frozen(BaseModel):
+class Frozen(BaseModel):
+    """Neither changed nor extended."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Tensor(_Frozen):
+class Tensor(Frozen):
     """A named tensor; None in its shape stands for any length."""
 
-    dtype: Literal["float32"] = "float32"
+    dtype: Literal["float32", "int32", "string"] = "float32"
     shape: tuple[int | None, ...]
     axes: tuple[str, ...]
     meaning: str
 
 
-class Signature(_Frozen):
-    """A callable of the artifact: its tensors by name."""
+class Signature(Frozen):
+    """A callable of the artifact: its tensors by name.
+
+    Attributes:
+        inputs: What it takes.
+        outputs: What it gives.
+        batch: `"images"`: each is translated on its own; `"volume"`: a batch is the slices of one scan, which share a
+            range of intensities, so that a server must not merge requests.
+    """
 
     inputs: dict[str, Tensor]
     outputs: dict[str, Tensor]
+    batch: Literal["images", "volume"] = "images"
 
 
-class Side(_Frozen):
+class Side(Frozen):
     """What comes in or goes out.
 
     Attributes:
@@ -59,15 +70,27 @@ class Side(_Frozen):
     unit: Literal["HU", "arbitrary"]
     window: Window
 
+    def __str__(self) -> str:
+        low, high = self.window
+        return f"{self.modality}, {low:g} to {high:g} {'HU' if self.unit == 'HU' else 'in arbitrary units'}"
 
-class MrScaling(_Frozen):
+
+class Encoding(Frozen):
+    """How int16 pixels stand for physical values: value = stored * slope + intercept."""
+
+    slope: float
+    intercept: float
+
+
+class MrScaling(Frozen):
     """How a scan in its scanner's arbitrary units fits an MR source.
 
     Attributes:
         percentiles: `low` and `high` of a scan are these percentiles of its voxels inside the body; None where all
             scans were windowed alike, and are to be given as they are.
         bias_correction: Whether N4 comes first.
-        rescaling: What to give to a signature that takes no window, from `low`, `high` and the source's window.
+        rescaling: What to give to a signature that works with the source's window, from `low` and `high` of the scan;
+            None where there is no such signature, or scans need none.
     """
 
     percentiles: Window | None
@@ -75,8 +98,8 @@ class MrScaling(_Frozen):
     rescaling: str | None
 
 
-class Contract(_Frozen):
-    """The content of `contract.json`.
+class Contract(Frozen):
+    """What an artifact does in one direction.
 
     Attributes:
         format: Version of this layout.
@@ -88,7 +111,9 @@ class Contract(_Frozen):
         target: Of the images that come out.
         mr_scaling: For an MR source.
         signatures: By name.
-        weights: Precision of the stored weights; arithmetic is float32.
+        encoding: Of the pixels in `synthetic_bytes`; None where no signature has them.
+        weights: Precision of the stored weights. Arithmetic is float32, but for the convolutions of `"int8"`, on 8-bit
+            activations, and of `"int16x8"`, on 16-bit ones.
         pixel_mm: Side of a pixel; images are resampled to it before and from it afterwards.
         trained_height_width: Size of the training images; other sizes work where the shapes allow them.
         orientation: Of the images.
@@ -110,6 +135,7 @@ class Contract(_Frozen):
     target: Side
     mr_scaling: MrScaling | None
     signatures: dict[str, Signature]
+    encoding: Encoding | None = None
     weights: Precision
     pixel_mm: float
     trained_height_width: tuple[int, int]
@@ -123,15 +149,14 @@ class Contract(_Frozen):
     generator_sha256: str
 
 
-def contract(run: Run, direction: Direction, shape: Shape, weights: Precision, windowed: bool) -> Contract:
-    """The contract of an artifact.
+def contract(run: Run, direction: Direction, shape: Shape, weights: Precision) -> Contract:
+    """The contract of an artifact whose one signature takes images on the scale of the run's source window.
 
     Args:
         run: Where it comes from.
         direction: Of the translation.
         shape: `(batch, height, width)`; None for any.
         weights: Precision of the stored weights.
-        windowed: Whether it has the signature `translate_windowed`.
     """
     facts, generator = run.facts, run.generator_path(direction)
     source, target = (_side(run, domain) for domain in direction)
@@ -142,7 +167,7 @@ def contract(run: Run, direction: Direction, shape: Shape, weights: Precision, w
         source=source,
         target=target,
         mr_scaling=_mr_scaling(run) if source.modality == "MR" else None,
-        signatures=_signatures(source, target, shape, windowed),
+        signatures={DEFAULT: default_signature(source, target, shape)},
         weights=weights,
         pixel_mm=facts.preparation.pixel_mm,
         trained_height_width=(facts.preparation.size, facts.preparation.size),
@@ -166,17 +191,20 @@ def _mr_scaling(run: Run) -> MrScaling:
     return MrScaling(percentiles=percentiles, bias_correction=settings.bias_correction, rescaling=rescaling)
 
 
-def _signatures(source: Side, target: Side, shape: Shape, windowed: bool) -> dict[str, Signature]:
-    image, synthetic = (_image(shape, f"{side.modality} in {_unit(side)}") for side in (source, target))
-    found = {DEFAULT: Signature(inputs={IMAGE: image}, outputs={SYNTHETIC: synthetic})}
-    if windowed:
-        window = Tensor(shape=(shape[0], 2), axes=("batch", "low, high"), meaning="the image's own window, low < high")
-        own = _image(shape, "MR in the unit of its window")
-        found[WINDOWED] = Signature(inputs={IMAGE: own, WINDOW: window}, outputs={SYNTHETIC: synthetic})
-    return found
+def default_signature(source: Side, target: Side, shape: Shape) -> Signature:
+    """From images in the source's unit to images in the target's.
+
+    Args:
+        source: What comes in.
+        target: What goes out.
+        shape: `(batch, height, width)`; None for any.
+    """
+    taken, given = (image_tensor(shape, f"{side.modality} in {_unit(side)}") for side in (source, target))
+    return Signature(inputs={IMAGE: taken}, outputs={SYNTHETIC: given})
 
 
-def _image(shape: Shape, meaning: str) -> Tensor:
+def image_tensor(shape: Shape, meaning: str) -> Tensor:
+    """A tensor of images, `[batch, height, width, 1]`."""
     return Tensor(shape=(*shape, 1), axes=("batch", "height", "width", "channel"), meaning=meaning)
 
 

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from kerasgan.errors import ExportError
+from kerasgan.export.names import DEFAULT, IMAGE, SYNTHETIC
 from kerasgan.intensity import IntensityMap
 
-IMAGE, WINDOW, SYNTHETIC = "image", "window", "synthetic"
-DEFAULT, WINDOWED = "serving_default", "translate_windowed"
 MULTIPLE = 4  # a generator halves its image twice at most
 MINIMUM_SIDE = 8  # two halvings leave 2 pixels, the fewest that can be reflected by one
 
 Outputs = dict[str, tf.Tensor]
-Precision = Literal["float32", "float16"]  # of the stored weights
 
 
 class Translator:
@@ -83,32 +82,38 @@ def padded(image: tf.Tensor) -> tf.Tensor:
     return image
 
 
-def write_savedmodel(
-    translator: Translator, folder: Path, shape: tuple[int | None, ...], windowed: bool = False
-) -> None:
-    """Writes the translator as a SavedModel.
+def write_savedmodel(translator: Translator, folder: Path, shape: tuple[int | None, ...]) -> None:
+    """Writes the translator as a SavedModel with the signature `serving_default` alone.
 
     Args:
         translator: What to write.
         folder: Created.
         shape: `(batch, height, width)`; None for any.
-        windowed: Whether to add the signature `translate_windowed`.
 
     Raises:
         ExportError: Where TensorFlow cannot write it, for instance on a full disk.
     """
     image = tf.TensorSpec((*shape, 1), tf.float32, IMAGE)
+    signature = tf.function(translator.translate, input_signature=[image], autograph=False)
+    write_signatures({DEFAULT: signature}, [translator.generator], folder)
+
+
+def write_signatures(signatures: Mapping[str, Any], generators: Iterable[keras.Model], folder: Path) -> None:
+    """Writes TensorFlow functions as a SavedModel.
+
+    Args:
+        signatures: `tf.function`s by name.
+        generators: All networks that they use; each weight is stored once.
+        folder: Created.
+
+    Raises:
+        ExportError: Where TensorFlow cannot write it, for instance on a full disk.
+    """
     # Keras's own ExportArchive (3.15) would store every weight twice.
     module = tf.Module()
-    module.weights = [variable.value for variable in translator.generator.variables]
-    signatures = {DEFAULT: tf.function(translator.translate, input_signature=[image], autograph=False)}
-    if windowed:
-        window = tf.TensorSpec((shape[0], 2), tf.float32, WINDOW)
-        signatures[WINDOWED] = tf.function(
-            translator.translate_windowed, input_signature=[image, window], autograph=False
-        )
+    module.weights = [variable.value for generator in generators for variable in generator.variables]
     try:
-        tf.saved_model.save(module, str(folder), signatures)
+        tf.saved_model.save(module, str(folder), dict(signatures))
     except tf.errors.OpError as error:
         reason = error.message.split("; ")[-1].split(" [Op:")[0]  # what stands around it is a temporary file and an op
         raise ExportError(f"The SavedModel cannot be written: {reason}. Name an output with more space.") from error

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import tensorflow as tf
@@ -11,22 +13,19 @@ from ai_edge_litert.interpreter import Interpreter
 
 from kerasgan.errors import ExportError
 from kerasgan.export.comparison import Artifact, Comparison, compare
-from kerasgan.export.contract import Contract, contract
-from kerasgan.export.graph import (
-    DEFAULT,
-    IMAGE,
-    MINIMUM_SIDE,
-    MULTIPLE,
-    SYNTHETIC,
-    Precision,
-    Translator,
-    write_savedmodel,
-)
-from kerasgan.export.slices import Size, real_slices
+from kerasgan.export.contract import Precision, contract
+from kerasgan.export.graph import MINIMUM_SIDE, MULTIPLE, Translator, write_savedmodel
+from kerasgan.export.names import DEFAULT, IMAGE, SYNTHETIC
+from kerasgan.export.quantization import ACTIVATION_BITS, quantized, quantizer_library
+from kerasgan.export.slices import Size, calibration_slices, real_slices
+from kerasgan.export.tflite_metadata import with_contract
 from kerasgan.files import staging_folder
 from kerasgan.intensity import IntensityMap
-from kerasgan.run import Direction, load_run
+from kerasgan.run import Direction, Run, load_run
 
+FloatPrecision = Literal["float32", "float16"]
+
+PRECISIONS: tuple[Precision, ...] = ("int8", "int16x8", "float16", "float32")  # from the smallest file to the largest
 MAXIMUM_RANK = 4  # GPU and WebGPU delegates take no tensor of more axes
 
 
@@ -40,43 +39,77 @@ def export_tflite(
 ) -> Path:
     """Exports a generator between physical units for LiteRT: builtin operations, four axes, static shapes.
 
-    Beside `output` lies a `.json` file of the same name with the contract and the comparison. Both appear only when the
-    values on real slices were found to be those of the Keras generator.
+    The file carries its contract, which `read_contract` returns, so that it can be passed on alone. Beside it lies a
+    `.json` file of the same name with its size and the comparison. Both appear only when the values on real slices were
+    found to be near enough to those of the Keras generator, or to the truth.
 
     Args:
         run_path: The run directory.
         output: The `.tflite` file; it must not exist.
         direction: `"ab"` (also for None) or `"ba"`.
         size: `(height, width)` of the slice, multiples of 4; None: as trained.
-        precision: Of the stored weights; `"float16"` halves the file. Arithmetic is float32 either way.
+        precision: Of the stored weights: `"float16"` halves the file, arithmetic stays float32; `"int8"` and
+            `"int16x8"` quarter it and compute most convolutions on 8 or 16 bits. Input and output are float32 always.
         data_dir: Where the run's dataset lies now; None: where it lay in training.
 
     Returns:
         `output`.
 
     Raises:
-        ExportError: For a size or name that does not do, or where the artifact differs from the Keras generator or
-            cannot be written.
+        ExportError: For a size or name that does not do, or where the artifact is beyond its limit, with the precision
+            that is not, or cannot be written.
         RunError: Where the run has no weights.
     """
     run, output, direction = load_run(run_path), Path(output), direction or "ab"
     size = size or (run.facts.preparation.size, run.facts.preparation.size)
     _check_arguments(output, size, precision)
-    described = contract(run, direction, (1, *size), precision, windowed=False)
-    translator = Translator(run.generator(direction), run.map(direction[0]), run.map(direction[1]))
-    samples = real_slices(run, direction, size, data_dir)
     with staging_folder(output) as folder:
-        write_savedmodel(translator, folder / "savedmodel", (1, *size))
+        workshop = _Workshop(run, direction, size, data_dir, folder / "savedmodel")
+        content, comparison = workshop.made(precision)
+        if failure := comparison.failure():
+            raise ExportError(f"{failure} Nothing was written. {workshop.remedy(comparison)}")
         model = folder / output.name
-        model.write_bytes(convert(folder / "savedmodel", precision))
-        comparison = compare({DEFAULT: _artifact(model)}, samples, translator, described)
-        comparison.require()
-        _publish(model, output, described, comparison)
+        model.write_bytes(content)
+        _publish(model, output, comparison)
     return output
 
 
-def convert(savedmodel: Path, precision: Precision) -> bytes:
-    """A SavedModel of static shapes as a TFLite flatbuffer.
+class _Workshop:
+    """Makes a run's generator in any precision, from one SavedModel, and compares it on one set of slices."""
+
+    def __init__(self, run: Run, direction: Direction, size: Size, data_dir: Path | None, savedmodel: Path) -> None:
+        self.run, self.direction, self.size, self.data_dir, self.savedmodel = run, direction, size, data_dir, savedmodel
+        self.translator = Translator(run.generator(direction), run.map(direction[0]), run.map(direction[1]))
+        self.samples = real_slices(run, direction, size, data_dir)
+        write_savedmodel(self.translator, savedmodel, (1, *size))
+
+    def made(self, precision: Precision) -> tuple[bytes, Comparison]:
+        """The file, its contract inside, and how it compares."""
+        described = contract(self.run, self.direction, (1, *self.size), precision)
+        content = with_contract(self._converted(precision), described.model_dump_json())
+        return content, compare({DEFAULT: _artifact(content)}, self.samples, self.translator, described)
+
+    def remedy(self, failed: Comparison) -> str:
+        """Which precision passes where one has failed; the smallest file comes first."""
+        for precision in PRECISIONS[PRECISIONS.index(failed.weights) + 1 :]:
+            if self.made(precision)[1].failure() is None:
+                return f"--precision {precision} keeps to its limit: export with that."
+        return failed.remedy()
+
+    def _converted(self, precision: Precision) -> bytes:
+        if precision == "float32" or precision == "float16":
+            return convert(self.savedmodel, precision)
+        return quantized(convert(self.savedmodel, "float32"), precision, self._calibration)
+
+    @cached_property
+    def _calibration(self) -> list[np.ndarray]:
+        """Images `[1, height, width, 1]` of training patients, on the scale of the run."""
+        samples = calibration_slices(self.run, self.direction, self.size, self.data_dir)
+        return [image[None] for scan in samples.scans for image in scan.rescaled(self.translator.source)]
+
+
+def convert(savedmodel: Path, precision: FloatPrecision) -> bytes:
+    """A SavedModel of static shapes as a TFLite flatbuffer; `"float16"` rounds the stored weights.
 
     Raises:
         ExportError: Where it needs operations beyond TFLite's builtin ones, or tensors of more than four axes.
@@ -98,8 +131,10 @@ def convert(savedmodel: Path, precision: Precision) -> bytes:
 
 
 def _check_arguments(output: Path, size: Size, precision: str) -> None:
-    if precision not in ("float32", "float16"):
-        raise ValueError(f"precision must be 'float32' or 'float16'; got {precision!r}.")
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}; got {precision!r}.")
+    if precision in ACTIVATION_BITS:
+        quantizer_library(precision)  # no scan is read for nothing
     if output.suffix != ".tflite":
         raise ExportError(f"A TFLite export is one file; got {output}. Give it a name that ends in .tflite.")
     for path in (output, output.with_suffix(".json")):
@@ -126,8 +161,8 @@ def _check_ranks(content: bytes) -> None:
         )
 
 
-def _artifact(path: Path) -> Artifact:
-    runner = Interpreter(model_path=str(path)).get_signature_runner(DEFAULT)
+def _artifact(content: bytes) -> Artifact:
+    runner = Interpreter(model_content=content).get_signature_runner(DEFAULT)
 
     def default(images: np.ndarray, own: IntensityMap) -> np.ndarray:
         return np.concatenate([runner(**{IMAGE: image[None]})[SYNTHETIC] for image in images])
@@ -135,10 +170,11 @@ def _artifact(path: Path) -> Artifact:
     return default
 
 
-def _publish(model: Path, output: Path, described: Contract, comparison: Comparison) -> None:
+def _publish(model: Path, output: Path, comparison: Comparison) -> None:
     """Moves the report into place, then the model: where the model is, its report is."""
     report = model.with_suffix(".json")
-    report.write_text(json.dumps({"contract": described.model_dump(), "comparison": comparison.model_dump()}, indent=2))
+    figures = {"bytes": model.stat().st_size, "comparison": comparison.model_dump()}
+    report.write_text(json.dumps(figures, indent=2))
     published = report.rename(output.with_suffix(".json"))
     try:
         model.rename(output)

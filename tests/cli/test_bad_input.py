@@ -117,7 +117,7 @@ def test_unknown_names_in_the_lists(refused):
 
 
 @pytest.mark.parametrize(
-    "command", [["translate", "RUN", "scan.nii.gz", "out.nii.gz"], ["export", "RUN", "out", "--format", "savedmodel"]]
+    "command", [["translate", "RUN", "scan.nii.gz", "out.nii.gz"], ["export", "RUN", "out", "--format", "serving"]]
 )
 def test_run_without_weights(refused, tmp_path, untrained_run, write_nifti, command):
     write_nifti(tmp_path / "scan.nii.gz", "MR")
@@ -132,6 +132,14 @@ def test_folder_that_is_no_run(refused, command):
     arguments = {"translate": ["in", "out"], "evaluate": [], "export": ["out", "--format", "tflite"]}[command]
     error = refused(command, ".", *arguments)
     assert "is no run directory (it has no run.json)" in error and "kerasgan train" in error
+
+
+def test_runs_that_have_no_student(refused, untrained_run, tmp_path):
+    assert "nowhere is no run directory" in refused("distill", tmp_path / "nowhere")
+    (tmp_path / "taken/notes").mkdir(parents=True)
+    assert "taken is not empty; choose another --out" in refused("distill", untrained_run, "--out", tmp_path / "taken")
+    assert "holds no trained generator yet; train on with: kerasgan train --resume" in refused("distill", untrained_run)
+    assert not untrained_run.with_name("run-small").exists()
 
 
 def test_runs_that_cannot_be_compared(refused, untrained_run):
@@ -226,14 +234,21 @@ def test_truncated_dicom_among_good_ones(kerasgan, refused, tmp_path, untrained_
 
 
 def test_options_that_do_not_fit(kerasgan, untrained_run):
-    result = kerasgan("export", untrained_run, "out", "--format", "savedmodel", "--precision", "float16")
+    result = kerasgan("export", untrained_run, "out", "--format", "serving", "--precision", "float16")
     assert result.exit_code == 2 and "--size and --precision are for --format tflite" in result.stderr
+    result = kerasgan("export", untrained_run, "out", "--direction", "ba")
+    assert result.exit_code == 2 and "--direction, --size" in result.stderr
+    for words in (("--name", "model"), ("--version", "2")):
+        result = kerasgan("export", untrained_run, "out.tflite", *words)
+        assert result.exit_code == 2 and "--name and --version are for --format serving" in result.stderr
+    result = kerasgan("export", untrained_run, "out", "--version", "0")
+    assert result.exit_code == 2 and "--version" in result.stderr
     result = kerasgan("export", untrained_run, "out", "--format", "onnx")
     assert result.exit_code == 2 and "onnx" in result.stderr
 
 
 def test_the_format_of_an_export_follows_from_the_output(kerasgan, untrained_run):
-    """A SavedModel takes no --size; a TFLite file does, and then it is the weights that are missing."""
+    """A served model takes no --size; a TFLite file does, and then it is the weights that are missing."""
     result = kerasgan("export", untrained_run, "out", "--size", "64", "64")
     assert result.exit_code == 2 and "--size and --precision are for --format tflite" in result.stderr
     result = kerasgan("export", untrained_run, "out.tflite", "--size", "64", "64")

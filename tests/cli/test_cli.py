@@ -20,7 +20,10 @@ from kerasgan.geometry import oriented
 from kerasgan.request import Request
 from kerasgan.volume import Volume
 
-COMMANDS = ["train", "inspect", "translate", "evaluate", "compare", "export", "reproduce", "datasets", "recipes"]
+COMMANDS = [
+    *("train", "inspect", "translate", "evaluate", "compare", "export", "distill"),
+    *("reproduce", "datasets", "recipes"),
+]
 
 
 def test_help_lists_the_commands_in_the_order_of_work(kerasgan):
@@ -292,13 +295,16 @@ def test_evaluate_prints_the_table_beside_the_baseline(kerasgan, trained):
 
 @pytest.mark.slow
 def test_export_both_formats(kerasgan, trained, tmp_path):
-    result = kerasgan("export", trained / "run", "saved", "--format", "savedmodel")
+    result = kerasgan("export", trained / "run", "saved", "--format", "serving", "--name", "model", "--version", "3")
     assert result.exit_code == 0, result.output
-    assert (tmp_path / "saved/1/saved_model.pb").is_file()
-    assert (tmp_path / "saved/1/assets.extra/comparison.json").is_file()
+    assert (tmp_path / "saved/model/3/saved_model.pb").is_file() and (tmp_path / "saved/models.config").is_file()
+    assert "saved/model/3/assets.extra/comparison.json" in result.stdout
     words = ["--format", "tflite", "--size", "40", "36", "--precision", "float16"]
     result = kerasgan("export", trained / "run", "model.tflite", *words)
     assert result.exit_code == 0, result.output
     assert (tmp_path / "model.tflite").is_file() and "model.json" in result.stdout
+    assert re.search(r"^ +size \[MB\]  MAE to Keras \[HU\]  MAE to truth \[HU\]$", result.stdout, re.MULTILINE)
+    assert re.search(r"^Keras +- +- +\d+\.\d\d$", result.stdout, re.MULTILINE)
+    assert re.search(r"^float16  0\.\d\d +\d\.\d\d +\d+\.\d\d$", result.stdout, re.MULTILINE)
     refused = kerasgan("export", trained / "run", "other.tflite", "--format", "tflite", "--size", "41", "36")
     assert refused.exit_code == 2 and "41" in refused.stderr and "multiple" in refused.stderr

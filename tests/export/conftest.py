@@ -6,8 +6,11 @@ import keras
 import numpy as np
 import pytest
 import SimpleITK
+import tensorflow as tf
 
 from kerasgan import datasets
+from kerasgan.export import export_serving
+from kerasgan.export.serving_contract import read_serving_contract
 from kerasgan.generators.resnet import build
 from kerasgan.preparation import preparation
 from kerasgan.recipes.hiasa2018 import RECIPE
@@ -71,6 +74,25 @@ def finished_run(tmp_path_factory):
     write_data(folder / "data")
     write_run(folder / "run", folder / "data")
     return load_run(folder / "run")
+
+
+@pytest.fixture(scope="session")
+def served(finished_run, tmp_path_factory):
+    """The folder of version 1 of that run as a served model, to be read only."""
+    return export_serving(finished_run.path, tmp_path_factory.mktemp("served") / "models", "mr2ct")
+
+
+@pytest.fixture(scope="session")
+def served_contract(served):
+    return read_serving_contract(served)
+
+
+@pytest.fixture(scope="session")
+def signatures(served):
+    """The callables of the served model by name."""
+    loaded = tf.saved_model.load(str(served))
+    yield loaded.signatures  # they work only as long as the model exists
+    del loaded
 
 
 @pytest.fixture

@@ -1,20 +1,28 @@
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from kerasgan.datasets import Part
 from kerasgan.errors import ExportError
-from kerasgan.export.comparison import compare, full_float32, keras_values
+from kerasgan.export.comparison import TruthErrors, compare, full_float32, keras_values
 from kerasgan.export.contract import contract
 from kerasgan.export.graph import Translator
-from kerasgan.export.slices import real_slices
+from kerasgan.export.slices import Sample, Samples, real_slices
 from kerasgan.intensity import IntensityMap
 
 
-def compared(artifacts, run, direction="ab", weights="float32"):
+def compared(artifacts, run, direction="ab", weights="float32", questions=None):
     translator = Translator(run.generator(direction), run.map(direction[0]), run.map(direction[1]))
-    described = contract(run, direction, (None, None, None), weights, windowed=False)
-    return compare(artifacts, real_slices(run, direction), translator, described)
+    described = contract(run, direction, (None, None, None), weights)
+    return compare(artifacts, real_slices(run, direction), translator, described, questions)
+
+
+def described(weights):
+    """Of a contract, what a comparison needs."""
+    return SimpleNamespace(weights=weights, generator="ab-last.keras", target=SimpleNamespace(unit="HU"))
 
 
 def artifact(run, offset=0.0, own_map=False):
@@ -35,14 +43,67 @@ def test_keras_values_by_hand():
 
 
 def test_differences_are_measured_in_hu(run):
-    artifacts = {"serving_default": artifact(run, 0.25), "translate_windowed": artifact(run, -0.5, own_map=True)}
-    report = compared(artifacts, run, "ab", "float32")
-    for name, offset in (("serving_default", 0.25), ("translate_windowed", 0.5)):
+    artifacts = {"serving_default": artifact(run, 0.25), "serving_windowed": artifact(run, -0.5, own_map=True)}
+    report = compared(artifacts, run, questions={"serving_windowed": lambda scan: (scan.images, scan.map)})
+    for name, offset in (("serving_default", 0.25), ("serving_windowed", 0.5)):
         assert report.differences[name].maximum == pytest.approx(offset, abs=2e-4)
         assert report.differences[name].mean == pytest.approx(offset, abs=2e-4)
+        assert report.differences[name].body_mean == pytest.approx(offset, abs=2e-4)
     assert (report.unit, report.limit, report.statistic, report.slices) == ("HU", 1.0, "maximum", 8)
     assert report.reference.startswith("ab-last.keras in float32, Keras 3")
     report.require()
+
+
+def test_the_body_and_the_truth_by_hand():
+    """Two scans of one row: air, tissue, tissue; the generator halves what comes in, the artifact adds 10 or 20."""
+    inputs = keras.Input((None, None, 1))
+    image = np.array([0.0, 50.0, 100.0], np.float32).reshape(1, 1, 3, 1)  # becomes -350, 300, 950 HU
+    body = np.array([False, True, True]).reshape(image.shape)
+    truth = np.array([0.0, 300.0, 1000.0], np.float32).reshape(image.shape)
+    own = IntensityMap(0, 100)
+    samples = Samples("validation", (Sample(image, own, body, truth), Sample(image, own, body)))
+    maps = IntensityMap(0, 100), IntensityMap(-1000, 1600)
+    translator = Translator(keras.Model(inputs, inputs * 0.5), *maps)
+    seen = []
+
+    def artifact(images, own):
+        seen.append(images)
+        return np.array([-350.0, 310.0, 970.0], np.float32).reshape(image.shape)
+
+    report = compare({"serving_default": artifact}, samples, translator, described("int8"))
+    found = report.differences["serving_default"]
+    assert (found.maximum, found.mean, found.body_mean) == pytest.approx((20, 10, 15), abs=1e-3)
+    assert found.truth.model_dump() == pytest.approx({"slices": 1, "keras": 25.0, "artifact": 20.0}, abs=1e-3)
+    assert found.truth.increase_percent == pytest.approx(-20, abs=0.01)
+    assert report.failure() is None
+    np.testing.assert_array_equal(seen[0], image)
+
+
+@pytest.mark.parametrize(("keras_hu", "artifact_hu", "percent"), [(50, 51, 2), (0, 0, 0), (0, 1, np.inf)])
+def test_the_increase_of_an_error(keras_hu, artifact_hu, percent):
+    assert TruthErrors(slices=1, keras=keras_hu, artifact=artifact_hu).increase_percent == pytest.approx(percent)
+
+
+@pytest.mark.parametrize("weights", ["int8", "int16x8"])
+def test_integers_are_judged_by_the_truth(run, weights):
+    kept = compared({"serving_default": artifact(run, 0.1)}, run, weights=weights)
+    assert kept.failure() is None
+    report = compared({"serving_default": artifact(run, 2000.0)}, run, weights=weights)
+    truth = report.differences["serving_default"].truth
+    increase = 100 * (truth.artifact / truth.keras - 1)
+    assert increase > 100
+    message = rf"{weights} artifact \(serving_default\) has {increase:.4g} % more error .* below 2\."
+    with pytest.raises(ExportError, match=message):
+        report.require()
+
+
+def test_without_truth_integers_are_judged_by_keras(run, monkeypatch):
+    monkeypatch.setattr(Part, "pairs", lambda part: [])
+    compared({"serving_default": artifact(run, 9.5)}, run, weights="int8").require()
+    report = compared({"serving_default": artifact(run, 10.5)}, run, weights="int8")
+    assert report.differences["serving_default"].truth is None
+    with pytest.raises(ExportError, match=r"mean inside the body 10\.5 HU over 8 real slices, needed below 10\."):
+        report.require()
 
 
 def test_one_pixel_fails_float32_but_not_float16(run):
@@ -60,15 +121,15 @@ def test_one_pixel_fails_float32_but_not_float16(run):
         report.require()
 
 
-def test_float16_is_judged_by_its_mean(run):
+def test_float16_is_judged_by_its_mean_inside_the_body(run):
     report = compared({"serving_default": artifact(run, 3.25)}, run, "ab", "float16")
-    with pytest.raises(ExportError, match=r"mean 3\.25 HU .* below 3\. .*--precision float32"):
+    with pytest.raises(ExportError, match=r"mean inside the body 3\.25 HU .* below 3\. .*another version"):
         report.require()
 
 
 def test_not_a_number_does_not_pass(run):
     report = compared({"serving_default": artifact(run, np.nan)}, run, "ab", "float16")
-    with pytest.raises(ExportError, match=r"mean nan HU .* not finite: train again"):
+    with pytest.raises(ExportError, match=r"mean inside the body nan HU .* not finite: train again"):
         report.require()
 
 
@@ -79,6 +140,9 @@ def test_the_limit_scales_with_the_target_window(run):
     report = compared(exact, run, "ba", "float16")
     assert report.unit == "arbitrary"
     assert report.limit == pytest.approx(3 * 300 / 2600)  # MR window of 300 units
+    integers = compared(exact, run, "ba", "int8")
+    assert (integers.limit, integers.statistic) == (2.0, "truth_percent")  # percent do not
+    assert integers.differences["serving_default"].truth.slices == 8
 
 
 def test_tensor_float_32_is_off_only_while_comparing():

@@ -1,0 +1,155 @@
+/** The page: files in, model, viewer, files out. */
+
+import {isDicom, readSeries} from './dicom.js';
+import {writeSeries} from './dicom_write.js';
+import {axial} from './geometry.js';
+import {isImage, readImage, writeNifti} from './images.js';
+import {loadContract, loadModel} from './model.js';
+import {percentiles} from './body.js';
+import {translate} from './translate.js';
+import {makeViewer} from './viewer.js';
+import {zip} from './zip.js';
+
+const element = (id) => document.getElementById(id);
+const FOLDER = 'model';
+const SOFT_TISSUE = [40, 400];
+const viewer = makeViewer();
+const page = {};  // contract, model; of the scan that is shown: source, synthetic, back
+
+async function start() {
+  page.contract = await loadContract(FOLDER);
+  describe(page.contract);
+  page.model = await loadModel(FOLDER, page.contract);
+  say(`Ready for ${page.contract.source.modality}.`);
+}
+
+const range = (window) => window.map((value) => Number(value.toPrecision(5))).join(' to ');
+
+function describe(contract) {
+  const {source, target} = contract;
+  element('task').textContent = `${source.modality} to synthetic ${target.modality}, on this device`;
+  element('statement').textContent = contract.statement.replace('Synthetic images for research. ', '');
+  element('quick').hidden = !contract.quick;
+  element('source-name').textContent = source.modality;
+  element('target-name').textContent = `Synthetic ${target.modality}, not for diagnosis`;
+  element('presets').hidden = target.modality !== 'CT';
+  const bias = contract.mr_scaling?.bias_correction ? 'corrected for bias fields (N4) in training, not on this page' : '';
+  const facts = {
+    Recipe: contract.recipe, Anatomy: contract.anatomy || 'unknown', Weights: contract.weights,
+    'Pixels seen': `${contract.pixel_mm} mm, trained on ${contract.trained_height_width.join(' x ')}`,
+    'Source window': `${range(source.window)} ${source.unit}`, 'Target window': `${range(target.window)} ${target.unit}`,
+    'MR scans': bias, 'Training data': contract.data_fingerprint, Generator: `${contract.generator}, SHA-256 ${contract.generator_sha256}`,
+    'Made with': `kerasgan ${contract.kerasgan}`,
+  };
+  for (const [term, text] of Object.entries(facts).filter(([, text]) => text)) {
+    element('facts').append(Object.assign(document.createElement('dt'), {textContent: term}), Object.assign(document.createElement('dd'), {textContent: text}));
+  }
+}
+
+async function open(files) {
+  const scan = await read(files);
+  const {volume, back} = axial(scan);
+  const times = [];
+  element('progress').hidden = false;
+  const synthetic = await translate(volume, page.contract, page.model, (done, all, time) => {
+    times.push(time);
+    element('progress').value = done / all;
+    say(`Slice ${done} of ${all}.`);
+  });
+  Object.assign(page, {source: scan, synthetic, back});
+  element('viewer').hidden = false;
+  element('save-dicom').hidden = !scan.files;
+  viewer.show(volume, synthetic, [display(volume), display(synthetic)]);
+  const each = times.sort((a, b) => a - b)[times.length >> 1];
+  say(`${volume.shape[0]} ${volume.shape[0] === 1 ? 'slice' : 'slices'} of ${volume.shape[1]} x ${volume.shape[2]} translated, ${Math.round(each)} ms a slice.${scan.note}`);
+}
+
+async function read(files) {
+  const {modality} = page.contract.source;
+  const image = files.find((file) => isImage(file.name));
+  if (image) {
+    if (files.length > 1) throw new Error(`One scan is needed; got ${files.length} files with ${image.name} among them.`);
+    const volume = await readImage(image.name, await image.arrayBuffer(), modality);
+    return {...volume, note: ` Taken as ${modality}: such files do not say what they show.`};
+  }
+  const sources = [];
+  for (const file of files) {
+    const buffer = await file.arrayBuffer();
+    if (isDicom(buffer)) sources.push({name: file.name, buffer});
+  }
+  if (!sources.length) throw new Error(`${files[0]?.name ?? 'This'} is not a scan; open DICOM slices, a .nii, .nii.gz or .mha file.`);
+  const volume = readSeries(sources, modality);
+  return {...volume, note: volume.irregular ? ` It has ${volume.irregular}: the slices were translated as they are.` : ''};
+}
+
+/** [level, window] to begin with. */
+function display({data, modality}) {
+  if (modality === 'CT') return SOFT_TISSUE;
+  const [low, high] = percentiles(data, [1, 99.5]);
+  return [Math.round((low + high) / 2), Math.max(1, Math.round(high - low))];
+}
+
+async function attempt(job) {
+  document.body.classList.add('busy');
+  element('error').hidden = true;
+  try {
+    await job();
+  } catch (error) {
+    element('error').textContent = error.message;
+    element('error').hidden = false;
+    say('');
+  } finally {
+    element('progress').hidden = true;
+    document.body.classList.remove('busy');
+  }
+}
+
+function say(text) {
+  element('status').textContent = text;
+}
+
+function save(name, bytes) {
+  const link = Object.assign(document.createElement('a'), {download: name, href: URL.createObjectURL(new Blob([bytes]))});
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+}
+
+/** The files of a drop, those below folders included. */
+async function dropped(items) {
+  const found = [];
+  const visit = async (entry) => {
+    if (entry.isFile) found.push(await new Promise((resolve, reject) => entry.file(resolve, reject)));
+    else {
+      const reader = entry.createReader();
+      for (let some = [1]; some.length;) {
+        some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+        for (const inner of some) await visit(inner);
+      }
+    }
+  };
+  for (const entry of [...items].map((item) => item.webkitGetAsEntry()).filter(Boolean)) await visit(entry);
+  return found;
+}
+
+const busy = () => document.body.classList.contains('busy');
+for (const id of ['folder', 'files']) {
+  element(id).addEventListener('change', (event) => {
+    const files = [...event.target.files];
+    event.target.value = '';  // the same files can be chosen again
+    if (!busy() && files.length) attempt(() => open(files));
+  });
+}
+for (const type of ['dragover', 'drop']) document.addEventListener(type, (event) => event.preventDefault());
+document.addEventListener('dragover', () => element('drop').classList.add('over'));
+document.addEventListener('dragleave', () => element('drop').classList.remove('over'));
+document.addEventListener('drop', (event) => {
+  element('drop').classList.remove('over');
+  const waiting = dropped(event.dataTransfer.items);
+  if (!busy()) attempt(async () => open(await waiting));
+});
+const name = () => `synthetic-${page.synthetic.modality.toLowerCase()}`;
+element('save-nifti').addEventListener('click', () => save(`${name()}.nii`, writeNifti(page.synthetic)));
+element('save-dicom').addEventListener('click', () =>
+  save(`${name()}.zip`, zip(writeSeries(page.back(page.synthetic.data), page.source, page.contract))));
+
+attempt(start);

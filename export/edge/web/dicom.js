@@ -1,0 +1,170 @@
+/** Uncompressed DICOM slices in: one series as a volume. */
+
+const SYNTAXES = {'1.2.840.10008.1.2': false, '1.2.840.10008.1.2.1': true};  // implicit, explicit little endian
+const SCANS = {'1.2.840.10008.5.1.4.1.1.2': 'CT', '1.2.840.10008.5.1.4.1.1.4': 'MR'};
+const LONG = new Set(['OB', 'OD', 'OF', 'OL', 'OV', 'OW', 'SQ', 'SV', 'UC', 'UN', 'UR', 'UT', 'UV']);
+const NOT_SCANS = new Set(['LOCALIZER', 'SCOUT', 'TOPOGRAM', 'MPR', 'PROJECTION IMAGE', 'MIP', 'SCREEN SAVE', 'PHASE MAP', 'ADC']);
+const UNDEFINED = 0xffffffff;
+const SAME_POSITION_MM = 0.01;
+const UNEVEN = 0.05;  // of a gap
+const SHIFTED = 0.1;  // of a pixel
+
+export function isDicom(buffer) {
+  return buffer.byteLength > 132 && new TextDecoder('latin1').decode(new Uint8Array(buffer, 128, 4)) === 'DICM';
+}
+
+/** The elements of a file up to its pixels: a Map from tags such as 0x00100010 to {vr, offset, length}. */
+export function parse(buffer) {
+  const view = new DataView(buffer);
+  const elements = new Map();
+  let [offset, explicit, inHead] = [132, true, true];  // the head, group 0002, is explicit in every file
+  while (offset + 8 <= buffer.byteLength) {
+    if (inHead && view.getUint16(offset, true) !== 2) {
+      const syntax = text({buffer, elements}, 0x00020010);
+      if (!(syntax in SYNTAXES)) throw new Error(`it is compressed or big endian (transfer syntax ${syntax}); convert it to uncompressed DICOM`);
+      explicit = SYNTAXES[syntax];
+      inHead = false;
+    }
+    const element = next(view, offset, explicit);
+    elements.set(element.tag, element);
+    if (element.tag === 0x7fe00010) break;
+    offset = element.length === UNDEFINED ? afterItems(view, element.offset, explicit) : element.offset + element.length;
+  }
+  return {buffer, elements, explicit};
+}
+
+function next(view, offset, explicit) {
+  const tag = view.getUint16(offset, true) * 65536 + view.getUint16(offset + 2, true);
+  const vr = String.fromCharCode(view.getUint8(offset + 4), view.getUint8(offset + 5));
+  if (!explicit || tag >= 0xfffe0000) return {tag, vr: '', offset: offset + 8, length: view.getUint32(offset + 4, true)};
+  if (LONG.has(vr)) return {tag, vr, offset: offset + 12, length: view.getUint32(offset + 8, true)};
+  return {tag, vr, offset: offset + 8, length: view.getUint16(offset + 6, true)};
+}
+
+/** The offset behind a sequence or item of undefined length. */
+function afterItems(view, offset, explicit) {
+  while (offset + 8 <= view.byteLength) {
+    const element = next(view, offset, explicit);
+    if (element.tag === 0xfffee0dd || element.tag === 0xfffee00d) return element.offset;
+    offset = element.length === UNDEFINED ? afterItems(view, element.offset, explicit) : element.offset + element.length;
+  }
+  return offset;
+}
+
+/** The text of an element, '' where it is absent. */
+export function text({buffer, elements}, tag) {
+  const element = elements.get(tag);
+  if (!element) return '';
+  return new TextDecoder('latin1').decode(new Uint8Array(buffer, element.offset, element.length)).replace(/[\0 ]+$/, '').trim();
+}
+
+const numbers = (file, tag) => (text(file, tag) ? text(file, tag).split('\\').map(Number) : []);
+
+function short(file, tag, otherwise) {
+  const element = file.elements.get(tag);
+  return element?.length >= 2 ? new DataView(file.buffer).getUint16(element.offset, true) : otherwise;
+}
+
+/** Whether it was acquired: ImageType names no localizer, reformation or map. */
+function isScan(file) {
+  return !text(file, 0x00080008).split('\\').slice(2).some((value) => NOT_SCANS.has(value.trim().toUpperCase()));
+}
+
+/** The one series of a modality among files {name, buffer}, as a volume with its `files` in the order of the slices. */
+export function readSeries(sources, modality) {
+  const scans = [];
+  const others = new Set();
+  for (const {name, buffer} of sources) {
+    const file = parsed(name, buffer);
+    if (SCANS[text(file, 0x00080016)] === modality && isScan(file)) scans.push(placed(name, file));
+    else others.add(text(file, 0x00080060) || 'other objects');
+  }
+  if (!scans.length) throw new Error(`These files hold ${[...others].join(', ')}; the model takes single-frame ${modality} slices.`);
+  const series = new Set(scans.map(({file}) => text(file, 0x0020000e)));
+  if (series.size > 1) throw new Error(`These files hold ${series.size} ${modality} series; choose the folder of one.`);
+  if (scans.some(({key}) => key !== scans[0].key)) {
+    throw new Error('The slices differ in size, spacing or orientation; keep those of one scan.');
+  }
+  return assembled(scans, modality);
+}
+
+function parsed(name, buffer) {
+  try {
+    return parse(buffer);
+  } catch (error) {
+    throw new Error(`${name} cannot be read: ${error instanceof RangeError ? 'it is damaged or truncated' : error.message}.`);
+  }
+}
+
+function placed(name, file) {
+  const [position, cosines, sides] = [0x00200032, 0x00200037, 0x00280030].map((tag) => numbers(file, tag));
+  if (position.length !== 3 || cosines.length !== 6 || sides.length !== 2) {
+    throw new Error(`${name} does not say where it lies (Image Position, Orientation or Pixel Spacing is missing).`);
+  }
+  const size = [short(file, 0x00280010), short(file, 0x00280011)];
+  const key = [...cosines, ...sides, ...size].map((value) => value.toFixed(3)).join();
+  return {name, file, position, cosines, sides, size, key};
+}
+
+function assembled(scans, modality) {
+  const [columns, rows] = orthonormal(scans[0].cosines);
+  const normal = [0, 1, 2].map((i) => columns[(i + 1) % 3] * rows[(i + 2) % 3] - columns[(i + 2) % 3] * rows[(i + 1) % 3]);
+  const height = ({position}) => position.reduce((sum, value, axis) => sum + value * normal[axis], 0);
+  scans.sort((one, other) => height(one) - height(other));
+  const gaps = scans.slice(1).map((scan, index) => height(scan) - height(scans[index]));
+  if (gaps.some((gap) => gap < SAME_POSITION_MM)) throw new Error('Several images lie at one position; keep those of one scan.');
+  const gap = [...gaps].sort((a, b) => a - b)[(gaps.length - 1) >> 1] ?? (numbers(scans[0].file, 0x00180050)[0] || 1);
+  const [{size, sides, position}] = scans;
+  const irregular = irregularity(scans, gaps, gap, [rows, columns]);
+  if (irregular && Math.abs(normal[2]) < Math.max(Math.abs(normal[0]), Math.abs(normal[1]))) {
+    throw new Error(`The series has ${irregular} and is not axial; resample it first.`);
+  }
+  const data = new Float32Array(scans.length * size[0] * size[1]);
+  scans.forEach(({name, file}, index) => data.set(pixels(name, file, size, modality), index * size[0] * size[1]));
+  return {
+    data, modality, shape: [scans.length, ...size], spacing: [gap, ...sides],
+    axes: [normal, rows, columns], origin: position, files: scans.map(({file}) => file), irregular,
+  };
+}
+
+/** What keeps the slices from being a regular grid, '' for a regular one. */
+function irregularity(scans, gaps, gap, inPlane) {
+  if (gaps.some((other) => Math.abs(other - gap) > UNEVEN * gap)) return 'uneven gaps';
+  const shifted = inPlane.some((direction, axis) => {
+    const places = scans.map(({position}) => position.reduce((sum, value, index) => sum + value * direction[index], 0));
+    return Math.max(...places) - Math.min(...places) > SHIFTED * scans[0].sides[axis];
+  });
+  return shifted ? 'slices displaced within their plane (gantry tilt)' : '';
+}
+
+function orthonormal(cosines) {
+  const unit = (vector) => vector.map((value) => value / Math.hypot(...vector));
+  const columns = unit(cosines.slice(0, 3));
+  const dot = cosines.slice(3).reduce((sum, value, axis) => sum + value * columns[axis], 0);
+  return [columns, unit(cosines.slice(3).map((value, axis) => value - dot * columns[axis]))];
+}
+
+/** Values in the unit of the modality; padding becomes air in CT and 0 in MR. */
+function pixels(name, file, [rows, columns], modality) {
+  const element = file.elements.get(0x7fe00010);
+  const bits = short(file, 0x00280100);
+  if (!element || short(file, 0x00280002, 1) !== 1 || ![8, 16].includes(bits)) throw new Error(`${name} holds no grey pixels of 8 or 16 bits.`);
+  if (element.length < (rows * columns * bits) / 8 || element.offset + element.length > file.buffer.byteLength) {
+    throw new Error(`${name} is truncated; copy the series again.`);
+  }
+  const signed = short(file, 0x00280103, 0) === 1;
+  const view = new DataView(file.buffer, element.offset);
+  const read = view[`get${signed ? 'Int' : 'Uint'}${bits}`].bind(view);
+  const [slope = 1] = numbers(file, 0x00281053);
+  const [intercept = 0] = numbers(file, 0x00281052);
+  const unsigned = short(file, 0x00280120);
+  const padding = signed && unsigned > 32767 ? unsigned - 65536 : unsigned;
+  const lowest = modality === 'CT' ? -1024 : -Infinity;
+  const values = new Float32Array(rows * columns);
+  for (let index = 0; index < values.length; index++) {
+    const stored = read((index * bits) / 8, true);
+    const value = stored === padding ? (modality === 'CT' ? -1024 : 0) : stored * slope + intercept;
+    values[index] = Math.max(value, lowest);
+  }
+  return values;
+}

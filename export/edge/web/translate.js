@@ -1,0 +1,60 @@
+/** A scan through the model, slice by slice, as `kerasgan translate` does it but for the N4 bias correction of MR. */
+
+import {bodyMask, percentiles} from './body.js';
+import {fitted, sliceGrid} from './geometry.js';
+
+const AIR_HU = -1000;
+
+/**
+ * The other modality of an axial volume, air outside the body.
+ *
+ * @param scan An axial volume.
+ * @param contract Of the model.
+ * @param model What `loadModel` returns.
+ * @param progress Called with (slices done, of how many, ms of the last one).
+ */
+export async function translate(scan, contract, model, progress) {
+  const {source, target, pixel_mm: pixel} = contract;
+  const [slices, rows, columns] = scan.shape;
+  const body = bodyMask(scan);
+  const scale = toWindow(scan, body, contract);
+  const grid = sliceGrid([rows, columns], [scan.spacing[1] / pixel, scan.spacing[2] / pixel], model.size);
+  requireBody(body, scan.shape, grid, model.size);
+  const [low, high] = target.window;
+  const data = new Float32Array(scan.data.length).fill(target.unit === 'HU' ? AIR_HU : low);
+  for (let slice = 0; slice < slices; slice++) {
+    const started = performance.now();
+    const part = [slice * rows * columns, (slice + 1) * rows * columns];
+    const inside = body.subarray(...part);
+    if (grid.toModel(inside, 0).some((value) => value >= 0.5)) {
+      const image = await model.run(grid.toModel(scan.data.subarray(...part).map(scale), source.window[0]));
+      const values = grid.fromModel(image.map((value) => Math.min(Math.max(value, low), high)), low);
+      values.forEach((value, index) => { if (inside[index]) data[part[0] + index] = value; });
+    }
+    progress(slice + 1, slices, performance.now() - started);
+    await new Promise((resolve) => setTimeout(resolve));  // lets the page breathe
+  }
+  return {...scan, data, modality: target.modality};
+}
+
+/** The function from a scan's values to the scale that the model takes, clipped to its window. */
+function toWindow(scan, body, {source, mr_scaling: scaling}) {
+  const [start, end] = source.window;
+  if (!scaling?.percentiles) return (value) => Math.min(Math.max(value, start), end);
+  const inside = scan.data.filter((_, index) => body[index]);
+  const [low, high] = percentiles(inside.length ? inside : scan.data, scaling.percentiles);
+  if (!(low < high)) throw new Error('The scan is constant; there is nothing to translate.');
+  return (value) => ((Math.min(Math.max(value, low), high) - low) / (high - low)) * (end - start) + start;
+}
+
+/** Refuses a scan whose body the model does not see as a whole: the rest would silently become air. */
+function requireBody(body, [slices, rows, columns], grid, size) {
+  const any = new Uint8Array(rows * columns);
+  for (let index = 0; index < slices * rows * columns; index++) any[index % any.length] |= body[index];
+  const scaled = grid.toScaled(any).map((value) => Number(value >= 0.5));
+  const count = (image) => image.reduce((sum, value) => sum + value, 0);
+  if (count(fitted(scaled, grid.scaled, size, 0)) < count(scaled)) {
+    const needed = grid.scaled.map((side, axis) => Math.max(size[axis], Math.ceil(side / 4) * 4)).join(' ');
+    throw new Error(`The body reaches beyond the ${size.join(' x ')} pixels of the model; export one with --size ${needed}.`);
+  }
+}

@@ -1,0 +1,246 @@
+"""The page for devices, as a visitor uses it, in headless Chromium beside the Python program."""
+
+import io
+import re
+import shutil
+import threading
+import zipfile
+
+import numpy as np
+import pydicom
+import pytest
+import SimpleITK
+from made_up_series import CHECKOUT, SAGITTAL, head, load_script, pixels, write_series
+
+from kerasgan.export import export_tflite
+from kerasgan.inference import translate
+
+WEB = CHECKOUT / "export" / "edge" / "web"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+@pytest.fixture(scope="module")
+def script():
+    return load_script("export/edge/page.py")
+
+
+@pytest.fixture(scope="module")
+def model(finished_run, tmp_path_factory):
+    return export_tflite(finished_run.path, tmp_path_factory.mktemp("model") / "model.tflite")
+
+
+def test_the_page_names_no_other_host():
+    policy = re.search(r'Content-Security-Policy" content="(.+?)"', (WEB / "index.html").read_text())[1]
+    assert "default-src 'none'" in policy and "connect-src 'self'" in policy and "*" not in policy
+    for path in (path for path in WEB.iterdir() if path.suffix in (".html", ".css", ".js")):
+        assert "//" not in re.sub(r"(?m)^ *//.*|  //.*$", "", path.read_text()), path.name
+
+
+def test_folders_and_models_that_do_not_do(script, model, tmp_path, capsys):
+    def error(*words):
+        assert script.main([str(word) for word in words]) == 2
+        return capsys.readouterr().err
+
+    assert "none.tflite" in error(tmp_path / "none.tflite", tmp_path / "page")
+    (tmp_path / "foreign.tflite").write_bytes(b"no model")
+    assert "is no TFLite file; name one" in error(tmp_path / "foreign.tflite", tmp_path / "p")
+    (tmp_path / "half.tflite").write_bytes(model.read_bytes().replace(b'"weights":"float32"', b'"weights":"float16"'))
+    assert (
+        "has float16 weights" in (text := error(tmp_path / "half.tflite", tmp_path / "p")) and "export float32" in text
+    )
+    assert "holds files and is not overwritten; name a new folder" in error(model, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def site(script, model, tmp_path_factory):
+    if not script.PACKAGES.is_dir():
+        pytest.skip(f"The page's packages are not there; run `npm ci --ignore-scripts` in {WEB.relative_to(CHECKOUT)}.")
+    folder = tmp_path_factory.mktemp("site") / "page"
+    assert script.main([str(model), str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if not found:
+        pytest.skip("no Chromium is installed")
+    with playwright.sync_playwright() as runner:
+        browser = runner.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+class Visitor:
+    """A page that is open, and the hosts it has asked."""
+
+    def __init__(self, browser, script, folder):
+        self.server = script.serve(folder)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.page = browser.new_page()
+        self.asked, self.errors = [], []
+        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.goto(f"http://127.0.0.1:{self.server.server_port}/")
+        self.wait()
+
+    def wait(self):
+        self.page.wait_for_selector("body:not(.busy)", timeout=120_000)
+
+    def open(self, *files):
+        self.page.set_input_files("#files", [str(file) for file in files])
+        self.wait()
+        return self.page.inner_text("#error") if self.page.is_visible("#error") else ""
+
+    def save(self, kind):
+        with self.page.expect_download() as download:
+            self.page.click(f"#save-{kind}")
+        return download.value.path()
+
+    def close(self):
+        self.page.close()
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture
+def visit(chromium, script):
+    visitors = []
+
+    def go(folder):
+        visitors.append(Visitor(chromium, script, folder))
+        return visitors[-1]
+
+    yield go
+    for visitor in visitors:
+        visitor.close()
+
+
+@pytest.mark.parametrize("orientation", [(1, 0, 0, 0, 1, 0), SAGITTAL])
+def test_a_dicom_series(visit, site, model, tmp_path, orientation):
+    source = write_series(tmp_path / "source", head((20, 14, 24)), orientation)
+    assert load_script("export/edge/translate.py").main([str(model), str(source), str(tmp_path / "device")]) == 0
+    expected = pixels(tmp_path / "device")
+    visitor = visit(site)
+    assert visitor.open(*source.iterdir()) == ""
+    assert re.search(r"slices of \d+ x \d+ translated, \d+ ms a slice", visitor.page.inner_text("#status"))
+    archive = zipfile.ZipFile(io.BytesIO(visitor.save("dicom").read_bytes()))
+    assert archive.testzip() is None
+    written = [pydicom.dcmread(io.BytesIO(archive.read(name))) for name in sorted(archive.namelist())]
+    assert np.abs(np.stack([dataset.pixel_array for dataset in written]).astype(int) - expected).max() <= 1
+    ours, theirs = written[3], pydicom.dcmread(tmp_path / "device" / "slice_0004.dcm")
+    assert ours.dir() == theirs.dir()
+    for element in theirs:
+        if "Time" not in element.keyword and element.keyword not in {
+            *("SOPInstanceUID", "SeriesInstanceUID", "PixelData", "ContributingEquipmentSequence"),
+            *("ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing", "SliceThickness"),
+        }:
+            assert ours[element.tag].value == element.value, element.keyword
+    for keyword in ("ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing"):
+        np.testing.assert_allclose([*ours[keyword].value], [*theirs[keyword].value], atol=1e-4)
+    assert not visitor.errors
+    assert {re.match(r"\w+://[^/]+", url)[0] for url in visitor.asked if not url.startswith(("blob:", "data:"))} == {
+        f"http://127.0.0.1:{visitor.server.server_port}"
+    }
+
+
+def test_what_is_no_scan_is_left_out(visit, site, tmp_path):
+    """By whole words of ImageType, as the program does: MPRAGE is a sequence, MPR a reformation."""
+    visitor = visit(site)
+    scan = write_series(tmp_path / "scan", head((3, 24, 22)), ImageType=["ORIGINAL", "PRIMARY", "MPRAGE"])
+    phase = write_series(tmp_path / "phase", head((2, 24, 22)), ImageType=["ORIGINAL", "PRIMARY", "PHASE MAP"])
+    assert visitor.open(*scan.iterdir(), *phase.iterdir()) == ""
+    assert "3 slices of" in visitor.page.inner_text("#status")
+
+
+def test_keys_move_the_cross_and_the_value_under_it_is_read_out(visit, site, model, tmp_path):
+    source = write_series(tmp_path / "source", head((5, 24, 22)))
+    load_script("export/edge/translate.py").main([str(model), str(source), str(tmp_path / "device")])
+    page = (visitor := visit(site)).page
+    assert visitor.open(*source.iterdir()) == ""
+    page.focus("#target")
+    for key in ("ArrowRight", "ArrowUp", "ArrowUp", "PageUp"):
+        page.keyboard.press(key)
+    label = page.get_attribute("#target", "aria-label")
+    slice_, row, column, hu = map(int, re.findall(r"-?\d+", label))
+    assert (slice_, row, column) == (4, 11, 13)
+    assert abs(hu - pixels(tmp_path / "device")[3, 10, 12]) <= 1
+    assert page.inner_text("#source-value") == f"{head((5, 24, 22))[3, 10, 12] / 2:.1f}"
+    assert page.inner_text("#slice-number") == "4 of 5"
+    for text in ("not for diagnosis", "add or remove lesions", "hiasa2018"):
+        assert text in page.inner_text("body")
+
+
+def test_irregular_slices_are_translated_as_they_are(visit, site, tmp_path):
+    visitor = visit(site)
+    uneven = write_series(tmp_path / "uneven", head((4, 24, 22)), heights=[0, 3, 6, 12])
+    assert visitor.open(*uneven.iterdir()) == ""
+    assert "uneven gaps: the slices were translated as they are" in visitor.page.inner_text("#status")
+    tilted = write_series(tmp_path / "tilted", head((4, 24, 22)))
+    for number, path in enumerate(sorted(tilted.iterdir())):
+        dataset = pydicom.dcmread(path)
+        dataset.ImagePositionPatient[1] += number
+        dataset.save_as(path)
+    assert visitor.open(*tilted.iterdir()) == ""
+    assert "(gantry tilt): the slices were translated" in visitor.page.inner_text("#status")
+
+
+@pytest.mark.parametrize("name", ["scan.nii.gz", "scan.nii", "scan.mha"])
+def test_other_formats_in_any_orientation(visit, site, finished_run, tmp_path, name):
+    image = SimpleITK.GetImageFromArray(head((24, 6, 22)).astype(np.float32))
+    image.SetSpacing((2.0, 3.0, 2.0))
+    image.SetOrigin((5.0, -7.0, 11.0))
+    image.SetDirection((-1, 0, 0, 0, 0, -1, 0, -1, 0))  # coronal, mirrored
+    SimpleITK.WriteImage(image, str(tmp_path / name), name.endswith("mha"))
+    translate(finished_run.path, tmp_path / name, tmp_path / "package.mha", "ab")
+    visitor = visit(site)
+    assert visitor.open(tmp_path / name) == ""
+    assert "Taken as MR" in visitor.page.inner_text("#status") and not visitor.page.is_visible("#save-dicom")
+    saved = shutil.copy(visitor.save("nifti"), tmp_path / "page.nii")
+    ours, theirs = (
+        SimpleITK.DICOMOrient(SimpleITK.ReadImage(str(path)), "LPS") for path in (saved, tmp_path / "package.mha")
+    )
+    np.testing.assert_allclose(ours.GetOrigin(), theirs.GetOrigin(), atol=1e-3)
+    np.testing.assert_allclose(ours.GetSpacing(), theirs.GetSpacing(), atol=1e-5)
+    arrays = [SimpleITK.GetArrayFromImage(each).astype(float) for each in (ours, theirs)]
+    assert np.abs(arrays[0] - arrays[1]).max() <= 1 and np.ptp(arrays[0]) > 500
+
+
+def test_bad_input(visit, site, tmp_path):
+    visitor = visit(site)
+    notes = tmp_path / "notes.txt"
+    notes.write_text("no scan")
+    assert "notes.txt is not a scan; open DICOM slices" in visitor.open(notes)
+    broken = tmp_path / "broken.nii"
+    broken.write_bytes(b"no scan")
+    assert "broken.nii is not NIfTI-1" in visitor.open(broken)
+    assert "One scan is needed; got 2 files" in visitor.open(broken, notes)
+    ct = write_series(tmp_path / "ct", head((2, 24, 22), modality="CT"), modality="CT")
+    assert "hold CT; the model takes single-frame MR slices" in visitor.open(*ct.iterdir())
+    one, two = (write_series(tmp_path / name, head((2, 24, 22))) for name in ("one", "two"))
+    assert "hold 2 MR series; choose the folder of one" in visitor.open(*one.iterdir(), *two.iterdir())
+    heights = [0, 3, 6, 12]
+    sagittal = write_series(tmp_path / "sagittal", head((4, 24, 22)), SAGITTAL, heights=heights)
+    assert "has uneven gaps and is not axial; resample it first" in visitor.open(*sagittal.iterdir())
+    large = write_series(tmp_path / "large", head((3, 60, 22)))
+    assert "beyond the 32 x 32 pixels of the model; export one with --size 60 32" in visitor.open(*large.iterdir())
+    localizer = write_series(tmp_path / "localizer", head((2, 24, 22)), ImageType=["ORIGINAL", "PRIMARY", "Localizer"])
+    assert "the model takes single-frame MR slices" in visitor.open(*localizer.iterdir())
+    cut = next(one.iterdir())
+    cut.write_bytes(cut.read_bytes()[:-100])
+    assert "truncated; copy" in visitor.open(cut)
+    compressed = next(two.iterdir())
+    compressed.write_bytes(compressed.read_bytes().replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.5\0"))
+    assert "transfer syntax 1.2.840.10008.1.2.5); convert it to uncompressed DICOM" in visitor.open(compressed)
+    assert not visitor.page.is_visible("#viewer") and not visitor.errors
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("{}", "is no contract of kerasgan export"), ("no JSON", "is no contract of kerasgan export")],
+)
+def test_models_of_other_projects(visit, site, tmp_path, content, message):
+    folder = shutil.copytree(site, tmp_path / "page")
+    (folder / "model" / "contract.json").write_text(content)
+    assert message in visit(folder).page.inner_text("#error")

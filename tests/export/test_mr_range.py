@@ -1,0 +1,103 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy import ndimage
+from skimage.filters import threshold_otsu
+
+from kerasgan.datasets import load_scans
+from kerasgan.export.mr_range import _otsu, body_estimate, volume_window
+from kerasgan.geometry import oriented
+from kerasgan.intensity import body_mask, percentile_map
+
+HEADS = Path(__file__).parents[3] / "shared" / "data" / "sr23-brain"
+ANY = tf.TensorSpec((None, None, None, 1), tf.float32)
+PERCENTILES = (0.5, 99.5)
+
+
+@pytest.fixture(params=["eager", "graph"])
+def window(request):
+    def find(image):
+        return volume_window(image, PERCENTILES)
+
+    found = find if request.param == "eager" else tf.function(find, input_signature=[ANY])
+    return lambda image: found(tf.constant(image, tf.float32)).numpy()
+
+
+@pytest.fixture
+def head():
+    """Six slices of tissue from 100 to 400 with a dark cavity, in noise up to 8."""
+    rng = np.random.default_rng(0)
+    rows, columns = np.mgrid[-1:1:61j, -1:1:57j]
+    body = np.broadcast_to(rows**2 + columns**2 < 0.7, (6, 61, 57))
+    cavity = np.broadcast_to((rows - 0.2) ** 2 + columns**2 < 0.05, body.shape)
+    tissue = np.where(cavity, 0, rng.uniform(100, 400, body.shape))
+    return np.where(body, tissue, 0) + rng.uniform(0, 8, body.shape), body
+
+
+def test_percentiles_over_the_body_with_its_cavities(window, head):
+    image, body = head
+    low, high = window(image[..., None])
+    wanted = np.percentile(image[body], PERCENTILES)
+    np.testing.assert_allclose([low, high], wanted, atol=0.01 * (wanted[1] - wanted[0]))
+
+
+def test_a_few_very_bright_voxels_change_nothing(window, head):
+    image, _ = head
+    before = window(image[..., None])
+    image[0, 30, 28:31] = 100_000
+    np.testing.assert_allclose(window(image[..., None]), before, atol=0.02 * (before[1] - before[0]))
+
+
+def test_the_unit_does_not_matter(window, head):
+    image = head[0][..., None]
+    np.testing.assert_allclose(window(image * 0.001 - 7) + 7, window(image) * 0.001, atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(1, 5, 5, 1), (2, 9, 1, 1), (1, 1, 9, 1)])
+def test_without_a_body_all_values_count(window, shape):
+    image = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+    low, high = window(image)
+    assert 0 <= low < high <= image.max()
+
+
+@pytest.mark.parametrize("value", [0.0, -3.5])
+def test_a_constant_image(window, value):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"No intensity range .* give slices with anatomy"):
+        window(np.full((2, 8, 8, 1), value))
+
+
+def test_otsu_is_that_of_scikit_image(head):
+    image = head[0].astype(np.float32)
+    found = _otsu(tf.constant(image), tf.constant([image.min(), image.max()])).numpy()
+    step = float(np.ptp(image)) / 128
+    assert found == pytest.approx(threshold_otsu(image, nbins=128), abs=step)
+
+
+def test_single_bright_voxels_are_no_body_and_holes_are():
+    image = np.zeros((1, 16, 16, 1), np.float32)
+    image[0, 2:12, 3:13] = 1
+    image[0, 5:9, 6:10] = 0
+    image[0, 14, 1] = 1
+    expected = np.zeros((16, 16), bool)
+    expected[2:12, 3:13] = True
+    np.testing.assert_array_equal(body_estimate(tf.constant(image), tf.constant(0.5))[0, ..., 0], expected)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not HEADS.is_dir(), reason="the real heads are not at ../shared/data/sr23-brain")
+def test_real_heads_get_nearly_the_range_of_a_preparation():
+    _, scans = load_scans("synthrad", HEADS)
+    errors = {1: [], 2: []}
+    for scan in [scan for scan in scans if scan.domain == "a"][::5]:
+        volume = oriented(scan.load())
+        own = percentile_map(volume.array, body_mask(volume), PERCENTILES)
+        for factor, found in errors.items():
+            image = ndimage.uniform_filter(volume.array, (0, factor, factor))[:, ::factor, ::factor]
+            window = volume_window(tf.constant(image[..., None], tf.float32), PERCENTILES).numpy()
+            found.append((window - [own.low, own.high]) / (own.high - own.low))
+    as_acquired, halved = (np.abs(errors[factor]) for factor in (1, 2))
+    assert len(as_acquired) >= 10
+    assert as_acquired.max() < 0.01
+    assert halved.max() < 0.12 and halved.mean() < 0.04

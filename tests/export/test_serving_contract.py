@@ -1,0 +1,71 @@
+import pytest
+
+from kerasgan.errors import ExportError
+from kerasgan.export.contract import Encoding
+from kerasgan.export.contract_page import contract_page
+from kerasgan.export.serving_contract import read_serving_contract, serving_contract
+
+
+def test_both_directions(served_contract, finished_run):
+    assert (served_contract.name, served_contract.version) == ("mr2ct", 1)
+    there, back = (served_contract.directions[direction] for direction in ("ab", "ba"))
+    assert (there.direction, there.quick, there.pixel_mm, there.trained_height_width) == ("ab", False, 2.0, (32, 32))
+    assert there.source == back.target and there.target == back.source
+    assert (there.source.modality, there.source.unit, there.source.window) == ("MR", "arbitrary", (20.0, 320.0))
+    assert (there.target.modality, there.target.unit, there.target.window) == ("CT", "HU", (-1000.0, 1600.0))
+    assert there.encoding == Encoding(slope=1.0, intercept=0.0)
+    assert there.mr_scaling.percentiles == (0.5, 99.5) and there.mr_scaling.rescaling is None
+    assert back.mr_scaling is None
+    assert there.generator_sha256 != back.generator_sha256
+    assert there.data_fingerprint == finished_run.facts.fingerprint
+    assert "Not a medical device" in there.statement
+
+
+def test_which_signatures_take_the_slices_of_one_scan(served_contract):
+    batches = {
+        name: signature.batch
+        for one in served_contract.directions.values()
+        for name, signature in one.signatures.items()
+    }
+    assert batches == {
+        "serving_default": "volume",
+        "serving_bytes": "volume",
+        "serving_windowed": "images",
+        "serving_bytes_windowed": "images",
+        "serving_default_ba": "images",
+        "serving_bytes_ba": "images",
+    }
+
+
+def test_scans_that_are_windowed_alike_need_no_range(run):
+    settings = run.facts.preparation.model_copy(update={"mr_window": (0.0, 100.0)})
+    run.facts = run.facts.model_copy(update={"preparation": settings})
+    one = serving_contract(run, "model", 1).directions["ab"]
+    assert one.signatures["serving_default"].batch == one.signatures["serving_bytes"].batch == "images"
+    assert "serving_windowed" in one.signatures
+    assert "find the range" not in contract_page(serving_contract(run, "model", 1))
+
+
+def test_the_page_has_every_tensor(served_contract):
+    page = contract_page(served_contract)
+    assert page.startswith("# mr2ct, version 1")
+    for one in served_contract.directions.values():
+        for name, signature in one.signatures.items():
+            for tensor in (*signature.inputs, *signature.outputs):
+                assert any(line.startswith(f"| {name} ") and f"| {tensor} " in line for line in page.splitlines())
+    flowing = " ".join(page.split())
+    assert "value = stored * 0.009155552842799158 + 20.0" in flowing  # 300 / 32767
+    assert "serving_bytes_windowed and serving_windowed are exact" in flowing
+    assert "[batch, height, width, 1]" in page and "[batch, 2]" in page
+
+
+def test_a_folder_without_a_contract(tmp_path):
+    with pytest.raises(ExportError, match=r"is no model that kerasgan exported .*--format serving"):
+        read_serving_contract(tmp_path)
+
+
+def test_a_contract_that_does_not_hold(tmp_path):
+    (tmp_path / "assets.extra").mkdir()
+    (tmp_path / "assets.extra" / "contract.json").write_text('{"name": "model"}')
+    with pytest.raises(ExportError, match=r"contract\.json does not hold: Field required; export the run again"):
+        read_serving_contract(tmp_path)

@@ -1,0 +1,190 @@
+"""From a tiny run to its student: the whole way, the resumed way, and every refusal."""
+
+import csv
+import shutil
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from tiny import request, write_heads
+
+import kerasgan
+from kerasgan import costs, distillation
+from kerasgan.costs import Budget
+from kerasgan.distillation import read_report, student_recipe
+from kerasgan.errors import DivergenceError, RunError
+from kerasgan.request import Request
+from kerasgan.run import Run, load_run
+from kerasgan.training import prepare_data, train
+
+TEACHER = ("generator.filters=12", "generator.blocks=3")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return write_heads(tmp_path_factory.mktemp("heads"))
+
+
+@pytest.fixture(scope="module")
+def teacher(data, tmp_path_factory):
+    return train(request(data, *TEACHER), tmp_path_factory.mktemp("runs") / "teacher")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def budget():
+    """No student has a twentieth of what these networks of a few filters need."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in costs.BUDGETS:
+            patch.setitem(costs.BUDGETS, name, Budget(0.5, 0.5))
+        yield
+
+
+@pytest.fixture(scope="module")
+def student(teacher, budget):
+    """Of eight steps, as many as the teacher's; where no place is named for it."""
+    (teacher.path / "checkpoints/.step-000000001.npz").write_bytes(b"half")  # of a training that may still go on
+    before = {path: path.stat().st_mtime_ns for path in teacher.path.rglob("*")}
+    run = kerasgan.distill(teacher.path)
+    assert {path: path.stat().st_mtime_ns for path in teacher.path.rglob("*")} == before
+    return run
+
+
+@pytest.fixture
+def no_report(monkeypatch):
+    monkeypatch.setattr(distillation, "write_report", lambda *args: None)
+
+
+def newest_checkpoint(run: Path) -> dict[str, np.ndarray]:
+    with np.load(sorted((run / "checkpoints").glob("*.npz"))[-1]) as file:
+        return {name: file[name] for name in file.files}
+
+
+def history(run: Path) -> list[dict[str, float]]:
+    with (run / "history.csv").open() as file:
+        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+
+
+def scored(generator: keras.Model, run: Run) -> float:
+    """The masked error in HU of every slice of the validation patients, in NumPy."""
+    prepared = prepare_data(
+        Request(run.facts.dataset, Path(run.facts.data_dir)), run.recipe, run.path.parent / ".cache"
+    )
+    differences = []
+    for mr, ct in prepared.pairs:
+        values = np.asarray(generator(mr.slices()[..., None]))[..., 0]
+        differences.append(((values - ct.slices()) / 2 * 2600)[mr.mask])
+    return float(np.abs(np.concatenate(differences)).mean())
+
+
+def test_a_student_is_a_run_of_its_own(teacher, student):
+    assert student.path == teacher.path.with_name("teacher-small")
+    assert load_run(student.path).recipe.distillation.teacher == str(teacher.path)
+    small, large = student.generator("ab"), teacher.generator("ab")
+    assert small.count_params() <= large.count_params() / 2
+    assert any(isinstance(layer, keras.layers.SeparableConv2D) for layer in small.layers)
+    image = np.random.default_rng(0).uniform(-1, 1, (1, 32, 32, 1)).astype(np.float32)
+    assert small(image).shape == image.shape
+    np.testing.assert_array_equal(student.generator("ba")(image), teacher.generator("ba")(image))
+    terms = {f"{term}_ab" for term in ("output", "features", "adversarial", "structure")}
+    rows = history(student.path)
+    assert set(rows[0]) == {"step", "learning_rate", "generators", "discriminator_b"} | terms
+    assert rows[-1]["step"] == 8
+
+
+def test_student_is_exported_and_translates_as_any_run(student, tmp_path):
+    written = kerasgan.export_tflite(student.path, tmp_path / "student.tflite")
+    contract_bytes = written.stat().st_size - 1e6 * read_report(student).student.megabytes
+    assert 0 < contract_bytes < 10_000
+    source = next(Path(student.facts.data_dir).iterdir()) / "mr.nii.gz"
+    assert kerasgan.translate(student.path, source, tmp_path / "ct.nii.gz").exists()
+
+
+def test_report_holds_what_can_be_measured_again(teacher, student):
+    report, validation = read_report(student), student.split()["validation"]["a"]
+    assert report.slices == 4 * len(validation) and report.unit == "HU" and report.size == 32
+    for run, cost in ((teacher, report.teacher), (student, report.student)):
+        generator = run.generator("ab")
+        assert cost.parameters == sum(np.size(weight) for weight in generator.get_weights())
+        assert cost.error == pytest.approx(scored(generator, student), rel=1e-4)
+        assert 4 * cost.parameters < 1e6 * cost.megabytes < 4 * cost.parameters + 60_000
+        assert cost.milliseconds > 0
+    heads, lines = report.rows()
+    assert heads == ["", "teacher", "student", "ratio"] and len(lines) == 5
+    share = report.teacher.macs / report.student.macs
+    assert lines[1][0] == "multiply-accumulates at 32 x 32" and lines[1][-1] == f"1/{share:.1f}"
+
+
+def test_the_other_direction_and_its_domain(teacher, tmp_path, no_report):
+    run = kerasgan.distill(teacher.path, direction="ba", out=tmp_path / "student", steps=2)
+    assert {"output_ba", "discriminator_a"} <= set(history(run.path)[0])
+    assert run.generator("ba").count_params() < run.generator("ab").count_params()
+
+
+def test_resumed_distillation_equals_the_uninterrupted_one_to_the_last_bit(teacher, student, tmp_path, monkeypatch):
+    def fail(self, epoch, logs=None):
+        if self.progress.step > 4:
+            raise RuntimeError("power cut")
+
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="power cut"):
+        patch.setattr("kerasgan.callbacks.Bar.on_epoch_end", fail)
+        kerasgan.distill(teacher.path, out=tmp_path / "cut")
+    resumed = kerasgan.train(out=tmp_path / "cut", resume=True)
+    expected, found = newest_checkpoint(student.path), newest_checkpoint(resumed.path)
+    assert expected.keys() == found.keys() and "projection_0/0000" in expected
+    for name, array in expected.items():
+        np.testing.assert_array_equal(found[name], array, err_msg=name)
+    assert read_report(resumed).student.error == read_report(student).student.error
+
+
+def test_student_begins_with_the_teachers_discriminator(teacher, monkeypatch, tmp_path, no_report):
+    seen = {}
+    monkeypatch.setattr("kerasgan.training._fit", lambda model, run, data: seen.update(model=model))
+    monkeypatch.setattr("kerasgan.report.loss_figure", lambda *args, **options: None)
+    kerasgan.distill(teacher.path, out=tmp_path / "student", steps=2)
+    model, kept = seen["model"], newest_checkpoint(teacher.path)
+    for number, weight in enumerate(model.discriminator.get_weights()):
+        np.testing.assert_array_equal(weight, kept[f"discriminator_b/{number:04d}"])
+    for found, expected in zip(model.teacher.get_weights(), teacher.generator("ab").get_weights(), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_losses_that_are_not_finite_end_the_distillation(teacher, tmp_path, monkeypatch):
+    monkeypatch.setattr("kerasgan.distiller.absolute_error", lambda x, y: (x - y)[:, 0, 0, 0] / 0.0)
+    with pytest.raises(DivergenceError, match=r"output_ab.* became NaN or infinite at step 1"):
+        kerasgan.distill(teacher.path, out=tmp_path / "student", steps=2)
+
+
+def test_recipe_keeps_what_concerns_one_direction(teacher):
+    recipe = student_recipe(teacher, "small", "ab")
+    assert recipe.schedule == teacher.recipe.schedule
+    assert recipe.losses.adversarial_weight == teacher.recipe.losses.adversarial_weight
+    assert recipe.losses.structure_weight == teacher.recipe.losses.structure_weight > 0
+    assert not recipe.losses.cycle_weight and not recipe.losses.identity_weight
+    assert recipe.data == teacher.recipe.data and recipe.distillation.feature_weight == 1
+
+
+def test_unknown_student(teacher):
+    with pytest.raises(ValueError, match="student must be 'small' or 'tiny'; got 'large'"):
+        student_recipe(teacher, "large", "ab")
+
+
+def test_a_student_has_no_student(teacher, student, tmp_path):
+    with pytest.raises(RunError, match=rf"is a student itself; distil its teacher: {teacher.path}\.$"):
+        kerasgan.distill(student.path, out=tmp_path / "another")
+    with pytest.raises(RunError, match=r"is not empty; choose another --out, or .* kerasgan train --resume --out"):
+        kerasgan.distill(teacher.path, out=student.path)
+
+
+def test_teacher_without_checkpoint(teacher, tmp_path):
+    copy = shutil.copytree(teacher.path, tmp_path / "teacher")
+    shutil.rmtree(copy / "checkpoints")
+    with pytest.raises(RunError, match=r"teacher has no checkpoint, which holds the discriminator .* train again"):
+        kerasgan.distill(copy, steps=2)
+    assert not (tmp_path / "teacher-small").exists()
+
+
+def test_other_patients_than_the_teachers(teacher, tmp_path):
+    others = write_heads(tmp_path / "others", count=8)
+    with pytest.raises(RunError, match=r"not divided into the patients that .*teacher was trained.* --data-dir"):
+        kerasgan.distill(teacher.path, out=tmp_path / "student", steps=2, data_dir=others)
