@@ -24,7 +24,7 @@ LAYERS = [
     "recipes request loss_names datasets preparation report charts components optimizers segmenters",
     "slice_cache run cyclegan overlay positions unpaired_score tables",
     "checkpoints essnet pipeline inference export results",
-    "callbacks evaluation comparison",
+    "callbacks evaluation comparison serving",
     "training segmentation",
     "experiments",
     "api",

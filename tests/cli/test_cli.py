@@ -20,7 +20,18 @@ from kerasgan.geometry import oriented
 from kerasgan.request import Request
 from kerasgan.volume import Volume
 
-COMMANDS = ["train", "inspect", "translate", "evaluate", "compare", "export", "reproduce", "datasets", "recipes"]
+COMMANDS = [
+    "train",
+    "inspect",
+    "translate",
+    "evaluate",
+    "compare",
+    "export",
+    "serve",
+    "reproduce",
+    "datasets",
+    "recipes",
+]
 
 
 def test_help_lists_the_commands_in_the_order_of_work(kerasgan):
