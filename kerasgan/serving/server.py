@@ -6,6 +6,7 @@ It is not TensorFlow Serving: one process, the highest version of each model alo
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import ssl
 import threading
@@ -148,8 +149,9 @@ def _bound(host: str, port: int) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family)
     except OSError as error:
+        reason = os.strerror(error.errno or 0)
         raise ServingError(
-            f"Cannot listen on port {port} of {host}: {error.strerror}. Stop what uses it, or name another port."
+            f"Cannot listen on port {port} of {host}: {reason}. Stop what uses it, or name another port."
         ) from error
 
 
