@@ -67,7 +67,8 @@ def export(folder: Path, size: int, filters: int, blocks: int) -> Path:
         xla=False,
         fingerprint="",
     )
-    run = create_run(folder / "run", recipe, facts, {})
+    split = {part: {"a": [], "b": []} for part in ("train", "validation", "test")}
+    run = create_run(folder / "run", recipe, facts, split)
     (run.path / "generators").mkdir()
     for seed, direction in enumerate(("ab", "ba")):
         keras.utils.set_random_seed(seed)

@@ -175,6 +175,7 @@ def test_import_loads_nothing_heavy(tmp_path):
     [
         *("kerasgan.datasets", "kerasgan.io", "kerasgan.preparation", "kerasgan.run", "kerasgan.api"),
         *("kerasgan.comparison", "kerasgan.export.serving_contract", "kerasgan.export.pixels"),
+        *("kerasgan.serving.scans", "kerasgan.serving.rest_transport"),
     ],
 )
 def test_reading_scans_and_checking_input_loads_no_tensorflow(module, tmp_path):

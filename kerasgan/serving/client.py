@@ -150,8 +150,10 @@ class Client:
             try:
                 return action(described)
             except ServingError as error:
+                if error.code != "NOT_FOUND":
+                    raise
                 former, described = described, self.contract()
-                if error.code != "NOT_FOUND" or former.version == described.version:
+                if former.version == described.version:
                     raise
         return action(described)
 
@@ -173,11 +175,17 @@ class Client:
         offered = _inputs(images, window)
         output = self._ask(name, {tensor: offered[tensor] for tensor in one.signatures[name].inputs}, version)
         if output.dtype == object:
-            assert one.encoding is not None  # a served model has one
-            output = decode(output.tolist(), images.shape[1], images.shape[2], one.encoding)
+            output = self._decoded(output, images, one)
         if output.shape != images.shape or not np.isfinite(output).all():
             raise ServingError(f"{self.address} gave images of shape {output.shape} or not finite; it is not usable.")
         return output
+
+    def _decoded(self, output: np.ndarray, images: np.ndarray, one: Contract) -> np.ndarray:
+        assert one.encoding is not None  # a served model has one
+        try:
+            return decode(output.tolist(), images.shape[1], images.shape[2], one.encoding)
+        except ValueError as error:
+            raise ServingError(f"{self.address}: {error}") from error
 
     def _ask(self, signature: str, inputs: Inputs, version: int | None) -> np.ndarray:
         def attempt(timeout_s: float) -> np.ndarray:
@@ -189,10 +197,11 @@ class Client:
 def _checked(images: np.ndarray) -> np.ndarray:
     if images.ndim != 4 or images.shape[-1] != 1 or not images.size:
         raise ValueError(f"Needs images of shape [slices, height, width, 1]; got {list(images.shape)}.")
-    wrong = images.size - np.isfinite(images).sum()
-    if wrong:
+    with np.errstate(over="ignore"):  # becomes infinite
+        converted = images.astype(np.float32)
+    if wrong := images.size - np.isfinite(converted).sum():
         raise ValueError(f"{wrong} of {images.size} values are NaN or infinite; replace them first.")
-    return images.astype(np.float32)
+    return converted
 
 
 def _inputs(images: np.ndarray, window: Window | None) -> dict[str, np.ndarray]:

@@ -41,9 +41,9 @@ def test_ct_goes_the_other_way(client, model, slices):
     np.testing.assert_allclose(client.translate(images, "ba"), expected, atol=0.2)
 
 
-@pytest.mark.parametrize(("value", "count"), [(np.nan, 1), (np.inf, 2)])
+@pytest.mark.parametrize(("value", "count"), [(np.nan, 1), (np.inf, 2), (1e39, 3)])
 def test_values_that_are_not_finite_are_refused_before_they_are_sent(client, slices, value, count):
-    images = slices(1)
+    images = slices(1).astype(np.float64)
     images[0, 0, :count] = value
     with pytest.raises(ValueError, match=rf"{count} of 480 values are NaN or infinite; replace them first"):
         client.translate(images)
@@ -131,6 +131,33 @@ def test_replies_that_are_no_images_are_refused(recorded, slices, monkeypatch):
     monkeypatch.setattr(Recorded, "predict", _with_nan)
     with pytest.raises(ServingError, match=r"gave images of shape \(1, 24, 20, 1\) or not finite; it is not usable"):
         Client("grpc://host/ct").translate(slices(1), window=WINDOW)
+
+
+def test_raw_pixels_that_were_cut_are_refused(recorded, slices, monkeypatch):
+    monkeypatch.setattr(Recorded, "predict", _cut)
+    with pytest.raises(ServingError, match=r"An image of 24 rows and 20 columns has 960 bytes; got 5"):
+        Client("http://host/ct").translate(slices(1), window=WINDOW)
+
+
+def test_a_server_that_dies_during_a_translation_is_waited_for_once(recorded, slices, monkeypatch):
+    client, asked = Client("grpc://host/ct", deadline_s=0.1), []
+
+    def predict(signature, *others):
+        asked.append(signature)
+        if len(asked) > 1:
+            raise ServingError("dead", "UNAVAILABLE")
+        return Recorded.predict(recorded, signature, *others)
+
+    monkeypatch.setattr(recorded, "predict", predict)
+    with pytest.raises(ServingError, match="dead"):
+        client.translate(slices(1), window=WINDOW)
+    assert asked[0] == "contract" and "contract" not in asked[1:]
+
+
+def _cut(self, signature, inputs, version, timeout_s):
+    if signature == "contract":
+        return np.array([self.contract.model_dump_json()], object)
+    return np.array([b"12345"], object)
 
 
 def _with_nan(self, signature, inputs, version, timeout_s):
