@@ -43,7 +43,9 @@ def serve(
       kerasgan translate --server grpc://localhost:8500/NAME INPUT OUTPUT
     """
     from kerasgan.serving import model_server
+    from kerasgan.serving.folder import served_models
 
+    served_models(folder)  # before TensorFlow is loaded, which takes seconds
     if model_server.is_installed() and not (embedded or host or certificate or token_file):
         say("Running tensorflow_model_server, which listens on ALL addresses of this machine; --host is not for it.")
         raise typer.Exit(model_server.run(folder, port, rest_port))

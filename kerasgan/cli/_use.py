@@ -48,8 +48,8 @@ def translate(
         list[Path],
         typer.Argument(
             metavar="RUN INPUT OUTPUT",
-            help="A directory that kerasgan train wrote, unless --server is given. A DICOM folder, a .zip of one, "
-            "NIfTI or MHA. A folder (DICOM), or a .nii.gz or .mha file.",
+            help="RUN: a directory that kerasgan train wrote; not with --server. INPUT: a DICOM folder, a .zip of one, "
+            "NIfTI or MHA. OUTPUT: a folder (DICOM), or a .nii.gz or .mha file.",
         ),
     ],
     direction: Annotated[Direction | None, typer.Option(help="[default: the one that takes the input]")] = None,

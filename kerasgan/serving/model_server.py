@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from kerasgan.errors import ServingError
-from kerasgan.export.layout import MODELS_CONFIG, MONITORING_CONFIG, models
+from kerasgan.export.layout import MODELS_CONFIG, MONITORING_CONFIG
 from kerasgan.export.server_files import MONITORING, models_config
+from kerasgan.serving.folder import served_models
 
 PROGRAM = "tensorflow_model_server"
 
@@ -36,9 +36,7 @@ def run(folder: Path, grpc_port: int, rest_port: int) -> int:
     Raises:
         ServingError: Where the folder holds no model.
     """
-    names = models(folder)
-    if not names:
-        raise ServingError(f"{folder} holds no model. Write one with: kerasgan export RUN DIR --format serving")
+    names = served_models(folder)
     with TemporaryDirectory() as place:
         # The models.config of the folder has the paths of a container.
         (Path(place) / MODELS_CONFIG).write_text(models_config(names, str(folder.resolve())))

@@ -10,6 +10,7 @@ from typing import Literal
 
 from kerasgan.errors import KerasganError, ServingError
 from kerasgan.export.layout import models, versions
+from kerasgan.serving.folder import served_models
 from kerasgan.serving.model import Model
 
 logger = logging.getLogger(__name__)
@@ -58,10 +59,7 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._failed: dict[str, Status] = {}
-        names = models(folder)
-        if not names:
-            raise ServingError(f"{folder} {_why_empty(folder)}")
-        self._models = {name: self._newest(name) for name in names}
+        self._models = {name: self._newest(name) for name in served_models(folder)}
 
     def names(self) -> list[str]:
         """All models that can be asked."""
@@ -121,17 +119,3 @@ class Store:
     def _newest(self, name: str) -> Model:
         model = self.folder / name
         return Model(model / str(versions(model)[-1]))
-
-
-def _why_empty(folder: Path) -> str:
-    if not folder.is_dir():
-        return "is no folder. Name one that kerasgan export wrote."
-    if versions(folder):
-        return f"is one model. Name the folder that holds it: {folder.resolve().parent}"
-    foreign = sorted(folder.glob("**/saved_model.pb"))
-    if foreign:
-        return (
-            f"holds no model that kerasgan exported; {foreign[0].parent} has no contract. "
-            "Write one with: kerasgan export RUN DIR --format serving"
-        )
-    return "holds no version of any model. Write one with: kerasgan export RUN DIR --format serving"

@@ -46,15 +46,30 @@ def test_tensorflow_serving_itself_runs_where_it_is_installed(kerasgan, model_se
 
 def test_it_is_not_run_on_an_empty_folder(refused, model_server, tmp_path):
     (tmp_path / "models").mkdir()
-    assert "models holds no model. Write one with: kerasgan export" in refused("serve", "models")
+    assert "models holds no version of any model. Write one with: kerasgan export" in refused("serve", "models")
 
 
 @pytest.mark.parametrize("option", [["--embedded"], ["--host", "127.0.0.1"], ["--token-file", "token"]])
 def test_what_it_cannot_do_takes_the_embedded_server(refused, model_server, tmp_path, option):
+    pytest.importorskip("tensorflow_serving", reason="the extra `serving` is not installed")
     (tmp_path / "token").write_text("secret\n")
+    add_model(tmp_path / "models")
     error = refused("serve", "models", "--port", 0, "--rest-port", 0, *option)
-    assert "models is no folder. Name one that kerasgan export wrote." in error
+    assert "contract.json does not hold" in error  # an empty one
     assert not (tmp_path / "asked.json").exists()
+
+
+def test_a_folder_that_is_not_there(refused):
+    assert "models is no folder. Name one that kerasgan export wrote." in refused("serve", "models")
+
+
+def test_without_the_extra(refused, tmp_path, monkeypatch):
+    from kerasgan.serving import extra
+
+    add_model(tmp_path / "models")
+    monkeypatch.setattr(extra, "find_spec", lambda name: None)
+    error = refused("serve", "models", "--embedded")
+    assert "This needs grpcio, tensorflow-serving-api, starlette, uvicorn; install it with: pip install" in error
 
 
 def test_help_says_that_it_is_not_the_real_server(kerasgan):
@@ -63,6 +78,8 @@ def test_help_says_that_it_is_not_the_real_server(kerasgan):
 
 
 def test_an_empty_token_file(refused, tmp_path):
+    pytest.importorskip("tensorflow_serving", reason="the extra `serving` is not installed")
+    add_model(tmp_path / "models")
     (tmp_path / "token").write_text("\n")
     assert "token holds no token; write one into it" in refused("serve", "models", "--token-file", "token")
 

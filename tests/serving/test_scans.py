@@ -3,7 +3,9 @@ import pydicom
 import pytest
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
+from typer.testing import CliRunner
 
+from kerasgan.cli import app
 from kerasgan.errors import KerasganError, ServingError
 from kerasgan.inference import translate as translate_locally
 from kerasgan.inference import translate_volume as translate_volume_locally
@@ -78,3 +80,12 @@ def test_an_output_that_exists_is_told_before_anything_is_sent(client, head, tmp
     (tmp_path / "out" / "file").write_text("")
     with pytest.raises(KerasganError, match="out exists; name another output"):
         translate(client, head / "mr.nii.gz", tmp_path / "out")
+
+
+@pytest.mark.parametrize("scheme", ["grpc", "http"])
+def test_the_command(server, address, head, tmp_path, scheme):
+    words = ["translate", "--server", address(server, scheme), str(head / "mr.nii.gz"), str(tmp_path / "ct.nii.gz")]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.output
+    assert "ct.nii.gz. Synthetic, not for diagnosis" in result.stdout
+    assert read_image(tmp_path / "ct.nii.gz", "CT").same_grid(read_image(head / "mr.nii.gz", "MR"))
