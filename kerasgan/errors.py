@@ -26,3 +26,15 @@ class DivergenceError(KerasganError):
 
 class ExportError(KerasganError):
     """An exported artifact could not be written or does not agree with the Keras generator."""
+
+
+class ServingError(KerasganError):
+    """A server of models cannot be started or reached, or refuses a request.
+
+    Attributes:
+        code: The name of gRPC's status, such as `"NOT_FOUND"`; the same for REST.
+    """
+
+    def __init__(self, message: str, code: str = "UNKNOWN") -> None:
+        super().__init__(message)
+        self.code = code

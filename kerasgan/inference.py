@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
 from tqdm import tqdm
 
@@ -18,6 +19,9 @@ from kerasgan.io.nifti import SUFFIXES, is_image
 from kerasgan.preparation import Prepared, prepare
 from kerasgan.run import Direction, Run, load_run
 from kerasgan.volume import Modality, Volume
+
+if TYPE_CHECKING:
+    import keras
 
 AIR_HU = -1000.0
 
@@ -47,17 +51,43 @@ def translate(
     Raises:
         KerasganError: Where the run, the input or the output cannot be used.
     """
-    run, output = load_run(run_path), Path(output)
+    run = load_run(run_path)
+
+    def translated(source: Volume) -> tuple[Volume, str]:
+        synthetic = translate_volume(run, source, direction)
+        return synthetic, description(run, synthetic.modality)
+
+    return translate_file(source_path, output, translated, strict)
+
+
+def translate_file(
+    source_path: str | Path,
+    output: str | Path,
+    translated: Callable[[Volume], tuple[Volume, str]],
+    strict: bool = False,
+) -> Path:
+    """Translates one scan from disk to disk, by whatever means.
+
+    Args:
+        source_path: As for `translate`.
+        output: As for `translate`.
+        translated: The synthetic volume of a source volume, and the description of its series.
+        strict: Refuse a series that needs repair.
+
+    Raises:
+        KerasganError: Where the input or the output cannot be used.
+    """
+    output = Path(output)
     if output.is_file() or (output.is_dir() and any(output.iterdir())):
         raise KerasganError(f"{output} exists; name another output, so that nothing is overwritten.")
     source = read_volume(source_path, strict=strict)
     if not is_image(output) and not source.source:
         raise KerasganError(f"A DICOM series needs a DICOM input; name an output that ends in {' or '.join(SUFFIXES)}.")
-    synthetic = translate_volume(run, source, direction)
+    synthetic, described = translated(source)
     if is_image(output):
         write_image(synthetic, output)
     else:
-        write_dicom(synthetic, source, output, description(run, synthetic.modality))
+        write_dicom(synthetic, source, output, described)
     return output
 
 
@@ -109,7 +139,22 @@ def translate_prepared(
             rows = occupied[start : start + batch_size]
             synthetic[rows] = generator.predict_on_batch(prepared.slices[rows, ..., None])[..., 0]
             bar.update(len(rows))
-    values = prepared.grid.to_source(target_map.inverse(synthetic), fill=target_map.low)
+    return on_source_grid(prepared, target_map.inverse(synthetic), modality, target_map)
+
+
+def on_source_grid(prepared: Prepared, values: np.ndarray, modality: Modality, target_map: IntensityMap) -> Volume:
+    """Takes synthetic slices back to where the scan came from, with air outside the body.
+
+    Args:
+        prepared: The scan.
+        values: Physical values of its slices at the networks' pixels, `[slices, height, width]`.
+        modality: Of the values.
+        target_map: Of the values.
+
+    Returns:
+        The synthetic scan on the axial grid.
+    """
+    values = prepared.grid.to_source(values, fill=target_map.low)
     values[~prepared.body] = air(modality, target_map)
     return prepared.axial.with_array(values, modality)
 
@@ -121,4 +166,9 @@ def air(modality: Modality, target_map: IntensityMap) -> float:
 
 def description(run: Run, modality: Modality) -> str:
     """What a synthetic series is called, with the recipe and whether the run was a quick one."""
-    return f"Synthetic {modality} ({run.recipe.name}{', quick run' if run.quick else ''})"
+    return series_description(modality, run.recipe.name, run.quick)
+
+
+def series_description(modality: Modality, recipe: str, quick: bool) -> str:
+    """The same from the recipe's name and whether the run was a quick one."""
+    return f"Synthetic {modality} ({recipe}{', quick run' if quick else ''})"

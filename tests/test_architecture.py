@@ -24,7 +24,7 @@ LAYERS = [
     "recipes request loss_names datasets preparation report charts components optimizers segmenters",
     "costs slice_cache run cyclegan overlay positions unpaired_score tables",
     "checkpoints essnet distiller pipeline inference export results",
-    "callbacks evaluation comparison",
+    "callbacks evaluation comparison serving",
     "distillation",
     "training segmentation",
     "experiments",
@@ -178,6 +178,7 @@ def test_import_loads_nothing_heavy(tmp_path):
     [
         *("kerasgan.datasets", "kerasgan.io", "kerasgan.preparation", "kerasgan.run", "kerasgan.api"),
         *("kerasgan.comparison", "kerasgan.export.serving_contract", "kerasgan.export.pixels"),
+        *("kerasgan.serving.scans", "kerasgan.serving.rest_transport"),
     ],
 )
 def test_reading_scans_and_checking_input_loads_no_tensorflow(module, tmp_path):

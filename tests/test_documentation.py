@@ -16,7 +16,7 @@ from kerasgan.cli import app
 from kerasgan.volume import Volume
 
 CHECKOUT = Path(__file__).parents[1]
-PAGES = ["README.md", "CONTRIBUTING.md", "datasets/README.md", "export/README.md"]
+PAGES = ["README.md", "CONTRIBUTING.md", "datasets/README.md", "export/README.md", "docs/serving.md"]
 
 
 def blocks(page: str, language: str) -> list[str]:

@@ -93,6 +93,20 @@ def writing(target: Path) -> Iterator[None]:
         raise KerasganError(f"Cannot write {target}: {reason_and_remedy(cause)}") from error
 
 
+def read_token(path: Path | None) -> str | None:
+    """The token in a file, without the line's end.
+
+    Raises:
+        KerasganError: Where the file is empty.
+    """
+    if path is None:
+        return None
+    token = path.read_text().strip()
+    if not token:
+        raise KerasganError(f"{path} holds no token; write one into it.")
+    return token
+
+
 def close_progress_bars() -> None:
     """Ends the line of each bar that an error or Ctrl-C has left open."""
     progress = sys.modules.get("tqdm")

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from kerasgan.cli._app import BAD_INPUT, app
-from kerasgan.cli._console import load_tensorflow, say, table, writing
+from kerasgan.cli._console import load_tensorflow, read_token, say, table, writing
 
 if TYPE_CHECKING:
     from kerasgan.io import Series
+    from kerasgan.serving import Client
 
 Direction = Literal["ab", "ba"]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A directory that kerasgan train wrote.")]
@@ -44,18 +45,48 @@ def inspect(
 
 @app.command(short_help="Synthesise the other modality of a scan.")
 def translate(
-    run: RunPath,
-    source: Annotated[Path, typer.Argument(metavar="INPUT", help="A DICOM folder, a .zip of one, NIfTI or MHA.")],
-    output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="A folder (DICOM), or a .nii.gz or .mha file.")],
+    places: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RUN INPUT OUTPUT",
+            help="RUN: a directory that kerasgan train wrote; not with --server. INPUT: a DICOM folder, a .zip of one, "
+            "NIfTI or MHA. OUTPUT: a folder (DICOM), or a .nii.gz or .mha file.",
+        ),
+    ],
     direction: Annotated[Direction | None, typer.Option(help="[default: the one that takes the input]")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse a series that needs repair.")] = False,
+    server: Annotated[
+        str | None, typer.Option(metavar="URL", help="In place of RUN: grpc://host:8500/NAME or http://host:8501/NAME.")
+    ] = None,
+    token_file: Annotated[Path | None, typer.Option(help="With --server: the bearer token is in this file.")] = None,
+    certificate: Annotated[
+        Path | None, typer.Option(help="With --server: PEM file to trust, for grpcs and https.")
+    ] = None,
 ) -> None:
-    """Synthesise the other modality of a scan, on the scan's own grid."""
-    _require_run(run)
-    from kerasgan.inference import translate as run_translation
+    """Synthesise the other modality of a scan, on the scan's own grid.
 
+    \b
+    Example:
+      kerasgan translate runs/first patient/T1 patient/synthetic-ct
+      kerasgan translate --server grpc://localhost:8500/NAME patient/T1 patient/synthetic-ct
+    """
+    wanted = "INPUT OUTPUT" if server else "RUN INPUT OUTPUT"
+    if len(places) != len(wanted.split()):
+        raise typer.BadParameter(f"Needs {wanted}; got {' '.join(map(str, places))}.")
+    if (token_file or certificate) and not server:
+        raise typer.BadParameter("--token-file and --certificate are for --server.")
+    *runs, source, output = places
     with writing(output):
-        written = run_translation(run, source, output, direction=direction, strict=strict)
+        if server:
+            from kerasgan.serving import translate as translate_by_server
+
+            with _client(server, token_file, certificate) as client:
+                written = translate_by_server(client, source, output, direction=direction, strict=strict)
+        else:
+            _require_run(runs[0])
+            from kerasgan.inference import translate as run_translation
+
+            written = run_translation(runs[0], source, output, direction=direction, strict=strict)
     say(f"Wrote {written}. Synthetic, not for diagnosis: it can show or hide what the patient has not or has.")
 
 
@@ -151,6 +182,16 @@ def export(
             report = written.with_suffix(".json")
             say(_export_table(json.loads(report.read_text())) + "\n")
     say(f"Wrote {written}; it keeps to the limits against the Keras generator: {report}")
+
+
+def _client(server: str, token_file: Path | None, certificate: Path | None) -> Client:
+    from kerasgan.serving.address import parse_address
+
+    if parse_address(server).is_grpc:
+        load_tensorflow()  # whose messages gRPC carries
+    from kerasgan.serving import Client
+
+    return Client(server, read_token(token_file), certificate)
 
 
 def _require_run(path: Path) -> None:

@@ -1,0 +1,83 @@
+"""`kerasgan serve`."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kerasgan.cli._app import app
+from kerasgan.cli._console import load_tensorflow, read_token, say
+
+if TYPE_CHECKING:
+    from kerasgan.serving import Settings
+
+LOOPBACK = "127.0.0.1"
+MEBIBYTE = 2**20
+
+
+@app.command(short_help="Serve exported models by REST and gRPC.")
+def serve(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that kerasgan export wrote.")],
+    host: Annotated[str | None, typer.Option(help=f"Address to listen on.  [default: {LOOPBACK}]")] = None,
+    port: Annotated[int, typer.Option(help="Of gRPC.", min=0, max=65535)] = 8500,
+    rest_port: Annotated[int, typer.Option(help="Of REST.", min=0, max=65535)] = 8501,
+    certificate: Annotated[Path | None, typer.Option(help="PEM file, for TLS on both ports; with --key.")] = None,
+    key: Annotated[Path | None, typer.Option(help="PEM file with the private key.")] = None,
+    token_file: Annotated[Path | None, typer.Option(help="Ask for the bearer token in this file.")] = None,
+    message_mb: Annotated[int, typer.Option(help="Refuse longer requests, in MiB.", min=1)] = 64,
+    embedded: Annotated[bool, typer.Option("--embedded", help="Even where tensorflow_model_server is.")] = False,
+) -> None:
+    """Serve exported models by REST and gRPC, each in its highest version; a new version takes over by itself.
+
+    Runs tensorflow_model_server where it is installed and none of --host, --certificate, --token-file is given.
+    Otherwise an embedded server answers on the same paths. That is not TensorFlow Serving: it is one Python process,
+    for a laptop, a test or a small ward; use the real one (compose.yaml in DIR) for more.
+
+    \b
+    Example:
+      kerasgan export runs/first serving && kerasgan serve serving
+      kerasgan translate --server grpc://localhost:8500/NAME INPUT OUTPUT
+    """
+    from kerasgan.serving import model_server
+    from kerasgan.serving.folder import served_models
+
+    served_models(folder)  # before TensorFlow is loaded, which takes seconds
+    if model_server.is_installed() and not (embedded or host or certificate or token_file):
+        say("Running tensorflow_model_server, which listens on ALL addresses of this machine; --host is not for it.")
+        raise typer.Exit(model_server.run(folder, port, rest_port))
+    from kerasgan.serving.extra import SERVER, require
+
+    require(SERVER)
+    load_tensorflow()
+    from kerasgan.serving import Settings
+
+    token = read_token(token_file)
+    _serve(folder, Settings(host or LOOPBACK, port, rest_port, certificate, key, token, message_mb * MEBIBYTE))
+
+
+def _serve(folder: Path, settings: Settings) -> None:
+    from kerasgan.serving import Server
+
+    stop = threading.Event()
+    with Server(folder, settings) as server:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stop.set())
+        say(f"Embedded server, not TensorFlow Serving. Models: {', '.join(server.models)}.")
+        tls = "s" if settings.certificate else ""
+        say(f"  gRPC  grpc{tls}://{settings.host}:{server.grpc_port}")
+        say(f"  REST  http{tls}://{settings.host}:{server.rest_port}/v1/models/NAME")
+        say(_who_reaches_it(settings))
+        stop.wait()
+        say("Stopping: requests under way are answered first.")
+
+
+def _who_reaches_it(settings: Settings) -> str:
+    if settings.host in (LOOPBACK, "localhost", "::1"):
+        return "Only this machine reaches it; --host opens it to others. Ctrl-C stops it."
+    missing = [name for name, given in (("TLS", settings.certificate), ("a token", settings.token)) if not given]
+    warning = f" WITHOUT {' and '.join(missing)}" if missing else ""
+    return f"Other machines can reach it{warning}. Ctrl-C stops it."

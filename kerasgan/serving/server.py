@@ -1,0 +1,168 @@
+"""The embedded server: TensorFlow Serving's REST paths and gRPC services for machines that do not have it.
+
+It is not TensorFlow Serving: one process, the highest version of each model alone, no labels, no reload by request.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import ssl
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import uvicorn
+
+from kerasgan.errors import ServingError
+from kerasgan.serving.backend import Backend
+from kerasgan.serving.grpc_service import grpc_server
+from kerasgan.serving.rest_service import RestService
+from kerasgan.serving.store import Store
+
+POLL_S = 1.0
+GRACE_S = 30
+MESSAGE_BYTES = 64 * 2**20
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a server is reached.
+
+    Attributes:
+        host: Address to listen on.
+        grpc_port: 0 for any free one.
+        rest_port: 0 for any free one.
+        certificate: PEM file with the chain, for TLS on both ports.
+        key: PEM file with its private key.
+        token: That every request has to bring as `Authorization: Bearer`; None for none.
+        message_bytes: Longer requests are refused.
+    """
+
+    host: str = "127.0.0.1"
+    grpc_port: int = 8500
+    rest_port: int = 8501
+    certificate: Path | None = None
+    key: Path | None = None
+    token: str | None = None
+    message_bytes: int = MESSAGE_BYTES
+
+
+class Server:
+    """Serves a folder of models from its construction until `stop`; use it with `with`.
+
+    Args:
+        folder: That `kerasgan export --format serving` wrote.
+        settings: How it is reached.
+
+    Raises:
+        KerasganError: Where there is no model, one cannot be loaded, a port is taken or a certificate does not do.
+
+    Attributes:
+        grpc_port: Where gRPC listens.
+        rest_port: Where REST listens.
+    """
+
+    def __init__(self, folder: Path, settings: Settings) -> None:
+        self.settings = settings
+        _check_certificate(settings)
+        with _bound(settings.host, settings.grpc_port):  # gRPC itself would not say why a port cannot be had
+            rest_socket = _bound(settings.host, settings.rest_port)
+        self._socket = rest_socket
+        try:
+            self._backend = Backend(Store(folder), settings.token)
+            self._grpc, self.grpc_port = self._start_grpc()
+        except BaseException:
+            rest_socket.close()
+            raise
+        self.rest_port: int = rest_socket.getsockname()[1]
+        self._rest = self._rest_server()
+        self._stopping = threading.Event()
+        self._threads = [threading.Thread(target=work, daemon=True) for work in (self._run_rest, self._poll)]
+        for thread in self._threads:
+            thread.start()
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def models(self) -> list[str]:
+        """Names of the models."""
+        return self._backend.store.names()
+
+    def stop(self) -> None:
+        """Takes no more requests, and answers those it has, at most for half a minute."""
+        self._stopping.set()
+        self._rest.should_exit = True
+        self._grpc.stop(GRACE_S).wait()
+        for thread in self._threads:
+            thread.join()
+        self._backend.batcher.close()
+
+    def _start_grpc(self) -> tuple[Any, int]:
+        settings = self.settings
+        server = grpc_server(self._backend, settings.message_bytes)
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        address = f"{host}:{settings.grpc_port}"
+        if settings.certificate and settings.key:
+            pair = (settings.key.read_bytes(), settings.certificate.read_bytes())
+            port = server.add_secure_port(address, grpc.ssl_server_credentials([pair]))
+        else:
+            port = server.add_insecure_port(address)
+        server.start()
+        return server, port
+
+    def _rest_server(self) -> uvicorn.Server:
+        app = RestService(self._backend, self.settings.message_bytes).app()
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            timeout_graceful_shutdown=GRACE_S,
+            ssl_certfile=self.settings.certificate,
+            ssl_keyfile=self.settings.key,
+        )
+        return uvicorn.Server(config)
+
+    def _run_rest(self) -> None:
+        self._rest.run(sockets=[self._socket])
+
+    def _poll(self) -> None:
+        while not self._stopping.wait(POLL_S):
+            try:
+                self._backend.store.refresh()
+            except Exception:  # such as a folder that is gone for a moment; the models in memory go on
+                logger.exception("The folder of models cannot be read.")
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        reason = os.strerror(error.errno or 0)
+        raise ServingError(
+            f"Cannot listen on port {port} of {host}: {reason}. Stop what uses it, or name another port."
+        ) from error
+
+
+def _check_certificate(settings: Settings) -> None:
+    if not settings.certificate and not settings.key:
+        return
+    if not (settings.certificate and settings.key):
+        raise ServingError("TLS needs both a certificate and its key; got one of them.")
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(settings.certificate, settings.key)
+    except (OSError, ssl.SSLError) as error:
+        raise ServingError(
+            f"{settings.certificate} and {settings.key} are no certificate with its key in PEM: {error}."
+        ) from error

@@ -1,0 +1,57 @@
+"""One request to a server, by gRPC or by REST."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from kerasgan.serving.address import Address
+
+Inputs = Mapping[str, np.ndarray]
+
+
+class Transport(Protocol):
+    """Carries requests; safe to use from several threads."""
+
+    def predict(self, signature: str, inputs: Inputs, version: int | None, timeout_s: float) -> np.ndarray:
+        """The one output of a signature; strings as an object array of bytes.
+
+        Args:
+            signature: Its full name.
+            inputs: By name; strings as object arrays of bytes.
+            version: Of the model; None for the one that is served.
+            timeout_s: Seconds until it is given up.
+
+        Raises:
+            ServingError: Where the server cannot be reached or refuses.
+        """
+
+    def close(self) -> None:
+        """Ends the connections."""
+
+
+def connect(address: Address, token: str | None, certificate: Path | None) -> Transport:
+    """The transport for an address; nothing is sent yet.
+
+    Args:
+        address: Of a model.
+        token: For `Authorization: Bearer`.
+        certificate: PEM file with what to trust; None: the authorities that the system trusts.
+
+    Raises:
+        ServingError: Where a package is missing.
+    """
+    from kerasgan.serving.extra import GRPC_CLIENT, REST_CLIENT, require
+
+    if address.is_grpc:
+        require(GRPC_CLIENT)
+        from kerasgan.serving.grpc_transport import GrpcTransport
+
+        return GrpcTransport(address, token, certificate)
+    require(REST_CLIENT)
+    from kerasgan.serving.rest_transport import RestTransport
+
+    return RestTransport(address, token, certificate)

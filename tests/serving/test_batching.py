@@ -1,0 +1,107 @@
+import threading
+
+import numpy as np
+import pytest
+
+from kerasgan.errors import ServingError
+from kerasgan.export.contract import Signature
+from kerasgan.serving import batching
+from kerasgan.serving.batching import Batcher
+
+
+class Doubling:
+    """A model that doubles images; its first run waits until it is released, so that others queue up meanwhile."""
+
+    def __init__(self, batch="images"):
+        self.batch, self.runs = batch, []
+        self.started, self.released = threading.Event(), threading.Event()
+
+    def signature(self, name):
+        return Signature(inputs={}, outputs={}, batch=self.batch)
+
+    def check(self, name, inputs):
+        pass
+
+    def predict(self, name, inputs):
+        self.runs.append(len(inputs["image"]))
+        self.started.set()
+        assert self.released.wait(10)
+        if (inputs["image"] < 0).any():
+            raise ServingError("negative", "INVALID_ARGUMENT")
+        return {"double": 2 * inputs["image"]}
+
+
+@pytest.fixture
+def batcher(monkeypatch):
+    monkeypatch.setattr(batching, "WORKERS", 1)
+    made = Batcher()
+    yield made
+    made.close()
+
+
+def run_together(batcher, model, batches):
+    """Runs the first batch, and the others while it is under way; gives answers or errors in their order."""
+    answers = [None] * len(batches)
+
+    def ask(index):
+        try:
+            answers[index] = batcher.run(model, "any", {"image": batches[index]})["double"]
+        except ServingError as error:
+            answers[index] = error.code
+
+    threads = [threading.Thread(target=ask, args=[index]) for index in range(len(batches))]
+    threads[0].start()
+    assert model.started.wait(10)
+    for count, thread in enumerate(threads[1:], 1):
+        thread.start()
+        while len(batcher._waiting) < count:  # so that they wait in this order
+            pass
+    model.released.set()
+    for thread in threads:
+        thread.join(10)
+    return answers
+
+
+def images(count, value=1.0, size=2):
+    return np.full((count, size), value, np.float32)
+
+
+def test_what_waits_is_merged_and_everyone_gets_their_own(batcher):
+    model = Doubling()
+    batches = [images(1, 5), images(2, 1), images(3, 2), images(1, 3)]
+    answers = run_together(batcher, model, batches)
+    assert model.runs == [1, 6]
+    for batch, answer in zip(batches, answers, strict=True):
+        np.testing.assert_array_equal(answer, 2 * batch)
+
+
+def test_other_sizes_and_full_batches_run_apart(batcher):
+    model = Doubling()
+    run_together(batcher, model, [images(1), images(10), images(4, size=3), images(10), images(6)])
+    assert model.runs == [1, 16, 4, 10]  # 10 and 6 fill a batch
+
+
+def test_slices_of_two_scans_are_never_merged(batcher):
+    model = Doubling(batch="volume")
+    run_together(batcher, model, [images(1), images(2), images(3)])
+    assert model.runs == [1, 2, 3]
+
+
+def test_a_bad_request_spoils_no_other(batcher):
+    model = Doubling()
+    answers = run_together(batcher, model, [images(1), images(1, 4), images(1, -1), images(1, 6)])
+    assert model.runs == [1, 3, 1, 1, 1]
+    assert answers[2] == "INVALID_ARGUMENT" and answers[1][0, 0] == 8 and answers[3][0, 0] == 12
+
+
+def test_too_many_waiting_requests_are_turned_away(batcher, monkeypatch):
+    monkeypatch.setattr(batching, "WAITING", 0)
+    with pytest.raises(ServingError, match=r"Too many requests are waiting\.") as caught:
+        batcher.run(Doubling(), "any", {"image": images(1)})
+    assert caught.value.code == "UNAVAILABLE"
+
+
+def test_a_closed_one_takes_no_more(batcher):
+    batcher.close()
+    with pytest.raises(ServingError, match=r"The server is stopping\."):
+        batcher.run(Doubling(), "any", {"image": images(1)})

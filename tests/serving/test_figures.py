@@ -1,0 +1,32 @@
+import pytest
+
+from kerasgan.errors import ServingError
+from kerasgan.serving import figures
+from kerasgan.serving.figures import Figures
+
+
+def test_counts_by_status_and_times_in_buckets(monkeypatch):
+    ticks = iter([0, 0.0005, 1, 1.003, 2, 2 + 100])  # seconds: 500 us, 3 ms, 100 s
+    monkeypatch.setattr(figures.time, "perf_counter", lambda: next(ticks))
+    counted = Figures()
+    for _ in range(2):
+        with counted.request("ct", "GRPC"):
+            pass
+    with pytest.raises(ServingError), counted.request("ct", "GRPC"):
+        raise ServingError("", "INVALID_ARGUMENT")
+    lines = counted.text().splitlines()
+    assert ':tensorflow:serving:request_count{model_name="ct",status="OK"} 2' in lines
+    assert ':tensorflow:serving:request_count{model_name="ct",status="INVALID_ARGUMENT"} 1' in lines
+    labels = 'model_name="ct",API="predict",entrypoint="GRPC"'
+    latency = ":tensorflow:serving:request_latency"
+    below = {1000: 1, 2000: 1, 4000: 2, 65536000: 2, "+Inf": 3}
+    for limit, count in below.items():
+        assert f'{latency}_bucket{{{labels},le="{limit}"}} {count}' in lines
+    assert f"{latency}_sum{{{labels}}} 100003500" in lines and f"{latency}_count{{{labels}}} 3" in lines
+
+
+def test_other_errors_count_as_internal():
+    counted = Figures()
+    with pytest.raises(RuntimeError), counted.request("ct", "REST"):
+        raise RuntimeError
+    assert 'status="INTERNAL"} 1' in counted.text()
