@@ -4,7 +4,7 @@ import {isDicom, readSeries} from './dicom.js';
 import {writeSeries} from './dicom_write.js';
 import {axial} from './geometry.js';
 import {isImage, readImage, writeNifti} from './images.js';
-import {loadContract, loadModel} from './model.js';
+import {loadContract, loadJson, loadModel} from './model.js';
 import {percentiles} from './body.js';
 import {translate} from './translate.js';
 import {makeViewer} from './viewer.js';
@@ -18,14 +18,14 @@ const page = {};  // contract, model; of the scan that is shown: source, synthet
 
 async function start() {
   page.contract = await loadContract(FOLDER);
-  describe(page.contract);
+  describe(page.contract, await loadJson(FOLDER, 'limits'));
   page.model = await loadModel(FOLDER, page.contract);
   say(`Ready for ${page.contract.source.modality}.`);
 }
 
 const range = (window) => window.map((value) => Number(value.toPrecision(5))).join(' to ');
 
-function describe(contract) {
+function describe(contract, limits) {
   const {source, target} = contract;
   element('task').textContent = `${source.modality} to synthetic ${target.modality}, on this device`;
   element('statement').textContent = contract.statement.replace('Synthetic images for research. ', '');
@@ -41,9 +41,12 @@ function describe(contract) {
     'MR scans': bias, 'Training data': contract.data_fingerprint, Generator: `${contract.generator}, SHA-256 ${contract.generator_sha256}`,
     'Made with': `kerasgan ${contract.kerasgan}`,
   };
+  const append = (parent, tag, textContent) => element(parent).append(Object.assign(document.createElement(tag), {textContent}));
   for (const [term, text] of Object.entries(facts).filter(([, text]) => text)) {
-    element('facts').append(Object.assign(document.createElement('dt'), {textContent: term}), Object.assign(document.createElement('dd'), {textContent: text}));
+    append('facts', 'dt', term);
+    append('facts', 'dd', text);
   }
+  for (const limit of limits) append('limits', 'li', limit);
 }
 
 async function open(files) {
