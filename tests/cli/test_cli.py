@@ -21,7 +21,7 @@ from kerasgan.request import Request
 from kerasgan.volume import Volume
 
 COMMANDS = [
-    *("train", "inspect", "translate", "evaluate", "compare", "export", "distill"),
+    *("train", "inspect", "translate", "evaluate", "compare", "export", "demo", "distill"),
     *("reproduce", "datasets", "recipes"),
 ]
 
