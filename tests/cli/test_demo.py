@@ -52,7 +52,7 @@ def test_a_port_in_use(refused, trained_run, npm):
 
 def test_a_port_that_is_none(kerasgan, trained_run):
     result = kerasgan("demo", trained_run, "--port", "65536")
-    assert result.exit_code == 2 and "65536" in result.stderr
+    assert result.exit_code == 2 and "'--port': Input should be less than or equal to 65535" in result.stderr
 
 
 def test_no_network(refused, trained_run, npm, tmp_path):

@@ -210,6 +210,38 @@ def test_keys_move_the_cross_and_the_value_under_it_is_read_out(visit, site, mod
         assert text in page.inner_text("body")
 
 
+def test_what_is_said_and_shown_while_scans_come_and_go(visit, site, tmp_path):
+    page = (visitor := visit(site)).page
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "folder", "there are no images to skip to yet"
+    page.evaluate("""() => {
+        const status = document.getElementById('status');
+        window.said = [];
+        new MutationObserver(() => window.said.push(status.textContent)).observe(status, {childList: true});
+    }""")
+    source = write_series(tmp_path / "source", head((5, 24, 22)))
+    assert visitor.open(*source.iterdir()) == ""
+    said = page.evaluate("window.said")
+    assert said[0] == "Translating 5 slices of 24 x 22." and len(said) == 2, "a screen reader reads all of it out"
+    page.focus("#skip")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "source"
+    (tmp_path / "notes.txt").write_text("no scan")
+    error = visitor.open(tmp_path / "notes.txt")
+    assert error.endswith(" The images below are still those of the scan before.") and page.is_visible("#viewer")
+
+
+def test_a_preset_is_named_only_while_it_is_the_window(visit, site, tmp_path):
+    page = (visitor := visit(site)).page
+    visitor.open(*write_series(tmp_path / "source", head((2, 24, 22))).iterdir())
+    assert page.input_value("#preset") == "40 400"
+    page.select_option("#preset", "400 1800")
+    assert (page.input_value("#target-level"), page.input_value("#target-width")) == ("400", "1800")
+    page.fill("#target-level", "41")
+    assert page.input_value("#preset") == ""
+
+
 def test_irregular_slices_are_translated_as_they_are(visit, site, tmp_path):
     visitor = visit(site)
     uneven = write_series(tmp_path / "uneven", head((4, 24, 22)), heights=[0, 3, 6, 12])
@@ -250,6 +282,8 @@ def test_bad_input(visit, site, tmp_path):
     notes = tmp_path / "notes.txt"
     notes.write_text("no scan")
     assert "notes.txt is not a scan; open DICOM slices" in visitor.open(notes)
+    (tmp_path / "list.csv").write_text("no scan either")
+    assert "None of 2 files is a scan; open DICOM slices" in visitor.open(notes, tmp_path / "list.csv")
     broken = tmp_path / "broken.nii"
     broken.write_bytes(b"no scan")
     assert "broken.nii is not NIfTI-1" in visitor.open(broken)
