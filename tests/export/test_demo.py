@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from functools import partial
 
 import pytest
 from made_up_npm import write_npm
@@ -25,9 +26,11 @@ def demo(finished_run, tmp_path):
 
     def start(*words):
         command = [sys.executable, "-m", "kerasgan", "demo", str(finished_run.path), *map(str, words)]
-        started.append(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True))
-        [address] = re.findall(r"The page is at (http://127\.0\.0\.1:\d+/), for this", started[-1].stdout.readline())
-        return started[-1], address
+        heeding = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # shells let background jobs ignore it
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, preexec_fn=heeding)
+        started.append(process)
+        [address] = re.findall(r"The page is at (http://127\.0\.0\.1:\d+/), for this", process.stdout.readline())
+        return process, address
 
     yield start
     for process in started:
