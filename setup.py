@@ -2,4 +2,6 @@
 
 from setuptools import find_packages, setup
 
-setup(packages=find_packages(include=["kerasgan", "kerasgan.*"]))
+PAGE = "kerasgan.export.web"  # in a checkout the files of the page lie in the deployment kit
+
+setup(packages=[*find_packages(include=["kerasgan", "kerasgan.*"]), PAGE], package_dir={PAGE: "export/edge/web"})

@@ -64,6 +64,13 @@ def test_wheel_holds_the_package_and_nothing_else(files):
     assert "kerasgan/datasets/adni.py" in files
 
 
+def test_wheel_holds_the_files_of_the_page(files):
+    folder = "kerasgan/export/web/"
+    packed = {file.removeprefix(folder) for file in files if file.startswith(folder) and "__pycache__" not in file}
+    assert packed == {path.name for path in (CHECKOUT / "export/edge/web").iterdir() if path.is_file()}
+    assert {"index.html", "style.css", "app.js", "package.json", "package-lock.json"} <= packed
+
+
 def test_licence_is_installed(files):
     [licence] = [file for file in files if file.endswith("/LICENSE")]
     assert "Apache License" in str(distribution("kerasgan").read_text(licence.split("/", 1)[1]))

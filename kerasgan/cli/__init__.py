@@ -1,4 +1,4 @@
-"""The command line: `kerasgan train`, `inspect`, `translate`, `evaluate`, `compare`, `export`, `distill`, `serve`,
+"""The command line: `kerasgan train`, `inspect`, `translate`, `evaluate`, `compare`, `export`, `serve`, `demo`, `distill`,
 `reproduce`, `datasets`, `recipes`.
 
 What a command does is in the package; here are its options, its words and its exit codes. Each command imports what it
@@ -9,8 +9,9 @@ needs when it runs, so `kerasgan --help` answers at once and loads no TensorFlow
 # isort: off
 from kerasgan.cli import _train as _train
 from kerasgan.cli import _use as _use
-from kerasgan.cli import _distill as _distill
 from kerasgan.cli import _serve as _serve
+from kerasgan.cli import _demo as _demo
+from kerasgan.cli import _distill as _distill
 from kerasgan.cli import _reproduce as _reproduce
 from kerasgan.cli import _catalogue as _catalogue
 from kerasgan.cli._app import app, main

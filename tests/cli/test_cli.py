@@ -21,7 +21,7 @@ from kerasgan.request import Request
 from kerasgan.volume import Volume
 
 COMMANDS = [
-    *("train", "inspect", "translate", "evaluate", "compare", "export", "distill", "serve"),
+    *("train", "inspect", "translate", "evaluate", "compare", "export", "serve", "demo", "distill"),
     *("reproduce", "datasets", "recipes"),
 ]
 

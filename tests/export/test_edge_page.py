@@ -1,21 +1,27 @@
 """The page for devices, as a visitor uses it, in headless Chromium beside the Python program."""
 
 import io
+import json
 import re
 import shutil
 import threading
+import urllib.request
 import zipfile
 
 import numpy as np
 import pydicom
 import pytest
 import SimpleITK
-from made_up_series import CHECKOUT, SAGITTAL, head, load_script, pixels, write_series
+from made_up_npm import FILES, write_npm
+from made_up_series import SAGITTAL, head, load_script, pixels, write_series
 
+from kerasgan.cli._demo import cache_folder
+from kerasgan.errors import ExportError
 from kerasgan.export import export_tflite
+from kerasgan.export.card import LIMITS
+from kerasgan.export.edge_page import WEB, build_page, page_server
 from kerasgan.inference import translate
 
-WEB = CHECKOUT / "export" / "edge" / "web"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -49,14 +55,46 @@ def test_folders_and_models_that_do_not_do(script, model, tmp_path, capsys):
         "has float16 weights" in (text := error(tmp_path / "half.tflite", tmp_path / "p")) and "export float32" in text
     )
     assert "holds files and is not overwritten; name a new folder" in error(model, tmp_path)
+    assert "is a file and is not overwritten; name a new folder" in error(model, tmp_path / "half.tflite")
+
+
+def test_the_files_of_a_page(model, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(write_npm(tmp_path / "bin")))
+    (tmp_path / "page").mkdir()
+    build_page(model, tmp_path / "page", tmp_path / "cache")
+    written = {str(path.relative_to(tmp_path / "page")) for path in (tmp_path / "page").rglob("*") if path.is_file()}
+    vendor = {f"vendor/wasm/{name.rpartition('/')[2]}" for name in FILES if "/wasm/" in name}
+    own = {path.name for path in WEB.iterdir() if path.suffix in (".html", ".css", ".js")}
+    model_files = {"model/model.tflite", "model/contract.json", "model/limits.json"}
+    assert written == own | model_files | vendor | {"vendor/litert.js", "vendor/wasm-utils.js"}
+    assert (tmp_path / "page/vendor/litert.js").read_text() == 'import {x} from "./wasm-utils.js";\n'
+    assert json.loads((tmp_path / "page/model/limits.json").read_text()) == [*LIMITS]
+    assert {path.name for path in tmp_path.iterdir()} == {"bin", "cache", "page"}
+
+
+def test_the_server_is_for_this_machine_and_names_the_type_of_modules(tmp_path):
+    (tmp_path / "app.js").write_text("export {};")
+    with page_server(tmp_path) as server:
+        assert server.server_address[0] == "127.0.0.1"
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with urllib.request.urlopen(f"http://127.0.0.1:{server.server_port}/app.js") as answer:
+            assert answer.headers["Content-Type"] == "text/javascript" and answer.read() == b"export {};"
+        with pytest.raises(
+            ExportError, match=rf"Port {server.server_port} of 127.0.0.1 .* in use\. Name another, or none"
+        ):
+            page_server(tmp_path, server.server_port)
+        server.shutdown()
 
 
 @pytest.fixture(scope="module")
-def site(script, model, tmp_path_factory):
-    if not script.PACKAGES.is_dir():
-        pytest.skip(f"The page's packages are not there; run `npm ci --ignore-scripts` in {WEB.relative_to(CHECKOUT)}.")
+def site(model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("site") / "page"
-    assert script.main([str(model), str(folder)]) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("shutil.which", lambda name: None)  # nothing is downloaded
+        try:
+            build_page(model, folder, cache_folder())
+        except ExportError as error:
+            pytest.skip(f"The page's packages are not there, and `kerasgan demo RUN` fetches them. {error}")
     return folder
 
 
@@ -75,8 +113,8 @@ def chromium():
 class Visitor:
     """A page that is open, and the hosts it has asked."""
 
-    def __init__(self, browser, script, folder):
-        self.server = script.serve(folder)
+    def __init__(self, browser, folder):
+        self.server = page_server(folder)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         self.page = browser.new_page()
         self.asked, self.errors = [], []
@@ -105,11 +143,11 @@ class Visitor:
 
 
 @pytest.fixture
-def visit(chromium, script):
+def visit(chromium):
     visitors = []
 
     def go(folder):
-        visitors.append(Visitor(chromium, script, folder))
+        visitors.append(Visitor(chromium, folder))
         return visitors[-1]
 
     yield go
@@ -168,8 +206,40 @@ def test_keys_move_the_cross_and_the_value_under_it_is_read_out(visit, site, mod
     assert abs(hu - pixels(tmp_path / "device")[3, 10, 12]) <= 1
     assert page.inner_text("#source-value") == f"{head((5, 24, 22))[3, 10, 12] / 2:.1f}"
     assert page.inner_text("#slice-number") == "4 of 5"
-    for text in ("not for diagnosis", "add or remove lesions", "hiasa2018"):
+    for text in ("not for diagnosis", "add or remove lesions", "hiasa2018", "-1000 to 1600 HU", *LIMITS):
         assert text in page.inner_text("body")
+
+
+def test_what_is_said_and_shown_while_scans_come_and_go(visit, site, tmp_path):
+    page = (visitor := visit(site)).page
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "folder", "there are no images to skip to yet"
+    page.evaluate("""() => {
+        const status = document.getElementById('status');
+        window.said = [];
+        new MutationObserver(() => window.said.push(status.textContent)).observe(status, {childList: true});
+    }""")
+    source = write_series(tmp_path / "source", head((5, 24, 22)))
+    assert visitor.open(*source.iterdir()) == ""
+    said = page.evaluate("window.said")
+    assert said[0] == "Translating 5 slices of 24 x 22." and len(said) == 2, "a screen reader reads all of it out"
+    page.focus("#skip")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "source"
+    (tmp_path / "notes.txt").write_text("no scan")
+    error = visitor.open(tmp_path / "notes.txt")
+    assert error.endswith(" The images below are still those of the scan before.") and page.is_visible("#viewer")
+
+
+def test_a_preset_is_named_only_while_it_is_the_window(visit, site, tmp_path):
+    page = (visitor := visit(site)).page
+    visitor.open(*write_series(tmp_path / "source", head((2, 24, 22))).iterdir())
+    assert page.input_value("#preset") == "40 400"
+    page.select_option("#preset", "400 1800")
+    assert (page.input_value("#target-level"), page.input_value("#target-width")) == ("400", "1800")
+    page.fill("#target-level", "41")
+    assert page.input_value("#preset") == ""
 
 
 def test_irregular_slices_are_translated_as_they_are(visit, site, tmp_path):
@@ -212,6 +282,8 @@ def test_bad_input(visit, site, tmp_path):
     notes = tmp_path / "notes.txt"
     notes.write_text("no scan")
     assert "notes.txt is not a scan; open DICOM slices" in visitor.open(notes)
+    (tmp_path / "list.csv").write_text("no scan either")
+    assert "None of 2 files is a scan; open DICOM slices" in visitor.open(notes, tmp_path / "list.csv")
     broken = tmp_path / "broken.nii"
     broken.write_bytes(b"no scan")
     assert "broken.nii is not NIfTI-1" in visitor.open(broken)

@@ -4,7 +4,7 @@ import {isDicom, readSeries} from './dicom.js';
 import {writeSeries} from './dicom_write.js';
 import {axial} from './geometry.js';
 import {isImage, readImage, writeNifti} from './images.js';
-import {loadContract, loadModel} from './model.js';
+import {loadContract, loadJson, loadModel} from './model.js';
 import {percentiles} from './body.js';
 import {translate} from './translate.js';
 import {makeViewer} from './viewer.js';
@@ -18,14 +18,16 @@ const page = {};  // contract, model; of the scan that is shown: source, synthet
 
 async function start() {
   page.contract = await loadContract(FOLDER);
-  describe(page.contract);
+  describe(page.contract, await loadJson(FOLDER, 'limits'));
   page.model = await loadModel(FOLDER, page.contract);
   say(`Ready for ${page.contract.source.modality}.`);
 }
 
-const range = (window) => window.map((value) => Number(value.toPrecision(5))).join(' to ');
+function range({window, unit}) {
+  return `${window.map((value) => Number(value.toPrecision(5))).join(' to ')} ${unit === 'HU' ? unit : `${unit} units`}`;
+}
 
-function describe(contract) {
+function describe(contract, limits) {
   const {source, target} = contract;
   element('task').textContent = `${source.modality} to synthetic ${target.modality}, on this device`;
   element('statement').textContent = contract.statement.replace('Synthetic images for research. ', '');
@@ -37,13 +39,16 @@ function describe(contract) {
   const facts = {
     Recipe: contract.recipe, Anatomy: contract.anatomy || 'unknown', Weights: contract.weights,
     'Pixels seen': `${contract.pixel_mm} mm, trained on ${contract.trained_height_width.join(' x ')}`,
-    'Source window': `${range(source.window)} ${source.unit}`, 'Target window': `${range(target.window)} ${target.unit}`,
+    'Source window': range(source), 'Target window': range(target),
     'MR scans': bias, 'Training data': contract.data_fingerprint, Generator: `${contract.generator}, SHA-256 ${contract.generator_sha256}`,
     'Made with': `kerasgan ${contract.kerasgan}`,
   };
+  const append = (parent, tag, textContent) => element(parent).append(Object.assign(document.createElement(tag), {textContent}));
   for (const [term, text] of Object.entries(facts).filter(([, text]) => text)) {
-    element('facts').append(Object.assign(document.createElement('dt'), {textContent: term}), Object.assign(document.createElement('dd'), {textContent: text}));
+    append('facts', 'dt', term);
+    append('facts', 'dd', text);
   }
+  for (const limit of limits) append('limits', 'li', limit);
 }
 
 async function open(files) {
@@ -51,17 +56,18 @@ async function open(files) {
   const {volume, back} = axial(scan);
   const times = [];
   element('progress').hidden = false;
+  const extent = `${volume.shape[0]} ${volume.shape[0] === 1 ? 'slice' : 'slices'} of ${volume.shape[1]} x ${volume.shape[2]}`;
+  say(`Translating ${extent}.`);  // once: a screen reader would read out every slice
   const synthetic = await translate(volume, page.contract, page.model, (done, all, time) => {
     times.push(time);
     element('progress').value = done / all;
-    say(`Slice ${done} of ${all}.`);
   });
   Object.assign(page, {source: scan, synthetic, back});
-  element('viewer').hidden = false;
+  element('viewer').hidden = element('skip').hidden = false;
   element('save-dicom').hidden = !scan.files;
   viewer.show(volume, synthetic, [display(volume), display(synthetic)]);
   const each = times.sort((a, b) => a - b)[times.length >> 1];
-  say(`${volume.shape[0]} ${volume.shape[0] === 1 ? 'slice' : 'slices'} of ${volume.shape[1]} x ${volume.shape[2]} translated, ${Math.round(each)} ms a slice.${scan.note}`);
+  say(`${extent} translated, ${Math.round(each)} ms a slice.${scan.note}`);
 }
 
 async function read(files) {
@@ -77,7 +83,8 @@ async function read(files) {
     const buffer = await file.arrayBuffer();
     if (isDicom(buffer)) sources.push({name: file.name, buffer});
   }
-  if (!sources.length) throw new Error(`${files[0]?.name ?? 'This'} is not a scan; open DICOM slices, a .nii, .nii.gz or .mha file.`);
+  const found = files.length === 1 ? `${files[0].name} is not a scan` : `None of ${files.length} files is a scan`;
+  if (!sources.length) throw new Error(`${found}; open DICOM slices, a .nii, .nii.gz or .mha file.`);
   const volume = readSeries(sources, modality);
   return {...volume, note: volume.irregular ? ` It has ${volume.irregular}: the slices were translated as they are.` : ''};
 }
@@ -95,7 +102,8 @@ async function attempt(job) {
   try {
     await job();
   } catch (error) {
-    element('error').textContent = error.message;
+    const stale = element('viewer').hidden ? '' : ' The images below are still those of the scan before.';
+    element('error').textContent = error.message + stale;
     element('error').hidden = false;
     say('');
   } finally {

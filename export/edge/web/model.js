@@ -5,11 +5,16 @@ import {loadAndCompile, loadLiteRt, Tensor} from './vendor/litert.js';
 const FORMAT = 1;
 const SIGNATURE = 'serving_default';
 
+/** A file that lies beside the model; an empty object where it is no JSON. */
+export async function loadJson(folder, name) {
+  const response = await fetch(`${folder}/${name}.json`);
+  if (!response.ok) throw new Error(`${folder}/${name}.json is missing; build the page again.`);
+  return response.json().catch(() => ({}));
+}
+
 /** The contract of the model; an Error where it is not one of kerasgan's. */
 export async function loadContract(folder) {
-  const response = await fetch(`${folder}/contract.json`);
-  if (!response.ok) throw new Error(`${folder}/contract.json is missing; build the page again.`);
-  const contract = await response.json().catch(() => ({}));
+  const contract = await loadJson(folder, 'contract');
   if (!contract?.signatures?.[SIGNATURE]) throw new Error('contract.json is no contract of kerasgan export.');
   if (contract.format !== FORMAT) {
     throw new Error(`The contract has format ${contract.format}, this page reads ${FORMAT}.`);

@@ -49,6 +49,7 @@ export function makeViewer() {
 
   function draw() {
     panes.forEach((pane) => paint(pane, state));
+    element('preset').value = `${panes[1].level.value} ${panes[1].width.value}`;  // none where it is another window
     element('slice').value = state.slice + 1;
     element('slice-number').textContent = `${state.slice + 1} of ${panes[0].volume.shape[0]}`;
   }
