@@ -11,7 +11,8 @@ correlation, 0.17 for mutual information. The error at the checkpoint that the c
 least of its run, that of the last checkpoint 11.1 %. CT to MR, nothing ranks: composite -0.11, distances -0.02 and
 -0.31, gradient correlation 0.21, mutual information -0.09; the choice is 8.0 % above the least, the last checkpoint
 9.5 %. On abdomen phantoms, six trainings: MR to CT 0.71, and 3.5 % against 2.4 %; CT to MR 0.11, and 33 % against
-1.6 %. So the composite chooses where the target is CT, and the newest generator is taken where it is MR.
+1.6 %. On 20 real heads, one training of four validations: 0.80 to CT and 0.20 to MR. So the composite chooses where the
+target is CT, and the newest generator is taken where it is MR.
 
 Neither distance sees whether a structure lies in its place: the composite is there to choose a checkpoint of one run,
 and not to compare methods.

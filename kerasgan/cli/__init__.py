@@ -1,5 +1,5 @@
-"""The command line: `kerasgan train`, `inspect`, `translate`, `evaluate`, `compare`, `export`, `serve`, `demo`, `distill`,
-`reproduce`, `datasets`, `recipes`.
+"""The command line: `kerasgan train`, `inspect`, `translate`, `evaluate`, `compare`, `export`, `serve`, `demo`,
+`distill`, `reproduce`, `datasets`, `recipes`.
 
 What a command does is in the package; here are its options, its words and its exit codes. Each command imports what it
 needs when it runs, so `kerasgan --help` answers at once and loads no TensorFlow.
