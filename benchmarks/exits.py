@@ -13,6 +13,7 @@ import argparse
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,13 +21,15 @@ from pathlib import Path
 import bench
 import numpy as np
 import serving_load
+from ai_edge_litert.interpreter import Interpreter
 
 from kerasgan import datasets
 from kerasgan.datasets import Scan, Split
 from kerasgan.export.contract import Precision
 from kerasgan.export.gate import Tolerance, tolerance
 from kerasgan.geometry import oriented
-from kerasgan.intensity import body_mask, correct_bias
+from kerasgan.inference import on_source_grid
+from kerasgan.intensity import body_mask
 from kerasgan.io import read_volume
 from kerasgan.phantom.dicom import SeriesIdentity, write_series
 from kerasgan.preparation import prepare
@@ -50,9 +53,8 @@ class Case:
     Attributes:
         run: The run directory.
         direction: To CT.
-        folder: Where all is written; `scan` holds the series, `corrected` the one without its bias field.
+        folder: Where all is written; `scan` holds the series.
         data: The option that tells the exports where the data lies; empty where it lay in training.
-        corrected: Whether the run's scans were corrected for their bias field.
         shape: `(slices, rows, columns)` of the scan.
         network_size: `(height, width)` of its slices at the network's pixels.
         body: bool, of that shape.
@@ -63,7 +65,6 @@ class Case:
     direction: Direction
     folder: Path
     data: tuple[str, ...]
-    corrected: bool
     shape: tuple[int, int, int]
     network_size: tuple[int, int]
     body: np.ndarray
@@ -89,16 +90,11 @@ def read_case(path: Path, data_dir: Path | None, number: int, folder: Path) -> C
     axial, settings = oriented(scan.load()), run.facts.preparation
     body = body_mask(axial)
     write(axial, folder / "scan")
-    if settings.bias_correction:
-        # MR has no unit where percentiles window it, so that whole numbers can be made fine steps.
-        scale = 1.0 if settings.mr_window else 60_000 / float(axial.array.max())
-        even = correct_bias(axial, body)
-        write(even.with_array(even.array * scale), folder / "corrected")
     # Where slices are larger than in training, devices need a model of that size.
     seen = prepare(axial, settings.model_copy(update={"bias_correction": False}), crop=False).slices.shape[1:]
     truth = None if partner is None else oriented(partner.load()).array
     data = ("--data-dir", str(data_dir)) if data_dir else ()
-    return Case(path, direction, folder, data, settings.bias_correction, axial.shape, seen, body, truth)
+    return Case(path, direction, folder, data, axial.shape, seen, body, truth)
 
 
 def validation_scan(run: Run, data_dir: Path | None, direction: Direction, number: int) -> tuple[Scan, Scan | None]:
@@ -130,10 +126,10 @@ def command(*words: object) -> None:
         sys.exit(f"{' '.join(map(str, words))} failed:\n{done.stdout}{done.stderr}")
 
 
-def translated(title: str, case: Case, words: list, model: Path, limit: Tolerance | None, scan: str = "scan") -> Exit:
+def translated(title: str, case: Case, words: list, model: Path, limit: Tolerance | None) -> Exit:
     """Translates by a command that takes a series and a new folder at its end."""
     output = case.folder / title.replace("/", "-").replace(" ", "-")
-    seconds = bench.timed(lambda: command(*words, case.folder / scan, output))
+    seconds = bench.timed(lambda: command(*words, case.folder / "scan", output))
     return Exit(title, oriented(read_volume(output)).array, limit, model, seconds)
 
 
@@ -157,16 +153,32 @@ def served(case: Case) -> Iterator[Exit]:
 
 
 def on_a_device(case: Case) -> Iterator[Exit]:
-    """By way of TFLite files and the program for devices, which does not correct bias fields."""
-    scan, first = ("corrected", ", scan corrected by N4 before") if case.corrected else ("scan", "")
+    """By way of TFLite files: the program for devices, and LiteRT where that program leaves out what training did."""
+    corrected = load_run(case.run).facts.preparation.bias_correction
     for precision in PRECISIONS:
         model, size = case.folder / f"{precision}.tflite", case.network_size
-        words = [*KERASGAN, "export", case.run, model, "--direction", case.direction, "--size", *size]
-        command(*words, "--precision", precision, *case.data)
-        limit = tolerance(precision, case.truth is not None)
-        yield translated(f"TFLite {precision}{first}", case, [*PROGRAM, model], model, limit, scan)
-        if case.corrected and precision == "float32":
-            yield translated("TFLite float32, scan as acquired", case, [*PROGRAM, model], model, None)
+        words = [*KERASGAN, "export", case.run, model, "--direction", case.direction, "--size", *size, *case.data]
+        command(*words, "--precision", precision)
+        title, limit = f"TFLite {precision}", tolerance(precision, case.truth is not None)
+        yield translated(f"{title}, program", case, [*PROGRAM, model], model, None if corrected else limit)
+        if corrected:
+            result, seconds = by_interpreter(case, model)
+            yield Exit(f"{title}, prepared with N4", result, limit, model, seconds)
+
+
+def by_interpreter(case: Case, model: Path) -> tuple[np.ndarray, float]:
+    """The scan prepared by kerasgan, through LiteRT: HU `[slices, rows, columns]`, and the seconds of both."""
+    start = time.perf_counter()
+    run = load_run(case.run)
+    source, target = (run.map(domain) for domain in case.direction)
+    prepared = prepare(read_volume(case.folder / "scan"), run.facts.preparation, crop=False)
+    translate = Interpreter(model_path=str(model), num_threads=bench.cores()).get_signature_runner("serving_default")
+    values = np.full(prepared.slices.shape, target.low, np.float32)
+    for index in np.flatnonzero(prepared.mask.any(axis=(1, 2))):
+        image = source.inverse(prepared.slices[index])[None, ..., None]
+        values[index] = translate(image=image)["synthetic"][0, ..., 0]
+    result = on_source_grid(prepared, values, "CT", target).array
+    return np.rint(result), time.perf_counter() - start  # DICOM holds whole HU
 
 
 def row(case: Case, local: Exit, made: Exit) -> list[str]:

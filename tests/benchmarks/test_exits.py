@@ -17,7 +17,7 @@ BODY = np.array([[[True, True], [True, False]]])
 
 @pytest.fixture
 def case(tmp_path):
-    return exits.Case(Path("run"), "ab", tmp_path, (), False, (1, 2, 2), (4, 4), BODY, TRUTH)
+    return exits.Case(Path("run"), "ab", tmp_path, (), (1, 2, 2), (4, 4), BODY, TRUTH)
 
 
 @pytest.fixture
