@@ -222,8 +222,9 @@ def report(case: Case, made: list[Exit]) -> str:
     """What was measured, the table and the machine, as markdown."""
     run = load_run(case.run)
     scan, network = (" x ".join(map(str, shape)) for shape in (case.shape, case.network_size))
+    quick = " (a quick run)" if run.quick else ""
     what = (
-        f"`{run.recipe.name}` on `{run.facts.dataset}`, seed {run.facts.seed}; one patient of the validation part, "
+        f"`{run.recipe.name}` on `{run.facts.dataset}`, seed {run.facts.seed}{quick}; one patient of the validation part, "
         f"{scan} voxels, {network} pixels for the network."
     )
     rows = [row(case, made[0], one) for one in made]
