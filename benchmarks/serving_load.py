@@ -85,15 +85,15 @@ def export(folder: Path, size: int, filters: int, blocks: int) -> Path:
 
 
 @contextmanager
-def serving(models: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Runs `kerasgan serve`; gives its process number and its addresses by scheme."""
+def serving(models: Path, name: str = NAME) -> Iterator[tuple[int, dict[str, str]]]:
+    """Runs `kerasgan serve`; gives its process number and a model's addresses by scheme."""
     command = [sys.executable, "-u", "-m", "kerasgan", "serve", str(models), "--embedded", "--port=0", "--rest-port=0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         lines = "".join(process.stdout.readline() for _ in range(4))
         places = re.findall(r"(grpc|http)://([\d.:]+)", lines)
         try:
-            yield process.pid, {scheme: f"{scheme}://{place}/{NAME}" for scheme, place in places}
+            yield process.pid, {scheme: f"{scheme}://{place}/{name}" for scheme, place in places}
         finally:
             process.terminate()
 

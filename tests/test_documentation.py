@@ -16,7 +16,14 @@ from kerasgan.cli import app
 from kerasgan.volume import Volume
 
 CHECKOUT = Path(__file__).parents[1]
-PAGES = ["README.md", "CONTRIBUTING.md", "datasets/README.md", "export/README.md", "docs/serving.md"]
+PAGES = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "datasets/README.md",
+    "export/README.md",
+    "docs/serving.md",
+    "docs/deployment.md",
+]
 
 
 def blocks(page: str, language: str) -> list[str]:

@@ -98,11 +98,16 @@ def read_contract(path: Path) -> dict:
         contract = json.loads(_metadata(path.read_bytes())[CONTRACT])
         known = contract["format"]
     except KeyError:
-        raise InputError(f"{path.name} carries no contract: it is not a model of kerasgan export.") from None
+        raise InputError(
+            f"{path.name} carries no contract: another program made it. Name a model that kerasgan export wrote."
+        ) from None
     except (ValueError, TypeError, IndexError, struct.error):
         raise InputError(f"{path.name} is no TFLite model, or is damaged. Copy or export it again.") from None
     if known != CONTRACT_FORMAT:
-        raise InputError(f"{path.name} has a contract of format {known}, this program reads {CONTRACT_FORMAT}.")
+        raise InputError(
+            f"{path.name} has a contract of format {known}, this program reads {CONTRACT_FORMAT}. "
+            "Take model and program from one release of kerasgan."
+        )
     return contract
 
 

@@ -55,8 +55,10 @@ def read_contract(path: str | Path) -> dict[str, Any]:
         Units, windows, pixel size, statement and whatever else `kerasgan.export.contract.Contract` describes.
 
     Raises:
-        ExportError: Where the file is no TFLite file, is damaged, or carries no contract.
+        ExportError: Where the file is missing, is no TFLite file, is damaged, or carries no contract.
     """
+    if not Path(path).is_file():
+        raise ExportError(f"There is no file {path}; name one that `kerasgan export` wrote.")
     content = Path(path).read_bytes()
     if content[4:8] != IDENTIFIER:
         raise ExportError(f"{path} is no TFLite file; name one that `kerasgan export` wrote.")

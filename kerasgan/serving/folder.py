@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from kerasgan.errors import ServingError
-from kerasgan.export.layout import models, versions
+from kerasgan.export.layout import CONTRACT_FILE, EXTRAS, models, versions
 
 
 def served_models(folder: Path) -> list[str]:
@@ -25,6 +25,8 @@ def _why_empty(folder: Path) -> str:
         return "is no folder. Name one that kerasgan export wrote."
     if versions(folder):
         return f"is one model. Name the folder that holds it: {folder.resolve().parent}"
+    if (folder / EXTRAS / CONTRACT_FILE).is_file():
+        return f"is one version of a model. Name the folder that holds the model: {folder.resolve().parents[1]}"
     foreign = sorted(folder.glob("**/saved_model.pb"))
     if foreign:
         return (

@@ -9,10 +9,9 @@ import grpc
 import numpy as np
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-from kerasgan.errors import ServingError
 from kerasgan.serving.address import Address
 from kerasgan.serving.protos import arrays, tensor_proto
-from kerasgan.serving.transports import Inputs
+from kerasgan.serving.transports import Inputs, refused
 
 # A reply of one slice may be longer than gRPC's own limit of 4 MiB; what is sent, the server limits.
 OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
@@ -56,5 +55,4 @@ class GrpcTransport:
         try:
             return self._stub.Predict(request, timeout=timeout_s, metadata=self._metadata)
         except grpc.RpcError as error:
-            code = error.code().name
-            raise ServingError(f"{self.address}: {code}: {error.details()}", code) from error
+            raise refused(self.address, error.code().name, error.details()) from error

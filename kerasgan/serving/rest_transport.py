@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 import requests
+from urllib3.exceptions import ProtocolError
 
 from kerasgan.errors import ServingError
 from kerasgan.serving.address import Address
 from kerasgan.serving.codes import code_of
 from kerasgan.serving.json_tensors import B64, encoded
-from kerasgan.serving.transports import Inputs
+from kerasgan.serving.transports import Inputs, refused
 
 CHUNK = 2**16
 
@@ -44,8 +45,7 @@ class RestTransport:
         body = json.dumps({"signature_name": signature, "inputs": columns})
         status, content = self._post(url, body, timeout_s)
         if status != requests.codes.ok:
-            code = code_of(status)
-            raise ServingError(f"{self.address}: {code}: {_reason(content)}", code)
+            raise refused(self.address, code_of(status), _reason(content))
         return _output(self.address, content)
 
     def close(self) -> None:
@@ -63,15 +63,25 @@ class RestTransport:
                         raise requests.Timeout("the reply comes too slowly")
                 return response.status_code, bytes(content)
         except requests.Timeout as error:
-            raise ServingError(f"{self.address}: DEADLINE_EXCEEDED: {error}", "DEADLINE_EXCEEDED") from error
+            raise refused(self.address, "DEADLINE_EXCEEDED", error) from error
         except requests.exceptions.SSLError as error:
+            if "WRONG_VERSION_NUMBER" in str(error):
+                raise ServingError(f"{self.address}: the server speaks no TLS; ask it by http://.") from error
             raise ServingError(f"{self.address}: the server's certificate is not trusted: {error}") from error
         except requests.RequestException as error:
-            raise ServingError(f"{self.address}: UNAVAILABLE: {error}", "UNAVAILABLE") from error
+            raise refused(self.address, "UNAVAILABLE", _cause(error)) from error
 
 
 def _column(array: np.ndarray) -> list[Any]:
     return [encoded(value) for value in array] if array.dtype == object else array.tolist()
+
+
+def _cause(error: requests.RequestException) -> object:
+    """Why no reply came, without the layers of the libraries around it."""
+    inner = error.args[0] if error.args else error
+    if isinstance(inner, ProtocolError):
+        return inner.args[0]
+    return str(getattr(inner, "reason", inner)).rpartition(": ")[2]
 
 
 def _reason(content: bytes) -> str:

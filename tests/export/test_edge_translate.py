@@ -201,8 +201,10 @@ def test_models_of_other_projects(program, model, tmp_path, capsys):
     whole = model.read_bytes()
     for content in (b"", b"no model at all", whole[:8], whole[:200]):
         assert "foreign.tflite is no TFLite model, or is damaged. Copy or export it again" in error(content)
-    assert "carries no contract" in error(whole.replace(b"kerasgan_contract", b"someones_contract"))
-    assert "contract of format 9, this program reads 1" in error(whole.replace(b'"format":1', b'"format":9'))
+    text = error(whole.replace(b"kerasgan_contract", b"someones_contract"))
+    assert "carries no contract" in text and "Name a model that kerasgan export wrote" in text
+    text = error(whole.replace(b'"format":1', b'"format":9'))
+    assert "contract of format 9, this program reads 1. Take model and program from one release" in text
     text = error(whole.replace(b"serving_default", b"another_default"))
     assert "foreign.tflite has the signatures" in text and "Export it again" in text
     assert not (tmp_path / "out").exists()

@@ -89,6 +89,11 @@ def packed(model):
     return bytes(builder.Output())
 
 
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(ExportError, match=r"There is no file .*model.tflite; name one that `kerasgan export` wrote"):
+        read_contract(tmp_path / "model.tflite")
+
+
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 a zip file"])
 def test_a_file_of_another_kind(tmp_path, content):
     (tmp_path / "model.tflite").write_bytes(content)

@@ -66,9 +66,34 @@ def test_a_model_that_is_not_there(server, address):
     for scheme in ("grpc", "http"):
         with (
             Client(address(server, scheme).replace("mr2ct", "other")) as client,
-            pytest.raises(ServingError, match=rf"{scheme}://.*/other: NOT_FOUND: Servable not found .*Latest\(other\)"),
+            pytest.raises(
+                ServingError,
+                match=rf"{scheme}://.*/other: NOT_FOUND: Servable not found .*Latest\(other\)\. kerasgan serve names",
+            ),
         ):
             client.contract()
+
+
+@pytest.mark.parametrize(
+    ("port", "scheme", "said"),
+    [
+        ("grpc", "http", "UNAVAILABLE: Connection aborted. Check that a server runs there, that it is the port for"),
+        ("http", "grpc", "Check that a server runs there, that it is the port for gRPC or REST"),
+        ("http", "https", "the server speaks no TLS; ask it by http://."),
+        ("grpc", "grpcs", "grpcs or https stands for a server with TLS only."),
+    ],
+)
+def test_another_port_than_the_address_says(server, address, port, scheme, said):
+    place = address(server, port).partition("://")[2]
+    with Client(f"{scheme}://{place}", deadline_s=3) as client, pytest.raises(ServingError) as caught:
+        client.contract()
+    assert said in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_port_where_nothing_listens():
+    expected = r"http://127.0.0.1:9/ct: UNAVAILABLE: \[Errno \d+\] Connection refused\. Check that a server runs"
+    with Client("http://127.0.0.1:9/ct", deadline_s=0.3) as client, pytest.raises(ServingError, match=expected):
+        client.contract()
 
 
 class Recorded:

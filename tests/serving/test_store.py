@@ -40,6 +40,12 @@ def test_the_folder_of_one_model(models):
         Store(models / NAME)
 
 
+def test_the_folder_of_one_version(models):
+    expected = f"is one version of a model. Name the folder that holds the model: {models}"
+    with pytest.raises(ServingError, match=re.escape(expected) + "$"):
+        Store(models / NAME / "1")
+
+
 def test_a_saved_model_of_another_project(own_models):
     shutil.rmtree(own_models / NAME / "1" / "assets.extra")
     with pytest.raises(ServingError, match=r"holds no model that kerasgan exported; .*mr2ct/1 has no contract"):
