@@ -224,8 +224,8 @@ def report(case: Case, made: list[Exit]) -> str:
     scan, network = (" x ".join(map(str, shape)) for shape in (case.shape, case.network_size))
     quick = " (a quick run)" if run.quick else ""
     what = (
-        f"`{run.recipe.name}` on `{run.facts.dataset}`, seed {run.facts.seed}{quick}; one patient of the validation part, "
-        f"{scan} voxels, {network} pixels for the network."
+        f"`{run.recipe.name}` on `{run.facts.dataset}`, seed {run.facts.seed}{quick}; one patient of the validation "
+        f"part, {scan} voxels, {network} pixels for the network."
     )
     rows = [row(case, made[0], one) for one in made]
     return f"\n{what}\n\n{bench.markdown(HEADER, rows)}\n\n{bench.machine(PACKAGES)}.\n"
