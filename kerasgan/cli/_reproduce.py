@@ -37,7 +37,8 @@ def reproduce(
 ) -> None:
     """Run a paper's experiment from scans to tables and figures, the paper's figures beside ours.
 
-    After an interruption the same command goes on; what is finished is not computed again.
+    After an interruption the same command goes on; what is finished is not computed again. The same command in a second
+    terminal takes a share of the work.
 
     \b
     Example:

@@ -4,6 +4,7 @@ experiment.json   which experiment, which data
 cells/            a folder for each cell, named by its key and the digest of its settings
 cells/*/result.json   what a finished cell found; written last, so its presence says that the cell is finished
 report.html, report.json, pictures/
+*.lock, cells/*.lock   held by the process that writes the report or computes the cell: several can share the work
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from kerasgan import datasets, registry
 from kerasgan.datasets import DatasetCard
 from kerasgan.errors import DatasetError, KerasganError, RunError
@@ -23,6 +26,7 @@ from kerasgan.files import replacing
 
 FOLDER = Path("reproductions")
 VERSIONED = ("kerasgan", "tensorflow", "keras", "numpy")
+PAUSE_S = 5.0  # between two looks at what other processes compute
 
 logger = logging.getLogger(__name__)
 
@@ -87,6 +91,8 @@ class Reproduction:
     def run(self) -> Path:
         """Computes what is left and writes the report.
 
+        Other processes may do the same in the same folder at the same time; each cell is computed by one of them.
+
         Returns:
             `report.html`; `report.json` lies beside it.
 
@@ -96,16 +102,15 @@ class Reproduction:
         desk = self._desk()
         for cell in self.cells:
             cell.task.check(desk)
-        for cell in self.left():
-            self._announce(cell)
-            self._compute(cell, desk)
+        self._compute_left(desk)
         from kerasgan.experiments._report import write_report
 
         results = {cell.key: self.result(cell) or {} for cell in self.cells}
         folders = {cell.key: self.place(cell) for cell in self.cells}
         scale = self.experiment.scales[self.scale]
         findings = Findings(scale, self.seeds, results, folders, self.folder / "pictures")
-        return write_report(self, findings, desk)
+        with FileLock(self.folder / "report.lock"):
+            return write_report(self, findings, desk)
 
     def _desk(self) -> Desk:
         """Loads the data, and makes sure that the folder belongs to it."""
@@ -123,6 +128,31 @@ class Reproduction:
             )
         return Desk(self.dataset, self.data_dir, card, split, self.folder / "cells")
 
+    def _compute_left(self, desk: Desk) -> None:
+        waiting = False
+        while left := self.left():
+            ready = (cell for cell in left if not any(need in left for need in cell.needs))
+            if any(self._compute_if_free(cell, desk) for cell in ready):
+                waiting = False
+                continue
+            if not waiting:
+                logger.info("Another process computes what can be computed now; waiting for it.")
+            waiting = True
+            time.sleep(PAUSE_S)
+
+    def _compute_if_free(self, cell: Cell, desk: Desk) -> bool:
+        """Computes a cell, unless another process does; says whether it is finished."""
+        place = self.place(cell)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(place.with_name(f"{place.name}.lock"), blocking=False):
+                if self.result(cell) is None:  # it may have been finished since the last look
+                    self._announce(cell)
+                    self._compute(cell, desk)
+        except Timeout:
+            return False
+        return True
+
     def _announce(self, cell: Cell) -> None:
         number = len(self.cells) - len(self.left()) + 1
         left = duration(self.seconds_left())
@@ -132,7 +162,6 @@ class Reproduction:
         import keras
 
         begun, place = time.monotonic(), self.place(cell)
-        place.parent.mkdir(parents=True, exist_ok=True)
         found = cell.task.run(desk, [self.place(need) for need in cell.needs], place)
         keras.utils.clear_session()  # or the memory grows with every cell
         found |= {"seconds": round(time.monotonic() - begun, 1), "settings": cell.task.settings()}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from filelock import FileLock
 
 from kerasgan.errors import DatasetError, KerasganError, RunError
-from kerasgan.experiments import duration, open_reproduction
+from kerasgan.experiments import _folder, duration, open_reproduction
 
 TOY = """
 from dataclasses import dataclass, replace
@@ -79,6 +81,34 @@ def test_every_cell_is_computed_once(toy):
     assert [log(opened, number) for number in range(3)] == [["begun"]] * 3
     assert opened.result(opened.cells[1])["number"] == 11  # 10, and one cell that it needs
     assert report.name == "report.html" and report.with_suffix(".json").exists()
+
+
+def test_processes_share_the_cells_and_each_writes_the_whole_report(toy, monkeypatch):
+    monkeypatch.setattr(_folder, "PAUSE_S", 0.05)
+    opened = toy(seeds=12)
+    with ThreadPoolExecutor(3) as pool:
+        reports = list(pool.map(lambda _: opened.run(), range(3)))
+    assert [log(opened, number) for number in range(13)] == [["begun"]] * 13
+    assert len(set(reports)) == 1 and len(json.loads(reports[0].with_suffix(".json").read_text())["cells"]) == 13
+
+
+def test_a_cell_of_another_process_is_waited_for(toy, monkeypatch, caplog):
+    opened, looks = toy(), []
+    place = opened.place(opened.cells[0])
+    place.mkdir(parents=True)
+
+    def finished_elsewhere(seconds):
+        looks.append(seconds)
+        if len(looks) == 3:
+            (place / "result.json").write_text('{"seconds": 1, "number": 7, "settings": {}, "versions": {}}')
+            other.release()
+
+    monkeypatch.setattr(_folder.time, "sleep", finished_elsewhere)
+    with caplog.at_level("INFO"), FileLock(f"{place}.lock") as other:
+        opened.run()
+    assert looks == [5.0] * 3 and not (place / "log").exists()
+    assert caplog.text.count("Another process computes what can be computed now; waiting for it.") == 1
+    assert opened.result(opened.cells[0])["number"] == 7 and log(opened, 1) == ["begun"]
 
 
 def test_an_interruption_loses_nothing_that_was_finished(toy):
