@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 import webbrowser
 from http.server import ThreadingHTTPServer
@@ -38,6 +39,7 @@ def demo(
     from kerasgan.export.npm import fetched
     from kerasgan.run import load_run
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, so that nothing temporary stays
     load_run(run).generator_path(direction)  # what is no run is refused before anything is fetched
     with tempfile.TemporaryDirectory(prefix="kerasgan-") as workshop:
         page, model = out or Path(workshop) / "page", Path(workshop) / "model.tflite"

@@ -38,8 +38,8 @@ def demo(finished_run, tmp_path):
         process.communicate()
 
 
-def end(process):
-    process.send_signal(signal.SIGINT)
+def end(process, number=signal.SIGINT):
+    process.send_signal(number)
     return process.communicate(timeout=30)[0], process.returncode
 
 
@@ -61,7 +61,7 @@ def test_a_page_that_stays(demo, tmp_path):
     with urllib.request.urlopen(f"{address}model/contract.json") as answer:
         served = answer.read()
     assert b'"direction": "ba"' in served
-    end(process)
-    assert not (tmp_path / "opened").exists()
+    assert end(process, signal.SIGTERM) == ("Stopped.\n", 0)
+    assert not (tmp_path / "opened").exists() and list((tmp_path / "tmp").iterdir()) == []
     assert (tmp_path / "page/model/contract.json").read_bytes() == served
     assert re.search(rb'"shape": \[\s*1,\s*40,\s*36,\s*1\s*\]', served)

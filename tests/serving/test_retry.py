@@ -44,10 +44,16 @@ def test_pauses_double_and_the_rest_of_the_time_is_passed_on(clock):
     assert clock.pauses == pytest.approx([0.1, 0.2, 0.4])
 
 
-def test_the_last_error_comes_within_the_deadline(clock):
+def test_the_last_error_comes_within_the_deadline(clock, caplog):
     with pytest.raises(ServingError, match="not now"):
         until_deadline(failing(99), 60)
     assert clock.now < 60 and max(clock.pauses) == 5
+    assert caplog.messages == ["not now Trying again for 57 s."]  # 0.1 + 0.2 + ... + 1.6 s are over
+
+
+def test_a_moment_is_not_told(clock, caplog):
+    until_deadline(failing(4), 60)
+    assert clock.now < 2 and not caplog.messages
 
 
 @pytest.mark.parametrize("code", ["NOT_FOUND", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "UNAUTHENTICATED"])
