@@ -156,6 +156,7 @@ def build(workload: Workload, folder: Path) -> dict[str, Any]:
 def _write(options: dict[str, Any], size: int, precisions: list[str], folder: Path) -> None:
     import keras
 
+    from kerasgan.export.device_graph import write_for_devices
     from kerasgan.export.graph import Translator, write_savedmodel
     from kerasgan.export.quantization import ACTIVATION_BITS, quantized
     from kerasgan.export.tflite import convert
@@ -163,11 +164,13 @@ def _write(options: dict[str, Any], size: int, precisions: list[str], folder: Pa
 
     keras.utils.set_random_seed(0)
     generator = build_generator(**options)
-    write_savedmodel(Translator(generator, *_maps()), folder / "savedmodel", (1, size, size))
+    translator = Translator(generator, *_maps())
+    write_savedmodel(translator, folder / "savedmodel", (1, size, size))
+    write_for_devices(translator, folder / "devices", (size, size))
     (folder / "parameters.txt").write_text(str(generator.count_params()))
-    full = convert(folder / "savedmodel", "float32")
+    full = convert(folder / "devices", "float32")
     contents = {p: quantized(full, p, [mr_image(size)]) for p in precisions if p in ACTIVATION_BITS}
-    contents |= {p: convert(folder / "savedmodel", p) for p in precisions if p not in ACTIVATION_BITS}
+    contents |= {p: convert(folder / "devices", p) for p in precisions if p not in ACTIVATION_BITS}
     for precision, content in contents.items():
         (folder / f"{precision}.tflite").write_bytes(content)
     if find_spec("tf2onnx") and find_spec("onnxruntime"):

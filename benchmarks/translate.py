@@ -43,6 +43,7 @@ def build(workload: Workload, folder: Path) -> None:
     """Writes the generator and every artifact of it into `folder`."""
     import keras
 
+    from kerasgan.export.device_graph import write_for_devices
     from kerasgan.export.graph import Translator, write_savedmodel
     from kerasgan.export.tflite import convert
     from kerasgan.generators.resnet import build as build_generator
@@ -52,9 +53,9 @@ def build(workload: Workload, folder: Path) -> None:
     generator.save(folder / "generator.keras")
     translator = Translator(generator, *_maps())
     write_savedmodel(translator, folder / "savedmodel", (None, None, None))
-    write_savedmodel(translator, folder / "static", (1, workload.size, workload.size))
+    write_for_devices(translator, folder / "devices", (workload.size, workload.size))
     for precision in ("float32", "float16"):
-        (folder / f"{precision}.tflite").write_bytes(convert(folder / "static", precision))
+        (folder / f"{precision}.tflite").write_bytes(convert(folder / "devices", precision))
 
 
 def keras_candidate(folder: Path) -> Translate:

@@ -27,7 +27,8 @@ from kerasgan.costs import BUDGETS, macs, student_generator
 from kerasgan.distiller import Distiller
 from kerasgan.errors import RunError
 from kerasgan.export.contract import Frozen
-from kerasgan.export.graph import Translator, write_savedmodel
+from kerasgan.export.device_graph import write_for_devices
+from kerasgan.export.graph import Translator
 from kerasgan.export.names import DEFAULT, IMAGE
 from kerasgan.export.tflite import convert
 from kerasgan.files import replacing
@@ -202,7 +203,7 @@ def _cost(generator: keras.Model, run: Run, direction: Direction, paired: Sequen
 
 def _tflite(translator: Translator, size: int) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
-        write_savedmodel(translator, Path(folder), (1, size, size))
+        write_for_devices(translator, Path(folder), (size, size))
         return convert(Path(folder), "float32")
 
 

@@ -107,7 +107,7 @@ def test_report_holds_what_can_be_measured_again(teacher, student):
         generator = run.generator("ab")
         assert cost.parameters == sum(np.size(weight) for weight in generator.get_weights())
         assert cost.error == pytest.approx(scored(generator, student), rel=1e-4)
-        assert 4 * cost.parameters < 1e6 * cost.megabytes < 4 * cost.parameters + 60_000
+        assert 4 * cost.parameters < 1e6 * cost.megabytes < 8 * cost.parameters + 60_000  # some weights twice
         assert cost.milliseconds > 0
     heads, lines = report.rows()
     assert heads == ["", "teacher", "student", "ratio"] and len(lines) == 5

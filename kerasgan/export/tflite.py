@@ -14,7 +14,8 @@ from ai_edge_litert.interpreter import Interpreter
 from kerasgan.errors import ExportError
 from kerasgan.export.comparison import Artifact, Comparison, compare
 from kerasgan.export.contract import Precision, contract
-from kerasgan.export.graph import MINIMUM_SIDE, MULTIPLE, Translator, write_savedmodel
+from kerasgan.export.device_graph import write_for_devices
+from kerasgan.export.graph import MINIMUM_SIDE, MULTIPLE, Translator
 from kerasgan.export.names import DEFAULT, IMAGE, SYNTHETIC
 from kerasgan.export.quantization import ACTIVATION_BITS, quantized, quantizer_library
 from kerasgan.export.slices import Size, calibration_slices, real_slices
@@ -81,7 +82,7 @@ class _Workshop:
         self.run, self.direction, self.size, self.data_dir, self.savedmodel = run, direction, size, data_dir, savedmodel
         self.translator = Translator(run.generator(direction), run.map(direction[0]), run.map(direction[1]))
         self.samples = real_slices(run, direction, size, data_dir)
-        write_savedmodel(self.translator, savedmodel, (1, *size))
+        write_for_devices(self.translator, savedmodel, size)
 
     def made(self, precision: Precision) -> tuple[bytes, Comparison]:
         """The file, its contract inside, and how it compares."""

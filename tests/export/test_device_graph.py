@@ -1,0 +1,105 @@
+"""Each exchanged layer gives the values of the Keras layer, and a whole generator keeps its own."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
+from keras import layers
+
+from kerasgan import registry
+from kerasgan.export.device_graph import for_devices, write_for_devices
+from kerasgan.export.graph import Translator
+from kerasgan.export.tflite import convert
+from kerasgan.intensity import IntensityMap
+from kerasgan.layers import NearestUpsampling, ReflectionPadding
+
+MAP = IntensityMap(-1, 1)
+SLOW = {"MIRROR_PAD", "TRANSPOSE_CONV", "RESIZE_NEAREST_NEIGHBOR"}
+
+
+def randomised(network, seed=0):
+    rng = np.random.default_rng(seed)
+    network.set_weights([rng.normal(0, 0.3, weight.shape) for weight in network.get_weights()])
+    return network
+
+
+def exchanged(network, size):
+    return for_devices(Translator(network, MAP, MAP), size).generator
+
+
+def images(size, channels=1, count=2):
+    return np.random.default_rng(1).uniform(-1, 1, (count, *size, channels)).astype(np.float32)
+
+
+def kinds(network):
+    return [type(layer) for layer in network.layers]
+
+
+@pytest.mark.parametrize(
+    ("stack", "left"),
+    [
+        ([ReflectionPadding(1)], []),
+        ([ReflectionPadding(3)], []),
+        ([layers.Conv2DTranspose(2, 3, 2, "same")], []),
+        ([layers.Conv2DTranspose(2, 3, 2, "same", use_bias=False)], []),
+        ([NearestUpsampling(), layers.Conv2D(2, 3, padding="same")], []),
+        ([ReflectionPadding(3), layers.Conv2D(1, 7)], []),
+        ([layers.Conv2D(1, 7)], []),  # 2 x 6 pixels, which are no squares of 4 x 4
+        ([layers.Conv2DTranspose(2, 4, 2, "same")], [layers.Conv2DTranspose]),
+        ([NearestUpsampling(), layers.Conv2D(2, 5, padding="same")], [NearestUpsampling, layers.Conv2D]),
+        ([ReflectionPadding(3), layers.Conv2D(2, 7)], [layers.Conv2D]),
+    ],
+)
+@pytest.mark.parametrize("compiled", [False, True])
+def test_layers(stack, left, compiled):
+    inputs = x = keras.Input((None, None, 3))
+    for layer in stack:
+        x = type(layer).from_config(layer.get_config())(x)
+    network = randomised(keras.Model(inputs, x))
+    found = exchanged(network, (8, 12))
+    assert [kind for kind in kinds(found)[1:] if kind is not layers.Lambda] == left
+    image = images((8, 12), 3)
+    values = (tf.function(found) if compiled else found)(image)
+    np.testing.assert_allclose(values, network(image), atol=2e-5)
+
+
+def test_an_enlarged_image_that_something_else_reads_stays():
+    inputs = keras.Input((None, None, 2))
+    enlarged = NearestUpsampling()(inputs)
+    network = randomised(keras.Model(inputs, layers.Add()([layers.Conv2D(2, 3, padding="same")(enlarged), enlarged])))
+    found = exchanged(network, (4, 8))
+    assert NearestUpsampling in kinds(found) and layers.Conv2D in kinds(found)
+    np.testing.assert_allclose(found(images((4, 8), 2)), network(images((4, 8), 2)), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("resnet", {}),
+        ("resnet", {"upsampling": "resize", "downsamplings": 1}),
+        ("resnet", {"separable": True}),
+        ("resnet", {"deformable": True}),
+        ("unet", {}),
+        ("fcn", {}),
+    ],
+)
+def test_generators_keep_their_values_and_their_weights(name, options):
+    small = {"filters": 4} | ({"blocks": 2} if name == "resnet" else {})
+    network = randomised(registry.find("generators", name).build(**small, **options))
+    before = [weight.copy() for weight in network.get_weights()]
+    image = images((64, 32))
+    np.testing.assert_allclose(exchanged(network, (64, 32))(image), network(image), atol=2e-4)
+    for weight, other in zip(before, network.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, other)
+    exchanged(network, (32, 32))  # a second time, for another size
+
+
+@pytest.mark.parametrize("upsampling", ["transposed", "resize"])
+def test_a_file_of_the_default_generator_has_no_slow_operation(tmp_path, upsampling):
+    network = registry.find("generators", "resnet").build(filters=4, blocks=1, upsampling=upsampling)
+    write_for_devices(Translator(network, MAP, MAP), tmp_path / "model", (16, 12))
+    interpreter = Interpreter(model_content=convert(tmp_path / "model", "float32"))
+    interpreter.allocate_tensors()
+    found = {operation["op_name"] for operation in interpreter._get_ops_details()}
+    assert "DEPTH_TO_SPACE" in found and not found & SLOW
