@@ -45,7 +45,7 @@ def kinds(network):
         ([layers.Conv2DTranspose(2, 3, 2, "same", use_bias=False)], []),
         ([NearestUpsampling(), layers.Conv2D(2, 3, padding="same")], []),
         ([ReflectionPadding(3), layers.Conv2D(1, 7)], []),
-        ([layers.Conv2D(1, 7)], []),  # 2 x 6 pixels, which are no squares of 4 x 4
+        ([layers.Conv2D(1, 7)], []),  # 2 x 6 pixels, which are no blocks of 2 x 4
         ([layers.Conv2DTranspose(2, 4, 2, "same")], [layers.Conv2DTranspose]),
         ([NearestUpsampling(), layers.Conv2D(2, 5, padding="same")], [NearestUpsampling, layers.Conv2D]),
         ([ReflectionPadding(3), layers.Conv2D(2, 7)], [layers.Conv2D]),
