@@ -4,7 +4,8 @@
     python benchmarks/edge.py --size 256 --filters 64 --blocks 9 --repeats 5 --slices 10
 
 Teacher and students have untrained weights, which cost as much as trained ones, and translate one slice at a time on
-one and on two threads. Every measurement runs in a fresh process of its own, and the variants take turns, so that a
+one and on two threads. LiteRT gets the file that `kerasgan export` writes, the other engines the network as Keras saves
+it. Every measurement runs in a fresh process of its own, and the variants take turns, so that a
 busy minute falls on all of them. All but PyTorch take MR values and give HU, and are held against TensorFlow; PyTorch
 runs the network alone. An engine that is not installed is skipped with a line that says so. The table in README.md is
 rewritten.

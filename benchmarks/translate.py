@@ -152,14 +152,14 @@ def run_rounds(workload: Workload, repeats: int, slices: int, folder: Path) -> d
 
 def differences(folder: Path) -> dict[str, tuple[float, float]]:
     """Mean and maximum absolute difference of each variant from Keras in HU, within the export's tolerances."""
-    from kerasgan.export.comparison import TOLERANCES
+    from kerasgan.export.gate import HEAD_WINDOW_HU, TOLERANCES
 
     reference, found = np.load(folder / "keras.npy"), {}
     for variant in VARIANTS:
         absolute = np.abs(np.load(folder / f"{variant}.npy") - reference).astype(np.float64)
         found[variant] = float(absolute.mean()), float(absolute.max())
         tolerance = TOLERANCES["float16" if "float16" in variant else "float32"]
-        if not found[variant][tolerance.statistic == "maximum"] < tolerance.limit_hu:
+        if not found[variant][tolerance.statistic == "maximum"] < tolerance.limit_on(HEAD_WINDOW_HU):
             sys.exit(f"{variant} does not give the values of Keras: mean and maximum difference {found[variant]} HU.")
     return found
 

@@ -38,7 +38,7 @@ def reproduce(
     """Run a paper's experiment from scans to tables and figures, the paper's figures beside ours.
 
     After an interruption the same command goes on; what is finished is not computed again. The same command in a second
-    terminal takes a share of the work.
+    terminal takes a share of the work; on one GPU, set TF_FORCE_GPU_ALLOW_GROWTH=true for both.
 
     \b
     Example:

@@ -4,7 +4,8 @@ experiment.json   which experiment, which data
 cells/            a folder for each cell, named by its key and the digest of its settings
 cells/*/result.json   what a finished cell found; written last, so its presence says that the cell is finished
 report.html, report.json, pictures/
-*.lock, cells/*.lock   held by the process that writes the report or computes the cell: several can share the work
+.*.lock, cells/*.lock   held by the process that loads the data, writes the report or computes the cell: several can
+                        share the work
 """
 
 from __future__ import annotations
@@ -99,7 +100,9 @@ class Reproduction:
         Raises:
             KerasganError: For data that does not fit, or what a cell fails on.
         """
-        desk = self._desk()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.folder / ".data.lock"):  # the first process makes the data where they are missing
+            desk = self._desk()
         for cell in self.cells:
             cell.task.check(desk)
         self._compute_left(desk)
@@ -109,7 +112,7 @@ class Reproduction:
         folders = {cell.key: self.place(cell) for cell in self.cells}
         scale = self.experiment.scales[self.scale]
         findings = Findings(scale, self.seeds, results, folders, self.folder / "pictures")
-        with FileLock(self.folder / "report.lock"):
+        with FileLock(self.folder / ".report.lock"):
             return write_report(self, findings, desk)
 
     def _desk(self) -> Desk:
@@ -145,17 +148,17 @@ class Reproduction:
         place = self.place(cell)
         place.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with FileLock(place.with_name(f"{place.name}.lock"), blocking=False):
-                if self.result(cell) is None:  # it may have been finished since the last look
-                    self._announce(cell)
-                    self._compute(cell, desk)
+            held = FileLock(place.with_name(f"{place.name}.lock")).acquire(blocking=False)
         except Timeout:
             return False
+        with held:
+            if self.result(cell) is None:  # it may have been finished since the last look
+                self._announce(cell)
+                self._compute(cell, desk)
         return True
 
     def _announce(self, cell: Cell) -> None:
-        number = len(self.cells) - len(self.left()) + 1
-        left = duration(self.seconds_left())
+        number, left = self.cells.index(cell) + 1, duration(self.seconds_left())
         logger.info("Cell %d of %d: %s; about %s left in all.", number, len(self.cells), cell.title, left)
 
     def _compute(self, cell: Cell, desk: Desk) -> None:

@@ -69,20 +69,33 @@ def write_for_devices(translator: Translator, folder: Path, size: Size) -> None:
 
 def _enlarged(generator: keras.Model) -> set[int]:
     """The enlarged images that nothing but 3x3 convolutions reads, by `id`."""
-    images = {id(layer.output) for layer in generator.layers if isinstance(layer, NearestUpsampling)}
-    readers = [layer for layer in generator.layers if not _is(layer, layers.Conv2D, size=3, strides=1, padding="same")]
-    return images - {id(image) for layer in readers for image in keras.tree.flatten(layer.input)}
+    enlarging = [layer for layer in generator.layers if isinstance(layer, NearestUpsampling) and _is_called_once(layer)]
+    others = [one for one in generator.operations if not (_is_usual(one) and _is_called_once(one))]
+    read = [image for other in others for node in other._inbound_nodes for image in node.input_tensors]
+    return {id(layer.output) for layer in enlarging} - {id(image) for image in (*read, *generator.outputs)}
 
 
-def _is(layer: keras.Layer, kind: type[keras.Layer], size: int, strides: int, padding: str) -> bool:
-    if type(layer) is not kind or layer.dilation_rate != (1, 1):
+def _is_called_once(operation: keras.Operation) -> bool:
+    return len(operation._inbound_nodes) == 1
+
+
+def _is_usual(operation: keras.Operation) -> bool:
+    return _is(operation, layers.Conv2D, size=3, strides=1, padding="same")
+
+
+def _is(layer: keras.Operation, kind: type[keras.Layer], size: int, strides: int, padding: str) -> bool:
+    """Whether a layer is a convolution as described, and does nothing else."""
+    if type(layer) is not kind or layer.dilation_rate != (1, 1) or layer.data_format != "channels_last":
+        return False
+    if layer.activation is not keras.activations.linear or getattr(layer, "groups", 1) != 1:
         return False
     return (layer.kernel_size, layer.strides, layer.padding) == ((size, size), (strides, strides), padding)
 
 
 def _exchanged(layer: keras.Layer, enlarged: set[int]) -> keras.Layer:
-    function = _function(layer, enlarged)
-    return layers.Lambda(function, name=layer.name) if function else type(layer).from_config(layer.get_config())
+    if function := _function(layer, enlarged):
+        return layers.Lambda(function, name=layer.name, dtype=layer.dtype_policy)
+    return type(layer).from_config(layer.get_config())
 
 
 def _function(layer: keras.Layer, enlarged: set[int]) -> Callable[[Any], Any] | None:
@@ -91,9 +104,9 @@ def _function(layer: keras.Layer, enlarged: set[int]) -> Callable[[Any], Any] | 
         return partial(_mirrored, padding=layer.padding)
     if isinstance(layer, NearestUpsampling) and id(layer.output) in enlarged:
         return tf.identity  # the convolution that follows enlarges
-    if isinstance(layer, layers.Conv2D) and id(layer.input) in enlarged:
+    if _is_usual(layer) and id(layer.input) in enlarged:
         return partial(_enlarging, kernel=_in_pairs(layer.kernel, ENLARGED), bias=_bias(layer), after=1)
-    if _is(layer, layers.Conv2DTranspose, size=3, strides=2, padding="same"):
+    if _is(layer, layers.Conv2DTranspose, size=3, strides=2, padding="same") and layer.output_padding is None:
         kernel = np.swapaxes(layer.kernel, 2, 3)
         return partial(_enlarging, kernel=_in_pairs(kernel, TRANSPOSED), bias=_bias(layer), after=0)
     if _is(layer, layers.Conv2D, size=7, strides=1, padding="valid") and layer.filters == 1:

@@ -1,4 +1,4 @@
-"""A float TFLite file with integer convolutions: they hold nearly all weights and nearly all the work.
+"""A float TFLite file with integer convolutions: they hold nearly all work, and nearly all weights of a large network.
 
 Normalisation, residual sums, the change of units and the last convolution stay in float32. Instance normalisation
 divides by a deviation that 8 or 16 bits of one scale for all channels cannot hold, and each step of the last

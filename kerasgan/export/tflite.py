@@ -50,7 +50,8 @@ def export_tflite(
         direction: `"ab"` (also for None) or `"ba"`.
         size: `(height, width)` of the slice, multiples of 4; None: as trained.
         precision: Of the stored weights: `"float16"` halves the file, arithmetic stays float32; `"int8"` and
-            `"int16x8"` quarter it and compute most convolutions on 8 or 16 bits. Input and output are float32 always.
+            `"int16x8"` quarter that of a large network and compute most convolutions on 8 or 16 bits. Input and output
+            are float32 always.
         data_dir: Where the run's dataset lies now; None: where it lay in training.
 
     Returns:

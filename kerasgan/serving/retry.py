@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 def until_deadline(attempt: Callable[[float], T], deadline_s: float) -> T:
-    """The result of the first attempt that succeeds. What fails for more than a moment is logged once.
+    """The result of the first attempt that succeeds. What fails for more than a moment is logged once a request.
 
     Args:
         attempt: Takes the seconds that are left.

@@ -20,6 +20,7 @@ class Write(Task):
     number: int
 
     def run(self, desk, needs, folder):
+        assert all((need / "result.json").exists() for need in needs)
         folder.mkdir(exist_ok=True)
         with (folder / "log").open("a") as log:
             log.write("begun\\n")

@@ -47,6 +47,9 @@ def kinds(network):
         ([ReflectionPadding(3), layers.Conv2D(1, 7)], []),
         ([layers.Conv2D(1, 7)], []),  # 2 x 6 pixels, which are no blocks of 2 x 4
         ([layers.Conv2DTranspose(2, 4, 2, "same")], [layers.Conv2DTranspose]),
+        ([layers.Conv2DTranspose(2, 3, 2, "same", activation="tanh")], [layers.Conv2DTranspose]),
+        ([layers.Conv2DTranspose(2, 3, 2, "same", output_padding=0)], [layers.Conv2DTranspose]),
+        ([NearestUpsampling(), layers.Conv2D(3, 3, padding="same", groups=3)], [NearestUpsampling, layers.Conv2D]),
         ([NearestUpsampling(), layers.Conv2D(2, 5, padding="same")], [NearestUpsampling, layers.Conv2D]),
         ([ReflectionPadding(3), layers.Conv2D(2, 7)], [layers.Conv2D]),
     ],
@@ -64,26 +67,47 @@ def test_layers(stack, left, compiled):
     np.testing.assert_allclose(values, network(image), atol=2e-5)
 
 
-def test_an_enlarged_image_that_something_else_reads_stays():
+def added(enlarged, convolved):
+    return layers.Add()([convolved, enlarged])
+
+
+def plus(enlarged, convolved):
+    return convolved + enlarged
+
+
+def both(enlarged, convolved):
+    return [convolved, enlarged]
+
+
+@pytest.mark.parametrize("other", [added, plus, both])
+def test_an_enlarged_image_that_something_else_reads_stays(other):
     inputs = keras.Input((None, None, 2))
     enlarged = NearestUpsampling()(inputs)
-    network = randomised(keras.Model(inputs, layers.Add()([layers.Conv2D(2, 3, padding="same")(enlarged), enlarged])))
+    outputs = other(enlarged, layers.Conv2D(2, 3, padding="same")(enlarged))
+    check_kept(randomised(keras.Model(inputs, outputs)))
+
+
+def test_layers_that_are_called_twice_stay():
+    inputs, upsampling = keras.Input((None, None, 2)), NearestUpsampling()
+    convolution = layers.Conv2D(2, 3, padding="same")
+    twice = convolution(convolution(upsampling(inputs)))
+    check_kept(randomised(keras.Model(inputs, twice)))
+    check_kept(randomised(keras.Model(inputs, layers.Conv2D(2, 3, padding="same")(upsampling(upsampling(inputs))))))
+
+
+def check_kept(network):
     found = exchanged(network, (4, 8))
     assert NearestUpsampling in kinds(found) and layers.Conv2D in kinds(found)
-    np.testing.assert_allclose(found(images((4, 8), 2)), network(images((4, 8), 2)), atol=1e-5)
+    image = images((4, 8), 2)
+    for value, expected in zip(tf.nest.flatten(found(image)), tf.nest.flatten(network(image)), strict=True):
+        np.testing.assert_allclose(value, expected, atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("name", "options"),
-    [
-        ("resnet", {}),
-        ("resnet", {"upsampling": "resize", "downsamplings": 1}),
-        ("resnet", {"separable": True}),
-        ("resnet", {"deformable": True}),
-        ("unet", {}),
-        ("fcn", {}),
-    ],
-)
+GENERATORS = [(name, {}) for name in registry.names("generators")]
+RESNETS = [{"upsampling": "resize", "downsamplings": 1}, {"separable": True}, {"deformable": True}]
+
+
+@pytest.mark.parametrize(("name", "options"), [*GENERATORS, *(("resnet", options) for options in RESNETS)])
 def test_generators_keep_their_values_and_their_weights(name, options):
     small = {"filters": 4} | ({"blocks": 2} if name == "resnet" else {})
     network = randomised(registry.find("generators", name).build(**small, **options))
@@ -93,6 +117,19 @@ def test_generators_keep_their_values_and_their_weights(name, options):
     for weight, other in zip(before, network.get_weights(), strict=True):
         np.testing.assert_array_equal(weight, other)
     exchanged(network, (32, 32))  # a second time, for another size
+
+
+def test_arithmetic_stays_float32_whatever_the_policy():
+    network = randomised(registry.find("generators", "resnet").build(filters=4, blocks=1))
+    image = images((16, 16))
+    expected = network(image)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        found = exchanged(network, (16, 16))(image)
+    finally:
+        keras.config.set_dtype_policy(before)
+    np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("upsampling", ["transposed", "resize"])
