@@ -21,7 +21,7 @@ test: $(VENV)/installed-test
 
 # Not `python -m pytest`, which would put the checkout before the installed package.
 suite:
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
 
 lint: $(VENV)/bin/ruff
 	$(BIN)/ruff check

@@ -17,9 +17,9 @@ from kerasgan.export.contract import Contract, Window
 from kerasgan.export.pixels import decode, encode
 from kerasgan.export.serving_contract import ServingContract
 from kerasgan.run import Direction
-from kerasgan.serving.address import parse_address
+from kerasgan.serving.address import Address, parse_address
 from kerasgan.serving.retry import until_deadline
-from kerasgan.serving.transports import Inputs, connect
+from kerasgan.serving.transports import Inputs, Transport
 
 DEADLINE_S = 60.0
 MESSAGE_BYTES = 4 * 2**20  # what gRPC takes by default, in either direction
@@ -234,3 +234,27 @@ def _in_order(ask: Callable[[int], np.ndarray], firsts: range) -> Iterator[np.nd
         finally:
             for answer in waiting:
                 answer.cancel()
+
+
+def connect(address: Address, token: str | None, certificate: Path | None) -> Transport:
+    """The transport for an address; nothing is sent yet.
+
+    Args:
+        address: Of a model.
+        token: For `Authorization: Bearer`.
+        certificate: PEM file with what to trust; None: the authorities that the system trusts.
+
+    Raises:
+        ServingError: Where a package is missing.
+    """
+    from kerasgan.serving.extra import GRPC_CLIENT, REST_CLIENT, require
+
+    if address.is_grpc:
+        require(GRPC_CLIENT)
+        from kerasgan.serving.grpc_transport import GrpcTransport
+
+        return GrpcTransport(address, token, certificate)
+    require(REST_CLIENT)
+    from kerasgan.serving.rest_transport import RestTransport
+
+    return RestTransport(address, token, certificate)

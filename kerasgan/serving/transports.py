@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -50,27 +49,3 @@ def refused(address: Address, code: str, reason: object) -> ServingError:
     """
     text = f"{address}: {code}: {reason}"
     return ServingError(f"{text.rstrip('.')}. {REMEDIES[code]}" if code in REMEDIES else text, code)
-
-
-def connect(address: Address, token: str | None, certificate: Path | None) -> Transport:
-    """The transport for an address; nothing is sent yet.
-
-    Args:
-        address: Of a model.
-        token: For `Authorization: Bearer`.
-        certificate: PEM file with what to trust; None: the authorities that the system trusts.
-
-    Raises:
-        ServingError: Where a package is missing.
-    """
-    from kerasgan.serving.extra import GRPC_CLIENT, REST_CLIENT, require
-
-    if address.is_grpc:
-        require(GRPC_CLIENT)
-        from kerasgan.serving.grpc_transport import GrpcTransport
-
-        return GrpcTransport(address, token, certificate)
-    require(REST_CLIENT)
-    from kerasgan.serving.rest_transport import RestTransport
-
-    return RestTransport(address, token, certificate)
