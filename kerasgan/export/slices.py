@@ -153,6 +153,8 @@ class _Reader:
                 progress.update(len(samples[-1].images))
                 if progress.n >= count:
                     break
+            progress.total = progress.n  # there may be no more: a bar that stops half-way looks like a failure
+            progress.refresh()
         return tuple(samples)
 
     def _sample(self, scan: Scan, partner: Scan | None) -> Sample:
