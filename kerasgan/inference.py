@@ -107,7 +107,7 @@ def translate_volume(run: Run, volume: Volume, direction: Direction | None = Non
         RunError: For a modality that the run was not trained to translate, or a run without weights.
     """
     direction = run.direction(volume.modality, direction)
-    logger.info("%s to %s (--direction %s).", volume.modality, run.facts.modalities[direction[1]], direction)
+    announce(volume.modality, run.facts.modalities[direction[1]], direction, run.quick)
     generator = run.generator(direction)
     prepared = prepare(volume, run.facts.preparation, crop=False)
     axial = translate_prepared(run, prepared, direction, generator)
@@ -157,6 +157,13 @@ def on_source_grid(prepared: Prepared, values: np.ndarray, modality: Modality, t
     values = prepared.grid.to_source(values, fill=target_map.low)
     values[~prepared.body] = air(modality, target_map)
     return prepared.axial.with_array(values, modality)
+
+
+def announce(source: Modality, target: Modality, direction: Direction, quick: bool) -> None:
+    """Logs what is translated into what, and that a model of a quick run is no good."""
+    logger.info("%s to %s (--direction %s).", source, target, direction)
+    if quick:
+        logger.warning("The model is from a quick run: it shows that the line works, its images mean nothing.")
 
 
 def air(modality: Modality, target_map: IntensityMap) -> float:

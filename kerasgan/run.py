@@ -173,7 +173,9 @@ def load_run(path: str | Path) -> Run:
     """
     path = Path(path)
     if not (path / "run.json").is_file():
-        raise RunError(f"{path} is no run directory (it has no run.json); name a folder that kerasgan train wrote.")
+        raise RunError(
+            f"{path} is no run directory (it has no run.json); name a folder that kerasgan train wrote.{_exit(path)}"
+        )
     try:
         facts = RunFacts.model_validate_json((path / "run.json").read_text())
     except ValidationError as error:
@@ -181,6 +183,15 @@ def load_run(path: str | Path) -> Run:
             f"{path}/run.json does not hold: {error.errors()[0]['msg']}; restore it or train again."
         ) from error
     return Run(path, from_json((path / "recipe.json").read_text()), facts)
+
+
+def _exit(path: Path) -> str:
+    """A sentence on what takes an exported model, which is easily named in place of its run."""
+    if path.suffix == ".tflite":
+        return f" A TFLite file is for devices: python export/edge/translate.py {path} INPUT OUTPUT"
+    if any(path.glob("*/[0-9]*/saved_model.pb")):
+        return f" Exported models are served, by kerasgan serve {path}, and then used with --server."
+    return ""
 
 
 def require_free(path: Path) -> None:

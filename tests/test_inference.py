@@ -6,7 +6,7 @@ import SimpleITK as sitk
 from tiny import request, write_heads
 
 from kerasgan.errors import KerasganError, RunError
-from kerasgan.inference import description, translate, translate_volume
+from kerasgan.inference import announce, description, series_description, translate, translate_volume
 from kerasgan.io import read_image, read_volume
 from kerasgan.phantom.dicom import SeriesIdentity, write_series
 from kerasgan.run import load_run
@@ -86,5 +86,10 @@ def test_existing_output_is_not_overwritten(run, heads, tmp_path):
     assert (tmp_path / "ct.mha").read_bytes() == b"precious"
 
 
-def test_description_marks_a_quick_run(run):
+def test_description_and_log_mark_a_quick_run(run, caplog):
+    announce("MR", "CT", "ab", quick=False)
+    assert not caplog.records
+    announce("MR", "CT", "ab", quick=True)
+    assert "from a quick run" in caplog.text
+    assert series_description("CT", "hiasa2018", quick=True) == "Synthetic CT (hiasa2018, quick run)"
     assert description(load_run(run.path), "CT") == "Synthetic CT (hiasa2018)"

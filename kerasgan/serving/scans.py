@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,14 +12,12 @@ from kerasgan.errors import ServingError
 from kerasgan.export.contract import Contract
 from kerasgan.export.serving_contract import ServingContract
 from kerasgan.geometry import orientation, oriented
-from kerasgan.inference import on_source_grid, series_description, translate_file
+from kerasgan.inference import announce, on_source_grid, series_description, translate_file
 from kerasgan.intensity import IntensityMap
 from kerasgan.preparation import Preparation, Prepared, prepare
 from kerasgan.run import Direction
 from kerasgan.serving.client import Client
 from kerasgan.volume import Modality, Volume
-
-logger = logging.getLogger(__name__)
 
 
 def translate(
@@ -68,7 +65,7 @@ def translate_volume(client: Client, volume: Volume, direction: Direction | None
 def _described(client: Client, volume: Volume, direction: Direction | None) -> tuple[Volume, str]:
     def by(described: ServingContract) -> tuple[Volume, str]:
         one = described.directions[_direction(described, volume.modality, direction)]
-        logger.info("%s to %s (--direction %s).", volume.modality, one.target.modality, one.direction)
+        announce(volume.modality, one.target.modality, one.direction, one.quick)
         synthetic = _translated(client, described, one, volume)
         return synthetic, series_description(one.target.modality, one.recipe, one.quick)
 

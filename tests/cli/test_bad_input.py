@@ -134,6 +134,16 @@ def test_folder_that_is_no_run(refused, command):
     assert "is no run directory (it has no run.json)" in error and "kerasgan train" in error
 
 
+def test_exported_models_that_are_named_as_a_run(refused, tmp_path):
+    (tmp_path / "served/head/1").mkdir(parents=True)
+    (tmp_path / "served/head/1/saved_model.pb").touch()
+    (tmp_path / "ct.tflite").touch()
+    error = refused("translate", tmp_path / "served", "in", "out")
+    assert f"Exported models are served, by kerasgan serve {tmp_path}/served, and then used with --server" in error
+    error = refused("translate", tmp_path / "ct.tflite", "in", "out")
+    assert f"for devices: python export/edge/translate.py {tmp_path}/ct.tflite INPUT OUTPUT" in error
+
+
 def test_runs_that_have_no_student(refused, untrained_run, tmp_path):
     assert "nowhere is no run directory" in refused("distill", tmp_path / "nowhere")
     (tmp_path / "taken/notes").mkdir(parents=True)
