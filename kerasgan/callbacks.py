@@ -118,7 +118,7 @@ class Checkpoint(_Periodic):
 
     def act(self, logs: dict[str, float]) -> None:
         """Writes both, the checkpoint first."""
-        checkpoints.save(self.model, self.run.path / "checkpoints", self.progress.step)
+        checkpoints.save(checkpoints.state(self.model), self.run.path / "checkpoints", self.progress.step)
         for direction in DIRECTIONS:
             save_networks(self.model, self.run, direction, "last")
 

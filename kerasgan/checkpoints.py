@@ -34,11 +34,16 @@ def state(model: CycleGAN) -> dict[str, Any]:
     )
 
 
-def save(model: CycleGAN, folder: Path, step: int) -> Path:
+def segmenter_state(network: keras.Model) -> dict[str, Any]:
+    """The same of a compiled segmentation network, whose optimiser has to be built."""
+    return _numbered({"segmenter": network.variables, "optimizer": network.optimizer.variables})
+
+
+def save(variables: Mapping[str, Any], folder: Path, step: int) -> Path:
     """Writes a checkpoint, whole or not at all, then removes all but the newest two.
 
     Args:
-        model: The training's state.
+        variables: The training's `state`.
         folder: Created where missing.
         step: Steps done.
 
@@ -46,7 +51,7 @@ def save(model: CycleGAN, folder: Path, step: int) -> Path:
         The file, `step-<number>.npz`.
     """
     path = folder / f"step-{step:09d}.npz"
-    arrays = {name: np.asarray(variable) for name, variable in state(model).items()}
+    arrays = {name: np.asarray(variable) for name, variable in variables.items()}
     with replacing(path) as temporary:
         np.savez(temporary, allow_pickle=False, **arrays)
     for old in _newest_first(folder)[KEPT:]:
@@ -54,8 +59,12 @@ def save(model: CycleGAN, folder: Path, step: int) -> Path:
     return path
 
 
-def restore(model: CycleGAN, folder: Path) -> int:
+def restore(variables: Mapping[str, Any], folder: Path) -> int:
     """Loads the newest whole checkpoint; a damaged one is passed over with a warning, half a one is removed.
+
+    Args:
+        variables: The training's `state`, which takes the values on.
+        folder: Where `save` wrote.
 
     Returns:
         Steps done; 0 where there is no checkpoint yet.
@@ -65,7 +74,7 @@ def restore(model: CycleGAN, folder: Path) -> int:
     """
     for half in folder.glob(".step-*.npz"):  # what a training left that was killed while it wrote
         half.unlink()
-    return _restored(state(model), folder)
+    return _restored(variables, folder)
 
 
 def restore_networks(networks: Mapping[str, keras.Model], folder: Path) -> int:
@@ -88,7 +97,7 @@ def _numbered(parts: dict[str, list]) -> dict[str, Any]:
     return {f"{part}/{i:04d}": variable for part, variables in parts.items() for i, variable in enumerate(variables)}
 
 
-def _restored(expected: dict[str, Any], folder: Path) -> int:
+def _restored(expected: Mapping[str, Any], folder: Path) -> int:
     paths = _newest_first(folder)
     for path in paths:
         try:
@@ -110,7 +119,7 @@ def _newest_first(folder: Path) -> list[Path]:
     return sorted(folder.glob("step-*.npz"), reverse=True)
 
 
-def _read(path: Path, expected: dict[str, Any]) -> dict[str, np.ndarray]:
+def _read(path: Path, expected: Mapping[str, Any]) -> dict[str, np.ndarray]:
     with np.load(path, allow_pickle=False) as file:
         arrays = {name: file[name] for name in expected}
     for name, variable in expected.items():

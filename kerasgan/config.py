@@ -284,12 +284,24 @@ def nearest(name: str, choices: Iterable[str]) -> str:
     return f"Did you mean {' or '.join(close)}?" if close else f"Choose from: {', '.join(choices)}."
 
 
+def problems(error: ValidationError) -> str:
+    """What pydantic found in a recipe, in one line; for a field that does not exist it offers the nearest ones."""
+    return "; ".join(map(_problem, error.errors()))
+
+
+def _problem(found: Any) -> str:
+    path = ".".join(map(str, found["loc"]))
+    if found["type"] == "extra_forbidden":
+        fields = {field for part in _Frozen.__subclasses__() for field in part.model_fields}
+        return f"no recipe field is called {path!r}. {nearest(path.rpartition('.')[2], fields)}"
+    return f"{path}: {found['msg']} (got {found['input']!r})"
+
+
 def _validated(values: dict[str, Any]) -> Recipe:
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:
-        lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']} (got {e['input']!r})" for e in error.errors()]
-        raise KerasganError("The recipe does not hold: " + "; ".join(lines)) from error
+        raise KerasganError(f"The recipe does not hold: {problems(error)}") from error
 
 
 def _lowered(component: Component, built_in: str, limits: dict[str, int]) -> dict[str, Any]:

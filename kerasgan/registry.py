@@ -14,6 +14,9 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+from pydantic import ValidationError
+
+from kerasgan.config import problems
 from kerasgan.errors import KerasganError
 
 # What a module of each kind must define; anything more is the business of the code that uses it.
@@ -100,9 +103,8 @@ def _import_file(kind: str, path: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[module_name]
-        raise KerasganError(
-            f"{path} could not be imported ({type(error).__name__}: {error}); correct the file."
-        ) from error
+        found = problems(error) if isinstance(error, ValidationError) else f"{type(error).__name__}: {error}"
+        raise KerasganError(f"{path} could not be imported ({found}); correct the file.") from error
     return module
 
 

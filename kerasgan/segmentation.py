@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Literal
 
 import keras
@@ -11,6 +12,7 @@ from keras import ops
 from pydantic import BaseModel, ConfigDict, Field
 from tqdm import tqdm
 
+from kerasgan import checkpoints
 from kerasgan.callbacks import float32_copy
 from kerasgan.components import bind
 from kerasgan.config import Augmentation, Component
@@ -24,6 +26,8 @@ from kerasgan.pipeline import Labelled, labelled_dataset
 from kerasgan.preparation import Preparation, Prepared, prepare
 from kerasgan.slice_cache import STEPS
 from kerasgan.volume import Volume
+
+CHECKPOINT_EVERY = 200  # steps
 
 
 class Settings(BaseModel):
@@ -76,7 +80,7 @@ class TranslatedSlices:
         return self.codes[index].astype(np.float32) / STEPS, self.slices[index][1]
 
 
-def train(slices: Labelled, classes: int, settings: Settings, seed: int = 0) -> keras.Model:
+def train(slices: Labelled, classes: int, settings: Settings, seed: int = 0, folder: Path | None = None) -> keras.Model:
     """Trains a network by the sum of Dice loss and cross-entropy.
 
     Args:
@@ -84,6 +88,8 @@ def train(slices: Labelled, classes: int, settings: Settings, seed: int = 0) -> 
         classes: Classes, the background (0) included.
         settings: Network and schedule.
         seed: Of weights, order and augmentation; the same seed gives the same weights again.
+        folder: For checkpoints, from the newest of which an interrupted training goes on to the same weights; None:
+            none are written.
 
     Returns:
         A float32 network from `[batch, height, width, channels]` in [-1, 1] to logits
@@ -92,6 +98,7 @@ def train(slices: Labelled, classes: int, settings: Settings, seed: int = 0) -> 
     Raises:
         DatasetError: Where there are no slices.
         DivergenceError: Where the loss is not finite.
+        RunError: Where there are checkpoints and none can be read.
     """
     if not len(slices):
         raise DatasetError("There are no labelled slices to train a segmentation on; add scans with labels.")
@@ -101,9 +108,16 @@ def train(slices: Labelled, classes: int, settings: Settings, seed: int = 0) -> 
         network = build((None, None, slices[0][0].shape[-1]), classes=classes)
     rate = ConstantThenLinear(settings.learning_rate, settings.steps, settings.steps // 2)
     network.compile(keras.optimizers.Adam(rate), _loss, jit_compile=uses_xla())
-    batches = labelled_dataset(slices, settings.augmentation, settings.batch_size, seed).take(settings.steps)
-    with fixed_order_of_sums(), tqdm(desc="Training segmentation", total=settings.steps, unit="step") as bar:
-        network.fit(batches, steps_per_epoch=settings.steps, callbacks=[_Bar(bar)], verbose=0, shuffle=False)
+    network.optimizer.build(network.trainable_variables)
+    done = checkpoints.restore(checkpoints.segmenter_state(network), folder) if folder else 0
+    if left := settings.steps - done:
+        batches = labelled_dataset(slices, settings.augmentation, settings.batch_size, seed, done).take(left)
+        with (
+            fixed_order_of_sums(),
+            tqdm(desc="Training segmentation", total=settings.steps, initial=done, unit="step") as bar,
+        ):
+            watchers = [_Bar(bar), *([_Checkpoint(folder, done, settings.steps)] if folder else [])]
+            network.fit(batches, steps_per_epoch=left, callbacks=watchers, verbose=0, shuffle=False)
     return float32_copy(network)
 
 
@@ -171,3 +185,17 @@ class _Bar(keras.callbacks.Callback):
             )
         self.bar.update()
         self.bar.set_postfix(loss=f"{loss:.3f}")
+
+
+class _Checkpoint(keras.callbacks.Callback):
+    """Writes a checkpoint every so many steps and after the last."""
+
+    def __init__(self, folder: Path, done: int, last: int) -> None:
+        super().__init__()
+        self.folder, self.done, self.last = folder, done, last
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """`batch` counts from where the training began or went on."""
+        step = self.done + batch + 1
+        if step % CHECKPOINT_EVERY == 0 or step == self.last:
+            checkpoints.save(checkpoints.segmenter_state(self.model), self.folder, step)

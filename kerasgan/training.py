@@ -213,7 +213,7 @@ def _median_map(scans: Sequence[CachedScan]) -> tuple[float, float]:
 
 def _fit(model: CycleGAN, run: Run, data: Data) -> None:
     schedule, stores = run.recipe.schedule, (SliceStore(data.train[0], data.classes), SliceStore(data.train[1]))
-    progress = Progress(checkpoints.restore(model, run.path / "checkpoints"))
+    progress = Progress(checkpoints.restore(checkpoints.state(model), run.path / "checkpoints"))
     settings = run.recipe.data
     preview = Preview(run, progress, _preview_data(data))
     # The preview comes before the checkpoint, which stores what a training is that the preview has ended.

@@ -19,8 +19,8 @@ PACKAGE = Path(kerasgan.__file__).parent
 LAYERS = [
     "errors",
     "files text volume metrics statistics layers image_pool device losses",
-    "deformable geometry",
-    "page config registry intensity io phantom baseline generators discriminators",
+    "deformable geometry config",
+    "page registry intensity io phantom baseline generators discriminators",
     "recipes request loss_names datasets preparation report charts components optimizers segmenters",
     "costs slice_cache run cyclegan overlay positions unpaired_score tables",
     "checkpoints essnet distiller pipeline inference export results",

@@ -63,6 +63,9 @@ def test_unknown_fields_are_forbidden():
         Recipe(name="mine", epochs=3)
     with pytest.raises(ValidationError, match="Extra inputs are not permitted"):
         Data(pixels=256)
+    text = RECIPE.model_dump_json().replace('"batch_size"', '"batch_sise"')
+    with pytest.raises(KerasganError, match=r"no recipe field is called 'data\.batch_sise'\. Did you mean batch_size"):
+        from_json(text)
 
 
 def test_overrides_take_json_and_text():

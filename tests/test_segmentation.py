@@ -8,6 +8,7 @@ import pytest
 import SimpleITK as sitk
 from tiny import write_head
 
+from kerasgan import segmentation
 from kerasgan.config import Augmentation, Component, Recipe
 from kerasgan.datasets import Scan
 from kerasgan.errors import DatasetError, DivergenceError
@@ -81,6 +82,28 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(slices):
     first, again, other = (train(slices, 3, settings, seed).get_weights() for seed in (5, 5, 6))
     assert all(np.array_equal(x, y) for x, y in zip(first, again, strict=True))
     assert not any(np.array_equal(x, y) for x, y in zip(first, other, strict=True) if x.any())
+
+
+def fail_at_the_fifth_step(self, batch, logs=None):
+    if batch == 4:
+        raise RuntimeError("power cut")
+
+
+def test_an_interrupted_training_goes_on_to_the_same_weights(slices, tmp_path, monkeypatch):
+    settings = SETTINGS.model_copy(update={"steps": 6})
+    whole = train(slices, 3, settings, seed=5)
+    monkeypatch.setattr(segmentation, "CHECKPOINT_EVERY", 2)
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="power cut"):
+        patch.setattr(segmentation._Bar, "on_train_batch_end", fail_at_the_fifth_step)
+        train(slices, 3, settings, 5, tmp_path)
+    assert [path.stem for path in sorted(tmp_path.iterdir())] == ["step-000000002", "step-000000004"]
+    for found in (
+        train(slices, 3, settings, 5, tmp_path),
+        train(slices, 3, settings, 5, tmp_path),
+    ):  # the rest, nothing
+        for array, expected in zip(found.get_weights(), whole.get_weights(), strict=True):
+            np.testing.assert_array_equal(array, expected)
+    assert sorted(tmp_path.iterdir())[-1].stem == "step-000000006"
 
 
 def test_the_network_is_plain_and_float32_after_mixed_precision(slices, tmp_path):

@@ -47,6 +47,14 @@ def stop_after(monkeypatch, step: int) -> None:
     monkeypatch.setattr("kerasgan.callbacks.Bar.on_epoch_end", fail)
 
 
+def assert_best_is_that_of(run, direction, step):
+    best = run.generator(direction, "best").get_weights()
+    with np.load(run.path / f"checkpoints/step-{step:09d}.npz") as file:
+        kept = [file[name] for name in sorted(file.files) if name.startswith(f"generator_{direction}/")]
+    for found, expected in zip(best, kept, strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
 def test_run_directory_is_complete(data, tmp_path):
     run = train(request(data), tmp_path / "run")
     names = {str(path.relative_to(run.path)) for path in run.path.rglob("*") if path.is_file()}
@@ -175,6 +183,29 @@ def test_validation_has_the_error_of_pairs_and_the_terms_that_need_none(data, tm
         assert row["composite_ab"] == pytest.approx(row["intensity_distance_ab"] + row["gradient_distance_ab"])
 
 
+def test_the_error_of_pairs_is_that_of_physical_values_in_their_bodies(data, tmp_path):
+    run = train(request(data), tmp_path / "run")
+    prepared = prepare_data(request(data), request(data).build_recipe(), tmp_path / "cache")
+    for direction in ("ab", "ba"):
+        generator, errors = run.generator(direction, "last"), []
+        for pair in prepared.pairs:
+            source, target = pair if direction == "ab" else pair[::-1]
+            synthetic = generator.predict_on_batch(source.slices()[..., None])[..., 0]
+            values = [run.map(direction[1]).inverse(images) for images in (synthetic, target.slices())]
+            errors.append(np.abs(values[0] - values[1])[pair[0].mask & pair[1].mask])
+        expected = np.concatenate(errors).mean()
+        assert validations(run.path)[-1][f"mae_{direction}"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_with_pairs_the_best_generator_is_that_of_the_least_error(data, tmp_path, monkeypatch):
+    errors = iter([3, 3, 1, 2, 2, 1])  # of ab and ba at each validation
+    monkeypatch.setattr("kerasgan.callbacks.masked_error", lambda *_: next(errors))
+    changes = ("schedule.steps=6", "schedule.checkpoint_every=2", "schedule.preview_every=2")
+    run = train(request(data, *changes), tmp_path / "run")
+    for direction, step in (("ab", 4), ("ba", 6)):
+        assert_best_is_that_of(run, direction, step)
+
+
 def test_pairs_are_divided_so_that_no_patient_is_on_both_sides(data, tmp_path):
     prepared = prepare_data(request(data), request(data).build_recipe(), tmp_path)
     pair = prepared.pairs[0]
@@ -206,11 +237,7 @@ def test_without_pairs_the_best_generator_is_that_of_the_least_composite_for_ct_
     run = train(request(data, *UNPAIRED, "schedule.steps=6", "schedule.checkpoint_every=2"), tmp_path / "run")
     assert list(validations(run.path)[0]) == ["step", *COLUMNS]
     for direction, step in (("ab", 4), ("ba", 6)):
-        best = run.generator(direction, "best").get_weights()
-        with np.load(run.path / f"checkpoints/step-{step:09d}.npz") as file:
-            kept = [file[name] for name in sorted(file.files) if name.startswith(f"generator_{direction}/")]
-        for found, expected in zip(best, kept, strict=True):
-            np.testing.assert_array_equal(found, expected)
+        assert_best_is_that_of(run, direction, step)
 
 
 def test_validation_changes_nothing_that_is_trained(data, tmp_path):

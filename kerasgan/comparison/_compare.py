@@ -46,6 +46,7 @@ class Section:
         definitions: Unit, definition and `in_table` of each metric.
         scores: For each run its figures by patient.
         notes: For each run what its reader must know, such as "quick run".
+        left_out: Metrics that not all runs have, or that their windows give another meaning.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Section:
     definitions: dict[str, dict[str, Any]]
     scores: tuple[Scores, ...]
     notes: tuple[str, ...]
+    left_out: tuple[str, ...]
 
     @property
     def patients(self) -> list[str]:
@@ -111,8 +113,7 @@ def compare(runs: Sequence[str | Path], out: str | Path | None = None) -> RunCom
         The comparison; print its `table()`.
 
     Raises:
-        RunError: For fewer than two runs, a run that has not been evaluated, or runs whose dataset, patients or
-            definitions differ.
+        RunError: For fewer than two runs, a run that has not been evaluated, or runs whose datasets or patients differ.
 
     Example:
         >>> print(kerasgan.compare(["runs/plain", "runs/gc"]).table())
@@ -133,8 +134,9 @@ def compare(runs: Sequence[str | Path], out: str | Path | None = None) -> RunCom
 def _section(runs: Sequence[Run], name: str) -> Section:
     parts = [_read.read(run, name) for run in runs]
     summaries, scores = [summary for summary, _ in parts], tuple(rows for _, rows in parts)
-    _read.require_one_meaning(runs, name, summaries)
+    _read.require_alike(runs, name, summaries)
     _read.require_same_patients(runs, name, scores)
     first = summaries[0]
     notes = tuple(summary["note"] for summary in summaries)
-    return Section(name, first["direction"], first["part"], first["definitions"], scores, notes)
+    definitions, odd = _read.shared_definitions(runs, name, summaries)
+    return Section(name, first["direction"], first["part"], definitions, scores, notes, odd)

@@ -73,8 +73,8 @@ def require_one_dataset(runs: Sequence[Run]) -> None:
             )
 
 
-def require_one_meaning(runs: Sequence[Run], name: str, summaries: Sequence[Content]) -> None:
-    """Makes sure that direction, part, metrics and their definitions, windows included, are those of the first run.
+def require_alike(runs: Sequence[Run], name: str, summaries: Sequence[Content]) -> None:
+    """Makes sure that direction and part are those of the first run.
 
     Raises:
         RunError: With what differs.
@@ -87,19 +87,28 @@ def require_one_meaning(runs: Sequence[Run], name: str, summaries: Sequence[Cont
                     f"{summaries[0][fact]}. Evaluate both runs alike, on the same patients and with the same "
                     "--direction."
                 )
-        theirs, ours = summary["definitions"], summaries[0]["definitions"]
-        odd = sorted(set(theirs) ^ set(ours))
-        if odd:
-            raise RunError(
-                f"{run.path / name} and {runs[0].path / name} do not hold the same figures: only one of them has "
-                f"{', '.join(odd)}. Evaluate both with this version of kerasgan."
-            )
-        for metric, entry in ours.items():
-            if theirs[metric] != entry:
-                raise RunError(
-                    f"{metric} does not mean the same in both runs. {runs[0].path}: {entry['definition']} {run.path}: "
-                    f"{theirs[metric]['definition']} Compare runs trained with one window."
-                )
+
+
+def shared_definitions(runs: Sequence[Run], name: str, summaries: Sequence[Content]) -> tuple[Content, tuple[str, ...]]:
+    """The metrics that all runs have with one definition, and the names of the others.
+
+    A figure in units of the model's window means another thing where the windows differ; one in HU does not.
+
+    Raises:
+        RunError: Where the runs share none.
+    """
+    definitions = [summary["definitions"] for summary in summaries]
+    shared = {
+        metric: entry
+        for metric, entry in definitions[0].items()
+        if all(other.get(metric) == entry for other in definitions[1:])
+    }
+    if not shared:
+        raise RunError(
+            f"No figure of {name} means the same in {' and '.join(str(run.path) for run in runs)}. Evaluate all with "
+            "this version of kerasgan."
+        )
+    return shared, tuple(sorted(set().union(*definitions) - set(shared)))
 
 
 def require_same_patients(runs: Sequence[Run], name: str, scores: Sequence[Scores]) -> None:

@@ -31,6 +31,9 @@ def table(comparison: RunComparison) -> str:
     for section in comparison.sections:
         lines += ["", _heading(comparison, section), ""]
         lines += markdown_table([HEADS, *(cells for name in _shown(section) for cells in _rows(section, name))])
+        if section.left_out:
+            names = ", ".join(section.left_out)
+            lines += ["", f"Not in all runs, or of another meaning (a model's window is in it), so left out: {names}."]
     lines += ["", *points([*_explanations(comparison), *_definitions(comparison)])]
     if comparison.left_out:
         lines += ["", f"Not in all runs, so left out: {', '.join(comparison.left_out)}."]

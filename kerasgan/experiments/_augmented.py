@@ -61,7 +61,7 @@ class AugmentedSegmentation(OneChannelSegmentation):
         slices: Any = self.store(desk, self.drawn(labelled(desk.split.train.b)))
         if self.synthetic:
             slices = self._joined(slices, self.store(desk, labelled(desk.split.train.a)), needs[0])
-        found = self.score(desk, slices, labelled(desk.split.test.b), folder / "overlay.png")
+        found = self.score(desk, slices, labelled(desk.split.test.b), folder, folder / "overlay.png")
         return found | {"training_slices": len(slices)}
 
     def drawn(self, scans: list[Scan]) -> list[Scan]:

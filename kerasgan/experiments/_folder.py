@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 import time
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -22,7 +23,8 @@ from filelock import FileLock, Timeout
 from kerasgan import datasets, registry
 from kerasgan.datasets import DatasetCard
 from kerasgan.errors import DatasetError, KerasganError, RunError
-from kerasgan.experiments._types import Cell, Content, Desk, Experiment, Findings, fingerprint
+from kerasgan.experiments._scorer import check_labels
+from kerasgan.experiments._types import UNFINISHED, Cell, Content, Desk, Experiment, Findings, fingerprint
 from kerasgan.files import replacing
 
 FOLDER = Path("reproductions")
@@ -122,6 +124,8 @@ class Reproduction:
         identity = {"experiment": self.experiment.name, "dataset": self.dataset, "data": fingerprint(split)}
         path = self.folder / "experiment.json"
         if not path.exists():
+            if self.experiment.labels:  # now, not after hours; and labels that are mended later are other data
+                check_labels(split)
             with replacing(path) as temporary:
                 temporary.write_text(json.dumps(identity, indent=2))
         elif json.loads(path.read_text()) != identity:
@@ -171,6 +175,7 @@ class Reproduction:
         found["versions"] = {name: version(name) for name in VERSIONED}
         with replacing(place / "result.json") as path:
             path.write_text(json.dumps(found, indent=1))
+        shutil.rmtree(place / UNFINISHED, ignore_errors=True)
 
 
 def reproduce(

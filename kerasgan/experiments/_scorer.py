@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
-from kerasgan.datasets import Scan
+from kerasgan.datasets import Scan, Split
 from kerasgan.errors import DatasetError
 from kerasgan.experiments._types import Content
 from kerasgan.geometry import oriented
@@ -74,6 +75,17 @@ class Scorer:
 def labelled(scans: Sequence[Scan]) -> list[Scan]:
     """The scans that have labels."""
     return [scan for scan in scans if scan.labels is not None]
+
+
+def check_labels(split: Split) -> None:
+    """Makes sure that all labels can be read and lie on the grids of their scans.
+
+    Raises:
+        KerasganError: With the first that does not.
+    """
+    scans = [scan for part in (split.train, split.validation, split.test) for scan in labelled((*part.a, *part.b))]
+    for scan in tqdm(scans, desc="Checking labels", unit="scan"):
+        scan.load_labels(like=scan.load())
 
 
 def require_labels(scans: Sequence[Scan], which: str, count: int = 1) -> None:

@@ -18,7 +18,7 @@ from kerasgan.datasets import DatasetCard, Scan
 from kerasgan.errors import DatasetError
 from kerasgan.experiments._scorer import Scorer, labelled, require_labels
 from kerasgan.experiments._tasks import RecipeTask
-from kerasgan.experiments._types import Content, Desk, Task
+from kerasgan.experiments._types import UNFINISHED, Content, Desk, Task
 from kerasgan.overlay import Overlay
 from kerasgan.preparation import Preparation, Prepared, preparation
 from kerasgan.slice_cache import STEPS, CachedScan, build
@@ -51,12 +51,12 @@ class Network(Task):
         common = tuple(name for name, where in card.structures.items() if len(where) == 2)
         return tuple(name for name in self.structures if name in common) or common
 
-    def train(self, slices: Any, classes: int, seed: int) -> keras.Model:
-        """The trained network."""
+    def train(self, slices: Any, classes: int, seed: int, folder: Path) -> keras.Model:
+        """The trained network; the cell's folder keeps how far it is."""
         from kerasgan.segmentation import Settings, train
 
         settings = Settings(network=self.network, steps=self.steps, batch_size=self.batch_size)
-        return train(slices, classes, settings, seed)
+        return train(slices, classes, settings, seed, folder / UNFINISHED)
 
 
 class TwoChannelSegmentation(Network):
@@ -85,7 +85,7 @@ class TwoChannelSegmentation(Network):
         settings = run.facts.preparation
         scans = build(labelled(desk.split.train.b), settings, desk.cells / ".cache")
         store = LabelledStore(scans, desk.card.classes("b", names))
-        network = self.train(WithSynthetic.of(store, run.generator("ba")), len(names) + 1, self.seed)
+        network = self.train(WithSynthetic.of(store, run.generator("ba")), len(names) + 1, self.seed, folder)
         scorer, generator = Scorer(names, desk.card.classes("a", names)), run.generator("ab")
         low, high = run.map("b").low, run.map("b").high
 
@@ -115,10 +115,12 @@ class OneChannelSegmentation(RecipeTask, Network):
         classes = desk.card.classes(scans[0].domain, self.chosen(desk.card))
         return LabelledStore(build(scans, self.preparation(desk.card), desk.cells / ".cache"), classes)
 
-    def score(self, desk: Desk, slices: Any, scans: Sequence[Scan], picture: Path | None = None) -> Content:
+    def score(
+        self, desk: Desk, slices: Any, scans: Sequence[Scan], folder: Path, picture: Path | None = None
+    ) -> Content:
         """Trains a network on the slices and applies it to labelled scans of domain b, see `Scorer.judge`."""
         names, settings = self.chosen(desk.card), self.preparation(desk.card)
-        network = self.train(slices, len(names) + 1, self.seed)
+        network = self.train(slices, len(names) + 1, self.seed, folder)
         scorer = Scorer(names, desk.card.classes("b", names))
 
         def segment(scan: Scan) -> Overlay:
@@ -156,7 +158,7 @@ class FoldOfCrossValidation(OneChannelSegmentation):
         scans, patients = labelled(desk.split.train.b), _patients(desk)[self.fold :: self.folds]
         others = [scan for scan in scans if scan.patient not in patients]
         held_out = [scan for scan in scans if scan.patient in patients]
-        return self.score(desk, self.store(desk, others), held_out)
+        return self.score(desk, self.store(desk, others), held_out, folder)
 
 
 def _patients(desk: Desk) -> list[str]:

@@ -17,6 +17,9 @@ from kerasgan.datasets import DatasetCard, Scan, Split
 Content = dict[str, Any]
 """What a cell found, as its `result.json` holds it."""
 
+UNFINISHED = "unfinished"
+"""In a cell's folder: what is removed when the cell is finished."""
+
 Patients = Mapping[str, float]
 """A figure by patient key."""
 
@@ -59,7 +62,8 @@ class Task(BaseModel, ABC):
         Args:
             desk: The data.
             needs: Folders of the cells that it needs, in the cell's order.
-            folder: Its own, not made yet; what an interrupted run left there is there again.
+            folder: Its own, not made yet; what an interrupted run left there is there again. What only going on
+                needs belongs into `folder / UNFINISHED`, which is removed when the cell is finished.
         """
 
     def settings(self) -> Content:

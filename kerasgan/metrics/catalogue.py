@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 
 from kerasgan.metrics._metric import Metric, Score, Window, checked_window
@@ -9,9 +10,8 @@ from kerasgan.metrics.dependence import BINS, PERCENTILES, gradient_correlation,
 from kerasgan.metrics.similarity import ms_ssim, ssim
 from kerasgan.metrics.voxels import (
     TISSUES,
-    Tissue,
-    error_in_tissue,
     in_255,
+    in_tissue,
     mean_absolute_error,
     mean_error,
     psnr,
@@ -40,14 +40,15 @@ def ct_metrics(window: Window) -> tuple[Metric, ...]:
         window: `(low, high)` of the model's CT window, in HU.
 
     Returns:
-        ME, MAE (also split by tissue) and RMSE in HU, MAE and PSNR in 0..255 units of the window (Hiasa 2018), the
-        image metrics of SynthRAD2023 and SynthRAD2025, and the dependence on the source.
+        MAE, ME and RMSE in HU, each also split by tissue; MAE and PSNR (Hiasa 2018) and SSIM in 0..255 units of the
+        window; the image metrics of SynthRAD2023 and SynthRAD2025; and the dependence on the source.
     """
     low, high = checked_window(window)
     return (
         Metric("mae_hu", "HU", f"Mean absolute error {_OVER_BODY}, HU as they are (SynthRAD).", mean_absolute_error),
-        *map(_tissue, TISSUES),
+        *_by_tissue("mae", "Mean absolute error", mean_absolute_error),
         Metric("me_hu", "HU", f"Mean error {_OVER_BODY}, {_CHANGE}, HU as they are.", mean_error),
+        *_by_tissue("me", f"Mean error, {_CHANGE},", mean_error, in_table=False),
         Metric(
             "rmse_hu",
             "HU",
@@ -55,7 +56,9 @@ def ct_metrics(window: Window) -> tuple[Metric, ...]:
             root_mean_square_error,
             in_table=False,
         ),
+        *_by_tissue("rmse", "Root mean square error", root_mean_square_error, in_table=False),
         *_paper(window, f"[{low:g}, {high:g}] HU"),
+        _ssim_255(window, f"[{low:g}, {high:g}] HU", in_table=False),
         _psnr("psnr_synthrad2023", WINDOW_2023),
         _psnr("psnr_synthrad2025", WINDOW_2025, in_table=False),
         _ssim("ssim_synthrad2023", WINDOW_2023),
@@ -78,12 +81,11 @@ def mr_metrics(window: Window = (-1.0, 1.0)) -> tuple[Metric, ...]:
     scale = _scale(name)
     mean = f"Mean error {_OVER_BODY}, {_CHANGE}, {scale}."
     root = f"Root mean square error {_OVER_BODY}, {scale}."
-    similarity = f"SSIM, {scale}, 0 outside the body mask; {_SSIM_TEXT.format(255)}."
     return (
         *_paper(window, name),
         Metric("me_255", "0..255", mean, in_255(mean_error, window)),
         Metric("rmse_255", "0..255", root, in_255(root_mean_square_error, window), in_table=False),
-        Metric("ssim_255", "", similarity, in_255(partial(ssim, window=(0.0, 255.0)), window)),
+        _ssim_255(window, name),
         *_dependence(window, name),
     )
 
@@ -101,12 +103,18 @@ def _paper(window: Window, window_name: str) -> tuple[Metric, ...]:
     )
 
 
-def _tissue(tissue: Tissue) -> Metric:
-    text = (
-        f"Mean absolute error over the voxels of the body mask whose true value lies {tissue.limits}; not defined "
-        "where there is none."
-    )
-    return Metric(f"mae_{tissue.name}_hu", "HU", text, partial(error_in_tissue, tissue=tissue))
+def _ssim_255(window: Window, window_name: str, in_table: bool = True) -> Metric:
+    text = f"SSIM, {_scale(window_name)}, 0 outside the body mask; {_SSIM_TEXT.format(255)}."
+    return Metric("ssim_255", "", text, in_255(partial(ssim, window=(0.0, 255.0)), window), in_table=in_table)
+
+
+def _by_tissue(name: str, words: str, function: Score, in_table: bool = True) -> Iterator[Metric]:
+    for tissue in TISSUES:
+        text = (
+            f"{words} over the voxels of the body mask whose true value lies {tissue.limits}; not defined where there "
+            "is none."
+        )
+        yield Metric(f"{name}_{tissue.name}_hu", "HU", text, in_tissue(function, tissue), in_table=in_table)
 
 
 def _clipped(window: Window) -> str:

@@ -49,10 +49,14 @@ def root_mean_square_error(synthetic: np.ndarray, truth: np.ndarray, mask: np.nd
     return float(np.sqrt(np.mean((synthetic[mask] - truth[mask]) ** 2)))
 
 
-def error_in_tissue(synthetic: np.ndarray, truth: np.ndarray, mask: np.ndarray, tissue: Tissue) -> Figure:
-    """Mean absolute error over the body voxels of one class; `None` where the patient has none."""
-    chosen = mask & tissue.contains(truth)
-    return mean_absolute_error(synthetic, truth, chosen) if chosen.any() else None
+def in_tissue(function: Score, tissue: Tissue) -> Score:
+    """`function` over the body voxels of one class; `None` where the patient has none."""
+
+    def inside(synthetic: np.ndarray, truth: np.ndarray, mask: np.ndarray) -> Figure:
+        chosen = mask & tissue.contains(truth)
+        return function(synthetic, truth, chosen) if chosen.any() else None
+
+    return inside
 
 
 def psnr(synthetic: np.ndarray, truth: np.ndarray, mask: np.ndarray, window: Window) -> float:

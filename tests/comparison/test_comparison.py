@@ -149,10 +149,21 @@ def test_what_cannot_be_compared(make_run, tmp_path):
         compare([base, make_run("clinic", dataset="synthrad")])
     with pytest.raises(RunError, match=r"do not hold the same patients: 8 and 8, 6 of them in one only.*--seed"):
         compare([base, make_run("seed1", first=3)])
-    with pytest.raises(RunError, match=r"mae_255 does not mean the same.*-1000, 1600\] HU.*-1000, 1000\] HU.*window"):
-        compare([base, make_run("narrow", window=(-1000, 1000))])
     with pytest.raises(RunError, match=r"no evaluation in common: .*base has evaluation; .*back has evaluation-ba"):
         compare([base, make_run("back", folder="evaluation-ba", direction="ba")])
+
+
+def test_models_of_different_windows_are_compared_in_hu_alone(make_run, tmp_path):
+    comparison = compare([make_run("base"), make_run("narrow", BETTER, window=(-1000, 1000))], tmp_path / "out")
+    (section,) = comparison.sections
+    assert section.lines("mae_hu")[1].against_first.difference == pytest.approx((BETTER - BASE).mean())
+    odd = {"mae_255", "psnr_255", "ssim_255", "mutual_information"}
+    assert odd < set(section.left_out) and not odd & set(section.definitions)
+    assert {"mae_bone_hu", "rmse_hu", "ssim_synthrad2023"} < set(section.definitions)
+    text = comparison.table()
+    assert "| mae_255" not in text and "(a model's window is in it), so left out: gradient_correlation, " in text
+    content = json.loads((tmp_path / "out" / "comparison.json").read_text())
+    assert not odd & {result["metric"] for result in content["results"]}
 
 
 @pytest.mark.parametrize(("fact", "other", "first"), [("direction", "ba", "ab"), ("part", "validation", "test")])
@@ -168,9 +179,11 @@ def test_evaluations_of_earlier_versions_and_damaged_ones(make_run):
     base, other = make_run("base"), make_run("other")
     path = other / "evaluation" / "summary.json"
     content = json.loads(path.read_text())
-    path.write_text(json.dumps({**content, "definitions": {"mae_hu": content["definitions"]["mae_hu"]}}))
-    with pytest.raises(RunError, match=r"do not hold the same figures: only one of them has gradient_correlation, .*"):
+    path.write_text(json.dumps({**content, "definitions": {}}))
+    with pytest.raises(RunError, match=r"No figure of evaluation means the same in .*base and .*other. Evaluate all"):
         compare([base, other])
+    path.write_text(json.dumps({**content, "definitions": {"mae_hu": content["definitions"]["mae_hu"]}}))
+    assert list(compare([base, other]).sections[0].definitions) == ["mae_hu"]
     path.write_text(json.dumps({name: value for name, value in content.items() if name != "direction"}))
     with pytest.raises(RunError, match=f"earlier version of kerasgan; evaluate again: kerasgan evaluate {other}"):
         compare([base, other])

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import shutil
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
+import SimpleITK as sitk
 from filelock import FileLock
 
 from kerasgan.errors import DatasetError, KerasganError, RunError
 from kerasgan.experiments import _folder, duration, open_reproduction
+from kerasgan.experiments._types import UNFINISHED
 
 TOY = """
 from dataclasses import dataclass, replace
 from kerasgan.experiments import hiasa2018
-from kerasgan.experiments._types import Cell, Section, Table, Task
+from kerasgan.experiments._types import UNFINISHED, Cell, Section, Table, Task
 
 class Write(Task):
     number: int
@@ -24,6 +28,7 @@ class Write(Task):
         folder.mkdir(exist_ok=True)
         with (folder / "log").open("a") as log:
             log.write("begun\\n")
+        (folder / UNFINISHED).mkdir(exist_ok=True)
         if (desk.data_dir / "stop").exists() and self.number == {stop}:
             raise KeyboardInterrupt
         return dict(number=self.number + len(needs))
@@ -112,13 +117,16 @@ def test_a_cell_of_another_process_is_waited_for(toy, monkeypatch, caplog):
     assert opened.result(opened.cells[0])["number"] == 7 and log(opened, 1) == ["begun"]
 
 
-def test_an_interruption_loses_nothing_that_was_finished(toy):
+def test_an_interruption_loses_nothing_that_was_finished(toy, tmp_path):
     opened = toy(stop=True)
     with pytest.raises(KeyboardInterrupt):
         opened.run()
     assert states(opened) == ["finished", "begun", "open"]
+    kept = [(opened.place(cell) / UNFINISHED).exists() for cell in opened.cells]
+    assert kept == [False, True, False]
     again = toy()
     again.run()
+    assert not list((tmp_path / "out").rglob(UNFINISHED))
     assert [len(log(again, number)) for number in range(3)] == [1, 2, 1]  # the second went on in its folder
 
 
@@ -167,6 +175,17 @@ def test_damaged_result(toy):
     (place / "result.json").write_text("{")
     with pytest.raises(RunError, match=r"result\.json is damaged .*; delete it, and the cell is computed again"):
         opened.left()
+
+
+def test_labels_of_another_grid_are_found_before_anything_is_computed(toy, hips, tmp_path):
+    shutil.copytree(hips, tmp_path / "own")
+    opened = toy(data_dir=tmp_path / "own")
+    opened = replace(opened, experiment=replace(opened.experiment, labels=True))
+    path = str(next((tmp_path / "own").rglob("labels/*.nii.gz")))
+    sitk.WriteImage(sitk.ReadImage(path)[:, :, 1:], path)
+    with pytest.raises(DatasetError, match="does not lie on the grid of its scan"):
+        opened.run()
+    assert states(opened) == ["open"] * 3 and not (tmp_path / "out" / "experiment.json").exists()
 
 
 def test_changed_data(toy, hips, tmp_path):

@@ -37,6 +37,25 @@ def test_ssim_is_that_of_synthrad2023():
     assert score(synthetic, truth, mask, CT)["ssim_synthrad2023"] == pytest.approx(expected, abs=1e-9)
 
 
+def test_ssim_in_units_of_the_models_window():
+    """Of a CT and of an MR alike; an air of 0 and not of the window's lower end is what the definition says."""
+    synthetic, truth, mask = random_case((9, 14, 15))
+    x, y = (np.interp(volume, (-1000, 1600), (0, 255)) for volume in (synthetic, truth))
+    expected = direct_ssim(x, y, mask, 0, 255)
+    for metrics in (ct_metrics((-1000, 1600)), mr_metrics((-1000, 1600))):
+        assert score(synthetic, truth, mask, metrics, truth)["ssim_255"] == pytest.approx(expected, abs=1e-9)
+
+
+def test_mr_errors_on_random_volumes():
+    synthetic, truth, mask = random_case((9, 14, 15))
+    difference = np.subtract(*(np.interp(volume, (-1000, 1600), (0, 255))[mask] for volume in (synthetic, truth)))
+    result = score(synthetic, truth, mask, mr_metrics((-1000, 1600)), truth)
+    found = [result[f"{name}_255"] for name in ("mae", "me", "rmse", "psnr")]
+    square = np.mean(difference**2)
+    expected = [np.abs(difference).mean(), difference.mean(), np.sqrt(square), 10 * np.log10(255**2 / square)]
+    assert found == pytest.approx(expected)
+
+
 @pytest.mark.parametrize("slices", [1, 3])
 def test_ssim_of_thin_volumes_is_taken_in_plane(slices):
     synthetic, truth, mask = random_case((slices, 14, 15))

@@ -54,17 +54,21 @@ def test_errors_with_their_sign_and_without():
 
 def test_tissue_is_decided_by_the_true_value_and_includes_its_limits():
     truth = row(-1000, -200.01, -200, 0, 250, 250.01, 2000, -1000)
-    errors = row(1, 3, 10, 20, 30, 100, 300, 999)
+    errors = row(1, 3, 10, 20, -30, -100, 300, 999)
     result = score(truth + errors, truth, row(1, 1, 1, 1, 1, 1, 1, 0), CT)
     assert result["mae_air_hu"] == pytest.approx(2)
     assert result["mae_soft_hu"] == pytest.approx(20)
     assert result["mae_bone_hu"] == pytest.approx(200)
+    assert [result[f"me_{name}_hu"] for name in ("air", "soft", "bone")] == pytest.approx([2, 0, 100])
+    roots = np.sqrt([(1 + 9) / 2, (100 + 400 + 900) / 3, (100**2 + 300**2) / 2])
+    assert [result[f"rmse_{name}_hu"] for name in ("air", "soft", "bone")] == pytest.approx(roots)
 
 
 def test_a_tissue_that_the_patient_lacks_has_no_figure():
     truth = row(40, 40, 900)
     result = score(truth + 5, truth, row(1, 1, 0), CT)  # the bone lies outside the body mask
-    assert (result["mae_air_hu"], result["mae_soft_hu"], result["mae_bone_hu"]) == (None, 5, None)
+    for name in ("mae", "me", "rmse"):
+        assert [result[f"{name}_{tissue}_hu"] for tissue in ("air", "soft", "bone")] == [None, 5, None]
 
 
 def test_definitions_state_the_limits_that_the_numbers_have():
