@@ -26,15 +26,17 @@ NOT_SHOWN = ("Recipe", "Definitions of the figures", "Work", "Data")  # in the p
 def keep(folder: Path, picture: str) -> Path:
     """Writes the three files, and returns the page."""
     report = json.loads((folder / "report.json").read_text())
-    found = next((path for part in ("pictures", "cells") for path in sorted((folder / part).glob(picture))), None)
-    if found is None:
-        raise SystemExit(f"{folder} has no picture {picture}; name one of pictures/ or, as CELL/NAME.png, of cells/.")
+    found = [path for part in ("pictures", "cells") for path in sorted((folder / part).glob(picture))]
+    if len(found) != 1:
+        raise SystemExit(
+            f"{folder} has {len(found)} pictures {picture}; name one of pictures/ or, as CELL/NAME.png, of cells/."
+        )
     RESULTS.mkdir(parents=True, exist_ok=True)
     page = RESULTS / f"{folder.name}.md"
     kept = {name: value for name, value in report.items() if name not in DROPPED}
     kept["tables"] = [table for table in report["tables"] if table["rows"][0][0] != "patient"]
     page.with_suffix(".json").write_text(json.dumps(kept, indent=1) + "\n")
-    shutil.copy(found, page.with_suffix(".png"))
+    shutil.copy(found[0], page.with_suffix(".png"))
     page.write_text(_page(kept, page.with_suffix(".png").name))
     return page
 

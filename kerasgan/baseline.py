@@ -11,7 +11,7 @@ from kerasgan.metrics import LookupTable, apply_lookup_table, fit_lookup_table
 NAME = "best look-up table"
 DEFINITION = (
     "conditional median of the true target in each of 256 source intensity bins, fitted on the aligned pairs of all "
-    "other patients; a supervised baseline that sees no neighbourhood."
+    "other patients that were held back; a supervised baseline that sees no neighbourhood."
 )
 VOXELS = 50_000  # of each pair: 256 medians need no more, and memory stays bounded
 

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from kerasgan import baseline, datasets, report, results
 from kerasgan.baseline import LookupBaseline
-from kerasgan.datasets import DatasetCard, Scan, Split
+from kerasgan.datasets import DatasetCard, Scan, Split, files_digest
 from kerasgan.errors import DatasetError
 from kerasgan.geometry import oriented
 from kerasgan.inference import translate_prepared
@@ -65,6 +65,7 @@ def evaluate(
     part, pairs, others = unseen_pairs(run, card, scans)
     folder = out or _default_folder(run, direction, part)
     folder.mkdir(parents=True, exist_ok=True)
+    results.clear(folder)
     tables = _fit_baseline(run, [*pairs, *others], direction)
     found: dict[str, dict[str, list[Row]]] = {}
     seen: Counter[str] = Counter()
@@ -75,7 +76,10 @@ def evaluate(
         for method, row in _score(run, case, direction, generator, tables, folder / f"{name}.png").items():
             found.setdefault(method, {}).setdefault(case.key, []).append(row)
     scores = {method: {key: mean_row(rows) for key, rows in own.items()} for method, own in found.items()}
-    result = Evaluation(folder, part, _metrics(run, direction), scores, _note(run, direction, part), direction)
+    weights = results.weights_digest(run.generator_path(direction))
+    seen_scans = files_digest([scan for pair in pairs for scan in pair])
+    note = _note(run, direction, part)
+    result = Evaluation(folder, part, _metrics(run, direction), scores, note, direction, weights, seen_scans)
     results.write(result)
     return result
 
@@ -145,8 +149,13 @@ def _load(run: Run, pair: Pair, direction: Direction) -> _Case:
         mask = _given_mask(truth_scan, truth)
     if mask is None:
         mask = body_mask(oriented(truth))
-    prepared = prepare(source, run.facts.preparation, crop=False)
-    return _Case(source_scan.patient, oriented(source), prepared, _on_the_models_scale(run, truth, direction), mask)
+    if not mask.any():
+        raise DatasetError(f"The body mask of patient {source_scan.patient} is empty; mend it, or leave it out.")
+    with source_scan.usable():
+        prepared = prepare(source, run.facts.preparation, crop=False)
+    with truth_scan.usable():
+        scaled = _on_the_models_scale(run, truth, direction)
+    return _Case(source_scan.patient, oriented(source), prepared, scaled, mask)
 
 
 def _given_mask(scan: Scan, volume: Volume) -> np.ndarray | None:

@@ -65,19 +65,18 @@ class Outlined(NamedTuple):
 def overlay_figure(overlay: Overlay, path: Path, note: str = "") -> None:
     """Source, synthetic image if any, true and found labels; the axial and coronal plane with most of the structures.
 
+    Of more structures than there are colours, the first are drawn.
+
     Args:
         overlay: What to draw.
         path: The PNG file.
         note: Upper right corner, such as "quick run".
 
     Raises:
-        ValueError: For shapes that differ, or more structures than there are colours.
+        ValueError: For shapes that differ.
     """
-    if len(overlay.shapes) > 1 or len(overlay.names) > len(COLOURS):
-        raise ValueError(
-            f"An overlay needs arrays of one shape and at most {len(COLOURS)} structures; got shapes "
-            f"{sorted(overlay.shapes)} and {len(overlay.names)} structures."
-        )
+    if len(overlay.shapes) > 1:
+        raise ValueError(f"An overlay needs arrays of one shape; got {sorted(overlay.shapes)}.")
     spacing = np.array(overlay.source.spacing_mm[::-1])
     planes = PLANES[:2]
     sizes = [np.delete(overlay.truth.shape * spacing, plane.axis) for plane in planes]  # height and width in mm
@@ -118,7 +117,8 @@ def outline_figure(rows: Sequence[Outlined], modalities: tuple[str, str], path: 
         for column, shown in enumerate((image, image, translation, translation)):
             axes = page.panel(row, column)
             axes.imshow(shown, "gray", Normalize(-1, 1), aspect="auto")
-            for number in np.unique(classes[classes > 0]) if column % 2 else ():
+            drawn = np.unique(classes[(classes > 0) & (classes <= len(COLOURS))])
+            for number in drawn if column % 2 else ():
                 axes.contour(classes == number, [0.5], colors=COLOURS[number - 1], linewidths=1.0)
     acquired, synthetic = f"{modalities[0]}, acquired", f"{modalities[1]}, synthetic"
     page.headings([acquired, "with its labels", synthetic, "with the same labels"])
@@ -145,10 +145,14 @@ def _columns(overlay: Overlay) -> dict[str, Column]:
 def _coloured(classes: np.ndarray) -> np.ndarray:
     """`[height, width]` as RGBA `[height, width, 4]`, the background transparent."""
     table = np.array([(0, 0, 0, 0), *(to_rgba(colour, OPACITY) for colour in COLOURS)])
-    coloured: np.ndarray = table[classes]
+    coloured: np.ndarray = table[np.where(classes < len(table), classes, 0)]
     return coloured
 
 
 def _legend(page: Page, names: Sequence[str]) -> None:
     patches = [Patch(color=colour, label=name) for colour, name in zip(COLOURS, names, strict=False)]
-    page.figure.legend(handles=patches, loc="lower left", ncols=len(names), frameon=False, labelcolor=TEXT, fontsize=8)
+    if more := len(names) - len(patches):
+        patches.append(Patch(color="none", label=f"and {more} more, not shown"))
+    page.figure.legend(
+        handles=patches, loc="lower left", ncols=len(patches), frameon=False, labelcolor=TEXT, fontsize=8
+    )

@@ -111,12 +111,16 @@ def prepare(volume: Volume, settings: Preparation, crop: bool, labels: np.ndarra
     grid = slice_grid(axial, settings.pixel_mm, settings.size, crop)
     slices = grid.to_network(intensity_map.forward(axial.array), fill=intensity_map.target_low)
     mask = grid.to_network(body.astype(np.float32), fill=0.0) >= 0.5
-    seen = None if labels is None else grid.labels_to_network(_axial_labels(volume, labels))
+    seen = None if labels is None else grid.labels_to_network(axial_labels(volume, labels))
     return Prepared(slices, mask, intensity_map, grid, axial, body, seen)
 
 
-def _axial_labels(volume: Volume, labels: np.ndarray) -> np.ndarray:
-    """Labels on a volume's grid as uint8 on that of the axial volume."""
+def axial_labels(volume: Volume, labels: np.ndarray) -> np.ndarray:
+    """Labels on a volume's grid as uint8 on that of the axial volume.
+
+    Raises:
+        ValueError: For a label below 0 or above 255.
+    """
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high > np.iinfo(np.uint8).max:
         raise ValueError(f"Its labels must lie between 0 and 255; got {low} to {high}. Number them anew.")

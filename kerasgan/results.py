@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -12,7 +13,7 @@ from typing import Any
 from kerasgan import baseline
 from kerasgan.files import replacing
 from kerasgan.metrics import Metric, Summary, summarise
-from kerasgan.run import Direction
+from kerasgan.run import Direction, Run
 from kerasgan.text import markdown_table, mean_and_spread, points, valid_json
 
 METHOD = "kerasgan"
@@ -34,6 +35,8 @@ class Evaluation:
             the mean of the pairs where a patient has several.
         note: What a reader must know of the run, such as `"quick run"`; `""` where there is nothing.
         direction: Which generator.
+        weights: Digest of its file.
+        scans: Digest of what was translated and compared with.
     """
 
     folder: Path
@@ -41,7 +44,9 @@ class Evaluation:
     metrics: tuple[Metric, ...]
     scores: dict[str, Scores]
     note: str
-    direction: Direction = "ab"
+    direction: Direction
+    weights: str
+    scans: str
 
     def summaries(self) -> dict[str, dict[str, Summary]]:
         """Mean and SD over patients, of each method and metric."""
@@ -68,12 +73,34 @@ def with_unit(name: str, unit: str) -> str:
     return f"{name} [{unit}]" if unit else name
 
 
+def clear(folder: Path) -> None:
+    """Removes a former evaluation's `summary.json`, which marks a whole one, and its pictures."""
+    if (folder / "summary.json").exists():
+        (folder / "summary.json").unlink()
+        for key in read_scores(folder):
+            for picture in (folder / f"{key}.png", *folder.glob(f"{key}-*.png")):
+                picture.unlink(missing_ok=True)
+
+
+def is_current(run: Run, folder: Path) -> bool:
+    """Whether a finished evaluation scored the generator that the run has now."""
+    summary = read_summary(folder)
+    return summary.get("weights") == weights_digest(run.generator_path(summary["direction"]))
+
+
+def weights_digest(path: Path) -> str:
+    """SHA-256 of a generator's file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def write(result: Evaluation) -> None:
-    """Writes `summary.json`, `table.md` and `scores.csv` into the evaluation's folder."""
+    """Writes `table.md`, `scores.csv` and, as the last, `summary.json` into the evaluation's folder; see `clear`."""
     summary = {
         "part": result.part,
         "direction": result.direction,
         "note": result.note,
+        "weights": result.weights,
+        "scans": result.scans,
         "definitions": {
             metric.name: {"unit": metric.unit, "definition": metric.definition, "in_table": metric.in_table}
             for metric in result.metrics
@@ -83,8 +110,6 @@ def write(result: Evaluation) -> None:
             for method, summary in result.summaries().items()
         },
     }
-    # It marks a whole evaluation, so it goes first and comes last.
-    (result.folder / "summary.json").unlink(missing_ok=True)
     with replacing(result.folder / "table.md") as path:
         path.write_text(result.table() + "\n")
     names = [metric.name for metric in result.metrics]

@@ -116,7 +116,7 @@ def train(slices: Labelled, classes: int, settings: Settings, seed: int = 0, fol
             fixed_order_of_sums(),
             tqdm(desc="Training segmentation", total=settings.steps, initial=done, unit="step") as bar,
         ):
-            watchers = [_Bar(bar), *([_Checkpoint(folder, done, settings.steps)] if folder else [])]
+            watchers = [_Bar(bar, done), *([_Checkpoint(folder, done, settings.steps)] if folder else [])]
             network.fit(batches, steps_per_epoch=left, callbacks=watchers, verbose=0, shuffle=False)
     return float32_copy(network)
 
@@ -172,16 +172,17 @@ def _loss(classes: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
 class _Bar(keras.callbacks.Callback):
     """Shows steps and loss, and stops where the loss is not finite."""
 
-    def __init__(self, bar: tqdm) -> None:
+    def __init__(self, bar: tqdm, done: int) -> None:
         super().__init__()
-        self.bar = bar
+        self.bar, self.done = bar, done
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """`logs` holds the mean loss so far."""
         loss = float((logs or {})["loss"])
         if not np.isfinite(loss):
+            step = self.done + batch + 1
             raise DivergenceError(
-                f"The segmentation loss became NaN or infinite at step {batch + 1}; lower the learning rate."
+                f"The segmentation loss became NaN or infinite at step {step}; lower the learning rate."
             )
         self.bar.update()
         self.bar.set_postfix(loss=f"{loss:.3f}")

@@ -141,10 +141,8 @@ def _stats(paths: Sequence[Path]) -> list[tuple[str, int, int]]:
 
 def _write(scan: Scan, settings: Preparation, stem: Path, strict: bool) -> None:
     volume = scan.load(strict)
-    try:
+    with scan.usable():
         prepared = prepare(volume, settings, crop=True, labels=scan.load_labels(like=volume))
-    except ValueError as error:
-        raise DatasetError(f"The {scan.modality} scan of patient {scan.patient} cannot be used: {error}") from error
     chosen = prepared.informative(settings.minimum_body_fraction)
     codes = np.rint(prepared.slices[chosen] * STEPS).astype(np.int16)
     facts = {

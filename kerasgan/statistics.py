@@ -18,6 +18,7 @@ from scipy import stats
 
 RESAMPLINGS = 10_000
 CONFIDENCE = 0.95
+FEW = 10  # patients, below which `caution` is due
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,20 @@ def bootstrap_interval(differences: np.ndarray, seed: int = 0) -> tuple[float, f
     tail = 50 * (1 - CONFIDENCE)
     low, high = np.percentile(differences[drawn].mean(axis=1), (tail, 100 - tail))
     return float(low), float(high)
+
+
+def caution(count: int) -> str:
+    """What fewer than ten patients do to interval and tests, in a sentence; "" for ten or more.
+
+    The coverage is that of 2,000 samples of normal figures: 0.48, 0.75, 0.79, 0.84, 0.87, 0.88 and 0.90 for 2, 3, 4, 5,
+    6, 8 and 10 patients.
+    """
+    if count >= FEW:
+        return ""
+    return (
+        f"{count} patients are few: a percentile interval holds the true difference in 79 % of cases with four, in "
+        f"88 % with eight, and p (W) cannot fall below {2 / 2**count:.2g}."
+    )
 
 
 def t_test(differences: np.ndarray) -> float:

@@ -50,3 +50,8 @@ def points(texts: Sequence[str]) -> list[str]:
     """Items of a Markdown list, wrapped."""
     wrapper = textwrap.TextWrapper(WIDTH, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False)
     return [wrapper.fill(text) for text in texts]
+
+
+def p_text(value: float) -> str:
+    """A p value with three digits, or `<0.001`."""
+    return "<0.001" if value < 0.001 else f"{value:.3f}"

@@ -1,5 +1,6 @@
 """Run directories that were never trained, with evaluations that were made up."""
 
+from hashlib import sha256
 from pathlib import Path
 
 from kerasgan import config
@@ -9,6 +10,7 @@ from kerasgan.results import Evaluation, write
 from kerasgan.run import RunFacts, create_run
 
 WINDOW = (-1000.0, 1600.0)
+WEIGHTS = b"never trained"
 
 
 def write_run(path: Path, maes, dataset="phantom", folder="evaluation", **changes) -> Path:
@@ -30,13 +32,18 @@ def write_run(path: Path, maes, dataset="phantom", folder="evaluation", **change
     )
     if not path.exists():
         create_run(path, recipe, facts, {})
+        (path / "generators").mkdir()
+        for direction in ("ab", "ba"):
+            (path / f"generators/{direction}-best.keras").write_bytes(WEIGHTS)
     if len(maes):
         (path / folder).mkdir()
         write(evaluation(path / folder, maes, **changes))
     return path
 
 
-def evaluation(folder, maes, window=WINDOW, first=0, direction="ab", note="", bone=True, part="test"):
+def evaluation(
+    folder, maes, window=WINDOW, first=0, direction="ab", note="", bone=True, part="test", weights=WEIGHTS, scans="one"
+):
     metrics = ct_metrics(window)
     rows = {
         f"p{first + number}": {metric.name: value / 100 if metric.unit in ("", "nat") else value for metric in metrics}
@@ -44,4 +51,5 @@ def evaluation(folder, maes, window=WINDOW, first=0, direction="ab", note="", bo
     }
     for row in rows.values():
         row["mae_bone_hu"] = row["mae_bone_hu"] if bone else None
-    return Evaluation(folder, part, metrics, {"kerasgan": rows, "best look-up table": rows}, note, direction)
+    scores = {"kerasgan": rows, "best look-up table": rows}
+    return Evaluation(folder, part, metrics, scores, note, direction, sha256(weights).hexdigest(), scans)

@@ -8,8 +8,7 @@ from evaluated_runs import write_run
 from matplotlib.image import imsave
 
 from kerasgan import datasets
-from kerasgan.experiments import Reproduction
-from kerasgan.experiments._types import fingerprint
+from kerasgan.experiments import Reproduction, _folder
 from kerasgan.loss_names import MEANINGS
 from kerasgan.metrics import ct_metrics, label_metrics, mr_metrics
 
@@ -26,8 +25,8 @@ def finish(reproduction: Reproduction, patients: int = 4, seed: int = 0) -> None
         seed: Of what differs.
     """
     rng = np.random.default_rng(seed)
-    _, split = datasets.load(reproduction.dataset, reproduction.data_dir)
-    identity = {"experiment": reproduction.experiment.name, "dataset": reproduction.dataset, "data": fingerprint(split)}
+    card, split = datasets.load(reproduction.dataset, reproduction.data_dir)
+    identity = _folder.identity(reproduction.experiment.name, reproduction.dataset, card, split)
     reproduction.folder.mkdir(parents=True, exist_ok=True)
     (reproduction.folder / "experiment.json").write_text(json.dumps(identity))
     for cell in reproduction.cells:

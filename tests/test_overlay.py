@@ -66,10 +66,15 @@ def test_no_slices_to_outline(tmp_path):
 
 
 def test_shapes_that_differ(tmp_path):
-    with pytest.raises(ValueError, match=r"arrays of one shape .* got shapes \[\(1, 2, 3\), \(10, 24, 30\)\]"):
+    with pytest.raises(ValueError, match=r"arrays of one shape; got \[\(1, 2, 3\), \(10, 24, 30\)\]"):
         overlay_figure(overlay(found=np.zeros((1, 2, 3), np.uint8)), tmp_path / "x.png")
 
 
-def test_more_structures_than_colours(tmp_path):
-    with pytest.raises(ValueError, match=r"at most 8 structures; .* and 9 structures"):
-        overlay_figure(overlay(names="abcdefghi"), tmp_path / "x.png")
+def test_of_more_structures_than_colours_the_first_are_drawn(tmp_path):
+    found = np.full(overlay().found.shape, 9, np.uint8)
+    overlay_figure(overlay(names="abcdefghi", found=found), tmp_path / "nine.png")
+    overlay_figure(overlay(names="abcdefgh", found=found * 0), tmp_path / "eight.png")
+    nine, eight = (imread(tmp_path / f"{name}.png") for name in ("nine", "eight"))
+    legend = len(nine) // 8
+    np.testing.assert_array_equal(nine[:-legend], eight[:-legend])
+    assert (nine[-legend:] != eight[-legend:]).any()  # "and 1 more, not shown"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from kerasgan.metrics import Metric
-from kerasgan.results import Evaluation, read_scores, read_summary, write
+from kerasgan.results import Evaluation, clear, read_scores, read_summary, write
 
 METRICS = (
     Metric("mae_hu", "HU", "Mean absolute error.", lambda *volumes: 0.0),
@@ -23,7 +23,17 @@ def evaluation(folder, bone=(250.0, None), note="", direction="ab"):
         f"p{number}": {"mae_hu": 100.0 + 20 * number, "mae_bone_hu": value, "rmse_hu": 1e4 * (number + 1)}
         for number, value in enumerate(bone)
     }
-    return Evaluation(folder, "test", METRICS, {"kerasgan": rows, "best look-up table": rows}, note, direction)
+    scores = {"kerasgan": rows, "best look-up table": rows}
+    return Evaluation(folder, "test", METRICS, scores, note, direction, "weights", "scans")
+
+
+def test_a_former_evaluation_is_cleared_with_its_pictures_and_nothing_else(tmp_path):
+    clear(tmp_path)  # there is none
+    write(evaluation(tmp_path))
+    for name in ("p0.png", "p0-2.png", "p1.png", "p10.png", "mine.png"):
+        (tmp_path / name).touch()
+    clear(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"p10.png", "mine.png", "scores.csv", "table.md"}
 
 
 def test_table_shows_the_main_figures_and_where_the_rest_is(tmp_path):

@@ -90,7 +90,8 @@ def _summary(opened: Reproduction) -> str:
 
     cells, left = len(opened.cells), len(opened.left())
     done = f", {cells - left} of them finished" if left < cells else ""
-    rest = f"about {duration(opened.seconds_left())} left on two idle cores" if left else "nothing left to compute"
+    where = "at the speed of the finished ones" if done else "on two idle cores"
+    rest = f"about {duration(opened.seconds_left())} left {where}" if left else "nothing left to compute"
     return (
         f"{opened.experiment.title} ({opened.experiment.citation})\n"
         f"{cells} cells{done}; {rest}. Data: {opened.dataset} in {opened.data_dir}. Folder: {opened.folder}"

@@ -135,7 +135,7 @@ def _section(runs: Sequence[Run], name: str) -> Section:
     parts = [_read.read(run, name) for run in runs]
     summaries, scores = [summary for summary, _ in parts], tuple(rows for _, rows in parts)
     _read.require_alike(runs, name, summaries)
-    _read.require_same_patients(runs, name, scores)
+    _read.require_same_patients(runs, name, summaries, scores)
     first = summaries[0]
     notes = tuple(summary["note"] for summary in summaries)
     definitions, odd = _read.shared_definitions(runs, name, summaries)

@@ -7,7 +7,7 @@ from shlex import quote
 from typing import Any
 
 from kerasgan.errors import RunError
-from kerasgan.results import Scores, read_scores, read_summary
+from kerasgan.results import Scores, is_current, read_scores, read_summary
 from kerasgan.run import Run
 
 Content = dict[str, Any]
@@ -53,8 +53,10 @@ def read(run: Run, name: str) -> tuple[Content, Scores]:
         summary, scores = read_summary(folder), read_scores(folder)
     except (OSError, ValueError, KeyError) as error:
         raise RunError(f"{folder} cannot be read ({error}); {_again(run)}") from error
-    if not {"part", "direction"} <= summary.keys() or not scores:
+    if not {"part", "direction", "weights", "scans"} <= summary.keys() or not scores:
         raise RunError(f"{folder} was written by an earlier version of kerasgan; {_again(run)}")
+    if not is_current(run, folder):
+        raise RunError(f"{folder} scored other weights than {run.path} has now; {_again(run)}")
     return summary, scores
 
 
@@ -111,8 +113,10 @@ def shared_definitions(runs: Sequence[Run], name: str, summaries: Sequence[Conte
     return shared, tuple(sorted(set().union(*definitions) - set(shared)))
 
 
-def require_same_patients(runs: Sequence[Run], name: str, scores: Sequence[Scores]) -> None:
-    """Makes sure that all runs were scored on the first run's patients.
+def require_same_patients(
+    runs: Sequence[Run], name: str, summaries: Sequence[Content], scores: Sequence[Scores]
+) -> None:
+    """Makes sure that all runs were scored on the first run's patients, and on the same scans of them.
 
     Raises:
         RunError: With how many differ.
@@ -124,6 +128,12 @@ def require_same_patients(runs: Sequence[Run], name: str, scores: Sequence[Score
                 f"{run.path / name} and {runs[0].path / name} do not hold the same patients: {len(rows)} and "
                 f"{len(scores[0])}, {len(odd)} of them in one only. Compare runs of one split (the same data and "
                 "--seed), or evaluate them all on other patients with --data-dir."
+            )
+    for run, summary in zip(runs[1:], summaries[1:], strict=True):
+        if summary["scans"] != summaries[0]["scans"]:
+            raise RunError(
+                f"{run.path / name} and {runs[0].path / name} scored other scans under the same patient keys. Evaluate "
+                "both on the same data."
             )
 
 

@@ -13,8 +13,8 @@ import numpy as np
 from kerasgan.charts import Panel, paired_figure
 from kerasgan.files import replacing
 from kerasgan.results import with_unit
-from kerasgan.statistics import CONFIDENCE, RESAMPLINGS, PairedResult
-from kerasgan.text import markdown_table, mean_and_spread, points, rounded, valid_json
+from kerasgan.statistics import CONFIDENCE, RESAMPLINGS, PairedResult, caution
+from kerasgan.text import markdown_table, mean_and_spread, p_text, points, rounded, valid_json
 
 if TYPE_CHECKING:
     from kerasgan.comparison._compare import Line, RunComparison, Section
@@ -84,19 +84,17 @@ def _rows(section: Section, name: str) -> Iterator[list[str]]:
         mean = mean_and_spread(line.summary.mean, line.summary.sd)
         is_partial = line.summary.count not in (0, len(section.patients))
         mean += f" (n = {line.summary.count})" if is_partial else ""
-        yield [heading if line.run == 1 else "", str(line.run), mean, *_cells(line.against_first)]
+        cells = _cells(line.against_first, len(section.patients))
+        yield [heading if line.run == 1 else "", str(line.run), mean, *cells]
 
 
-def _cells(result: PairedResult | None) -> list[str]:
+def _cells(result: PairedResult | None, patients: int) -> list[str]:
     if result is None:
         return ["", "", "", ""]
     low, high = (rounded(end, 3) for end in result.interval)
-    difference = f"{rounded(result.difference, 3)} [{low}, {high}]"
-    return [difference, _p(result.p_t), _p(result.p_wilcoxon), rounded(result.effect_size, 2)]
-
-
-def _p(value: float) -> str:
-    return "<0.001" if value < 0.001 else f"{value:.3f}"
+    of = "" if result.count == patients else f" (n = {result.count})"
+    difference = f"{rounded(result.difference, 3)} [{low}, {high}]{of}"
+    return [difference, p_text(result.p_t), p_text(result.p_wilcoxon), rounded(result.effect_size, 2)]
 
 
 def _explanations(comparison: RunComparison) -> list[str]:
@@ -110,6 +108,7 @@ def _explanations(comparison: RunComparison) -> list[str]:
         f"p: two-sided paired t-test (t) and Wilcoxon signed-rank test (W), {family}. There is no correction across "
         "metrics: choose the one that decides before you look.",
         "d_z: Cohen's effect size, mean of the patients' differences over their standard deviation.",
+        *filter(None, [caution(min(len(section.patients) for section in comparison.sections))]),
     ]
 
 

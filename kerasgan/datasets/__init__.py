@@ -15,7 +15,7 @@ from types import ModuleType
 
 from kerasgan import registry
 from kerasgan.datasets._split import fewer_training_patients, split_by_patient
-from kerasgan.datasets._types import DOMAINS, DatasetCard, Domain, Part, Scan, Split, labelled_classes
+from kerasgan.datasets._types import DOMAINS, DatasetCard, Domain, Part, Scan, Split, files_digest, labelled_classes
 from kerasgan.errors import DatasetError
 from kerasgan.io import patient_key
 
@@ -28,6 +28,7 @@ __all__ = [
     "Split",
     "check_domains",
     "fewer_training_patients",
+    "files_digest",
     "labelled_classes",
     "load",
     "load_scans",

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -120,6 +123,14 @@ class Scan:
 
         return read_image(self.files[0], modality=self.modality)
 
+    @contextmanager
+    def usable(self) -> Iterator[None]:
+        """Turns a ValueError on what the scan holds into a DatasetError with the patient's key."""
+        try:
+            yield
+        except ValueError as error:
+            raise DatasetError(f"The {self.modality} scan of patient {self.patient} cannot be used: {error}") from error
+
     def load_mask(self, like: Volume | None = None) -> np.ndarray | None:
         """The body mask, bool `[slices, rows, columns]`, or None where the dataset has none.
 
@@ -145,6 +156,24 @@ class Scan:
             return read_label_pictures(self.labels, self.files, self.load() if like is None else like)
         labels = _load_grid(self.labels, like)
         return None if labels is None else labels.round().astype(np.int32)
+
+
+def files_digest(scans: Iterable[Scan]) -> str:
+    """Digest of scans: domains, patients, names and sizes of files, and what the label files hold.
+
+    A copy elsewhere has the same one. Images are too large to be read; a mended label is likely to keep its size.
+    """
+    found = sorted((scan.domain, scan.patient, _described_files(scan)) for scan in scans)
+    return hashlib.sha256(json.dumps(found).encode()).hexdigest()
+
+
+def _described_files(scan: Scan) -> list[tuple[str, str]]:
+    labels = scan.labels if isinstance(scan.labels, tuple) else (scan.labels,) if scan.labels else ()
+    images = [*scan.files, *([scan.mask] if scan.mask else [])]
+    return [
+        *((path.name, str(path.stat().st_size)) for path in images),
+        *((path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in labels),
+    ]
 
 
 def labelled_classes(card: DatasetCard, scans: Sequence[Scan], structures: Sequence[str]) -> np.ndarray:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from kerasgan import baseline
 from kerasgan.experiments._pictures import comparison, median_patient
 from kerasgan.experiments._scales import TrainingScale
-from kerasgan.experiments._tables import Claim, box_plots, claims_table, patients_table, seeds_table, spread
+from kerasgan.experiments._tables import Claim, box_plots, claims_table, patients_table, scored, seeds_table, spreads
 from kerasgan.experiments._tasks import Evaluation, Training
 from kerasgan.experiments._types import Cell, Findings, Patients, Picture, Section, Table
 from kerasgan.run import DIRECTIONS, Direction
@@ -143,7 +143,7 @@ class _Judged:
         error = self.figures[0]
         return Section(
             "MR to CT" if self.is_ct else "CT to MR",
-            (text, self._scored(), ABOUT_PICTURES),
+            (text, scored(self.found.results[self._first]), ABOUT_PICTURES),
             (
                 self._errors(),
                 self._boxes(error),
@@ -154,15 +154,10 @@ class _Judged:
             ),
         )
 
-    def _scored(self) -> str:
-        first = self.found.results[self._first]
-        return f"Scored: the {first['part']} patients" + (f"; {first['note']}." if first["note"] else ".")
-
     def _errors(self) -> Table:
-        columns = {figure: self._columns(figure) for figure in self.figures}
+        columns = [spreads(self._columns(figure), figure.digits) for figure in self.figures]
         rows = [("method", *(figure.title for figure in self.figures))]
-        for name in columns[self.figures[0]]:
-            rows.append((name, *(spread(columns[figure][name], figure.digits) for figure in self.figures)))
+        rows += [(name, *(column[name] for column in columns)) for name in columns[0]]
         notes = (
             "Mean ± SD over patients, repetitions averaged for each patient.",
             f"{baseline.NAME}: {baseline.DEFINITION}",

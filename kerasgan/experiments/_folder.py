@@ -21,14 +21,14 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from kerasgan import datasets, registry
-from kerasgan.datasets import DatasetCard
+from kerasgan.datasets import DatasetCard, Split
 from kerasgan.errors import DatasetError, KerasganError, RunError
 from kerasgan.experiments._scorer import check_labels
 from kerasgan.experiments._types import UNFINISHED, Cell, Content, Desk, Experiment, Findings, fingerprint
 from kerasgan.files import replacing
 
 FOLDER = Path("reproductions")
-VERSIONED = ("kerasgan", "tensorflow", "keras", "numpy")
+VERSIONED = ("kerasgan", "tensorflow", "keras", "numpy", "scipy", "SimpleITK")
 PAUSE_S = 5.0  # between two looks at what other processes compute
 
 logger = logging.getLogger(__name__)
@@ -40,6 +40,7 @@ class Reproduction:
 
     Attributes:
         experiment: What is reproduced.
+        name: As the user gave it, a name or a path.
         scale: Name of the scale.
         seeds: Repetitions.
         dataset: Name or path of the dataset's file.
@@ -49,6 +50,7 @@ class Reproduction:
     """
 
     experiment: Experiment
+    name: str
     scale: str
     seeds: int
     dataset: str
@@ -121,17 +123,17 @@ class Reproduction:
         """Loads the data, and makes sure that the folder belongs to it."""
         card, split = datasets.load(self.dataset, self.data_dir)
         _require(self.experiment, card, self.dataset)
-        identity = {"experiment": self.experiment.name, "dataset": self.dataset, "data": fingerprint(split)}
+        wanted = identity(self.experiment.name, self.dataset, card, split)
         path = self.folder / "experiment.json"
         if not path.exists():
             if self.experiment.labels:  # now, not after hours; and labels that are mended later are other data
                 check_labels(split)
             with replacing(path) as temporary:
-                temporary.write_text(json.dumps(identity, indent=2))
-        elif json.loads(path.read_text()) != identity:
+                temporary.write_text(json.dumps(wanted, indent=2))
+        elif _read_identity(path) != wanted:
             raise RunError(
-                f"The data of {self.dataset} differs from what the cells in {self.folder} were computed on; restore "
-                "it, or name another folder with --out."
+                f"The data of {self.dataset}, or what its card says of them, differs from what the cells in "
+                f"{self.folder} were computed on; restore it, or name another folder with --out."
             )
         return Desk(self.dataset, self.data_dir, card, split, self.folder / "cells")
 
@@ -228,6 +230,8 @@ def open_reproduction(
     experiment: Experiment = registry.find("experiments", name).EXPERIMENT
     if scale not in experiment.scales:
         raise KerasganError(f"{name} has no scale {scale!r}; choose from: {', '.join(experiment.scales)}.")
+    if seeds is not None and seeds < 1:
+        raise KerasganError(f"An experiment needs one repetition or more; got {seeds} seeds.")
     dataset = dataset or experiment.dataset
     module = registry.find("datasets", dataset)
     root = Path(data_dir or module.CARD.default_dir)
@@ -240,7 +244,7 @@ def open_reproduction(
     _require_own(folder, experiment.name, dataset)
     count = seeds or experiment.scales[scale].seeds
     cells = tuple(experiment.cells(experiment.scales[scale], count))
-    return Reproduction(experiment, scale, count, dataset, root, folder, cells)
+    return Reproduction(experiment, name, scale, count, dataset, root, folder, cells)
 
 
 def duration(seconds: float) -> str:
@@ -251,12 +255,40 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
 
 
+def identity(experiment: str, dataset: str, card: DatasetCard, split: Split) -> Content:
+    """What `experiment.json` holds: the experiment, its data, and what the card says that changes results."""
+    meaning = (card.modalities, card.anatomy, card.ct_window_hu, card.field_of_view_mm, card.structures)
+    content = {"experiment": experiment, "dataset": dataset, "data": fingerprint(split), "card": meaning}
+    read: Content = json.loads(json.dumps(content))  # with lists for tuples, as it is read
+    return read
+
+
+def _read_identity(path: Path) -> Content:
+    """What `experiment.json` says of the folder.
+
+    Raises:
+        RunError: Where it is damaged.
+    """
+    try:
+        found: Content = json.loads(path.read_text())
+        found["experiment"], found["dataset"]
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise RunError(f"{path} is damaged ({error}); name another folder with --out.") from error
+    return found
+
+
 def _require(experiment: Experiment, card: DatasetCard, dataset: str) -> None:
     """Makes sure that the dataset has what the experiment needs."""
     if experiment.pairs and not card.paired:
         raise DatasetError(
             f"Experiment {experiment.name} scores synthetic scans against true ones, but {dataset} has no aligned MR "
             f"and CT of one patient. Choose a paired dataset, such as {experiment.dataset}."
+        )
+    if experiment.modalities not in (None, card.modalities):
+        raise DatasetError(
+            f"Experiment {experiment.name} goes from {' to '.join(experiment.modalities or ())}; {dataset} has "
+            f"{card.modalities[0]} in domain a and {card.modalities[1]} in domain b. Choose a dataset such as "
+            f"{experiment.dataset}."
         )
     if experiment.labels and not any(len(where) == 2 for where in card.structures.values()):
         raise DatasetError(
@@ -270,7 +302,7 @@ def _require_own(folder: Path, experiment: str, dataset: str) -> None:
     """Makes sure that a folder is new, empty, or that of this experiment on this dataset."""
     path = folder / "experiment.json"
     if path.is_file():
-        found = json.loads(path.read_text())
+        found = _read_identity(path)
         if (found["experiment"], found["dataset"]) != (experiment, dataset):
             raise RunError(
                 f"{folder} holds experiment {found['experiment']} on {found['dataset']}, not {experiment} on "

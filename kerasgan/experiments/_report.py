@@ -6,10 +6,12 @@ import json
 import platform
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from kerasgan import registry
 from kerasgan.config import Recipe
+from kerasgan.errors import RunError
 from kerasgan.experiments import _html
 from kerasgan.experiments._types import Desk, Findings, Picture, Section, Table, fingerprint
 from kerasgan.files import replacing
@@ -33,6 +35,7 @@ def write_report(reproduction: Reproduction, findings: Findings, desk: Desk) -> 
         `report.html`, one file that needs no other; `report.json`, with every figure of every patient, lies beside it.
     """
     experiment = reproduction.experiment
+    _require_one_meaning(reproduction, findings)
     sections = [
         *experiment.sections(findings),
         _recipe(reproduction, findings),
@@ -45,7 +48,8 @@ def write_report(reproduction: Reproduction, findings: Findings, desk: Desk) -> 
         experiment.citation,
         f"{findings.scale.note} Repetitions: {findings.seeds}.",
         f"Written by: {_command(reproduction)}",
-        f"Every translated image is {NOT_FOR_DIAGNOSIS}. Patients are named by keys from which no id can be read.",
+        f"Every translated image is {NOT_FOR_DIAGNOSIS}. Patients are named by digests of their ids, which "
+        "only who knows an id, or tries many, can trace.",
     )
     path = reproduction.folder / "report.html"
     with replacing(path) as temporary:
@@ -56,10 +60,28 @@ def write_report(reproduction: Reproduction, findings: Findings, desk: Desk) -> 
     return path
 
 
+def _require_one_meaning(reproduction: Reproduction, findings: Findings) -> None:
+    """Makes sure that cells of one kind measured the same figures: two versions of kerasgan may define them otherwise.
+
+    Raises:
+        RunError: With the cells to compute again.
+    """
+    first: dict[tuple[str, str], tuple[str, Any]] = {}
+    for cell in reproduction.cells:
+        definitions = findings.results[cell.key].get("definitions")
+        kind = type(cell.task).__name__, str(getattr(cell.task, "direction", ""))
+        former, wanted = first.setdefault(kind, (cell.key, definitions))
+        if definitions != wanted:
+            raise RunError(
+                f"Cells {former} and {cell.key} in {reproduction.folder} were computed by versions of kerasgan that "
+                "define their figures otherwise; delete the folder of the older one, and it is computed again."
+            )
+
+
 def _command(reproduction: Reproduction) -> str:
     """Without the data's folder, which differs from machine to machine."""
     return (
-        f"kerasgan reproduce {reproduction.experiment.name} --dataset {reproduction.dataset} --scale "
+        f"kerasgan reproduce {quote(reproduction.name)} --dataset {quote(reproduction.dataset)} --scale "
         f"{reproduction.scale} --seeds {reproduction.seeds}"
     )
 
@@ -72,7 +94,7 @@ def _recipe(reproduction: Reproduction, findings: Findings) -> Section:
         "Deviations from the paper": (recipe.deviations, experiment.deviations),
     }
     tables = [_statements(caption, *both) for caption, both in lists.items()]
-    built: dict[str, Any] = next((result["settings"]["recipe"] for result in _trainings(findings)), {})
+    built: dict[str, Any] = next((result["settings"]["recipe"] for result in _with_recipe(findings)), {})
     settings = Table("Settings of the first training", [("setting", "value"), *_flat(built)])
     text = f"{recipe.name}: {recipe.title}. {recipe.citation}. The settings of every cell stand in report.json."
     return Section("Recipe", (text,), (*tables, *([settings] if built else [])))
@@ -83,7 +105,7 @@ def _statements(caption: str, of_recipe: Sequence[str], of_experiment: Sequence[
     return Table(caption, [("statement", "of"), *rows])
 
 
-def _trainings(findings: Findings) -> list[dict[str, Any]]:
+def _with_recipe(findings: Findings) -> list[dict[str, Any]]:
     return [result for result in findings.results.values() if "recipe" in result["settings"]]
 
 
@@ -145,13 +167,14 @@ def _all_definitions(findings: Findings) -> list[dict[str, Any]]:
 
 
 def _work(reproduction: Reproduction, findings: Findings) -> Section:
-    rows = [("cell", "minutes")]
+    rows = [("cell", "minutes of the session that finished it")]
     rows += [(cell.title, f"{findings.results[cell.key]['seconds'] / 60:.1f}") for cell in reproduction.cells]
     software = [("software", "version"), *_versions(findings), ("python", platform.python_version())]
     total = sum(result["seconds"] for result in findings.results.values()) / 60
+    cells = len(reproduction.cells)
     return Section(
         "Work",
-        (f"{len(reproduction.cells)} cells, {total:.0f} minutes in all; seeds 0 to {findings.seeds - 1}.",),
+        (f"{cells} cells, {total:.0f} minutes in their last sessions; seeds 0 to {findings.seeds - 1}.",),
         (Table("Software", software), Table("Cells", rows)),
     )
 

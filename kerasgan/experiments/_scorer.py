@@ -11,10 +11,9 @@ from tqdm import tqdm
 from kerasgan.datasets import Scan, Split
 from kerasgan.errors import DatasetError
 from kerasgan.experiments._types import Content
-from kerasgan.geometry import oriented
 from kerasgan.metrics import label_metrics, mean_row, score
 from kerasgan.overlay import Overlay, overlay_figure
-from kerasgan.preparation import Preparation, Prepared, prepare
+from kerasgan.preparation import Preparation, Prepared, axial_labels, prepare
 from kerasgan.volume import Volume
 
 
@@ -34,10 +33,9 @@ class Scorer:
     def read(self, scan: Scan, settings: Preparation) -> tuple[Prepared, np.ndarray]:
         """A scan as whole slices, and the true class of each voxel of its axial grid."""
         volume = scan.load()
-        labels = scan.load_labels(like=volume)
-        assert labels is not None  # only labelled scans get here
-        truth = self.classes[oriented(volume.with_array(labels)).array.astype(np.uint8)]
-        return prepare(volume, settings, crop=False), truth
+        truth = self.classes[_labels(scan, volume)]
+        with scan.usable():
+            return prepare(volume, settings, crop=False), truth
 
     def judge(self, scans: Sequence[Scan], segment: Callable[[Scan], Overlay], picture: Path | None = None) -> Content:
         """What a cell's result holds.
@@ -67,8 +65,11 @@ class Scorer:
         return {patient: mean_row(rows) for patient, rows in self.rows.items()}
 
     def median(self) -> str:
-        """The patient whose mean Dice is the middle one, the lower one of two."""
-        means = {key: np.mean([row[f"dice_{name}"] or 0.0 for name in self.names]) for key, row in self.scores.items()}
+        """The patient whose mean Dice, of the structures that have one, is the middle one; the lower one of two."""
+        means = {}
+        for key, row in self.scores.items():
+            found = [dice for name in self.names if (dice := row[f"dice_{name}"]) is not None]
+            means[key] = np.mean(found) if found else 0.0
         return sorted(means, key=lambda key: means[key])[(len(means) - 1) // 2]
 
 
@@ -78,14 +79,22 @@ def labelled(scans: Sequence[Scan]) -> list[Scan]:
 
 
 def check_labels(split: Split) -> None:
-    """Makes sure that all labels can be read and lie on the grids of their scans.
+    """Makes sure that all labels can be read, lie on the grids of their scans and between 0 and 255.
 
     Raises:
         KerasganError: With the first that does not.
     """
     scans = [scan for part in (split.train, split.validation, split.test) for scan in labelled((*part.a, *part.b))]
     for scan in tqdm(scans, desc="Checking labels", unit="scan"):
-        scan.load_labels(like=scan.load())
+        _labels(scan, scan.load())
+
+
+def _labels(scan: Scan, volume: Volume) -> np.ndarray:
+    """A labelled scan's label map on the axial grid."""
+    labels = scan.load_labels(like=volume)
+    assert labels is not None  # only labelled scans get here
+    with scan.usable():
+        return axial_labels(volume, labels)
 
 
 def require_labels(scans: Sequence[Scan], which: str, count: int = 1) -> None:

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 
 from kerasgan.charts import Panel, paired_figure
-from kerasgan.experiments._types import Patients, Picture, Table
-from kerasgan.statistics import CONFIDENCE, RESAMPLINGS, PairedResult, compare_paired, holm
+from kerasgan.experiments._types import Content, Patients, Picture, Table
+from kerasgan.statistics import CONFIDENCE, RESAMPLINGS, PairedResult, caution, compare_paired, holm
+from kerasgan.text import p_text
 
 Way = Literal["lower", "higher"]
 SIGNIFICANT = 0.05
-ONE_PATIENT = (
-    "One test patient: nothing is known of the spread between patients, so there are no intervals and no tests."
+TOO_FEW = (
+    "Fewer than two patients have both figures: nothing is known of the spread between patients, so there are no "
+    "intervals and no tests."
 )
 
 
@@ -45,8 +47,13 @@ class Claim:
         return {name: {key: own[key] for key in keys} for name, own in (("before", self.before), ("after", self.after))}
 
     @property
+    def count(self) -> int:
+        """How many patients have both figures."""
+        return len(self.pairs["before"])
+
+    @property
     def difference(self) -> float:
-        """Mean over patients of after minus before."""
+        """Mean over patients of after minus before; there must be one."""
         before, after = (list(own.values()) for own in self.pairs.values())
         return float(np.mean(after) - np.mean(before))
 
@@ -57,8 +64,8 @@ class Claim:
             return "equal"
         return "lower" if self.difference < 0 else "higher"
 
-    def outcome(self, p: float | None) -> str:
-        """The verdict in words: which way it goes, or whether that is the published one."""
+    def outcome(self, p: float | None = None) -> str:
+        """The verdict in words: which way it goes, or whether that is the published one; None: not tested."""
         verdict: str = self.way
         if self.expected:
             verdict = "as published" if self.way == self.expected else "not as published"
@@ -74,28 +81,26 @@ def claims_table(caption: str, claims: Sequence[Claim], digits: int) -> Table:
         digits: Behind the point.
     """
     heading = ("change", "paper", f"here [{CONFIDENCE:.0%} CI]", "p (t)", "p (W)", "d_z", "outcome")
+    patients = max(claim.count for claim in claims)
     results = _tested(claims)
-    if results is None:
-        rows = [
-            [claim.text, _published(claim, digits), f"{claim.difference:+.{digits}f}", "", "", "", claim.outcome(None)]
-            for claim in claims
-        ]
-        return Table(caption, [heading, *rows], [ONE_PATIENT])
-    rows = [_row(claim, result, digits) for claim, result in zip(claims, results, strict=True)]
+    rows = [_row(claim, result, digits, patients) for claim, result in zip(claims, results, strict=True)]
+    tested = sum(result is not None for result in results)
+    if not tested:
+        return Table(caption, [heading, *rows], [TOO_FEW])
     notes = [
-        f"Mean over {results[0].count} patients of the difference after minus before, repetitions averaged for each "
+        f"Mean over {patients} patients of the difference after minus before, repetitions averaged for each "
         f"patient, with the {CONFIDENCE:.0%} percentile interval of {RESAMPLINGS:,} bootstrap samples of the patients.",
-        f"p: two-sided paired t-test (t) and Wilcoxon signed-rank test (W), corrected by Holm over the {len(claims)} "
+        f"p: two-sided paired t-test (t) and Wilcoxon signed-rank test (W), corrected by Holm over the {tested} "
         f"rows; significant: p (t) below {SIGNIFICANT}. d_z: Cohen's effect size.",
     ]
-    return Table(caption, [heading, *rows], notes)
+    return Table(caption, [heading, *rows], [*notes, *filter(None, [caution(patients)])])
 
 
 def patients_table(caption: str, columns: Mapping[str, Patients], digits: int) -> Table:
     """A row for each patient, then mean and standard deviation."""
     keys = list(dict.fromkeys(key for column in columns.values() for key in column))
     rows = [[key, *(_number(column.get(key), digits) for column in columns.values())] for key in keys]
-    rows.append(["mean ± SD", *(spread(column, digits) for column in columns.values())])
+    rows.append(["mean ± SD", *spreads(columns, digits).values()])
     return Table(caption, [["patient", *columns], *rows])
 
 
@@ -133,6 +138,24 @@ def spread(column: Patients, digits: int) -> str:
     return f"{np.mean(values):.{digits}f} ± {np.std(values, ddof=1):.{digits}f}"
 
 
+Name = TypeVar("Name")
+
+
+def spreads(columns: Mapping[Name, Patients], digits: int) -> dict[Name, str]:
+    """`spread` of some methods' figures, with the number of patients where a method has fewer than another."""
+    patients = max(map(len, columns.values()))
+    texts = {name: spread(column, digits) for name, column in columns.items()}
+    return {
+        name: text if len(columns[name]) in (0, patients) else f"{text} (n = {len(columns[name])})"
+        for name, text in texts.items()
+    }
+
+
+def scored(result: Content) -> str:
+    """Which patients an evaluation scored, and what its reader must know."""
+    return f"Scored: the {result['part']} patients" + (f"; {result['note']}." if result["note"] else ".")
+
+
 def mean(column: Patients) -> float | None:
     """Mean over patients; None where there is none."""
     return float(np.mean(list(column.values()))) if column else None
@@ -148,23 +171,29 @@ def _common(columns: Mapping[str, Patients]) -> np.ndarray:
     return np.array([[column[key] for key in keys] for column in columns.values()])
 
 
-def _tested(claims: Sequence[Claim]) -> list[PairedResult] | None:
-    """Corrected over all claims; None where a test is not possible."""
-    if min(len(claim.pairs["before"]) for claim in claims) < 2:
-        return None
-    results = [compare_paired(claim.pairs)["after"] for claim in claims]
-    corrected = zip(holm([r.p_t for r in results]), holm([r.p_wilcoxon for r in results]), strict=True)
-    return [replace(r, p_t=t, p_wilcoxon=w) for r, (t, w) in zip(results, corrected, strict=True)]
+def _tested(claims: Sequence[Claim]) -> list[PairedResult | None]:
+    """Corrected over all claims that can be tested; None for the others, with fewer than two patients."""
+    results = [compare_paired(claim.pairs)["after"] if claim.count > 1 else None for claim in claims]
+    tested = [result for result in results if result is not None]
+    p_t, p_wilcoxon = (iter(holm(values)) for values in ([r.p_t for r in tested], [r.p_wilcoxon for r in tested]))
+    return [result and replace(result, p_t=next(p_t), p_wilcoxon=next(p_wilcoxon)) for result in results]
 
 
-def _row(claim: Claim, result: PairedResult, digits: int) -> list[str]:
+def _row(claim: Claim, result: PairedResult | None, digits: int, patients: int) -> list[str]:
+    """`patients`: of the table; a row with fewer says so."""
+    if not claim.count:
+        return [claim.text, _published(claim, digits), "-", "", "", "", "no patient has both figures"]
+    of = "" if claim.count == patients else f" (n = {claim.count})"
+    if result is None:
+        difference = f"{claim.difference:+.{digits}f}{of}"
+        return [claim.text, _published(claim, digits), difference, "", "", "", claim.outcome()]
     low, high = (f"{end:+.{digits}f}" for end in result.interval)
     return [
         claim.text,
         _published(claim, digits),
-        f"{result.difference:+.{digits}f} [{low}, {high}]",
-        _p(result.p_t),
-        _p(result.p_wilcoxon),
+        f"{result.difference:+.{digits}f} [{low}, {high}]{of}",
+        p_text(result.p_t),
+        p_text(result.p_wilcoxon),
         f"{result.effect_size:.1f}",
         claim.outcome(result.p_t),
     ]
@@ -172,7 +201,3 @@ def _row(claim: Claim, result: PairedResult, digits: int) -> list[str]:
 
 def _published(claim: Claim, digits: int) -> str:
     return claim.expected or "-" if claim.published is None else f"{claim.published:+.{digits}f}"
-
-
-def _p(value: float) -> str:
-    return "<0.001" if value < 0.001 else f"{value:.3f}"

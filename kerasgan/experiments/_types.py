@@ -7,12 +7,14 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
-from kerasgan.datasets import DatasetCard, Scan, Split
+from kerasgan.datasets import DatasetCard, Split, files_digest
+from kerasgan.volume import Modality
 
 Content = dict[str, Any]
 """What a cell found, as its `result.json` holds it."""
@@ -192,7 +194,7 @@ class Findings:
     def patients(self, keys: Sequence[str], metric: str, of: str = "scores") -> dict[str, float]:
         """A metric of each patient, averaged over some cells, such as those that differ in their seed.
 
-        Patients for whom one of the cells has no figure are left out.
+        Patients for whom one of the cells has no finite figure are left out.
 
         Args:
             keys: The cells.
@@ -200,8 +202,13 @@ class Findings:
             of: Whose figures: `"scores"`, or `"baseline"` for the look-up table beside them.
         """
         rows = [self.results[key][of] for key in keys]
-        values = {patient: [scores[patient][metric] for scores in rows] for patient in rows[0]}
-        return {patient: sum(found) / len(found) for patient, found in values.items() if None not in found}
+        found: dict[str, float] = {}
+        for patient in rows[0]:
+            figures = [scores[patient][metric] for scores in rows]
+            finite = [figure for figure in figures if figure is not None and isfinite(figure)]
+            if len(finite) == len(rows):
+                found[patient] = sum(finite) / len(rows)
+        return found
 
 
 @dataclass(frozen=True)
@@ -220,6 +227,7 @@ class Experiment:
         published: The paper's figures that the report shows, by a key of the experiment's choice.
         pairs: Whether test patients need an aligned scan of each domain.
         labels: Whether scans of both domains need labels.
+        modalities: What domain a and domain b must be; None: either.
         unreported: What the paper leaves open, beyond the recipe.
         deviations: What was changed, beyond the recipe.
     """
@@ -235,21 +243,12 @@ class Experiment:
     published: Mapping[Any, Published]
     pairs: bool = True
     labels: bool = False
+    modalities: tuple[Modality, Modality] | None = None
     unreported: tuple[str, ...] = field(default=())
     deviations: tuple[str, ...] = field(default=())
 
 
 def fingerprint(split: Split) -> str:
-    """Digest of patients, parts and files, with their names and sizes; a copy elsewhere has the same one."""
-    scans = [
-        (part, scan.domain, scan.patient, _files(scan))
-        for part in ("train", "validation", "test")
-        for scan in (*getattr(split, part).a, *getattr(split, part).b)
-    ]
-    return hashlib.sha256(json.dumps(sorted(scans)).encode()).hexdigest()
-
-
-def _files(scan: Scan) -> list[tuple[str, int]]:
-    labels: Sequence[Path] = scan.labels if isinstance(scan.labels, tuple) else (scan.labels,) if scan.labels else ()
-    paths = [*scan.files, *labels, *([scan.mask] if scan.mask else [])]
-    return [(path.name, path.stat().st_size) for path in paths]
+    """Digest of the parts of a split, see `files_digest`."""
+    parts = [files_digest((*part.a, *part.b)) for part in (split.train, split.validation, split.test)]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

@@ -79,6 +79,7 @@ EXPERIMENT = Experiment(
     cells=cells,
     sections=sections,
     published={},
+    modalities=("MR", "CT"),
     unreported=("It is no paper's experiment: there are no published figures to set beside",),
     deviations=(
         "Every recipe has the same image size, filters, batch and steps; nehra2021 was made for 64x64 pixels and "

@@ -9,6 +9,7 @@ from kerasgan.config import Distillation
 from kerasgan.export.contract import STATEMENT, Contract
 from kerasgan.export.serving_contract import ServingContract
 from kerasgan.page import NOT_FOR_DIAGNOSIS
+from kerasgan.results import is_current
 from kerasgan.run import Run
 from kerasgan.text import markdown_table, points
 
@@ -40,7 +41,7 @@ def model_card(run: Run, described: ServingContract) -> str:
         *_listed("Not reported by the paper, and chosen here", run.recipe.unreported),
         *_listed("Deviations from the paper", run.recipe.deviations),
         "## How good it is",
-        *_evaluations(run.path),
+        *_evaluations(run),
         "## Limits",
         "\n".join(points(LIMITS)),
     ]
@@ -80,9 +81,9 @@ def _student(settings: Distillation) -> str:
     return f"{settings.student}, of direction {settings.direction}, distilled from a trained {settings.generator.name}"
 
 
-def _evaluations(run: Path) -> list[str]:
-    """The tables of all finished evaluations; they name no patient."""
-    finished = sorted(path.parent for path in run.glob("evaluation*/summary.json"))
+def _evaluations(run: Run) -> list[str]:
+    """The tables of all finished evaluations of these generators; they name no patient."""
+    finished = sorted(path.parent for path in run.path.glob("evaluation*/summary.json") if is_current(run, path.parent))
     if not finished:
         return ["Not evaluated: no figure says how near its images come to the truth. `kerasgan evaluate` measures it."]
     return [f"### {folder.name}\n\n{(folder / 'table.md').read_text().strip()}" for folder in finished]

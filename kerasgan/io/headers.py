@@ -95,7 +95,10 @@ class FrameHeader:
 
 
 def patient_key(patient_id: str) -> str:
-    """The name of a patient in outputs, from which Patient ID (0010,0020) cannot be read."""
+    """The name of a patient in outputs, a digest of Patient ID (0010,0020).
+
+    It hides the id from readers, not from who knows it or tries all ids of a scheme: keys are pseudonyms.
+    """
     return "p" + hashlib.sha256(patient_id.encode()).hexdigest()[:10]
 
 

@@ -166,6 +166,14 @@ def test_models_of_different_windows_are_compared_in_hu_alone(make_run, tmp_path
     assert not odd & {result["metric"] for result in content["results"]}
 
 
+def test_evaluations_of_former_weights_and_of_other_scans(make_run):
+    base = make_run("base")
+    with pytest.raises(RunError, match=r"old/evaluation scored other weights than .*old has now; evaluate again: kera"):
+        compare([base, make_run("old", weights=b"of an earlier step")])
+    with pytest.raises(RunError, match=r"scored other scans under the same patient keys\. Evaluate both on"):
+        compare([base, make_run("elsewhere", scans="of another hospital")])
+
+
 @pytest.mark.parametrize(("fact", "other", "first"), [("direction", "ba", "ab"), ("part", "validation", "test")])
 def test_evaluations_of_one_name_and_another_meaning(make_run, fact, other, first):
     """As `kerasgan evaluate --out RUN/evaluation` can write them."""

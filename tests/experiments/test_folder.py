@@ -7,12 +7,15 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import SimpleITK as sitk
 from filelock import FileLock
 
+from kerasgan import datasets
 from kerasgan.errors import DatasetError, KerasganError, RunError
 from kerasgan.experiments import _folder, duration, open_reproduction
+from kerasgan.experiments._folder import identity
 from kerasgan.experiments._types import UNFINISHED
 
 TOY = """
@@ -188,11 +191,68 @@ def test_labels_of_another_grid_are_found_before_anything_is_computed(toy, hips,
     assert states(opened) == ["open"] * 3 and not (tmp_path / "out" / "experiment.json").exists()
 
 
+def test_labels_that_do_not_fit_into_a_byte_are_refused(toy, hips, tmp_path):
+    shutil.copytree(hips, tmp_path / "own")
+    path = str(next((tmp_path / "own").rglob("labels/*.nii.gz")))
+    image = sitk.ReadImage(path)
+    labels = sitk.GetArrayFromImage(image).astype(np.int16)
+    labels.flat[0] = 1001
+    wrong = sitk.GetImageFromArray(labels)
+    wrong.CopyInformation(image)
+    sitk.WriteImage(wrong, path)
+    opened = toy(data_dir=tmp_path / "own")
+    with pytest.raises(DatasetError, match=r"patient p\w+ cannot be used: Its labels must lie between 0 and 255"):
+        replace(opened, experiment=replace(opened.experiment, labels=True)).run()
+
+
+def test_a_changed_card_and_a_mended_label_are_other_data(hips):
+    card, split = datasets.load("phantom_pelvis", hips)
+    first = identity("x", "phantom_pelvis", card, split)
+    assert first == identity("x", "phantom_pelvis", replace(card), split)
+    other = dict(card.structures) | {"pelvis": {"a": (9,), "b": (1,)}}
+    assert first != identity("x", "phantom_pelvis", replace(card, structures=other), split)
+
+
+def test_digest_of_files(tmp_path):
+    for name in ("ct.mha", "labels.mha"):
+        (tmp_path / name).write_bytes(b"1234")
+    scan = datasets.Scan("p1", "b", "CT", (tmp_path / "ct.mha",), labels=tmp_path / "labels.mha")
+    first = datasets.files_digest([scan])
+    (tmp_path / "labels.mha").write_bytes(b"1235")
+    assert datasets.files_digest([scan]) != first
+
+
+def test_a_dataset_the_other_way_round_is_refused(toy):
+    opened = toy()
+    with pytest.raises(DatasetError, match="toy goes from CT to MR; phantom_pelvis has MR in domain a and CT in"):
+        replace(opened, experiment=replace(opened.experiment, modalities=("CT", "MR"))).run()
+
+
+def test_no_repetition_and_a_damaged_description(toy, tmp_path):
+    with pytest.raises(KerasganError, match="needs one repetition or more; got 0 seeds"):
+        toy(seeds=0)
+    toy().run()
+    (tmp_path / "out/experiment.json").write_text("{")
+    with pytest.raises(RunError, match=r"experiment\.json is damaged .*; name another folder"):
+        toy()
+
+
+def test_cells_of_two_versions_make_no_report(toy):
+    opened = toy()
+    opened.run()
+    path = opened.place(opened.cells[1]) / "result.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"definitions": {"mae": "of another version"}}))
+    with pytest.raises(RunError, match=r"Cells first and next0 in .* define their figures otherwise; delete"):
+        opened.run()
+
+
 def test_changed_data(toy, hips, tmp_path):
     toy().run()
     path = tmp_path / "out" / "experiment.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"data": "other"}))
-    with pytest.raises(RunError, match=r"data of phantom_pelvis differs from what the cells in .*out were .*; restore"):
+    with pytest.raises(
+        RunError, match=r"data of phantom_pelvis, or .*, differs from what the cells in .*out were .*; restore"
+    ):
         toy().run()
 
 

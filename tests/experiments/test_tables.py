@@ -47,7 +47,35 @@ def test_patients_that_only_one_side_has_are_left_out():
 def test_one_patient_has_no_tests_and_a_note():
     table = claims_table("MAE", [Claim("GC", {"p1": 30.0}, {"p1": 29.0}, "lower")], 1)
     assert list(table.rows[1]) == ["GC", "lower", "-1.0", "", "", "", "as published"]
-    assert table.notes == [tables.ONE_PATIENT]
+    assert table.notes == [tables.TOO_FEW]
+
+
+def test_a_claim_without_common_patients_leaves_the_others_their_tests():
+    claims = [
+        Claim("whole", BEFORE, BETTER, "lower"),
+        Claim("none", BEFORE, {}, "lower", -1.0),
+        Claim("one", BEFORE, {"p1": 29.0}, None),
+        Claim("two", BEFORE, {"p1": 29.0, "p2": 29.5}, "lower"),
+    ]
+    table = claims_table("MAE", claims, 2)
+    whole, none, one, two = table.rows[1:]
+    p_values = [
+        stats.ttest_rel(list(claim.pairs["after"].values()), list(claim.pairs["before"].values())).pvalue
+        for claim in (claims[0], claims[3])
+    ]
+    assert (whole[3], two[3]) == (f"{2 * min(p_values):.3f}", f"{max(p_values):.3f}")
+    assert list(none) == ["none", "-1.00", "-", "", "", "", "no patient has both figures"]
+    assert list(one) == ["one", "-", "-1.00 (n = 1)", "", "", "", "lower"]
+    assert two[2].endswith("] (n = 2)") and "(n" not in whole[2]
+    assert "Mean over 4 patients" in table.notes[0] and "Holm over the 2 rows" in table.notes[1]
+
+
+def test_few_patients_come_with_a_caution():
+    """Four: of the 16 patterns of signs, two are as extreme as one sign throughout."""
+    (note,) = claims_table("MAE", [Claim("x", BEFORE, BETTER, "lower")], 2).notes[2:]
+    assert note.startswith("4 patients are few") and note.endswith("p (W) cannot fall below 0.12.")
+    many = {f"p{number}": float(number**2) for number in range(10)}
+    assert len(claims_table("MAE", [Claim("x", many, dict.fromkeys(many, 0.0), "lower")], 2).notes) == 2
 
 
 def test_patients_and_spread():
@@ -55,7 +83,7 @@ def test_patients_and_spread():
     assert table.rows[0] == ["patient", "plain", "GC"]
     assert table.rows[2] == ["p2", "31.0", "-"]
     sd = np.std(list(BEFORE.values()), ddof=1)
-    assert table.rows[-1] == ["mean ± SD", f"31.4 ± {sd:.1f}", "28.0"]
+    assert table.rows[-1] == ["mean ± SD", f"31.4 ± {sd:.1f}", "28.0 (n = 1)"]
     assert spread({}, 2) == "-"
 
 
