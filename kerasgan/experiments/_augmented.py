@@ -1,7 +1,7 @@
 """Cells that train a segmentation network on real and synthetic scans together, and show what the synthetic ones are.
 
 Reference:
-    Mujtaba et al. 2025, https://arxiv.org/abs/2503.00945, abstract
+    Rafiq et al. 2025, https://arxiv.org/abs/2503.00945, abstract
 """
 
 from __future__ import annotations

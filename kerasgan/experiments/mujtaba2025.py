@@ -1,6 +1,6 @@
-"""Mujtaba 2025: what synthetic MR, made from labelled CT by EssNet, adds to the segmentation of the liver in real MR.
+"""Rafiq, Ali, Mujtaba 2025: what synthetic MR, made from labelled CT by EssNet, adds to segmenting the liver in MR.
 
-Ghulam Mujtaba, Hazrat Ali, Muhammad Rafiq, Shoaib Azmat, Zubair Shah: Cross modality medical image synthesis for
+Muhammad Rafiq, Hazrat Ali, Ghulam Mujtaba, Zubair Shah, Shoaib Azmat: Cross modality medical image synthesis for
 improving liver segmentation. 2025, https://arxiv.org/abs/2503.00945 (Computer Methods in Biomechanics and Biomedical
 Engineering: Imaging & Visualization 13, https://doi.org/10.1080/21681163.2025.2476702).
 
@@ -235,7 +235,7 @@ def _losses(found: Findings) -> Section:
 EXPERIMENT = Experiment(
     name="mujtaba2025",
     title="Synthetic MR from labelled CT for the segmentation of the liver in MR",
-    citation="Mujtaba et al., 2025, https://arxiv.org/abs/2503.00945",
+    citation="Rafiq et al., 2025, https://arxiv.org/abs/2503.00945",
     recipe=RECIPE,
     dataset="phantom_abdomen",
     scales=SCALES,

@@ -1,6 +1,6 @@
-"""Mujtaba 2025: EssNet, deformation-invariant, with a segmentation of the liver; abdominal CT to MR.
+"""Rafiq, Ali, Mujtaba 2025: EssNet, deformation-invariant, with a segmentation of the liver; abdominal CT to MR.
 
-Ghulam Mujtaba, Hazrat Ali, Muhammad Rafiq, Shoaib Azmat, Zubair Shah: Cross modality medical image synthesis for
+Muhammad Rafiq, Hazrat Ali, Ghulam Mujtaba, Zubair Shah, Shoaib Azmat: Cross modality medical image synthesis for
 improving liver segmentation. 2025, https://arxiv.org/abs/2503.00945 (Computer Methods in Biomechanics and Biomedical
 Engineering: Imaging & Visualization 13, https://doi.org/10.1080/21681163.2025.2476702).
 
@@ -28,7 +28,7 @@ from kerasgan.config import (
 RECIPE = Recipe(
     name="mujtaba2025",
     title="EssNet, deformation-invariant CycleGAN with liver segmentation, abdominal CT to MR",
-    citation="Mujtaba et al., 2025, https://arxiv.org/abs/2503.00945",
+    citation="Rafiq et al., 2025, https://arxiv.org/abs/2503.00945",
     anatomy="abdomen",
     # Code of Huo et al., options/base_options.py: 9 residual blocks, 64 filters.
     generator=Component(name="resnet", filters=64, blocks=9, deformable=True),
@@ -41,8 +41,8 @@ RECIPE = Recipe(
     ),
     deformation=Deformation(cycle_weight=10.0),  # Wang et al., by the summary
     segmentation=Segmentation(
-        structures=("liver",),  # Mujtaba et al., abstract
-        network=Component(name="unet", filters=64),  # Mujtaba et al., abstract: a U-Net
+        structures=("liver",),  # Rafiq et al., abstract
+        network=Component(name="unet", filters=64),  # Rafiq et al., abstract: a U-Net
         loss=Component(name="cross_entropy"),  # code of Huo et al., README: training command
         weight=1.0,  # code of Huo et al., models/cycle_seg_model.py
     ),
@@ -53,7 +53,7 @@ RECIPE = Recipe(
     intensity=Intensity(ct_window_hu=(-160.0, 240.0)),  # soft tissue
     pool_size=50,  # code of Huo et al., options/train_options.py
     unreported=(
-        "Everything but the method's name, its task and the gain: only the abstract of Mujtaba et al. was read",
+        "Everything but the method's name, its task and the gain: only the abstract of Rafiq et al. was read",
         "Networks, weights and optimiser: from the code of Huo et al. 2018 and a summary of Wang et al. 2018",
         "How many deformable convolutions, and where: one, the last, after which nothing can change the contrast",
         "Which output is segmented: the undeformed one, which the labels of the CT are aligned with",
@@ -64,7 +64,7 @@ RECIPE = Recipe(
     deviations=(
         "All samples of a pixel move together, by a smooth field that reaches 2 % of the image's side: with an offset "
         "for each sample, only the deformed output took on the contrast of the target domain",
-        "The segmentation network is a U-Net, as in the second stage of Mujtaba et al.; that of Huo et al. is a ResNet",
+        "The segmentation network is a U-Net, as in the second stage of Rafiq et al.; that of Huo et al. is a ResNet",
         "Batch of 1; the training command of Huo et al. has 4",
         "Augmentation by left-right flip, shift, scale and rotation within small limits, labels with their images",
     ),

@@ -1,6 +1,7 @@
 """Nehra 2021: fully convolutional GANs of 64x64 pixels in a cycle, batches of 128, MR and CT of ADNI.
 
-Nehra, Pal, Baranidharan 2021: a cycle of fully convolutional GANs between MR and CT.
+Nehra, Pal, Baranidharan 2021: a cycle of fully convolutional GANs between MR and CT; the recipe was written from a
+summary, which names neither its title nor where it was published.
 
     kerasgan train --recipe nehra2021 --dataset adni --data-dir ADNI
 
@@ -24,6 +25,7 @@ The penalty needs a discriminator without batch normalisation, whose scores depe
 
 from kerasgan.config import Augmentation, Component, Data, Intensity, Losses, Optimizer, Recipe, Schedule
 
+# Names as in Table 1; epochs and batch size are its values, all others the defaults of DavidAbramian/CycleGAN.
 RECIPE = Recipe(
     name="nehra2021",
     title="Fully convolutional GANs of 64x64 pixels in a cycle, MR and CT of heads",
@@ -36,16 +38,16 @@ RECIPE = Recipe(
     losses=Losses(
         adversarial=Component(name="log_likelihood"),  # Methods: sigmoid and binary cross-entropy
         cycle=Component(name="absolute_error"),  # Methods: MAE; MSE is squared_error
-        cycle_weight=10.0,  # Table 1: lambda_ABA
-        cycle_weight_b=10.0,  # Table 1: lambda_BAB
+        cycle_weight=10.0,  # lambda_ABA
+        cycle_weight_b=10.0,  # lambda_BAB
     ),
     optimizer=Optimizer(
-        learning_rate=2e-4,  # Table 1: learning_rate_G
-        discriminator_learning_rate=2e-4,  # Table 1: learning_rate_D
-        generator_iterations=1,  # Table 1
-        discriminator_iterations=1,  # Table 1
-        beta_1=0.5,  # Table 1
-        beta_2=0.999,  # Table 1
+        learning_rate=2e-4,  # learning_rate_G
+        discriminator_learning_rate=2e-4,  # learning_rate_D
+        generator_iterations=1,
+        discriminator_iterations=1,
+        beta_1=0.5,
+        beta_2=0.999,
     ),
     schedule=Schedule(epochs=200, constant_fraction=0.5),  # Table 1
     data=Data(
@@ -55,7 +57,7 @@ RECIPE = Recipe(
     ),
     # Methods: mean 0.5 and deviation 0.5, that is, from [0, 1] to [-1, 1], as every map here does
     intensity=Intensity(bias_correction=False),
-    pool_size=50,  # Table 1: synthetic_pool_size
+    pool_size=50,  # synthetic_pool_size
     paper_names=(
         ("lambda_ABA", "losses.cycle_weight"),
         ("lambda_BAB", "losses.cycle_weight_b"),

@@ -12,8 +12,9 @@ One run holds both directions; where test patients are paired, each is scored al
     kerasgan evaluate RUN --direction ab
     kerasgan evaluate RUN --direction ba
 
-The paper itself was not at hand, but for its two losses and its grey-scale images: it has no figures to set ours
-beside, and whatever it says of the rest may differ from Zhu et al. 2017, which stands in for it.
+The paper itself was not at hand, but for its two losses and its grey-scale images; a search by author and subject did
+not find its title, its journal or whether 2022 is its year. It has no figures to set ours beside, and whatever it says
+of the rest may differ from Zhu et al. 2017, which stands in for it.
 """
 
 from kerasgan.config import Component, Data, Losses, Optimizer, Recipe, Schedule
@@ -34,6 +35,7 @@ RECIPE = Recipe(
     data=Data(size=256, batch_size=1),  # Zhu et al., Sec. 4
     pool_size=50,  # Zhu et al., Sec. 4
     unreported=(
+        "Title, journal and year, as far as this recipe knows the paper: 2022 is not verified",
         "Networks, cycle weight, Adam, epochs and image pool, as far as this recipe knows the paper: as in Zhu et al. "
         "2017, with 0.999 for Adam's beta_2",
         "Intensity windows, N4 and augmentation, as far as this recipe knows the paper: kerasgan's own",

@@ -1,4 +1,4 @@
-"""The numbers that Mujtaba et al. 2025 inherits, and that the recipe's own CT window is used on an abdomen."""
+"""The numbers that Rafiq et al. 2025 inherits, and that the recipe's own CT window is used on an abdomen."""
 
 import pytest
 
