@@ -20,7 +20,7 @@ from kerasgan.device import dtype_policy, fixed_order_of_sums, resolve_precision
 from kerasgan.errors import DatasetError, DivergenceError
 from kerasgan.geometry import SliceGrid, orientation, oriented
 from kerasgan.losses.cross_entropy import segmentation as cross_entropy
-from kerasgan.losses.dice import segmentation as dice
+from kerasgan.losses.dice import over_batch as dice
 from kerasgan.optimizers import ConstantThenLinear
 from kerasgan.pipeline import Labelled, labelled_dataset
 from kerasgan.preparation import Preparation, Prepared, prepare
@@ -81,7 +81,7 @@ class TranslatedSlices:
 
 
 def train(slices: Labelled, classes: int, settings: Settings, seed: int = 0, folder: Path | None = None) -> keras.Model:
-    """Trains a network by the sum of Dice loss and cross-entropy.
+    """Trains a network by the sum of cross-entropy and of the Dice loss of the structures over a batch.
 
     Args:
         slices: Images, all of as many channels, with the class of each pixel.

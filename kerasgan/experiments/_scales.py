@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from kerasgan.config import Component
 
@@ -33,9 +34,15 @@ class SegmentationScale(TrainingScale):
     Attributes:
         network: The segmentation network.
         segmentation_steps: Its training steps.
+        segmentation_rate: Its learning rate.
         segmentation_seconds: About how long they and the test take on two idle cores.
     """
 
     network: Component
     segmentation_steps: int
+    segmentation_rate: float
     segmentation_seconds: float
+
+    def segmenter(self) -> dict[str, Any]:
+        """The settings of the segmentation network, as `Network` takes them."""
+        return {"network": self.network, "steps": self.segmentation_steps, "learning_rate": self.segmentation_rate}

@@ -38,12 +38,14 @@ class Network(Task):
         structures: What to segment, as far as the dataset's card names it; nothing named: all that it names.
         network: The segmenter.
         steps: Training steps.
+        learning_rate: Of the first half of the steps.
         batch_size: Slices in a step.
     """
 
     structures: tuple[str, ...]
     network: Component = Component(name="unet")
     steps: int = 2000
+    learning_rate: float = 1e-3
     batch_size: int = 8
 
     def chosen(self, card: DatasetCard) -> tuple[str, ...]:
@@ -55,7 +57,9 @@ class Network(Task):
         """The trained network; the cell's folder keeps how far it is."""
         from kerasgan.segmentation import Settings, train
 
-        settings = Settings(network=self.network, steps=self.steps, batch_size=self.batch_size)
+        settings = Settings(
+            network=self.network, steps=self.steps, learning_rate=self.learning_rate, batch_size=self.batch_size
+        )
         return train(slices, classes, settings, seed, folder / UNFINISHED)
 
 

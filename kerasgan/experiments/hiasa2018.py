@@ -81,6 +81,7 @@ SCALES = {
         patients={"small": 20, "large": None},  # Sec. 2.1, Table 1
         network=Component(name="unet", filters=64, depth=4),
         segmentation_steps=20_000,
+        segmentation_rate=1e-3,
         seconds=8 * 24 * 3600,
         segmentation_seconds=11 * 3600,
     ),
@@ -93,9 +94,10 @@ SCALES = {
         overrides=("schedule.steps=4000",),
         patients={"small": 3, "large": 10},
         network=Component(name="unet", filters=8, depth=4),
-        segmentation_steps=400,
+        segmentation_steps=600,
+        segmentation_rate=4e-3,  # the small muscles need it in so few steps
         seconds=230,
-        segmentation_seconds=70,
+        segmentation_seconds=90,
     ),
 }
 
@@ -121,16 +123,13 @@ def _of(scale: HipScale, variant: str, size: str, seed: int) -> Iterator[Cell]:
     train = Cell(f"train-{name}", f"train: {title}", training, seconds=scale.seconds)
     yield train
     yield Cell(f"evaluate-{name}", f"evaluate: {title}", Evaluation(), (train,), seconds=20)
-    segmentation = TwoChannelSegmentation(
-        structures=STRUCTURES, network=scale.network, steps=scale.segmentation_steps, seed=seed
-    )
+    segmentation = TwoChannelSegmentation(structures=STRUCTURES, **scale.segmenter(), seed=seed)
     yield Cell(f"segment-{name}", f"segment MR: {title}", segmentation, (train,), scale.segmentation_seconds)
 
 
 def _cross_validation(scale: HipScale) -> list[Cell]:
     settings = {"recipe": RECIPE, "quick": scale.quick, "overrides": scale.overrides, "structures": STRUCTURES}
-    network = {"network": scale.network, "steps": scale.segmentation_steps}
-    folds = [FoldOfCrossValidation(**settings, **network, fold=fold, folds=FOLDS) for fold in range(FOLDS)]
+    folds = [FoldOfCrossValidation(**settings, **scale.segmenter(), fold=fold, folds=FOLDS) for fold in range(FOLDS)]
     return [
         Cell(f"fold{n}", f"segment CT: fold {n + 1} of {FOLDS}", fold, seconds=scale.segmentation_seconds)
         for n, fold in enumerate(folds)

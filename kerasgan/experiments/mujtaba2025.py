@@ -52,6 +52,7 @@ SCALES = {
         real_scans=(None, 4),
         network=Component(name="unet", filters=64, depth=4),
         segmentation_steps=20_000,
+        segmentation_rate=1e-3,
         seconds=24 * 24 * 3600,
         segmentation_seconds=11 * 3600,
     ),
@@ -69,9 +70,10 @@ SCALES = {
         ),
         real_scans=(None, 1),
         network=Component(name="unet", filters=8, depth=4),
-        segmentation_steps=400,
+        segmentation_steps=600,
+        segmentation_rate=4e-3,
         seconds=630,
-        segmentation_seconds=70,
+        segmentation_seconds=90,
     ),
 }
 
@@ -87,7 +89,7 @@ def _of(scale: LiverScale, seed: int) -> Iterator[Cell]:
     yield train
     outlines = CarriedLabels(structures=(LIVER,))
     yield Cell(f"outlines-seed{seed}", f"draw carried labels: seed {seed}", outlines, (train,), seconds=10)
-    network = {"structures": (LIVER,), "network": scale.network, "steps": scale.segmentation_steps}
+    network = {"structures": (LIVER,), **scale.segmenter()}
     for condition in _conditions(scale):
         real_scans, scenario = condition
         is_joined = scenario == "joined"
