@@ -109,7 +109,8 @@ def unseen_pairs(run: Run, card: DatasetCard, scans: Sequence[Scan]) -> tuple[st
     if not card.paired:
         raise DatasetError(
             f"Dataset {run.facts.dataset} has no aligned MR and CT of the same patient, so nothing can be scored "
-            "against a truth. Evaluate on a paired dataset (synthrad, phantom), or look at translated scans."
+            "against a truth. Evaluate on a paired dataset (synthrad, phantom, or folder with a file called paired "
+            "where your scans are registered), or look at translated scans."
         )
     split = Split.from_keys(scans, run.split())
     if test := split.test.pairs():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from kerasgan.datasets import DOMAINS, DatasetCard, Domain, Scan, no_data, patient_key
@@ -21,12 +22,20 @@ CARD = DatasetCard(
     paired=False,
     licence="that of your data",
     homepage="",
-    how_to_get="Put scans of one modality (DICOM, NIfTI, MHA) into a folder a/, those of the other into b/ beside it.",
+    how_to_get="Put scans of one modality (DICOM, NIfTI, MHA) into a folder a/, those of the other into b/ beside it, "
+    "and an empty file called paired where both scans of a patient lie on one grid.",
     acknowledgement="",
     default_dir="datasets/folder",
 )
 
+PAIRED = "paired"  # name of a file
+
 _BIDS_SUBJECT = re.compile(r"sub-[0-9A-Za-z]+")
+
+
+def describe(root: Path) -> DatasetCard:
+    """The card; paired where `<root>/paired` says that both scans of a patient are registered and on one grid."""
+    return replace(CARD, paired=(root / PAIRED).exists())
 
 
 def scan(root: Path) -> list[Scan]:

@@ -44,6 +44,18 @@ def test_patient_of_an_image_file(tmp_path, write_image, name_a, name_b, patient
     assert patients(tmp_path, "a") == patients(tmp_path, "b") == [patient_key(patient)]
 
 
+def test_registered_pairs_are_held_out_and_trained_on_as_one_modality(tmp_path, write_image):
+    for patient in range(10):
+        write_image(tmp_path / f"a/{patient}.mha", MR)
+        write_image(tmp_path / f"b/{patient}.mha", CT)
+    assert not load("folder", tmp_path)[0].paired
+    (tmp_path / "paired").touch()
+    card, split = load("folder", tmp_path)
+    assert card.paired and card.modalities == ("MR", "CT")
+    assert len(split.test.pairs()) == len(split.validation.pairs()) == 1
+    assert not split.train.pairs() and len(split.train.a) == len(split.train.b) == 4
+
+
 def test_masks_and_label_maps_are_no_scans(tmp_path, write_image, caplog):
     write_image(tmp_path / "a" / "anna" / "t1.nii", MR)
     write_image(tmp_path / "a" / "anna" / "mask.nii", 0, levels=2)
