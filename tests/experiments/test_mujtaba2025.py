@@ -147,4 +147,4 @@ def test_one_test_patient(liver_file, abdomens, tmp_path):
     opened = open_reproduction(str(liver_file), data_dir=abdomens, out=tmp_path / "out")
     finish(opened, patients=1)
     text = opened.run().read_text()
-    assert "One test patient" in text and "Wilcoxon" not in text and "+1.17" in text
+    assert "Fewer than two patients have both figures" in text and "Wilcoxon" not in text and "+1.17" in text
