@@ -21,8 +21,8 @@ from kerasgan.errors import DivergenceError
 from kerasgan.files import replacing
 from kerasgan.intensity import IntensityMap
 from kerasgan.run import DIRECTIONS, Direction, Run
-from kerasgan.tables import append_row, truncate, validations_since_best
-from kerasgan.unpaired_score import Sample, UnpairedScore
+from kerasgan.tables import append_row, newest_and_least, truncate, validations_since_best
+from kerasgan.unpaired_score import TOLERATED, Sample, UnpairedScore
 
 logger = logging.getLogger(__name__)
 
@@ -149,9 +149,10 @@ class PreviewData:
 class Preview(_Periodic):
     """Pictures of fixed slices, and the scores of validation slices, by which each direction's best generator is kept.
 
-    With paired validation patients the score is the error over the body. Without, it is the composite of
-    `UnpairedScore` where the target is CT; where it is MR that ranks no better than chance, and the newest generator
-    counts as the best. Where the recipe has a patience, the training ends when it is exhausted.
+    With paired validation patients that is the one of the least error over the body. Without, it is the newest whose
+    composite of `UnpairedScore` is at most `TOLERATED` times the least: the composite tells a generator that went
+    astray from the others, and ranks these no better than their age does. Where the recipe has a patience, the training
+    ends when it is exhausted; without pairs only the direction to CT is asked, where the composite ranks at all.
     """
 
     def __init__(self, run: Run, progress: Progress, data: PreviewData) -> None:
@@ -192,6 +193,14 @@ class Preview(_Periodic):
         trusted = ("mae", "composite") if self.run.facts.modalities[direction[1]] == "CT" else ("mae",)
         return validations_since_best(self.path, [f"{score}_{direction}" for score in trusted])
 
+    def _is_best(self, direction: Direction) -> bool:
+        """Whether the newest validation is the one to keep the generator of."""
+        waited = validations_since_best(self.path, [f"mae_{direction}"])
+        if waited is not None:
+            return waited == 0
+        newest, least = newest_and_least(self.path, f"composite_{direction}")
+        return newest <= TOLERATED * least
+
     def _draw(self) -> None:
         a, b = self.data.a, self.data.b
         synthetic_b, synthetic_a = self.model.generator_ab(a), self.model.generator_ba(b)
@@ -219,7 +228,7 @@ class Preview(_Periodic):
             for name, value in scores.items():
                 tf.summary.scalar(f"validation/{name}", value)
         for direction in DIRECTIONS:
-            if not self._since_best(direction):
+            if self._is_best(direction):
                 save_networks(self.model, self.run, direction, "best")
 
     def _errors(self) -> dict[str, float]:

@@ -40,6 +40,12 @@ def validations_since_best(path: Path, scores: Sequence[str]) -> int | None:
     return len(values) - 1 - values.index(min(values))
 
 
+def newest_and_least(path: Path, column: str) -> tuple[float, float]:
+    """The newest value of a column of `validation.csv`, and the least."""
+    values = [float(row[column]) for row in _rows(path)]
+    return values[-1], min(values)
+
+
 def truncate(path: Path, step: int) -> None:
     """Removes the rows after a step: those of a stretch that is trained again."""
     kept = [row for row in _rows(path) if row["step"] and int(row["step"]) <= step]

@@ -4,15 +4,12 @@ Two distances ask whether the results look like the target domain; their sum is 
 whether the source's anatomy was kept. They are reported and do not count: a young network copies its source, and so has
 the most of both while its error is worst.
 
-Measured by `benchmarks/checkpoint_choice.py`, against the error over the body of two validation patients: 18 trainings
-on head phantoms, three to five validations each. MR to CT, the rank correlation with the error is 0.85 for the
-composite (mean; least 0.50), 0.84 and 0.66 for the distances of intensities and of gradients, 0.42 for gradient
-correlation, 0.17 for mutual information. The error at the checkpoint that the composite chooses lies 2.3 % above the
-least of its run, that of the last checkpoint 11.1 %. CT to MR, nothing ranks: composite -0.11, distances -0.02 and
--0.31, gradient correlation 0.21, mutual information -0.09; the choice is 8.0 % above the least, the last checkpoint
-9.5 %. On abdomen phantoms, six trainings: MR to CT 0.71, and 3.5 % against 2.4 %; CT to MR 0.11, and 33 % against
-1.6 %. On 20 real heads, one training of four validations: 0.80 to CT and 0.20 to MR. So the composite chooses where the
-target is CT, and the newest generator is taken where it is MR.
+Measured by `benchmarks/checkpoint_choice.py` against the error of paired validation patients, on phantoms of three
+bodies and on real heads (table in `benchmarks/README.md`): the composite ranks the validations of a run as the error
+does on heads to CT, weakly elsewhere, and not at all from CT to MR of heads. It is sure where a generator went astray:
+there its composite is more than twice the least. So the newest generator is kept whose composite is at most twice the
+least; on these runs, on which the factor was chosen, that is never worse than the newest and mostly better than the
+least composite.
 
 Neither distance sees whether a structure lies in its place: the composite is there to choose a checkpoint of one run,
 and not to compare methods.
@@ -33,6 +30,7 @@ from scipy.stats import wasserstein_distance
 from kerasgan.metrics.dependence import BINS, gradient_correlation, mutual_information
 
 WINDOW = (-1.0, 1.0)  # what the networks see
+TOLERATED = 2.0  # times the least composite of a run, for a checkpoint to be kept
 
 
 @dataclass(frozen=True)

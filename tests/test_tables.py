@@ -2,7 +2,7 @@
 
 import pytest
 
-from kerasgan.tables import append_row, truncate, validations_since_best
+from kerasgan.tables import append_row, newest_and_least, truncate, validations_since_best
 
 
 def table(path, scores: list[float]):
@@ -42,6 +42,10 @@ def test_the_first_score_that_there_is_decides(tmp_path):
 def test_validations_since_the_best_are_counted_and_an_equal_score_is_no_better(tmp_path, scores, waited):
     assert validations_since_best(table(tmp_path / "t.csv", scores), ["mae_ab"]) == waited
     assert validations_since_best(tmp_path / "missing.csv", ["mae_ab"]) is None
+
+
+def test_the_newest_value_beside_the_least(tmp_path):
+    assert newest_and_least(table(tmp_path / "t.csv", [3, 1, 2]), "mae_ab") == (2.0, 1.0)
 
 
 def test_a_file_of_an_earlier_version_gets_the_columns_that_it_lacks(tmp_path):

@@ -33,8 +33,11 @@ def test_ranks_and_excess_are_means_over_the_runs_of_a_dataset_and_direction(tmp
     assert (phantom["runs"], phantom["validations"]) == ("2", "3 to 4")
     assert (phantom["composite"], phantom["mutual_information"]) == ("0.00", "1.00")
     assert phantom["composite: least to most"] == "-1.00 to 1.00"
-    assert phantom["excess, composite"] == "15.0%"  # none of 20, and 3 of 10
-    assert phantom["excess, last"] == "27.5%"  # 5 of 20, and 3 of 10
+    assert phantom["excess, least composite"] == "15.0%"  # none of 20, and 3 of 10
+    assert phantom["excess, kept"] == phantom["excess, last"] == "27.5%"  # 5 of 20, and 3 of 10
+    astray = run(tmp_path / "astray", [3.0, 1.0, 2.0, 8.0], [3.0, 1.0, 2.0, 2.1], dataset="astray")
+    checkpoint_choice.main([str(astray), "--print-only"])
+    assert capsys.readouterr().out.splitlines()[-1].endswith("| 0.0% | 100.0% | 700.0% |")
     assert rows[-1][1:3] == ["1", "3"]
 
 

@@ -89,7 +89,9 @@ def test_a_figure_has_the_definition_of_each_direction(content):
 @pytest.mark.parametrize("name", NAMES)
 def test_one_test_patient(written, name):
     page, content = written(name, patients=1)
-    assert page.count("Fewer than two patients have both figures") == 6 and "Wilcoxon" not in page  # three figures in each direction
+    assert (
+        page.count("Fewer than two patients have both figures") == 6 and "Wilcoxon" not in page
+    )  # three figures in each direction
     assert "±" not in table(content, "Error against the truth", "MR to CT")["least squares"][1]
 
 
