@@ -205,14 +205,9 @@ class _Judged:
             yield comparison(self.found, self._keys(name)[0], patient, figure.metric, f"{variant.title}, seed 0")
 
 
-def loss_curves(found: Findings, variants: Mapping[str, Variant]) -> Section:
-    """The curves of the first repetition of each variant."""
-    described = "Curves of every loss over the training steps."
-    pictures = [
-        Picture(f"{variant.title}, seed 0", found.folders[train_key(name, 0)] / "losses.png", described)
-        for name, variant in variants.items()
-    ]
-    return Section("Loss curves", (), pictures)
+def first_trainings(variants: Mapping[str, Variant]) -> dict[str, str]:
+    """Keys of the first repetition's trainings by title."""
+    return {f"{variant.title}, seed 0": train_key(name, 0) for name, variant in variants.items()}
 
 
 def _key(direction: Direction, variant: str, seed: int) -> str:

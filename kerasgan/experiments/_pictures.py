@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from kerasgan.experiments._types import Findings, Patients, Picture
+from collections.abc import Mapping
+
+from kerasgan.experiments._types import Findings, Patients, Picture, Section
 from kerasgan.results import with_unit
 
 
@@ -28,3 +30,10 @@ def comparison(found: Findings, key: str, patient: str, metric: str, title: str)
         "Sections through one patient, the first pair of scans where there are several: source, synthetic, acquired, "
         f"error. {with_unit(metric, unit)} of the patient: {value:.1f}.",
     )
+
+
+def loss_curves(found: Findings, trainings: Mapping[str, str]) -> Section:
+    """The curves of some trainings: keys of their cells by title."""
+    described = "Curves of every loss over the training steps."
+    pictures = [Picture(title, found.folders[key] / "losses.png", described) for title, key in trainings.items()]
+    return Section("Loss curves", (), pictures)

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from kerasgan.config import Component
-from kerasgan.experiments._pictures import comparison, median_patient
+from kerasgan.experiments._pictures import comparison, loss_curves, median_patient
 from kerasgan.experiments._scales import SegmentationScale
 from kerasgan.experiments._segmentation import FoldOfCrossValidation, TwoChannelSegmentation
 from kerasgan.experiments._tables import (
@@ -292,15 +292,8 @@ def _over_folds(found: Findings, metric: str) -> Patients:
 
 
 def _losses(found: Findings) -> Section:
-    pictures = [
-        Picture(
-            f"{METHODS[variant, 'large']}, seed 0",
-            found.folders[f"train-{variant}-large-seed0"] / "losses.png",
-            "Curves of every loss over the training steps.",
-        )
-        for variant in VARIANTS
-    ]
-    return Section("Loss curves", (), pictures)
+    keys = {f"{METHODS[variant, 'large']}, seed 0": _key("train", (variant, "large"), 0) for variant in VARIANTS}
+    return loss_curves(found, keys)
 
 
 EXPERIMENT = Experiment(

@@ -9,7 +9,8 @@ CycleGAN of Zhu et al., ICCV 2017, https://arxiv.org/abs/1703.10593.
 
 from __future__ import annotations
 
-from kerasgan.experiments._directions import Variant, direction_sections, loss_curves, training_cells
+from kerasgan.experiments._directions import Variant, direction_sections, first_trainings, training_cells
+from kerasgan.experiments._pictures import loss_curves
 from kerasgan.experiments._scales import TrainingScale
 from kerasgan.experiments._types import Cell, Experiment, Findings, Section
 
@@ -66,7 +67,10 @@ def cells(scale: TrainingScale, seeds: int) -> list[Cell]:
 def sections(found: Findings) -> list[Section]:
     """Errors with tests, pictures and losses."""
     text = "Every recipe has been trained on the same scans, for the same number of steps of the same size."
-    return [*direction_sections(found, VARIANTS, CHANGES, text, directions=("ab",)), loss_curves(found, VARIANTS)]
+    return [
+        *direction_sections(found, VARIANTS, CHANGES, text, directions=("ab",)),
+        loss_curves(found, first_trainings(VARIANTS)),
+    ]
 
 
 EXPERIMENT = Experiment(

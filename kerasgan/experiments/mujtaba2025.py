@@ -16,6 +16,7 @@ from typing import Any
 
 from kerasgan.config import Component
 from kerasgan.experiments._augmented import AugmentedSegmentation, CarriedLabels
+from kerasgan.experiments._pictures import loss_curves
 from kerasgan.experiments._scales import SegmentationScale
 from kerasgan.experiments._tables import Claim, Way, box_plots, claims_table, mean, patients_table, seeds_table, spreads
 from kerasgan.experiments._tasks import Training
@@ -117,7 +118,13 @@ def _title(condition: Condition) -> str:
 
 def sections(found: Findings) -> list[Section]:
     """Both scenarios and the gain, patients and repetitions, pictures and losses."""
-    return [_overlap(found), _details(found), _segmentations(found), _carried(found), _losses(found)]
+    return [
+        _overlap(found),
+        _details(found),
+        _segmentations(found),
+        _carried(found),
+        loss_curves(found, {"EssNet, seed 0": "train-seed0"}),
+    ]
 
 
 def _per_cent(found: Findings, figure: str, condition: Condition, seeds: range | None = None) -> Patients:
@@ -225,13 +232,6 @@ def _carried(found: Findings) -> Section:
         for seed in range(found.seeds)
     ]
     return Section("Labels carried over from CT", (text,), pictures)
-
-
-def _losses(found: Findings) -> Section:
-    path = found.folders["train-seed0"] / "losses.png"
-    return Section(
-        "Loss curves", (), [Picture("EssNet, seed 0", path, "Curves of every loss over the training steps.")]
-    )
 
 
 EXPERIMENT = Experiment(

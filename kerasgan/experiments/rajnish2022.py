@@ -9,7 +9,8 @@ Beside the log-likelihood loss of its Eq. 1 stands least squares, by which Zhu e
 
 from __future__ import annotations
 
-from kerasgan.experiments._directions import Variant, direction_sections, loss_curves, training_cells
+from kerasgan.experiments._directions import Variant, direction_sections, first_trainings, training_cells
+from kerasgan.experiments._pictures import loss_curves
 from kerasgan.experiments._scales import TrainingScale
 from kerasgan.experiments._types import Cell, Experiment, Findings, Section
 
@@ -47,7 +48,7 @@ def sections(found: Findings) -> list[Section]:
     text = "The paper's figures were not at hand, so none stands beside ours, and no change is expected either way."
     return [
         *direction_sections(found, VARIANTS, [("least-squares", "log-likelihood")], text),
-        loss_curves(found, VARIANTS),
+        loss_curves(found, first_trainings(VARIANTS)),
     ]
 
 
