@@ -110,7 +110,7 @@ def caution(count: int) -> str:
         return ""
     return (
         f"{count} patients are few: a percentile interval holds the true difference in 79 % of cases with four, in "
-        f"88 % with eight, and p (W) cannot fall below {2 / 2**count:.2g}."
+        f"88 % with eight, and p (W) cannot fall below {2 / 2**count:.3g}."
     )
 
 

@@ -87,11 +87,12 @@ def claims_table(caption: str, claims: Sequence[Claim], digits: int) -> Table:
     tested = sum(result is not None for result in results)
     if not tested:
         return Table(caption, [heading, *rows], [TOO_FEW])
+    corrected = f", corrected by Holm over the {tested} rows" if tested > 1 else ""
     notes = [
         f"Mean over {patients} patients of the difference after minus before, repetitions averaged for each "
         f"patient, with the {CONFIDENCE:.0%} percentile interval of {RESAMPLINGS:,} bootstrap samples of the patients.",
-        f"p: two-sided paired t-test (t) and Wilcoxon signed-rank test (W), corrected by Holm over the {tested} "
-        f"rows; significant: p (t) below {SIGNIFICANT}. d_z: Cohen's effect size.",
+        f"p: two-sided paired t-test (t) and Wilcoxon signed-rank test (W){corrected}; significant: p (t) below "
+        f"{SIGNIFICANT}. d_z: Cohen's effect size.",
     ]
     return Table(caption, [heading, *rows], [*notes, *filter(None, [caution(patients)])])
 

@@ -73,7 +73,7 @@ def test_a_claim_without_common_patients_leaves_the_others_their_tests():
 def test_few_patients_come_with_a_caution():
     """Four: of the 16 patterns of signs, two are as extreme as one sign throughout."""
     (note,) = claims_table("MAE", [Claim("x", BEFORE, BETTER, "lower")], 2).notes[2:]
-    assert note.startswith("4 patients are few") and note.endswith("p (W) cannot fall below 0.12.")
+    assert note.startswith("4 patients are few") and note.endswith("p (W) cannot fall below 0.125.")
     many = {f"p{number}": float(number**2) for number in range(10)}
     assert len(claims_table("MAE", [Claim("x", many, dict.fromkeys(many, 0.0), "lower")], 2).notes) == 2
 
