@@ -169,12 +169,16 @@ class _Judged:
         return box_plots({figure.title: self._columns(figure)}, path, f"{figure.title} over the body.")
 
     def _claims(self, figure: Figure, changes: Sequence[tuple[str, str]]) -> Table:
+        seeds = {
+            name: [self.found.patients([key], figure.metric) for key in self._keys(name)] for name in self.variants
+        }
         claims = [
             Claim(
                 f"{self.variants[after].title} in place of {self.variants[before].title}",
                 self._patients(before, figure),
                 self._patients(after, figure),
                 expected=None,
+                repetitions=list(zip(seeds[before], seeds[after], strict=True)),
             )
             for before, after in changes
         ]

@@ -32,6 +32,7 @@ class Claim:
         after: Figures with it; patients that only one of both has are left out.
         expected: Which way the figure goes according to the paper; None where the paper says nothing.
         published: Its difference after minus before; None where the paper prints none.
+        repetitions: Figures without it and with it in each repetition, whose means `before` and `after` are.
     """
 
     text: str
@@ -39,6 +40,14 @@ class Claim:
     after: Patients
     expected: Way | None
     published: float | None = None
+    repetitions: Sequence[tuple[Patients, Patients]] = ()
+
+    @property
+    def agreement(self) -> str:
+        """In how many repetitions the figure goes the way that it goes in the mean; "" for a single one."""
+        claims = [Claim(self.text, before, after, None) for before, after in self.repetitions]
+        ways = [claim.way for claim in claims if claim.count]
+        return f"{ways.count(self.way)} of {len(ways)}" if len(ways) > 1 and self.count else ""
 
     @property
     def pairs(self) -> dict[str, dict[str, float]]:
@@ -80,7 +89,7 @@ def claims_table(caption: str, claims: Sequence[Claim], digits: int) -> Table:
         claims: At least one.
         digits: Behind the point.
     """
-    heading = ("change", "paper", f"here [{CONFIDENCE:.0%} CI]", "p (t)", "p (W)", "d_z", "outcome")
+    heading = ("change", "paper", f"here [{CONFIDENCE:.0%} CI]", "p (t)", "p (W)", "d_z", "repetitions", "outcome")
     patients = max(claim.count for claim in claims)
     results = _tested(claims)
     rows = [_row(claim, result, digits, patients) for claim, result in zip(claims, results, strict=True)]
@@ -93,6 +102,8 @@ def claims_table(caption: str, claims: Sequence[Claim], digits: int) -> Table:
         f"patient, with the {CONFIDENCE:.0%} percentile interval of {RESAMPLINGS:,} bootstrap samples of the patients.",
         f"p: two-sided paired t-test (t) and Wilcoxon signed-rank test (W){corrected}; significant: p (t) below "
         f"{SIGNIFICANT}. d_z: Cohen's effect size.",
+        "repetitions: in how many the mean goes the same way. The tests take the trainings as they are: where "
+        "repetitions disagree, chance in training outweighs what is compared.",
     ]
     return Table(caption, [heading, *rows], [*notes, *filter(None, [caution(patients)])])
 
@@ -183,11 +194,11 @@ def _tested(claims: Sequence[Claim]) -> list[PairedResult | None]:
 def _row(claim: Claim, result: PairedResult | None, digits: int, patients: int) -> list[str]:
     """`patients`: of the table; a row with fewer says so."""
     if not claim.count:
-        return [claim.text, _published(claim, digits), "-", "", "", "", "no patient has both figures"]
+        return [claim.text, _published(claim, digits), "-", "", "", "", "", "no patient has both figures"]
     of = "" if claim.count == patients else f" (n = {claim.count})"
     if result is None:
         difference = f"{claim.difference:+.{digits}f}{of}"
-        return [claim.text, _published(claim, digits), difference, "", "", "", claim.outcome()]
+        return [claim.text, _published(claim, digits), difference, "", "", "", claim.agreement, claim.outcome()]
     low, high = (f"{end:+.{digits}f}" for end in result.interval)
     return [
         claim.text,
@@ -196,6 +207,7 @@ def _row(claim: Claim, result: PairedResult | None, digits: int, patients: int) 
         p_text(result.p_t),
         p_text(result.p_wilcoxon),
         f"{result.effect_size:.1f}",
+        claim.agreement,
         claim.outcome(result.p_t),
     ]
 

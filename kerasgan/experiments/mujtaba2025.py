@@ -177,7 +177,11 @@ def _changes(found: Findings, figure: str) -> Table:
         is_published = figure == "iou" and count is None
         text = f"with {_labels(count)}{'' if count is None else ' (not in the paper)'}"
         expected: tuple[Way | None, float | None] = ("higher", GAIN) if is_published else (None, None)
-        claims.append(Claim(text, before, after, *expected))
+        real, joined = (
+            [_per_cent(found, figure, (count, scenario), range(seed, seed + 1)) for seed in range(found.seeds)]
+            for scenario in SCENARIOS
+        )
+        claims.append(Claim(text, before, after, *expected, list(zip(real, joined, strict=True))))
     return claims_table(f"Change of the {FIGURES[figure]} by synthetic MR [percentage points]", claims, 2)
 
 

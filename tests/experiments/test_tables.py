@@ -1,5 +1,7 @@
 """Claims, patients and repetitions as tables, against SciPy and by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from matplotlib.image import imread
@@ -38,6 +40,16 @@ def test_without_a_word_of_the_paper_the_outcome_is_the_way_it_goes():
     assert row[1] == "-" and row[-1].startswith("lower")
 
 
+def test_repetitions_that_go_the_way_of_the_mean_are_counted():
+    seeds = [(BEFORE, BETTER), (BEFORE, {patient: value + 0.5 for patient, value in BEFORE.items()}), (BEFORE, BETTER)]
+    claim = Claim(
+        "x", BEFORE, {patient: (2 * BETTER[patient] + BEFORE[patient] + 0.5) / 3 for patient in BEFORE}, "lower"
+    )
+    assert claims_table("MAE", [replace(claim, repetitions=seeds)], 2).rows[1][-2:] == ["2 of 3", "as published"]
+    assert claims_table("MAE", [replace(claim, repetitions=seeds[:1])], 2).rows[1][-2] == ""
+    assert claims_table("MAE", [claim], 2).rows[0][-2] == "repetitions"
+
+
 def test_patients_that_only_one_side_has_are_left_out():
     claim = Claim("x", BEFORE, {"p1": 29.0, "p2": 29.0, "p9": 0.0}, "lower")
     assert claim.difference == pytest.approx(-1.5)
@@ -46,7 +58,7 @@ def test_patients_that_only_one_side_has_are_left_out():
 
 def test_one_patient_has_no_tests_and_a_note():
     table = claims_table("MAE", [Claim("GC", {"p1": 30.0}, {"p1": 29.0}, "lower")], 1)
-    assert list(table.rows[1]) == ["GC", "lower", "-1.0", "", "", "", "as published"]
+    assert list(table.rows[1]) == ["GC", "lower", "-1.0", "", "", "", "", "as published"]
     assert table.notes == [tables.TOO_FEW]
 
 
@@ -64,18 +76,18 @@ def test_a_claim_without_common_patients_leaves_the_others_their_tests():
         for claim in (claims[0], claims[3])
     ]
     assert (whole[3], two[3]) == (f"{2 * min(p_values):.3f}", f"{max(p_values):.3f}")
-    assert list(none) == ["none", "-1.00", "-", "", "", "", "no patient has both figures"]
-    assert list(one) == ["one", "-", "-1.00 (n = 1)", "", "", "", "lower"]
+    assert list(none) == ["none", "-1.00", "-", "", "", "", "", "no patient has both figures"]
+    assert list(one) == ["one", "-", "-1.00 (n = 1)", "", "", "", "", "lower"]
     assert two[2].endswith("] (n = 2)") and "(n" not in whole[2]
     assert "Mean over 4 patients" in table.notes[0] and "Holm over the 2 rows" in table.notes[1]
 
 
 def test_few_patients_come_with_a_caution():
     """Four: of the 16 patterns of signs, two are as extreme as one sign throughout."""
-    (note,) = claims_table("MAE", [Claim("x", BEFORE, BETTER, "lower")], 2).notes[2:]
+    (note,) = claims_table("MAE", [Claim("x", BEFORE, BETTER, "lower")], 2).notes[3:]
     assert note.startswith("4 patients are few") and note.endswith("p (W) cannot fall below 0.125.")
     many = {f"p{number}": float(number**2) for number in range(10)}
-    assert len(claims_table("MAE", [Claim("x", many, dict.fromkeys(many, 0.0), "lower")], 2).notes) == 2
+    assert len(claims_table("MAE", [Claim("x", many, dict.fromkeys(many, 0.0), "lower")], 2).notes) == 3
 
 
 def test_patients_and_spread():
