@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -37,17 +38,19 @@ def keep(folder: Path, picture: str) -> Path:
     kept["tables"] = [table for table in report["tables"] if table["rows"][0][0] != "patient"]
     page.with_suffix(".json").write_text(json.dumps(kept, indent=1) + "\n")
     shutil.copy(found[0], page.with_suffix(".png"))
-    page.write_text(_page(kept, page.with_suffix(".png").name))
+    caption = re.sub(r", patient p\w+", "", report["pictures"].get(str(found[0].relative_to(folder)), ""))
+    page.write_text(_page(kept, page.with_suffix(".png").name, caption))
     return page
 
 
-def _page(report: dict[str, Any], picture: str) -> str:
+def _page(report: dict[str, Any], picture: str, caption: str) -> str:
     lines = [
         f"# {report['experiment']}: {report['title']}",
         report["citation"],
         f"```\n{report['command']}\n```",
         f"{report['scale_note']} Repetitions: {report['seeds']}. Settings too: `{Path(picture).stem}.json`.",
         f"![{report['title']}]({picture})",
+        *filter(None, [caption]),
     ]
     section = ""
     for table in report["tables"]:

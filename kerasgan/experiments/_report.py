@@ -213,9 +213,12 @@ def _content(reproduction: Reproduction, findings: Findings, desk: Desk, section
             for table in section.parts
             if isinstance(table, Table)
         ],
-        "pictures": [
-            picture.caption for section in sections for picture in section.parts if isinstance(picture, Picture)
-        ],
+        "pictures": {
+            str(picture.path.relative_to(reproduction.folder)): picture.caption
+            for section in sections
+            for picture in section.parts
+            if isinstance(picture, Picture)
+        },
         "definitions": _all_definitions(findings),
         "cells": findings.results,
     }

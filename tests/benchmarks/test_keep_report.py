@@ -19,6 +19,7 @@ REPORT = {
     "seeds": 3,
     "patients": {"test": ["p1234567890"]},
     "cells": [1],
+    "pictures": {"pictures/errors.png": "Errors of one, patient p1234567890: all of them."},
     "tables": TABLES,
 }
 
@@ -40,11 +41,11 @@ def test_tables_and_a_picture_are_kept_and_no_patient(folder):
     assert [table["caption"] for table in kept["tables"]] == ["Error", "Minutes"] and "cells" not in kept
     text = page.read_text()
     assert "| one | 2.0 |" in text and "A note." in text and "kerasgan reproduce toy" in text
-    assert "Minutes" not in text
+    assert "Minutes" not in text and "Errors of one: all of them." in text
     assert not any("p1234567890" in path.read_text() for path in (page, page.with_suffix(".json")))
 
 
 def test_a_picture_that_is_not_there_is_named(folder):
-    with pytest.raises(SystemExit, match=r"has no picture other\.png; name one of pictures/"):
+    with pytest.raises(SystemExit, match=r"has 0 pictures other\.png; name one of pictures/"):
         keep_report.keep(folder, "other.png")
     assert not keep_report.RESULTS.exists()

@@ -74,7 +74,9 @@ def test_each_patient_and_each_repetition(content):
 
 
 def test_pictures_of_the_median_patient_in_both_directions(content):
-    shown = [caption for caption in content["pictures"] if "source, synthetic image, truth and error" in caption]
+    shown = [
+        caption for caption in content["pictures"].values() if "source, synthetic image, truth and error" in caption
+    ]
     titles = table(content, "MAE [HU] of each patient")["patient"][1:-1]
     assert shown == [f"{title}, seed 0, patient p1: source, synthetic image, truth and error." for title in titles] * 2
 

@@ -24,7 +24,7 @@ def test_every_recipe_stands_beside_the_look_up_table(content):
 
 
 def test_the_median_patient_of_our_own_is_shown_for_every_recipe(content):
-    shown = [caption for caption in content["pictures"] if "truth" in caption]
+    shown = [caption for caption in content["pictures"].values() if "truth" in caption]
     assert shown == [
         f"{method.title}, seed 0, patient p1: source, synthetic image, truth and error." for method in VARIANTS.values()
     ]

@@ -71,7 +71,7 @@ def test_curves_and_slices_are_shown_of_every_variant(opened):
     pictures = read(reproduction.run())["pictures"]
     variants = [variant.title for variant in nehra2021.VARIANTS.values()]
     names = [f"{variant}, seed 0, {whose} names" for variant in variants for whose in ("the paper's", "kerasgan's")]
-    assert pictures == [*names, *(f"{variant}, seed 0" for variant in variants)]
+    assert list(pictures.values()) == [*names, *(f"{variant}, seed 0" for variant in variants)]
 
 
 def test_the_preview_that_is_shown_is_the_last(tmp_path):
