@@ -6,7 +6,7 @@ the most of both while its error is worst.
 
 Measured by `benchmarks/checkpoint_choice.py` against the error of paired validation patients, on phantoms of three
 bodies and on real heads (table in `benchmarks/README.md`): the composite ranks the validations of a run as the error
-does on heads to CT, weakly elsewhere, and not at all from CT to MR of heads. It is sure where a generator went astray:
+does on heads to CT, weakly on hips, and not at all from CT to MR of heads. It is sure where a generator went astray:
 there its composite is more than twice the least. So the newest generator is kept whose composite is at most twice the
 least; on these runs, on which the factor was chosen, that is never worse than the newest and mostly better than the
 least composite.
