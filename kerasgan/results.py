@@ -83,9 +83,12 @@ def clear(folder: Path) -> None:
 
 
 def is_current(run: Run, folder: Path) -> bool:
-    """Whether a finished evaluation scored the generator that the run has now."""
-    summary = read_summary(folder)
-    return summary.get("weights") == weights_digest(run.generator_path(summary["direction"]))
+    """Whether a finished evaluation scored the generator that the run has now; a damaged one has not."""
+    try:
+        summary = read_summary(folder)
+        return bool(summary["weights"] == weights_digest(run.generator_path(summary["direction"])))
+    except (ValueError, KeyError):
+        return False
 
 
 def weights_digest(path: Path) -> str:

@@ -47,7 +47,7 @@ def test_one_of_each_cell_from_scans_to_figures(tiny, hips, tmp_path):
 
     experiment = replace(tiny, cells=few, sections=lambda findings: [])
     cells = tuple(few(experiment.scales["laptop"], 1))
-    opened = Reproduction(experiment, "laptop", 1, "phantom_pelvis", hips, tmp_path / "out", cells)
+    opened = Reproduction(experiment, "hiasa2018", "laptop", 1, "phantom_pelvis", hips, tmp_path / "out", cells)
     opened.run()
     trained, evaluated, segmented, fold = (opened.result(cell) for cell in cells)
     run = load_run(opened.place(cells[0]))
@@ -125,7 +125,7 @@ def test_no_patient_stands_in_two_folds_however_many_scans_he_has(desk, monkeypa
     train = desk.split.train
     twice = replace(desk, split=replace(desk.split, train=Part(train.a, tuple(scan for scan in train.b for _ in "ab"))))
     monkeypatch.setattr(FoldOfCrossValidation, "store", lambda self, desk, scans: scans)
-    monkeypatch.setattr(FoldOfCrossValidation, "score", lambda self, desk, others, held_out: (others, held_out))
+    monkeypatch.setattr(FoldOfCrossValidation, "score", lambda self, desk, others, held_out, folder: (others, held_out))
     seen = []
     for fold in range(2):
         task = FoldOfCrossValidation(recipe="hiasa2018", structures=(), fold=fold, folds=2)

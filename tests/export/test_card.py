@@ -1,6 +1,9 @@
+import json
+
 from kerasgan.config import Component, Distillation
 from kerasgan.export.card import model_card
 from kerasgan.export.serving_contract import serving_contract
+from kerasgan.results import weights_digest
 
 
 def card(run):
@@ -38,15 +41,19 @@ def test_a_student_says_so_and_not_where_its_teacher_lies(run):
     assert "tiny, of direction ab, distilled from a trained resnet" in card(run) and "someone" not in card(run)
 
 
-def test_figures_of_finished_evaluations(run):
-    for name, finished in (("evaluation", True), ("evaluation-ba", False)):
+def test_figures_of_finished_evaluations_of_these_weights(run):
+    own = json.dumps({"direction": "ab", "weights": weights_digest(run.generator_path("ab"))})
+    former = json.dumps({"direction": "ab", "weights": "of an earlier step"})
+    for name, summary in (("evaluation", own), ("evaluation-ba", None), ("evaluation-old", former)):
         (run.path / name).mkdir()
         (run.path / name / "table.md").write_text(f"figures of {name}\n")
-        if finished:
-            (run.path / name / "summary.json").touch()
+        if summary:
+            (run.path / name / "summary.json").write_text(summary)
+    (run.path / "evaluation-external").mkdir()
+    (run.path / "evaluation-external/summary.json").write_text("{")
     text = card(run)
     assert "### evaluation\n\nfigures of evaluation\n" in text
-    assert "evaluation-ba" not in text and "Not evaluated" not in text
+    assert not any(name in text for name in ("evaluation-ba", "evaluation-old", "evaluation-external", "Not evaluated"))
 
 
 def test_counts_of_patients_but_no_keys(run):
