@@ -167,14 +167,17 @@ def _all_definitions(findings: Findings) -> list[dict[str, Any]]:
 
 
 def _work(reproduction: Reproduction, findings: Findings) -> Section:
-    rows = [("cell", "minutes of the session that finished it")]
+    rows = [("cell", "minutes")]
     rows += [(cell.title, f"{findings.results[cell.key]['seconds'] / 60:.1f}") for cell in reproduction.cells]
     software = [("software", "version"), *_versions(findings), ("python", platform.python_version())]
     total = sum(result["seconds"] for result in findings.results.values()) / 60
     cells = len(reproduction.cells)
     return Section(
         "Work",
-        (f"{cells} cells, {total:.0f} minutes in their last sessions; seeds 0 to {findings.seeds - 1}.",),
+        (
+            f"{cells} cells, {total:.0f} minutes in all, of interrupted ones those since they went on; seeds 0 to "
+            f"{findings.seeds - 1}.",
+        ),
         (Table("Software", software), Table("Cells", rows)),
     )
 
