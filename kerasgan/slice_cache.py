@@ -107,8 +107,19 @@ def build(scans: Sequence[Scan], settings: Preparation, folder: Path, strict: bo
 
 
 def fingerprint(scans: Sequence[CachedScan]) -> str:
-    """Digest of all files and settings that a set of scans was made from."""
-    return hashlib.sha256("".join(sorted(scan.stem.name for scan in scans)).encode()).hexdigest()
+    """Digest of what a set of scans holds: slices, bodies, labels and intensity maps.
+
+    The same scans have the same one wherever they lie and whenever they were copied there.
+    """
+    return hashlib.sha256("".join(sorted(map(_digest, scans))).encode()).hexdigest()
+
+
+def _digest(scan: CachedScan) -> str:
+    content = hashlib.sha256(json.dumps([scan.positions, scan.map.low, scan.map.high]).encode())
+    for ending in ("npy", "mask.npy", *(["labels.npy"] if scan.labelled else [])):
+        with open(f"{scan.stem}.{ending}", "rb") as file:
+            content.update(hashlib.file_digest(file, "sha256").digest())
+    return content.hexdigest()
 
 
 def _cached(scan: Scan, settings: Preparation, folder: Path, strict: bool) -> CachedScan:
