@@ -60,7 +60,7 @@ def evaluate(
         RunError: Where the run cannot be used.
     """
     run = load_run(run_path)
-    generator = run.generator(direction)
+    generator, weights = run.generator(direction), results.weights_digest(run.generator_path(direction))
     card, scans = datasets.load_scans(run.facts.dataset, data_dir or Path(run.facts.data_dir))
     part, pairs, others = unseen_pairs(run, card, scans)
     folder = out or _default_folder(run, direction, part)
@@ -76,7 +76,6 @@ def evaluate(
         for method, row in _score(run, case, direction, generator, tables, folder / f"{name}.png").items():
             found.setdefault(method, {}).setdefault(case.key, []).append(row)
     scores = {method: {key: mean_row(rows) for key, rows in own.items()} for method, own in found.items()}
-    weights = results.weights_digest(run.generator_path(direction))
     seen_scans = files_digest([scan for pair in pairs for scan in pair])
     note = _note(run, direction, part)
     result = Evaluation(folder, part, _metrics(run, direction), scores, note, direction, weights, seen_scans)

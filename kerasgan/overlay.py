@@ -114,10 +114,10 @@ def outline_figure(rows: Sequence[Outlined], modalities: tuple[str, str], path: 
     layout = Layout([WIDTH] * 4, [WIDTH * height / width] * len(rows))
     page = Page(layout, note=note)
     for row, (image, translation, classes) in enumerate(rows):
+        drawn = np.unique(classes[(classes > 0) & (classes <= len(COLOURS))])
         for column, shown in enumerate((image, image, translation, translation)):
             axes = page.panel(row, column)
             axes.imshow(shown, "gray", Normalize(-1, 1), aspect="auto")
-            drawn = np.unique(classes[(classes > 0) & (classes <= len(COLOURS))])
             for number in drawn if column % 2 else ():
                 axes.contour(classes == number, [0.5], colors=COLOURS[number - 1], linewidths=1.0)
     acquired, synthetic = f"{modalities[0]}, acquired", f"{modalities[1]}, synthetic"

@@ -14,7 +14,7 @@ from kerasgan import baseline
 from kerasgan.files import replacing
 from kerasgan.metrics import Metric, Summary, summarise
 from kerasgan.run import Direction, Run
-from kerasgan.text import markdown_table, mean_and_spread, points, valid_json
+from kerasgan.text import markdown_table, mean_and_spread, points, valid_json, with_count
 
 METHOD = "kerasgan"
 """What the run's own generator is called beside the baseline."""
@@ -144,5 +144,4 @@ def _figures(row: Mapping[str, str]) -> dict[str, float | None]:
 
 
 def _cell(summary: Summary, patients: int) -> str:
-    text = mean_and_spread(summary.mean, summary.sd)
-    return text if summary.count in (0, patients) else f"{text} (n = {summary.count})"
+    return with_count(mean_and_spread(summary.mean, summary.sd), summary.count, patients)

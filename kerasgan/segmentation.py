@@ -116,7 +116,7 @@ def train(slices: Labelled, classes: int, settings: Settings, seed: int = 0, fol
             fixed_order_of_sums(),
             tqdm(desc="Training segmentation", total=settings.steps, initial=done, unit="step") as bar,
         ):
-            watchers = [_Bar(bar, done), *([_Checkpoint(folder, done, settings.steps)] if folder else [])]
+            watchers = [_Bar(bar), *([_Checkpoint(folder, settings.steps)] if folder else [])]
             network.fit(batches, steps_per_epoch=left, callbacks=watchers, verbose=0, shuffle=False)
     return float32_copy(network)
 
@@ -172,15 +172,15 @@ def _loss(classes: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
 class _Bar(keras.callbacks.Callback):
     """Shows steps and loss, and stops where the loss is not finite."""
 
-    def __init__(self, bar: tqdm, done: int) -> None:
+    def __init__(self, bar: tqdm) -> None:
         super().__init__()
-        self.bar, self.done = bar, done
+        self.bar = bar
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """`logs` holds the mean loss so far."""
         loss = float((logs or {})["loss"])
         if not np.isfinite(loss):
-            step = self.done + batch + 1
+            step = int(self.model.optimizer.iterations)
             raise DivergenceError(
                 f"The segmentation loss became NaN or infinite at step {step}; lower the learning rate."
             )
@@ -191,12 +191,12 @@ class _Bar(keras.callbacks.Callback):
 class _Checkpoint(keras.callbacks.Callback):
     """Writes a checkpoint every so many steps and after the last."""
 
-    def __init__(self, folder: Path, done: int, last: int) -> None:
+    def __init__(self, folder: Path, last: int) -> None:
         super().__init__()
-        self.folder, self.done, self.last = folder, done, last
+        self.folder, self.last = folder, last
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """`batch` counts from where the training began or went on."""
-        step = self.done + batch + 1
+        """The optimiser counts the steps, those before an interruption included; `batch` does not."""
+        step = int(self.model.optimizer.iterations)
         if step % CHECKPOINT_EVERY == 0 or step == self.last:
             checkpoints.save(checkpoints.segmenter_state(self.model), self.folder, step)

@@ -52,6 +52,11 @@ def points(texts: Sequence[str]) -> list[str]:
     return [wrapper.fill(text) for text in texts]
 
 
+def with_count(text: str, count: int, patients: int) -> str:
+    """A figure over patients with their number, where some of all have none."""
+    return text if count in (0, patients) else f"{text} (n = {count})"
+
+
 def p_text(value: float) -> str:
     """A p value with three digits, or `<0.001`."""
     return "<0.001" if value < 0.001 else f"{value:.3f}"

@@ -14,7 +14,7 @@ from kerasgan.charts import Panel, paired_figure
 from kerasgan.files import replacing
 from kerasgan.results import with_unit
 from kerasgan.statistics import CONFIDENCE, RESAMPLINGS, PairedResult, caution
-from kerasgan.text import markdown_table, mean_and_spread, p_text, points, rounded, valid_json
+from kerasgan.text import markdown_table, mean_and_spread, p_text, points, rounded, valid_json, with_count
 
 if TYPE_CHECKING:
     from kerasgan.comparison._compare import Line, RunComparison, Section
@@ -81,9 +81,9 @@ def _heading(comparison: RunComparison, section: Section) -> str:
 def _rows(section: Section, name: str) -> Iterator[list[str]]:
     heading = with_unit(name, section.definitions[name]["unit"])
     for line in section.lines(name):
-        mean = mean_and_spread(line.summary.mean, line.summary.sd)
-        is_partial = line.summary.count not in (0, len(section.patients))
-        mean += f" (n = {line.summary.count})" if is_partial else ""
+        mean = with_count(
+            mean_and_spread(line.summary.mean, line.summary.sd), line.summary.count, len(section.patients)
+        )
         cells = _cells(line.against_first, len(section.patients))
         yield [heading if line.run == 1 else "", str(line.run), mean, *cells]
 
@@ -92,8 +92,7 @@ def _cells(result: PairedResult | None, patients: int) -> list[str]:
     if result is None:
         return ["", "", "", ""]
     low, high = (rounded(end, 3) for end in result.interval)
-    of = "" if result.count == patients else f" (n = {result.count})"
-    difference = f"{rounded(result.difference, 3)} [{low}, {high}]{of}"
+    difference = with_count(f"{rounded(result.difference, 3)} [{low}, {high}]", result.count, patients)
     return [difference, p_text(result.p_t), p_text(result.p_wilcoxon), rounded(result.effect_size, 2)]
 
 

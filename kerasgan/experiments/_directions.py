@@ -169,16 +169,15 @@ class _Judged:
         return box_plots({figure.title: self._columns(figure)}, path, f"{figure.title} over the body.")
 
     def _claims(self, figure: Figure, changes: Sequence[tuple[str, str]]) -> Table:
-        seeds = {
-            name: [self.found.patients([key], figure.metric) for key in self._keys(name)] for name in self.variants
-        }
         claims = [
             Claim(
                 f"{self.variants[after].title} in place of {self.variants[before].title}",
                 self._patients(before, figure),
                 self._patients(after, figure),
                 expected=None,
-                repetitions=list(zip(seeds[before], seeds[after], strict=True)),
+                repetitions=list(
+                    zip(*(self.found.each(self._keys(name), figure.metric) for name in (before, after)), strict=True)
+                ),
             )
             for before, after in changes
         ]
@@ -198,8 +197,7 @@ class _Judged:
 
     def _seeds(self, figure: Figure) -> dict[str, list[Patients]]:
         return {
-            variant.title: [self.found.patients([key], figure.metric) for key in self._keys(name)]
-            for name, variant in self.variants.items()
+            variant.title: self.found.each(self._keys(name), figure.metric) for name, variant in self.variants.items()
         }
 
     def _pictures(self, figure: Figure) -> Iterator[Picture]:

@@ -94,7 +94,8 @@ def _recipe(reproduction: Reproduction, findings: Findings) -> Section:
         "Deviations from the paper": (recipe.deviations, experiment.deviations),
     }
     tables = [_statements(caption, *both) for caption, both in lists.items()]
-    built: dict[str, Any] = next((result["settings"]["recipe"] for result in _with_recipe(findings)), {})
+    every = (result["settings"] for result in findings.results.values())
+    built: dict[str, Any] = next((settings["recipe"] for settings in every if "recipe" in settings), {})
     settings = Table("Settings of the first training", [("setting", "value"), *_flat(built)])
     text = f"{recipe.name}: {recipe.title}. {recipe.citation}. The settings of every cell stand in report.json."
     return Section("Recipe", (text,), (*tables, *([settings] if built else [])))
@@ -103,10 +104,6 @@ def _recipe(reproduction: Reproduction, findings: Findings) -> Section:
 def _statements(caption: str, of_recipe: Sequence[str], of_experiment: Sequence[str]) -> Table:
     rows = [(text, name) for name, texts in (("recipe", of_recipe), ("experiment", of_experiment)) for text in texts]
     return Table(caption, [("statement", "of"), *rows])
-
-
-def _with_recipe(findings: Findings) -> list[dict[str, Any]]:
-    return [result for result in findings.results.values() if "recipe" in result["settings"]]
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:

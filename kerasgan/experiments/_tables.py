@@ -12,7 +12,7 @@ import numpy as np
 from kerasgan.charts import Panel, paired_figure
 from kerasgan.experiments._types import Content, Patients, Picture, Table
 from kerasgan.statistics import CONFIDENCE, RESAMPLINGS, PairedResult, caution, compare_paired, holm
-from kerasgan.text import p_text
+from kerasgan.text import p_text, with_count
 
 Way = Literal["lower", "higher"]
 SIGNIFICANT = 0.05
@@ -156,11 +156,7 @@ Name = TypeVar("Name")
 def spreads(columns: Mapping[Name, Patients], digits: int) -> dict[Name, str]:
     """`spread` of some methods' figures, with the number of patients where a method has fewer than another."""
     patients = max(map(len, columns.values()))
-    texts = {name: spread(column, digits) for name, column in columns.items()}
-    return {
-        name: text if len(columns[name]) in (0, patients) else f"{text} (n = {len(columns[name])})"
-        for name, text in texts.items()
-    }
+    return {name: with_count(spread(column, digits), len(column), patients) for name, column in columns.items()}
 
 
 def scored(result: Content) -> str:
@@ -195,15 +191,14 @@ def _row(claim: Claim, result: PairedResult | None, digits: int, patients: int) 
     """`patients`: of the table; a row with fewer says so."""
     if not claim.count:
         return [claim.text, _published(claim, digits), "-", "", "", "", "", "no patient has both figures"]
-    of = "" if claim.count == patients else f" (n = {claim.count})"
     if result is None:
-        difference = f"{claim.difference:+.{digits}f}{of}"
+        difference = with_count(f"{claim.difference:+.{digits}f}", claim.count, patients)
         return [claim.text, _published(claim, digits), difference, "", "", "", claim.agreement, claim.outcome()]
     low, high = (f"{end:+.{digits}f}" for end in result.interval)
     return [
         claim.text,
         _published(claim, digits),
-        f"{result.difference:+.{digits}f} [{low}, {high}]{of}",
+        with_count(f"{result.difference:+.{digits}f} [{low}, {high}]", claim.count, patients),
         p_text(result.p_t),
         p_text(result.p_wilcoxon),
         f"{result.effect_size:.1f}",

@@ -210,6 +210,10 @@ class Findings:
                 found[patient] = sum(finite) / len(rows)
         return found
 
+    def each(self, keys: Sequence[str], metric: str) -> list[Patients]:
+        """The metric of each patient in each of some cells."""
+        return [self.patients([key], metric) for key in keys]
+
 
 @dataclass(frozen=True)
 class Experiment:

@@ -9,7 +9,7 @@ consistency loss and training data size. SASHIMI 2018, https://arxiv.org/abs/180
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from kerasgan.config import Component
@@ -145,13 +145,13 @@ def _key(cell: str, method: Method, seed: int) -> str:
     return f"{cell}-{method[0]}-{method[1]}-seed{seed}"
 
 
-def _columns(
-    found: Findings, metric: str, cell: str = "evaluate", seeds: Sequence[int] | None = None
-) -> dict[Method, Patients]:
-    """The metric of each patient, averaged over seeds (None: all), for each variant and size."""
-    chosen = range(found.seeds) if seeds is None else seeds
-    keys = {method: [_key(cell, method, seed) for seed in chosen] for method in METHODS}
-    return {method: found.patients(keys[method], metric) for method in METHODS}
+def _keys(found: Findings, cell: str, method: Method) -> list[str]:
+    return [_key(cell, method, seed) for seed in range(found.seeds)]
+
+
+def _columns(found: Findings, metric: str, cell: str = "evaluate") -> dict[Method, Patients]:
+    """The metric of each patient, averaged over seeds, for each variant and size."""
+    return {method: found.patients(_keys(found, cell, method), metric) for method in METHODS}
 
 
 def _named(columns: Mapping[Method, Patients]) -> dict[str, Patients]:
@@ -161,7 +161,7 @@ def _named(columns: Mapping[Method, Patients]) -> dict[str, Patients]:
 def _claims(found: Findings, metric: str, expected: Way, cell: str = "evaluate") -> list[Claim]:
     """What GC changes at each size, and what more patients change for each variant."""
     columns = _columns(found, metric, cell)
-    repetitions = [_columns(found, metric, cell, [seed]) for seed in range(found.seeds)]
+    repetitions = {method: found.each(_keys(found, cell, method), metric) for method in METHODS}
     changes = [(("none", size), (gc, size)) for size in SIZES for gc in ("signed", "magnitude")]
     changes += [((variant, "small"), (variant, "large")) for variant in VARIANTS]
     return [
@@ -171,7 +171,7 @@ def _claims(found: Findings, metric: str, expected: Way, cell: str = "evaluate")
             columns[after],
             None if after[0] == "magnitude" else expected,  # the paper's GC is the signed one
             _difference(metric, before, after),
-            [(own[before], own[after]) for own in repetitions],
+            list(zip(repetitions[before], repetitions[after], strict=True)),
         )
         for before, after in changes
     ]
@@ -190,10 +190,7 @@ def _difference(metric: str, before: Method, after: Method) -> float | None:
 
 def _errors(found: Findings) -> Section:
     mae, psnr = (_columns(found, metric) for metric in ("mae_255", "psnr_255"))
-    per_seed = {
-        title: [found.patients([_key("evaluate", method, seed)], "mae_255") for seed in range(found.seeds)]
-        for method, title in METHODS.items()
-    }
+    per_seed = {title: found.each(_keys(found, "evaluate", method), "mae_255") for method, title in METHODS.items()}
     return Section(
         "Error of the synthetic CT (Table 1)",
         (

@@ -133,6 +133,10 @@ def _per_cent(found: Findings, figure: str, condition: Condition, seeds: range |
     return {patient: 100 * value for patient, value in found.patients(keys, f"{figure}_{LIVER}").items()}
 
 
+def _each_seed(found: Findings, figure: str, condition: Condition) -> list[Patients]:
+    return [_per_cent(found, figure, condition, range(seed, seed + 1)) for seed in range(found.seeds)]
+
+
 def _columns(found: Findings, figure: str, count: int | None) -> dict[str, Patients]:
     """By the title of each scenario."""
     return {title: _per_cent(found, figure, (count, scenario)) for scenario, title in SCENARIOS.items()}
@@ -177,11 +181,8 @@ def _changes(found: Findings, figure: str) -> Table:
         is_published = figure == "iou" and count is None
         text = f"with {_labels(count)}{'' if count is None else ' (not in the paper)'}"
         expected: tuple[Way | None, float | None] = ("higher", GAIN) if is_published else (None, None)
-        real, joined = (
-            [_per_cent(found, figure, (count, scenario), range(seed, seed + 1)) for seed in range(found.seeds)]
-            for scenario in SCENARIOS
-        )
-        claims.append(Claim(text, before, after, *expected, list(zip(real, joined, strict=True))))
+        repetitions = zip(*(_each_seed(found, figure, (count, scenario)) for scenario in SCENARIOS), strict=True)
+        claims.append(Claim(text, before, after, *expected, list(repetitions)))
     return claims_table(f"Change of the {FIGURES[figure]} by synthetic MR [percentage points]", claims, 2)
 
 
@@ -196,10 +197,7 @@ def _gains(found: Findings) -> Table:
 
 
 def _details(found: Findings) -> Section:
-    per_seed = {
-        _title(condition): [_per_cent(found, "iou", condition, range(seed, seed + 1)) for seed in range(found.seeds)]
-        for condition in _conditions(found.scale)
-    }
+    per_seed = {_title(condition): _each_seed(found, "iou", condition) for condition in _conditions(found.scale)}
     return Section(
         "Patients and repetitions",
         ("With fewer labelled scans than there are, each repetition draws others.",),
