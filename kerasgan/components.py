@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter, ValidationError
 
 from kerasgan import registry
-from kerasgan.config import Component, nearest
+from kerasgan.config import Component
 from kerasgan.errors import KerasganError
+from kerasgan.text import nearest
 
 if TYPE_CHECKING:
     import keras

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 from collections.abc import Iterable
@@ -11,6 +10,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from kerasgan.errors import KerasganError
+from kerasgan.nested import flat, merged
+from kerasgan.text import nearest
 
 Window = tuple[float, float]
 Selection = Literal["random", "position"]
@@ -221,7 +222,7 @@ class Recipe(_Frozen):
         if self.segmentation:
             segmenter = _lowered(self.segmentation.network, "unet", {"filters": 16, "depth": 3})
             changes["segmentation"] = {"network": segmenter}
-        return Recipe.model_validate(_merged(self.model_dump(), changes))
+        return Recipe.model_validate(merged(self.model_dump(), changes))
 
     def with_epochs_in_steps(self, slices: int) -> Recipe:
         """The recipe with its epochs counted in steps; itself where its length is given in steps.
@@ -271,17 +272,10 @@ def from_json(text: str) -> Recipe:
 
 def differences(old: Recipe, new: Recipe) -> list[str]:
     """Dotted paths at which two recipes differ, each with both values; steps that follow from epochs are left out."""
-    before, after = _flat(old.model_dump(mode="json")), _flat(new.model_dump(mode="json"))
+    before, after = flat(old.model_dump(mode="json")), flat(new.model_dump(mode="json"))
     derived = {"schedule.steps"} if new.schedule.epochs else set()
     paths = sorted((before.keys() | after.keys()) - derived)
     return [f"{path}: {before.get(path)} -> {after.get(path)}" for path in paths if before.get(path) != after.get(path)]
-
-
-def nearest(name: str, choices: Iterable[str]) -> str:
-    """A sentence that offers the choices most like `name`, or all of them."""
-    choices = sorted(choices)
-    close = difflib.get_close_matches(name, choices, n=3, cutoff=0.5)
-    return f"Did you mean {' or '.join(close)}?" if close else f"Choose from: {', '.join(choices)}."
 
 
 def problems(error: ValidationError) -> str:
@@ -324,7 +318,7 @@ def _assign(values: dict[str, Any], assignment: str) -> str:
     is_open = isinstance(node, dict) and parents and "name" in node
     if not isinstance(node, dict) or (field not in node and not is_open):
         own = dict(values["paper_names"]).get(path)
-        remedy = f"The paper's {path} is {own} here." if own else nearest(path, _flat(values))
+        remedy = f"The paper's {path} is {own} here." if own else nearest(path, flat(values))
         raise KerasganError(f"No recipe field is called {path!r}. {remedy}")
     if field == "name" and parents:
         node.clear()  # another component has other options
@@ -335,17 +329,3 @@ def _assign(values: dict[str, Any], assignment: str) -> str:
     if path.strip() == "schedule.steps":
         node["epochs"] = None  # a length counts in steps or in epochs
     return path.strip()
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        flat.update(_flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value})
-    return flat
-
-
-def _merged(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(values)
-    for key, change in changes.items():
-        merged[key] = _merged(values[key], change) if isinstance(change, dict) else change
-    return merged

@@ -5,7 +5,6 @@ A new one is one new file in its sub-package and no other edit; a path to a `.py
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import importlib
 import importlib.util
@@ -18,6 +17,7 @@ from pydantic import ValidationError
 
 from kerasgan.config import problems
 from kerasgan.errors import KerasganError
+from kerasgan.text import nearest
 
 # What a module of each kind must define; anything more is the business of the code that uses it.
 REQUIRED: dict[str, tuple[str, ...]] = {
@@ -77,9 +77,8 @@ def _check_kind(kind: str) -> None:
 def _import_name(kind: str, name: str) -> ModuleType:
     known = names(kind)
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-        hint = f"Did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(known)}."
-        raise KerasganError(f"No {_singular(kind)} is called {name!r}. {hint} A path to a .py file works as well.")
+        hint = f"{nearest(name, known)} A path to a .py file works as well."
+        raise KerasganError(f"No {_singular(kind)} is called {name!r}. {hint}")
     return importlib.import_module(f"kerasgan.{kind}.{name}")
 
 

@@ -20,7 +20,7 @@ from kerasgan.files import replacing
 from kerasgan.intensity import IntensityMap
 from kerasgan.preparation import Preparation, prepare
 
-FORMAT = 2  # raise it whenever the same scan and settings would give other slices
+FORMAT = 3  # raise it whenever the same scan and settings would give another entry
 WORKERS = 8  # each holds a whole scan, so their number bounds the memory
 STEPS = 32767  # int16 codes for [-1, 1]: half the size of float32 at 0.04 HU on a 2,600 HU window
 
@@ -36,12 +36,14 @@ class CachedScan:
         stem: The cache entry's path without endings; its name is the digest of the scan's files and the settings.
         positions: Index of each slice in the axial scan.
         map: The scan's intensity map.
+        digest: Of what the entry holds: slices, body, labels, their positions and the intensity map.
         labelled: Whether it has labels.
     """
 
     stem: Path
     positions: tuple[int, ...]
     map: IntensityMap
+    digest: str
     labelled: bool = False
 
     @property
@@ -111,15 +113,7 @@ def fingerprint(scans: Sequence[CachedScan]) -> str:
 
     The same scans have the same one wherever they lie and whenever they were copied there.
     """
-    return hashlib.sha256("".join(sorted(map(_digest, scans))).encode()).hexdigest()
-
-
-def _digest(scan: CachedScan) -> str:
-    content = hashlib.sha256(json.dumps([scan.positions, scan.map.low, scan.map.high]).encode())
-    for ending in ("npy", "mask.npy", *(["labels.npy"] if scan.labelled else [])):
-        with open(f"{scan.stem}.{ending}", "rb") as file:
-            content.update(hashlib.file_digest(file, "sha256").digest())
-    return content.hexdigest()
+    return hashlib.sha256("".join(sorted(scan.digest for scan in scans)).encode()).hexdigest()
 
 
 def _cached(scan: Scan, settings: Preparation, folder: Path, strict: bool) -> CachedScan:
@@ -129,7 +123,8 @@ def _cached(scan: Scan, settings: Preparation, folder: Path, strict: bool) -> Ca
     if not facts or (strict and facts["repaired"]):
         _write(scan, settings, stem, strict)
         facts = _facts(stem)
-    return CachedScan(stem, tuple(facts["positions"]), IntensityMap(*facts["map"]), scan.labels is not None)
+    labelled = scan.labels is not None
+    return CachedScan(stem, tuple(facts["positions"]), IntensityMap(*facts["map"]), facts["digest"], labelled)
 
 
 def _facts(stem: Path) -> dict[str, Any]:
@@ -156,17 +151,22 @@ def _write(scan: Scan, settings: Preparation, stem: Path, strict: bool) -> None:
         prepared = prepare(volume, settings, crop=True, labels=scan.load_labels(like=volume))
     chosen = prepared.informative(settings.minimum_body_fraction)
     codes = np.rint(prepared.slices[chosen] * STEPS).astype(np.int16)
-    facts = {
-        "positions": chosen.tolist(),
-        "map": [prepared.map.low, prepared.map.high],
-        "repaired": bool(volume.warnings),
-    }
+    positions, intensity_map = chosen.tolist(), [prepared.map.low, prepared.map.high]
     arrays = {"npy": codes, "mask.npy": prepared.mask[chosen]}
     if prepared.labels is not None:
         arrays["labels.npy"] = prepared.labels[chosen]
+    digest = hashlib.sha256(json.dumps([positions, *intensity_map]).encode())
     for ending, array in arrays.items():
         with replacing(Path(f"{stem}.{ending}")) as temporary:
             np.save(temporary, array)
+            with temporary.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+    facts = {
+        "positions": positions,
+        "map": intensity_map,
+        "repaired": bool(volume.warnings),
+        "digest": digest.hexdigest(),
+    }
     # Last, because its presence says that the entry is complete.
     with replacing(Path(f"{stem}.json")) as temporary:
         temporary.write_text(json.dumps(facts))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 WIDTH = 100
@@ -55,6 +56,13 @@ def points(texts: Sequence[str]) -> list[str]:
 def with_count(text: str, count: int, patients: int) -> str:
     """A figure over patients with their number, where some of all have none."""
     return text if count in (0, patients) else f"{text} (n = {count})"
+
+
+def nearest(name: str, choices: Iterable[str]) -> str:
+    """A sentence that offers the choices most like `name`, or all of them."""
+    choices = sorted(choices)
+    close = difflib.get_close_matches(name, choices, n=3, cutoff=0.5)
+    return f"Did you mean {' or '.join(close)}?" if close else f"Choose from: {', '.join(choices)}."
 
 
 def p_text(value: float) -> str:

@@ -18,7 +18,7 @@ PACKAGE = Path(kerasgan.__file__).parent
 # From the bottom to the top: a module imports from its own sub-package and from lines above its own, nothing else.
 LAYERS = [
     "errors",
-    "files text volume metrics statistics layers image_pool device losses",
+    "files text nested volume metrics statistics layers image_pool device losses",
     "deformable geometry config",
     "page registry intensity io phantom baseline generators discriminators",
     "recipes request loss_names datasets preparation report charts components optimizers segmenters",

@@ -6,7 +6,7 @@ import re
 import pytest
 from pydantic import ValidationError
 
-from kerasgan.config import Component, Data, Intensity, Recipe, Schedule, differences, from_json, nearest
+from kerasgan.config import Component, Data, Intensity, Recipe, Schedule, differences, from_json
 from kerasgan.errors import KerasganError
 
 RECIPE = Recipe(
@@ -210,11 +210,6 @@ def test_a_recipe_does_not_differ_from_its_own_json():
 def test_windows_must_rise():
     with pytest.raises(ValidationError, match=re.escape("mr_percentiles must rise, got (99.0, 1.0)")):
         Intensity(mr_percentiles=(99.0, 1.0))
-
-
-def test_nearest_offers_the_alike_or_all():
-    assert nearest("filter", ["blocks", "filters"]) == "Did you mean filters?"
-    assert nearest("zzz", ["b", "a"]) == "Choose from: a, b."
 
 
 def test_window_that_a_dataset_would_overrule_is_refused():

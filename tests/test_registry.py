@@ -40,7 +40,7 @@ def test_misspelt_name_gets_the_nearest():
 
 
 def test_name_like_nothing_gets_the_whole_list():
-    with pytest.raises(KerasganError, match=r"'zzzzzz'. Known: adni, chaos, folder"):
+    with pytest.raises(KerasganError, match=r"'zzzzzz'. Choose from: adni, chaos, folder"):
         registry.find("datasets", "zzzzzz")
 
 

@@ -1,6 +1,5 @@
 """The slice cache: built once, keyed by data and settings, whole or not there."""
 
-import hashlib
 import json
 import multiprocessing
 import os
@@ -227,14 +226,6 @@ def test_labels_are_part_of_the_key(scans, labelled, tmp_path, preparations):
         without.labels  # noqa: B018
 
 
-def test_key_of_a_scan_without_labels_is_that_of_former_versions(scans, tmp_path):
-    """What was prepared before labels were kept is still of use, and runs can be resumed."""
-    stats = [(str(path.absolute()), path.stat().st_size, path.stat().st_mtime_ns) for path in scans[0].files]
-    content = json.dumps([2, "MR", stats, SETTINGS.model_dump()], sort_keys=True)
-    (cached,) = build(scans[:1], SETTINGS, tmp_path / "cache")
-    assert cached.stem.name == hashlib.sha256(content.encode()).hexdigest()[:32]
-
-
 def test_labels_on_another_grid_are_refused(labelled, tmp_path):
     image = sitk.ReadImage(str(labelled.labels))
     sitk.WriteImage(image[:, :30], str(labelled.labels))
@@ -245,5 +236,5 @@ def test_labels_on_another_grid_are_refused(labelled, tmp_path):
 def test_facts_name_no_file_or_patient(scans, tmp_path):
     (cached,) = build(scans[:1], SETTINGS, tmp_path / "cache")
     facts = json.loads(Path(f"{cached.stem}.json").read_text())
-    assert set(facts) == {"positions", "map", "repaired"}
+    assert set(facts) == {"positions", "map", "repaired", "digest"}
     assert facts["repaired"] is False

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kerasgan.text import markdown_table, mean_and_spread, points, rounded
+from kerasgan.text import markdown_table, mean_and_spread, nearest, points, rounded
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,8 @@ def test_points_are_wrapped():
     lines = text.splitlines()
     assert len(lines) == 3 and max(map(len, lines)) <= 100
     assert lines[0].startswith("- ssim: word") and lines[1].startswith("  word")
+
+
+def test_nearest_offers_the_alike_or_all():
+    assert nearest("filter", ["blocks", "filters"]) == "Did you mean filters?"
+    assert nearest("zzz", ["b", "a"]) == "Choose from: a, b."

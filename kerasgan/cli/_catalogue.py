@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -48,12 +47,17 @@ def recipes(
 def recipe_text(recipe: Recipe) -> str:
     """A recipe for a terminal: heading, every setting as `--set` takes it, open points, changes."""
     from kerasgan.config import NOT_SETTINGS
+    from kerasgan.nested import flat
 
     values = recipe.model_dump(mode="json", exclude=NOT_SETTINGS)
     if recipe.schedule.epochs:
         del values["schedule"]["steps"]  # follows from the epochs and the number of slices
     lines = [f"Recipe {recipe.name}{' (quick)' if recipe.quick else ''}: {recipe.title}".rstrip(": "), recipe.citation]
-    lines += ["", "Settings, each of them open to --set:", *(f"  {line}" for line in _assignments(values))]
+    lines += [
+        "",
+        "Settings, each of them open to --set:",
+        *(f"  {_assignment(*setting)}" for setting in flat(values).items()),
+    ]
     if recipe.paper_names:
         lines += [
             "",
@@ -88,9 +92,5 @@ def _card_text(card: DatasetCard) -> str:
     return "\n".join([f"Dataset {card.name}: {card.title}", "", *lines, "", card.how_to_get])
 
 
-def _assignments(values: dict[str, Any], prefix: str = "") -> Iterator[str]:
-    for name, value in values.items():
-        if isinstance(value, dict):
-            yield from _assignments(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}={value if isinstance(value, str) else json.dumps(value)}"
+def _assignment(path: str, value: Any) -> str:
+    return f"{path}={value if isinstance(value, str) else json.dumps(value)}"

@@ -97,7 +97,8 @@ def _cells(result: PairedResult | None, patients: int) -> list[str]:
 
 
 def _explanations(comparison: RunComparison) -> list[str]:
-    if all(len(section.patients) == 1 for section in comparison.sections):
+    tested = [count for section in comparison.sections if (count := len(section.patients)) > 1]
+    if not tested:
         return [NO_TESTS]
     others = len(comparison.runs) - 1
     family = f"corrected by Holm over the {others} comparisons of a metric" if others > 1 else "one comparison a metric"
@@ -107,7 +108,7 @@ def _explanations(comparison: RunComparison) -> list[str]:
         f"p: two-sided paired t-test (t) and Wilcoxon signed-rank test (W), {family}. There is no correction across "
         "metrics: choose the one that decides before you look.",
         "d_z: Cohen's effect size, mean of the patients' differences over their standard deviation.",
-        *filter(None, [caution(min(len(section.patients) for section in comparison.sections))]),
+        *filter(None, [caution(min(tested))]),
     ]
 
 

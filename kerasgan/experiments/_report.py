@@ -15,6 +15,7 @@ from kerasgan.errors import RunError
 from kerasgan.experiments import _html
 from kerasgan.experiments._types import Desk, Findings, Picture, Section, Table, fingerprint
 from kerasgan.files import replacing
+from kerasgan.nested import flat
 from kerasgan.page import NOT_FOR_DIAGNOSIS
 from kerasgan.run import load_run
 from kerasgan.text import valid_json
@@ -96,7 +97,9 @@ def _recipe(reproduction: Reproduction, findings: Findings) -> Section:
     tables = [_statements(caption, *both) for caption, both in lists.items()]
     every = (result["settings"] for result in findings.results.values())
     built: dict[str, Any] = next((settings["recipe"] for settings in every if "recipe" in settings), {})
-    settings = Table("Settings of the first training", [("setting", "value"), *_flat(built)])
+    statements = {"unreported", "deviations"}  # they stand in the tables above
+    rows = [(path, json.dumps(value)) for path, value in flat(built).items() if path not in statements]
+    settings = Table("Settings of the first training", [("setting", "value"), *rows])
     text = f"{recipe.name}: {recipe.title}. {recipe.citation}. The settings of every cell stand in report.json."
     return Section("Recipe", (text,), (*tables, *([settings] if built else [])))
 
@@ -104,17 +107,6 @@ def _recipe(reproduction: Reproduction, findings: Findings) -> Section:
 def _statements(caption: str, of_recipe: Sequence[str], of_experiment: Sequence[str]) -> Table:
     rows = [(text, name) for name, texts in (("recipe", of_recipe), ("experiment", of_experiment)) for text in texts]
     return Table(caption, [("statement", "of"), *rows])
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Dotted path and value of each setting; statements are left to the tables above."""
-    flat: list[tuple[str, str]] = []
-    for key, value in values.items():
-        if isinstance(value, dict):
-            flat += _flat(value, f"{prefix}{key}.")
-        elif key not in ("unreported", "deviations"):
-            flat.append((prefix + key, json.dumps(value)))
-    return flat
 
 
 def _data(desk: Desk, findings: Findings) -> Section:

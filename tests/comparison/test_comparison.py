@@ -125,6 +125,14 @@ def test_one_patient_has_no_tests(make_run, tmp_path):
     }
 
 
+def test_an_evaluation_of_one_patient_beside_one_of_more(make_run):
+    for name in ("base", "better"):
+        make_run(name)
+        path = make_run(name, [100], folder="evaluation-ba", direction="ba")
+    text = " ".join(compare([path.parent / "base", path.parent / "better"]).table().split())
+    assert "8 patients are few" in text and "1 patients" not in text
+
+
 def test_figures_that_are_not_defined_or_infinite_are_not_tested(make_run, tmp_path):
     infinite = [np.inf, *BETTER[1:]]
     (section,) = compare([make_run("base", bone=False), make_run("other", infinite, bone=False)], tmp_path).sections
