@@ -40,7 +40,11 @@ class _Case:
 
 
 def evaluate(
-    run_path: str | Path, data_dir: Path | None = None, out: Path | None = None, direction: Direction = "ab"
+    run_path: str | Path,
+    data_dir: Path | None = None,
+    out: Path | None = None,
+    direction: Direction = "ab",
+    dataset: str | None = None,
 ) -> Evaluation:
     """Translates every paired test patient and compares with the truth.
 
@@ -51,6 +55,7 @@ def evaluate(
         data_dir: The dataset's folder, or one of the same layout with other patients; None: where it lay in training.
         out: Folder for the results; None: `evaluation` in the run, or `evaluation-ba`, `evaluation-external` and so on.
         direction: Which generator.
+        dataset: Another dataset, or a `.py` file, whose patients are all external; None: the run's own.
 
     Returns:
         The scores, also written to `scores.csv`, `summary.json`, `table.md` and one picture for each pair.
@@ -61,8 +66,12 @@ def evaluate(
     """
     run = load_run(run_path)
     generator, weights = run.generator(direction), results.weights_digest(run.generator_path(direction))
-    card, scans = datasets.load_scans(run.facts.dataset, data_dir or Path(run.facts.data_dir))
-    part, pairs, others = unseen_pairs(run, card, scans)
+    if dataset in (None, run.facts.dataset):
+        card, scans = datasets.load_scans(run.facts.dataset, data_dir or Path(run.facts.data_dir))
+        part, pairs, others = unseen_pairs(run, card, scans)
+    else:
+        card, scans = datasets.load_scans(dataset, data_dir)
+        part, pairs, others = "external", external_pairs(run, card, scans), []
     folder = out or _default_folder(run, direction, part)
     folder.mkdir(parents=True, exist_ok=True)
     results.clear(folder)
@@ -105,31 +114,51 @@ def unseen_pairs(run: Run, card: DatasetCard, scans: Sequence[Scan]) -> tuple[st
     Raises:
         DatasetError: Where no pairs exist, or external ones show another anatomy or other modalities.
     """
-    if not card.paired:
-        raise DatasetError(
-            f"Dataset {run.facts.dataset} has no aligned MR and CT of the same patient, so nothing can be scored "
-            "against a truth. Evaluate on a paired dataset (synthrad, phantom, or folder with a file called paired "
-            "where your scans are registered), or look at translated scans."
-        )
+    _require_pairs(card)
     split = Split.from_keys(scans, run.split())
     if test := split.test.pairs():
         return "test", test, split.validation.pairs()
     if validation := split.validation.pairs():
         return "validation", validation, []
+    return "external", external_pairs(run, card, scans), []
+
+
+def external_pairs(run: Run, card: DatasetCard, scans: Sequence[Scan]) -> list[Pair]:
+    """The paired patients whose keys the run does not know.
+
+    Args:
+        run: The run.
+        card: Of the data.
+        scans: All scans of the data.
+
+    Raises:
+        DatasetError: Where there are none, or they show another anatomy or other modalities.
+    """
+    _require_pairs(card)
     _require_alike(run, card)
     known = {key for domains in run.split().values() for patients in domains.values() for key in patients}
     strangers = {scan.patient for scan in scans} - known
     external = Split.from_keys(scans, {"test": {"a": strangers, "b": strangers}}).test.pairs()
     if not external:
         raise DatasetError("The data has no paired patients outside the training part. Give --data-dir with some.")
-    return "external", external, []
+    return external
+
+
+def _require_pairs(card: DatasetCard) -> None:
+    if not card.paired:
+        raise DatasetError(
+            f"Dataset {card.name} has no aligned MR and CT of the same patient, so nothing can be scored against a "
+            "truth. Evaluate on a paired one with --dataset (synthrad, phantom, or folder with a file called paired "
+            "where your scans are registered), or look at translated scans."
+        )
 
 
 def _require_alike(run: Run, card: DatasetCard) -> None:
     """Makes sure that data of other patients shows what the run was trained on."""
     wanted = (run.facts.anatomy, *run.facts.modalities.values())
     found = (card.anatomy, *card.modalities)
-    if found != wanted:
+    is_known = run.facts.anatomy and card.anatomy  # of one's own scans in folders it is not
+    if found[1:] != wanted[1:] or (is_known and found != wanted):
         raise DatasetError(
             f"The run was trained on {' '.join(filter(None, wanted))}, the data is {' '.join(filter(None, found))}. "
             "Give data of the same anatomy and modalities."
@@ -139,11 +168,8 @@ def _require_alike(run: Run, card: DatasetCard) -> None:
 def _load(run: Run, pair: Pair, direction: Direction) -> _Case:
     source_scan, truth_scan = pair if direction == "ab" else pair[::-1]
     source, truth = source_scan.load(), truth_scan.load()
-    if not oriented(truth).same_grid(oriented(source)):  # a coronal MR may have an axial truth, voxel on voxel
-        raise DatasetError(
-            f"Patient {source_scan.patient}: the two scans lie on grids {source.shape} and {truth.shape}. "
-            "Register and resample them onto one grid first."
-        )
+    # A coronal MR may have an axial truth, voxel on voxel.
+    oriented(source).grid.require(oriented(truth).grid, source_scan.patient)
     mask = _given_mask(source_scan, source)
     if mask is None:
         mask = _given_mask(truth_scan, truth)

@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from kerasgan.errors import DatasetError
 from kerasgan.files import replacing
 from kerasgan.intensity import IntensityMap
 from kerasgan.preparation import Preparation, prepare
+from kerasgan.volume import Grid
 
 FORMAT = 3  # raise it whenever the same scan and settings would give another entry
 WORKERS = 8  # each holds a whole scan, so their number bounds the memory
@@ -37,6 +38,7 @@ class CachedScan:
         positions: Index of each slice in the axial scan.
         map: The scan's intensity map.
         digest: Of what the entry holds: slices, body, labels, their positions and the intensity map.
+        grid: Of the axial scan.
         labelled: Whether it has labels.
     """
 
@@ -44,6 +46,7 @@ class CachedScan:
     positions: tuple[int, ...]
     map: IntensityMap
     digest: str
+    grid: Grid
     labelled: bool = False
 
     @property
@@ -123,8 +126,15 @@ def _cached(scan: Scan, settings: Preparation, folder: Path, strict: bool) -> Ca
     if not facts or (strict and facts["repaired"]):
         _write(scan, settings, stem, strict)
         facts = _facts(stem)
-    labelled = scan.labels is not None
-    return CachedScan(stem, tuple(facts["positions"]), IntensityMap(*facts["map"]), facts["digest"], labelled)
+    grid = facts["grid"]
+    return CachedScan(
+        stem,
+        positions=tuple(facts["positions"]),
+        map=IntensityMap(*facts["map"]),
+        digest=facts["digest"],
+        grid=Grid(tuple(grid["shape"]), tuple(map(tuple, grid["corners_mm"]))),
+        labelled=scan.labels is not None,
+    )
 
 
 def _facts(stem: Path) -> dict[str, Any]:
@@ -166,6 +176,7 @@ def _write(scan: Scan, settings: Preparation, stem: Path, strict: bool) -> None:
         "map": intensity_map,
         "repaired": bool(volume.warnings),
         "digest": digest.hexdigest(),
+        "grid": asdict(prepared.axial.grid),
     }
     # Last, because its presence says that the entry is complete.
     with replacing(Path(f"{stem}.json")) as temporary:

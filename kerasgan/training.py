@@ -123,7 +123,7 @@ def prepare_data(request: Request, recipe: Recipe, cache: Path) -> Data:
 
     Raises:
         DatasetError: Where the data is missing, a domain is empty, labels that the recipe needs are missing, or slices
-            cannot be selected as it says.
+            cannot be selected as it says, and where a validation patient's pair does not lie on one grid.
     """
     card, split = split_patients(request.dataset or "", request.data_dir, recipe, request.seed or 0)
     classes = _classes(recipe, card, split)
@@ -138,6 +138,8 @@ def prepare_data(request: Request, recipe: Recipe, cache: Path) -> Data:
         for domain in (train_a, train_b):
             relative_positions([scan.positions for scan in domain])  # refuses scans without any, before a run begins
     pairs_found = list(zip(paired[::2], paired[1::2], strict=True))
+    for (scan, _), (a, b) in zip(pairs, pairs_found, strict=True):
+        a.grid.require(b.grid, scan.patient)  # else the error would compare one place with another
     return Data(card, split, settings, (train_a, train_b), pairs_found, (unpaired_a, unpaired_b), classes)
 
 

@@ -9,6 +9,8 @@ from typing import Literal
 import numpy as np
 import SimpleITK as sitk
 
+from kerasgan.errors import DatasetError
+
 Modality = Literal["MR", "CT"]
 Triple = tuple[float, float, float]
 
@@ -32,6 +34,39 @@ class SourceSlice:
     orientation: tuple[float, float, float, float, float, float]
     spacing_mm: tuple[float, float]
     shape: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where the voxels of a volume lie in the patient.
+
+    Attributes:
+        shape: `(slices, rows, columns)`.
+        corners_mm: The centres of voxel `[0, 0, 0]` and of the last one along columns, rows and slices, LPS.
+    """
+
+    shape: tuple[int, ...]
+    corners_mm: tuple[Triple, ...]
+
+    def equals(self, other: Grid, tolerance_mm: float = 0.1) -> bool:
+        """Whether both lie voxel on voxel, all corners within `tolerance_mm`."""
+        return self.shape == other.shape and np.allclose(self.corners_mm, other.corners_mm, atol=tolerance_mm)
+
+    def require(self, other: Grid, patient: str) -> None:
+        """Makes sure that the two scans of a patient lie voxel on voxel.
+
+        Args:
+            other: That of the other scan.
+            patient: The patient's key, for the message.
+
+        Raises:
+            DatasetError: Where they do not.
+        """
+        if not self.equals(other):
+            raise DatasetError(
+                f"Patient {patient}: the two scans lie on grids {self.shape} and {other.shape}. Register and resample "
+                "them onto one grid first."
+            )
 
 
 @dataclass(frozen=True)
@@ -102,14 +137,15 @@ class Volume:
 
     def same_grid(self, other: Volume, tolerance_mm: float = 0.1) -> bool:
         """Whether both volumes lie voxel on voxel, all corners within `tolerance_mm`."""
-        if self.shape != other.shape:
-            return False
-        return bool(np.allclose(self._corners_mm(), other._corners_mm(), atol=tolerance_mm))
+        return self.grid.equals(other.grid, tolerance_mm)
 
-    def _corners_mm(self) -> np.ndarray:
+    @property
+    def grid(self) -> Grid:
+        """Where the voxels lie."""
         last = np.array(self.shape[::-1]) - 1
         steps = self.direction * np.array(self.spacing_mm) * last
-        return np.array(self.origin_mm) + np.stack([np.zeros(3), *steps.T])
+        corners = np.array(self.origin_mm) + np.stack([np.zeros(3), *steps.T])
+        return Grid(self.shape, tuple(map(tuple, corners.tolist())))
 
 
 def anatomical_axes(direction: np.ndarray) -> str:

@@ -107,6 +107,20 @@ def test_other_patients_than_the_runs_are_all_scored(run, tmp_path):
     assert result.table().startswith("2 external patients, mean ± SD\n")
 
 
+def test_people_of_another_dataset_are_scored(run, heads, tmp_path):
+    site = tmp_path / "site"
+    for domain, name in (("a", "mr"), ("b", "ct")):
+        (site / domain).mkdir(parents=True)
+        for own, patient in (("1", "1BA000"), ("2", "1BA001")):
+            shutil.copy(heads / patient / f"{name}.nii.gz", site / domain / f"{own}.nii.gz")
+    with pytest.raises(DatasetError, match=r"Dataset folder has no aligned MR and CT .* with --dataset"):
+        evaluate(run.path, site, dataset="folder")
+    (site / "paired").touch()
+    result = evaluate(run.path, site, dataset="folder")
+    assert (result.part, result.folder.name) == ("external", "evaluation-external")
+    assert set(result.scores["kerasgan"]) == {patient_key("1"), patient_key("2")}
+
+
 def test_other_anatomy_is_refused(run, tmp_path):
     for seed in (30, 31):
         write_head(tmp_path / "pelvis" / f"1PB{seed}", seed)

@@ -22,9 +22,11 @@ from kerasgan.pipeline import (
     training_dataset,
 )
 from kerasgan.slice_cache import STEPS, CachedScan
+from kerasgan.volume import Grid
 
 NONE = Augmentation(flip=False, shift=0, scale=0, rotation_degrees=0)
 RNG = np.random.default_rng(0)
+GRID = Grid((1, 8, 8), ())
 
 
 def stored(folder, name: str, values: list[int], side: int = 8) -> CachedScan:
@@ -32,7 +34,7 @@ def stored(folder, name: str, values: list[int], side: int = 8) -> CachedScan:
     codes = np.tile(np.array(values, np.int16)[:, None, None], (1, side, side))
     np.save(folder / f"{name}.npy", codes)
     np.save(folder / f"{name}.mask.npy", codes > 0)
-    return CachedScan(folder / name, tuple(range(len(values))), IntensityMap(0, 1), digest="")
+    return CachedScan(folder / name, tuple(range(len(values))), IntensityMap(0, 1), digest="", grid=GRID)
 
 
 @pytest.fixture
@@ -133,7 +135,7 @@ def test_domains_are_shuffled_and_augmented_independently(tmp_path):
     assert sum(codes(a) == codes(b) for a, b in pairs) < 8  # 1 expected
     ramp = np.tile(np.arange(8, dtype=np.int16), (1, 8, 1))
     np.save(tmp_path / "x.npy", ramp)
-    one = SliceStore([CachedScan(tmp_path / "x", (0,), IntensityMap(0, 1), digest="")])
+    one = SliceStore([CachedScan(tmp_path / "x", (0,), IntensityMap(0, 1), digest="", grid=GRID)])
     flips = [(a[0, 0, 0, 0] > 0, b[0, 0, 0, 0] > 0) for a, b in drawn((one, one), 40, limits=only(flip=True))]
     assert len(set(flips)) == 4
 
@@ -294,7 +296,7 @@ def test_unpaired_batches_carry_the_classes_of_a_moved_with_its_images(tmp_path)
     codes = np.tile(steps, (3, 32, 1))
     np.save(tmp_path / "a.npy", codes)
     np.save(tmp_path / "a.labels.npy", np.where(codes > 0, 7, 0).astype(np.uint8))
-    scan = CachedScan(tmp_path / "a", (0, 1, 2), IntensityMap(0, 1), digest="", labelled=True)
+    scan = CachedScan(tmp_path / "a", (0, 1, 2), IntensityMap(0, 1), digest="", grid=GRID, labelled=True)
     b = SliceStore([stored(tmp_path, "b", [11, 12, 13], side=32)])
     classes = np.zeros(256, np.uint8)
     classes[7] = 2

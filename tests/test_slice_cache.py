@@ -236,5 +236,5 @@ def test_labels_on_another_grid_are_refused(labelled, tmp_path):
 def test_facts_name_no_file_or_patient(scans, tmp_path):
     (cached,) = build(scans[:1], SETTINGS, tmp_path / "cache")
     facts = json.loads(Path(f"{cached.stem}.json").read_text())
-    assert set(facts) == {"positions", "map", "repaired", "digest"}
+    assert set(facts) == {"positions", "map", "repaired", "digest", "grid"}
     assert facts["repaired"] is False

@@ -4,6 +4,7 @@ import csv
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -217,6 +218,15 @@ def test_pairs_are_divided_so_that_no_patient_is_on_both_sides(data, tmp_path):
     one, other = training._samples(replace(prepared, pairs=[pair]))
     np.testing.assert_array_equal(one.images, a.images)
     np.testing.assert_array_equal(other.images[..., 0], pair[1].slices())
+
+
+def test_validation_pairs_lie_on_one_grid(tmp_path):
+    heads = write_heads(tmp_path / "heads", count=16)
+    write_head(tmp_path / "smaller", seed=0, shape=(4, 36, 32))
+    for folder in heads.iterdir():
+        shutil.copy(tmp_path / "smaller" / "ct.nii.gz", folder / "ct.nii.gz")
+    with pytest.raises(DatasetError, match=r"^Patient p\w+: .* grids \(4, 40, 32\) and \(4, 36, 32\)\. Register"):
+        prepare_data(request(heads), request(heads).build_recipe(), tmp_path / "cache")
 
 
 def test_without_pairs_validation_patients_are_judged_and_else_training_patients(data, tmp_path, without_pairs):

@@ -25,7 +25,7 @@ def reproduce(
         str | None, typer.Argument(metavar="[NAME]", help="An experiment, or a .py file.  [default: list them]")
     ] = None,
     dataset: Annotated[str | None, typer.Option(help="Other data than the experiment's own.")] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="The data.  [default: datasets/NAME]")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="The data.  [default: datasets/DATASET]")] = None,
     scale: Annotated[
         Literal["laptop", "paper"], typer.Option(help="Two hours on two cores, or the paper's own size.")
     ] = "laptop",

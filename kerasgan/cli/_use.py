@@ -96,15 +96,24 @@ def evaluate(
     data_dir: Annotated[
         Path | None, typer.Option(help="The data, or other patients' data.  [default: where it lay in training]")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for the results.  [default: RUN/evaluation]")] = None,
+    dataset: Annotated[str | None, typer.Option(help="Another dataset than the run's own, or a .py file.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the results; kerasgan compare looks into RUN only.  [default: RUN/evaluation]"),
+    ] = None,
     direction: Annotated[Direction, typer.Option(help="Which generator.")] = "ab",
 ) -> None:
-    """Score the run on paired test patients: table, CSV, JSON and pictures."""
+    """Score the run on paired test patients, or on other people: table, CSV, JSON and pictures.
+
+    \b
+    Example:
+      kerasgan evaluate runs/adni --dataset folder --data-dir PAIRS     # PAIRS/a, PAIRS/b, PAIRS/paired
+    """
     _require_run(run)
     from kerasgan.evaluation import evaluate as run_evaluation
 
     with writing(out or run):
-        result = run_evaluation(run, data_dir, out, direction)
+        result = run_evaluation(run, data_dir, out, direction, dataset)
     say(result.table())
     say(f"\nTable, scores and a picture for each patient: {result.folder}")
 

@@ -52,11 +52,11 @@ def read(run: Run, name: str) -> tuple[Content, Scores]:
     try:
         summary, scores = read_summary(folder), read_scores(folder)
     except (OSError, ValueError, KeyError) as error:
-        raise RunError(f"{folder} cannot be read ({error}); {_again(run)}") from error
+        raise RunError(f"{folder} cannot be read ({error}); {_again(run, name)}") from error
     if not {"part", "direction", "weights", "scans"} <= summary.keys() or not scores:
-        raise RunError(f"{folder} was written by an earlier version of kerasgan; {_again(run)}")
+        raise RunError(f"{folder} was written by an earlier version of kerasgan; {_again(run, name)}")
     if not is_current(run, folder):
-        raise RunError(f"{folder} scored other weights than {run.path} has now; {_again(run)}")
+        raise RunError(f"{folder} scored other weights than {run.path} has now; {_again(run, name)}")
     return summary, scores
 
 
@@ -127,7 +127,8 @@ def require_same_patients(
             raise RunError(
                 f"{run.path / name} and {runs[0].path / name} do not hold the same patients: {len(rows)} and "
                 f"{len(scores[0])}, {len(odd)} of them in one only. Compare runs of one split (the same data and "
-                "--seed), or evaluate them all on other patients with --data-dir."
+                "--seed, or trained with --set data.split_seed=0), or evaluate them all on other patients with "
+                "--data-dir."
             )
     for run, summary in zip(runs[1:], summaries[1:], strict=True):
         if summary["scans"] != summaries[0]["scans"]:
@@ -137,5 +138,7 @@ def require_same_patients(
             )
 
 
-def _again(run: Run) -> str:
-    return f"evaluate again: kerasgan evaluate {quote(str(run.path))}"
+def _again(run: Run, name: str) -> str:
+    """The command for an evaluation of that name, see `kerasgan.evaluation.evaluate`."""
+    options = " --direction ba" * ("-ba" in name) + " --data-dir ..." * ("-external" in name)
+    return f"evaluate again: kerasgan evaluate {quote(str(run.path))}{options}"

@@ -46,7 +46,14 @@ class RecipeTask(Task):
 
     def check(self, desk: Desk) -> None:
         """Makes sure that there are as many training patients as the recipe asks for."""
-        fewer_training_patients(desk.split, self.built().data.training_patients, self.seed)
+        wanted = self.built().data.training_patients
+        try:
+            fewer_training_patients(desk.split, wanted, self.seed)
+        except DatasetError as error:
+            raise DatasetError(
+                f"This scale of the experiment trains with {wanted} patients of each domain, and {desk.dataset} has "
+                "fewer for training. Add patients, name other data, or take a smaller --scale."
+            ) from error
 
 
 class Training(RecipeTask):

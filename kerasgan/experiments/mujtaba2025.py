@@ -262,7 +262,8 @@ EXPERIMENT = Experiment(
         "Beside all labelled real MR, few of them, where synthetic MR can be expected to help most; one on a laptop: "
         "on two phantom scans, after 150 steps with one seed, a U-Net of real MR alone reached an IoU of 0.82 from "
         "six labelled scans and 0.65 from one",
-        "The generator is the one that did best on paired validation patients; without pairs, the last one",
+        "The generator is the one that did best on paired validation patients; without pairs, the newest one that "
+        "is not far from real slices in its intensities and gradients",
         "EssNet sees all training MR scans, without their labels, however few of them the U-Net learns from",
     ),
 )

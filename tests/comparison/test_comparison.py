@@ -178,6 +178,11 @@ def test_evaluations_of_former_weights_and_of_other_scans(make_run):
     base = make_run("base")
     with pytest.raises(RunError, match=r"old/evaluation scored other weights than .*old has now; evaluate again: kera"):
         compare([base, make_run("old", weights=b"of an earlier step")])
+    other_way = [make_run(name, BASE[:0]) for name in ("one", "two")]
+    for path in other_way:
+        make_run(path.name, folder="evaluation-ba-external", direction="ba", weights=b"of an earlier step")
+    with pytest.raises(RunError, match=r"evaluate again: kerasgan evaluate .*one --direction ba --data-dir \.\.\.$"):
+        compare(other_way)
     with pytest.raises(RunError, match=r"scored other scans under the same patient keys\. Evaluate both on"):
         compare([base, make_run("elsewhere", scans="of another hospital")])
 

@@ -315,7 +315,7 @@ def test_missing_data(tmp_path, monkeypatch):
 def test_too_few_patients_are_noticed_before_anything_is_computed(hips, tmp_path):
     opened = open_reproduction("hiasa2018", data_dir=hips, out=tmp_path / "out")
     with pytest.raises(
-        DatasetError, match="training_patients=10 asks for more than the 5 training patients of domain a"
+        DatasetError, match=r"trains with 10 patients of each domain, and phantom_pelvis has fewer .* smaller --scale\."
     ):
         opened.run()
     assert not (tmp_path / "out" / "cells").exists()
