@@ -117,10 +117,10 @@ class Checkpoint(_Periodic):
     """Stores the training's whole state and the generators as they are now."""
 
     def act(self, logs: dict[str, float]) -> None:
-        """Writes both, the checkpoint first."""
-        checkpoints.save(checkpoints.state(self.model), self.run.path / "checkpoints", self.progress.step)
+        """Writes both, the checkpoint last: a resumed training makes again what was to come before it, and no more."""
         for direction in DIRECTIONS:
             save_networks(self.model, self.run, direction, "last")
+        checkpoints.save(checkpoints.state(self.model), self.run.path / "checkpoints", self.progress.step)
 
 
 @dataclass

@@ -55,7 +55,8 @@ def evaluate(
         data_dir: The dataset's folder, or one of the same layout with other patients; None: where it lay in training.
         out: Folder for the results; None: `evaluation` in the run, or `evaluation-ba`, `evaluation-external` and so on.
         direction: Which generator.
-        dataset: Another dataset, or a `.py` file, whose patients are all external; None: the run's own.
+        dataset: Another dataset, or a `.py` file, of other people: who was trained on is known by the patient's key
+            only, and another dataset may make keys in another way. None: the run's own.
 
     Returns:
         The scores, also written to `scores.csv`, `summary.json`, `table.md` and one picture for each pair.

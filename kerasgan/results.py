@@ -6,6 +6,7 @@ import csv
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -74,12 +75,13 @@ def with_unit(name: str, unit: str) -> str:
 
 
 def clear(folder: Path) -> None:
-    """Removes a former evaluation's `summary.json`, which marks a whole one, and its pictures."""
+    """Removes a former evaluation's `summary.json`, which marks a whole one, and the pictures of its patients."""
     if (folder / "summary.json").exists():
         (folder / "summary.json").unlink()
-        for key in read_scores(folder):
-            for picture in (folder / f"{key}.png", *folder.glob(f"{key}-*.png")):
-                picture.unlink(missing_ok=True)
+        with suppress(OSError, ValueError, KeyError):  # of a damaged one nobody knows the patients
+            for key in read_scores(folder):
+                for picture in (folder / f"{key}.png", *folder.glob(f"{key}-*.png")):
+                    picture.unlink(missing_ok=True)
 
 
 def is_current(run: Run, folder: Path) -> bool:

@@ -19,7 +19,7 @@ from kerasgan.errors import DatasetError
 from kerasgan.files import replacing
 from kerasgan.intensity import IntensityMap
 from kerasgan.preparation import Preparation, prepare
-from kerasgan.volume import Grid
+from kerasgan.volume import Volume, VoxelGrid
 
 FORMAT = 3  # raise it whenever the same scan and settings would give another entry
 WORKERS = 8  # each holds a whole scan, so their number bounds the memory
@@ -37,7 +37,8 @@ class CachedScan:
         stem: The cache entry's path without endings; its name is the digest of the scan's files and the settings.
         positions: Index of each slice in the axial scan.
         map: The scan's intensity map.
-        digest: Of what the entry holds: slices, body, labels, their positions and the intensity map.
+        digest: Of the scan, its labels and the settings. Not of the slices: N4 rounds in another way with every number
+            of threads.
         grid: Of the axial scan.
         labelled: Whether it has labels.
     """
@@ -46,7 +47,7 @@ class CachedScan:
     positions: tuple[int, ...]
     map: IntensityMap
     digest: str
-    grid: Grid
+    grid: VoxelGrid
     labelled: bool = False
 
     @property
@@ -112,9 +113,9 @@ def build(scans: Sequence[Scan], settings: Preparation, folder: Path, strict: bo
 
 
 def fingerprint(scans: Sequence[CachedScan]) -> str:
-    """Digest of what a set of scans holds: slices, bodies, labels and intensity maps.
+    """Digest of what a set of scans holds, voxels and labels, and of how they were prepared.
 
-    The same scans have the same one wherever they lie and whenever they were copied there.
+    The same scans have the same one wherever they lie, whenever they were copied there, and on every machine.
     """
     return hashlib.sha256("".join(sorted(scan.digest for scan in scans)).encode()).hexdigest()
 
@@ -132,9 +133,17 @@ def _cached(scan: Scan, settings: Preparation, folder: Path, strict: bool) -> Ca
         positions=tuple(facts["positions"]),
         map=IntensityMap(*facts["map"]),
         digest=facts["digest"],
-        grid=Grid(tuple(grid["shape"]), tuple(map(tuple, grid["corners_mm"]))),
+        grid=VoxelGrid(tuple(grid["shape"]), tuple(map(tuple, grid["corners_mm"]))),
         labelled=scan.labels is not None,
     )
+
+
+def _digest(volume: Volume, labels: np.ndarray | None, settings: Preparation) -> str:
+    content = [FORMAT, volume.modality, asdict(volume.grid), settings.model_dump()]
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
+    for array in (volume.array, *([] if labels is None else [labels])):
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
 
 
 def _facts(stem: Path) -> dict[str, Any]:
@@ -157,25 +166,22 @@ def _stats(paths: Sequence[Path]) -> list[tuple[str, int, int]]:
 
 def _write(scan: Scan, settings: Preparation, stem: Path, strict: bool) -> None:
     volume = scan.load(strict)
+    labels = scan.load_labels(like=volume)
     with scan.usable():
-        prepared = prepare(volume, settings, crop=True, labels=scan.load_labels(like=volume))
+        prepared = prepare(volume, settings, crop=True, labels=labels)
     chosen = prepared.informative(settings.minimum_body_fraction)
     codes = np.rint(prepared.slices[chosen] * STEPS).astype(np.int16)
-    positions, intensity_map = chosen.tolist(), [prepared.map.low, prepared.map.high]
     arrays = {"npy": codes, "mask.npy": prepared.mask[chosen]}
     if prepared.labels is not None:
         arrays["labels.npy"] = prepared.labels[chosen]
-    digest = hashlib.sha256(json.dumps([positions, *intensity_map]).encode())
     for ending, array in arrays.items():
         with replacing(Path(f"{stem}.{ending}")) as temporary:
             np.save(temporary, array)
-            with temporary.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
     facts = {
-        "positions": positions,
-        "map": intensity_map,
+        "positions": chosen.tolist(),
+        "map": [prepared.map.low, prepared.map.high],
         "repaired": bool(volume.warnings),
-        "digest": digest.hexdigest(),
+        "digest": _digest(volume, labels, settings),
         "grid": asdict(prepared.axial.grid),
     }
     # Last, because its presence says that the entry is complete.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -18,6 +19,8 @@ def append_row(path: Path, row: dict[str, float]) -> None:
     if rows and row.keys() <= rows[0].keys():
         with path.open("a", newline="") as file:
             csv.DictWriter(file, rows[0]).writerow(row)
+            file.flush()
+            os.fsync(file.fileno())  # as durable as the checkpoint and the generator that it belongs to
     else:
         _write(path, [*rows, row])
 
@@ -47,8 +50,9 @@ def newest_and_least(path: Path, column: str) -> tuple[float, float]:
 
 
 def truncate(path: Path, step: int) -> None:
-    """Removes the rows after a step: those of a stretch that is trained again."""
-    kept = [row for row in _rows(path) if row["step"] and int(row["step"]) <= step]
+    """Removes the rows after a step, those of a stretch that is trained again, and one that a full disk cut off."""
+    whole = [row for row in _rows(path) if None not in row.values()]
+    kept = [row for row in whole if row["step"] and int(row["step"]) <= step]
     if kept:
         _write(path, kept)
     else:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import chain, islice
@@ -12,6 +13,7 @@ from typing import TypeVar
 
 import keras
 import numpy as np
+from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from kerasgan import checkpoints, datasets, distillation, report, slice_cache
@@ -34,6 +36,7 @@ from kerasgan.unpaired_score import Sample
 T = TypeVar("T")
 PREVIEW_SLICES = 4
 VALIDATION_SLICES = 64
+LOCK = ".lock"  # in a run directory: held by the process that trains the run
 
 logger = logging.getLogger(__name__)
 
@@ -102,7 +105,7 @@ def train_recipe(recipe: Recipe, request: Request, out: Path, former: Run | None
     if recipe.distillation:
         distillation.require_same_patients(recipe.distillation, data.split.keys())
     keras.utils.set_random_seed(seed)
-    precision = resolve_precision(recipe.precision)
+    precision = former.facts.precision if former else resolve_precision(recipe.precision)
     model = _build(recipe, precision, seed)
     run = former or create_run(out, recipe, _facts(request, data, precision), data.split.keys())
     if former and former.facts.fingerprint != slice_cache.fingerprint(data.scans):
@@ -110,12 +113,25 @@ def train_recipe(recipe: Recipe, request: Request, out: Path, former: Run | None
             f"The data differs from what {out} was trained on, or kerasgan {former.facts.kerasgan}, which began the "
             "run, prepared it in another way; restore it or start a new run."
         )
-    with fixed_order_of_sums():
+    with _alone(run), fixed_order_of_sums():
         _fit(model, run, data)
     report.loss_figure(run.path / "history.csv", run.path / "losses.png", note="quick run" if run.quick else "")
     if recipe.distillation:
         distillation.write_report(run, recipe.distillation, _paired_slices(data.pairs))
     return run
+
+
+@contextmanager
+def _alone(run: Run) -> Iterator[None]:
+    """Makes sure that no other process trains the run: each would remove or overwrite what the other wrote."""
+    try:
+        held = FileLock(run.path / LOCK).acquire(blocking=False)
+    except Timeout as error:
+        raise RunError(
+            f"{run.path} is being trained by another process; wait for it, or name another run with --out."
+        ) from error
+    with held:
+        yield
 
 
 def prepare_data(request: Request, recipe: Recipe, cache: Path) -> Data:

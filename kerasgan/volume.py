@@ -37,7 +37,7 @@ class SourceSlice:
 
 
 @dataclass(frozen=True)
-class Grid:
+class VoxelGrid:
     """Where the voxels of a volume lie in the patient.
 
     Attributes:
@@ -48,11 +48,11 @@ class Grid:
     shape: tuple[int, ...]
     corners_mm: tuple[Triple, ...]
 
-    def equals(self, other: Grid, tolerance_mm: float = 0.1) -> bool:
+    def equals(self, other: VoxelGrid, tolerance_mm: float = 0.1) -> bool:
         """Whether both lie voxel on voxel, all corners within `tolerance_mm`."""
         return self.shape == other.shape and np.allclose(self.corners_mm, other.corners_mm, atol=tolerance_mm)
 
-    def require(self, other: Grid, patient: str) -> None:
+    def require(self, other: VoxelGrid, patient: str) -> None:
         """Makes sure that the two scans of a patient lie voxel on voxel.
 
         Args:
@@ -140,12 +140,12 @@ class Volume:
         return self.grid.equals(other.grid, tolerance_mm)
 
     @property
-    def grid(self) -> Grid:
+    def grid(self) -> VoxelGrid:
         """Where the voxels lie."""
         last = np.array(self.shape[::-1]) - 1
         steps = self.direction * np.array(self.spacing_mm) * last
         corners = np.array(self.origin_mm) + np.stack([np.zeros(3), *steps.T])
-        return Grid(self.shape, tuple(map(tuple, corners.tolist())))
+        return VoxelGrid(self.shape, tuple(map(tuple, corners.tolist())))
 
 
 def anatomical_axes(direction: np.ndarray) -> str:

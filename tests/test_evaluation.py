@@ -10,7 +10,7 @@ import pytest
 import SimpleITK as sitk
 from tiny import request, write_head, write_heads
 
-from kerasgan import datasets
+from kerasgan import datasets, results
 from kerasgan.baseline import LookupBaseline
 from kerasgan.datasets import patient_key
 from kerasgan.errors import DatasetError
@@ -107,18 +107,28 @@ def test_other_patients_than_the_runs_are_all_scored(run, tmp_path):
     assert result.table().startswith("2 external patients, mean ± SD\n")
 
 
-def test_people_of_another_dataset_are_scored(run, heads, tmp_path):
+@pytest.mark.parametrize("content", [None, "", "nothing,of,it\n1,2,3\n"])
+def test_a_damaged_evaluation_is_made_again(tmp_path, content):
+    (tmp_path / "summary.json").write_text("{}")
+    if content is not None:
+        (tmp_path / "scores.csv").write_text(content)
+    results.clear(tmp_path)
+    assert not (tmp_path / "summary.json").exists()
+
+
+def test_people_of_another_dataset_are_scored(run, tmp_path):
     site = tmp_path / "site"
-    for domain, name in (("a", "mr"), ("b", "ct")):
-        (site / domain).mkdir(parents=True)
-        for own, patient in (("1", "1BA000"), ("2", "1BA001")):
-            shutil.copy(heads / patient / f"{name}.nii.gz", site / domain / f"{own}.nii.gz")
+    for own in (30, 31):
+        write_head(tmp_path / str(own), own)
+        for domain, name in (("a", "mr"), ("b", "ct")):
+            (site / domain).mkdir(parents=True, exist_ok=True)
+            shutil.copy(tmp_path / str(own) / f"{name}.nii.gz", site / domain / f"{own}.nii.gz")
     with pytest.raises(DatasetError, match=r"Dataset folder has no aligned MR and CT .* with --dataset"):
         evaluate(run.path, site, dataset="folder")
     (site / "paired").touch()
     result = evaluate(run.path, site, dataset="folder")
     assert (result.part, result.folder.name) == ("external", "evaluation-external")
-    assert set(result.scores["kerasgan"]) == {patient_key("1"), patient_key("2")}
+    assert set(result.scores["kerasgan"]) == {patient_key("30"), patient_key("31")}
 
 
 def test_other_anatomy_is_refused(run, tmp_path):

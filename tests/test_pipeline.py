@@ -22,11 +22,11 @@ from kerasgan.pipeline import (
     training_dataset,
 )
 from kerasgan.slice_cache import STEPS, CachedScan
-from kerasgan.volume import Grid
+from kerasgan.volume import VoxelGrid
 
 NONE = Augmentation(flip=False, shift=0, scale=0, rotation_degrees=0)
 RNG = np.random.default_rng(0)
-GRID = Grid((1, 8, 8), ())
+GRID = VoxelGrid((1, 8, 8), ())
 
 
 def stored(folder, name: str, values: list[int], side: int = 8) -> CachedScan:

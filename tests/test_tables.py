@@ -57,3 +57,10 @@ def test_a_file_of_an_earlier_version_gets_the_columns_that_it_lacks(tmp_path):
     assert validations_since_best(path, ["mae_ab"]) == 2
     truncate(path, 3)
     assert path.read_text().split()[-1] == "3,8.5,0.5"
+
+
+def test_cutting_back_drops_a_row_that_a_full_disk_cut_off(tmp_path):
+    path = tmp_path / "history.csv"
+    path.write_text("step,loss\n100,1.0\n20")
+    truncate(path, 150)
+    assert path.read_text().split() == ["step,loss", "100,1.0"]

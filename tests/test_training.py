@@ -17,6 +17,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from filelock import FileLock
 from tiny import TINY, labelled_request, request, write_head, write_heads
 
 from kerasgan import datasets, training
@@ -358,6 +359,21 @@ def test_damaged_checkpoint_falls_back_to_the_one_before(data, tmp_path, caplog)
     assert "step-000000008.npz is damaged" in caplog.text
     for name, array in newest_checkpoint(run.path).items():
         np.testing.assert_array_equal(array, expected[name], err_msg=name)
+
+
+def test_a_run_is_trained_by_one_process_at_a_time(data, tmp_path):
+    run = train(request(data), tmp_path / "run")
+    with (
+        FileLock(run.path / training.LOCK),
+        pytest.raises(RunError, match=r"run is being trained by another process; wait for it, or name another run"),
+    ):
+        train(Request(), run.path, resume=True)
+
+
+def test_a_run_resumes_in_its_own_precision(data, tmp_path, monkeypatch):
+    run = train(request(data), tmp_path / "run")
+    monkeypatch.setattr(training, "resolve_precision", lambda wanted: pytest.fail("asked for another precision"))
+    train(Request(), run.path, resume=True)
 
 
 def test_half_written_checkpoint_is_removed(data, tmp_path):

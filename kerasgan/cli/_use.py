@@ -96,7 +96,9 @@ def evaluate(
     data_dir: Annotated[
         Path | None, typer.Option(help="The data, or other patients' data.  [default: where it lay in training]")
     ] = None,
-    dataset: Annotated[str | None, typer.Option(help="Another dataset than the run's own, or a .py file.")] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="Another dataset of other people, or a .py file.  [default: the run's own]")
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Folder for the results; kerasgan compare looks into RUN only.  [default: RUN/evaluation]"),

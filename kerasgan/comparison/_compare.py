@@ -89,7 +89,7 @@ class RunComparison:
     Attributes:
         runs: The runs, the first of which the others are compared with.
         sections: One for each evaluation that all of them have.
-        left_out: Evaluations that only some of them have.
+        left_out: Evaluations that only some of them have, or in which no figure means the same in all of them.
     """
 
     runs: tuple[Run, ...]
@@ -124,8 +124,14 @@ def compare(runs: Sequence[str | Path], out: str | Path | None = None) -> RunCom
     _read.require_one_dataset(opened)
     names = _read.common_evaluations(opened)
     found = {name for run in opened for name in _read.evaluations(run)}
-    sections = tuple(_section(opened, name) for name in names)
-    comparison = RunComparison(opened, sections, tuple(sorted(found - set(names))))
+    sections = tuple(section for name in names if (section := _section(opened, name)).definitions)
+    if not sections:
+        raise RunError(
+            f"No figure of {' or '.join(names)} means the same in {' and '.join(str(run.path) for run in opened)}: "
+            "versions of kerasgan or, in figures of an MR, the models' windows differ. Evaluate all with this version."
+        )
+    left_out = found - {section.name for section in sections}
+    comparison = RunComparison(opened, sections, tuple(sorted(left_out)))
     if out is not None:
         _write.write(comparison, Path(out))
     return comparison
@@ -138,5 +144,5 @@ def _section(runs: Sequence[Run], name: str) -> Section:
     _read.require_same_patients(runs, name, summaries, scores)
     first = summaries[0]
     notes = tuple(summary["note"] for summary in summaries)
-    definitions, odd = _read.shared_definitions(runs, name, summaries)
+    definitions, odd = _read.shared_definitions(summaries)
     return Section(name, first["direction"], first["part"], definitions, scores, notes, odd)

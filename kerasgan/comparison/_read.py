@@ -12,6 +12,9 @@ from kerasgan.run import Run
 
 Content = dict[str, Any]
 
+AGAIN = {"ba": " --direction ba", "external": " --data-dir ..."}
+"""Options of `kerasgan evaluate`, by what they put into the name of its folder."""
+
 
 def evaluations(run: Run) -> list[str]:
     """Names of the folders in a run that an evaluation was written to.
@@ -91,13 +94,10 @@ def require_alike(runs: Sequence[Run], name: str, summaries: Sequence[Content]) 
                 )
 
 
-def shared_definitions(runs: Sequence[Run], name: str, summaries: Sequence[Content]) -> tuple[Content, tuple[str, ...]]:
+def shared_definitions(summaries: Sequence[Content]) -> tuple[Content, tuple[str, ...]]:
     """The metrics that all runs have with one definition, and the names of the others.
 
     A figure in units of the model's window means another thing where the windows differ; one in HU does not.
-
-    Raises:
-        RunError: Where the runs share none.
     """
     definitions = [summary["definitions"] for summary in summaries]
     shared = {
@@ -105,11 +105,6 @@ def shared_definitions(runs: Sequence[Run], name: str, summaries: Sequence[Conte
         for metric, entry in definitions[0].items()
         if all(other.get(metric) == entry for other in definitions[1:])
     }
-    if not shared:
-        raise RunError(
-            f"No figure of {name} means the same in {' and '.join(str(run.path) for run in runs)}. Evaluate all with "
-            "this version of kerasgan."
-        )
     return shared, tuple(sorted(set().union(*definitions) - set(shared)))
 
 
@@ -140,5 +135,5 @@ def require_same_patients(
 
 def _again(run: Run, name: str) -> str:
     """The command for an evaluation of that name, see `kerasgan.evaluation.evaluate`."""
-    options = " --direction ba" * ("-ba" in name) + " --data-dir ..." * ("-external" in name)
+    options = "".join(AGAIN.get(part, "") for part in name.split("-"))
     return f"evaluate again: kerasgan evaluate {quote(str(run.path))}{options}"

@@ -13,7 +13,7 @@ import numpy as np
 from kerasgan.charts import Panel, paired_figure
 from kerasgan.files import replacing
 from kerasgan.results import with_unit
-from kerasgan.statistics import CONFIDENCE, RESAMPLINGS, PairedResult, caution
+from kerasgan.statistics import CONFIDENCE, FEW, RESAMPLINGS, PairedResult, caution
 from kerasgan.text import markdown_table, mean_and_spread, p_text, points, rounded, valid_json, with_count
 
 if TYPE_CHECKING:
@@ -36,7 +36,11 @@ def table(comparison: RunComparison) -> str:
             lines += ["", f"Not in all runs, or of another meaning (a model's window is in it), so left out: {names}."]
     lines += ["", *points([*_explanations(comparison), *_definitions(comparison)])]
     if comparison.left_out:
-        lines += ["", f"Not in all runs, so left out: {', '.join(comparison.left_out)}."]
+        lines += [
+            "",
+            "Not in all runs, or without a figure that means the same in all, so left out: "
+            f"{', '.join(comparison.left_out)}.",
+        ]
     return "\n".join(lines)
 
 
@@ -97,9 +101,10 @@ def _cells(result: PairedResult | None, patients: int) -> list[str]:
 
 
 def _explanations(comparison: RunComparison) -> list[str]:
-    tested = [count for section in comparison.sections if (count := len(section.patients)) > 1]
-    if not tested:
+    if all(len(section.patients) == 1 for section in comparison.sections):
         return [NO_TESTS]
+    tables = [(section, name) for section in comparison.sections for name in _shown(section)]
+    results = [line.against_first for section, name in tables for line in section.lines(name)]
     others = len(comparison.runs) - 1
     family = f"corrected by Holm over the {others} comparisons of a metric" if others > 1 else "one comparison a metric"
     return [
@@ -108,7 +113,7 @@ def _explanations(comparison: RunComparison) -> list[str]:
         f"p: two-sided paired t-test (t) and Wilcoxon signed-rank test (W), {family}. There is no correction across "
         "metrics: choose the one that decides before you look.",
         "d_z: Cohen's effect size, mean of the patients' differences over their standard deviation.",
-        *filter(None, [caution(min(tested))]),
+        *filter(None, [caution(min((result.count for result in results if result), default=FEW))]),
     ]
 
 

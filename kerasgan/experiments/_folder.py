@@ -14,6 +14,7 @@ import json
 import logging
 import shutil
 import time
+from collections.abc import Container
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -22,7 +23,7 @@ from filelock import FileLock, Timeout
 
 from kerasgan import datasets, registry
 from kerasgan.datasets import DatasetCard, Split
-from kerasgan.errors import DatasetError, KerasganError, RunError
+from kerasgan.errors import DatasetError, DivergenceError, KerasganError, RunError
 from kerasgan.experiments._scorer import check_labels
 from kerasgan.experiments._types import UNFINISHED, Cell, Content, Desk, Experiment, Findings, fingerprint
 from kerasgan.files import replacing
@@ -138,19 +139,25 @@ class Reproduction:
         return Desk(self.dataset, self.data_dir, card, split, self.folder / "cells")
 
     def _compute_left(self, desk: Desk) -> None:
-        waiting = False
-        while left := self.left():
+        """Computes all cells but those that need a training that diverged, of which it tells at the end."""
+        waiting, diverged = False, dict[str, DivergenceError]()
+        while left := [cell for cell in self.left() if not _needs_any(cell, diverged)]:
             ready = (cell for cell in left if not any(need in left for need in cell.needs))
-            if any(self._compute_if_free(cell, desk) for cell in ready):
+            if any(self._compute_if_free(cell, desk, diverged) for cell in ready):
                 waiting = False
                 continue
             if not waiting:
                 logger.info("Another process computes what can be computed now; waiting for it.")
             waiting = True
             time.sleep(PAUSE_S)
+        if diverged:
+            raise DivergenceError(
+                f"{len(diverged)} of {len(self.cells)} cells diverged: {', '.join(diverged)}. All that do not need "
+                "them are finished. An experiment's settings are changed in a copy of its file, whose path is its name."
+            )
 
-    def _compute_if_free(self, cell: Cell, desk: Desk) -> bool:
-        """Computes a cell, unless another process does; says whether it is finished."""
+    def _compute_if_free(self, cell: Cell, desk: Desk, diverged: dict[str, DivergenceError]) -> bool:
+        """Computes a cell, unless another process does; says whether it is finished, or noted as diverged."""
         place = self.place(cell)
         place.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -160,7 +167,11 @@ class Reproduction:
         with held:
             if self.result(cell) is None:  # it may have been finished since the last look
                 self._announce(cell)
-                self._compute(cell, desk)
+                try:
+                    self._compute(cell, desk)
+                except DivergenceError as error:
+                    logger.warning("%s: %s", cell.title, error)
+                    diverged[cell.key] = error
         return True
 
     def _announce(self, cell: Cell) -> None:
@@ -178,6 +189,11 @@ class Reproduction:
         with replacing(place / "result.json") as path:
             path.write_text(json.dumps(found, indent=1))
         shutil.rmtree(place / UNFINISHED, ignore_errors=True)
+
+
+def _needs_any(cell: Cell, keys: Container[str]) -> bool:
+    """Whether a cell has one of some keys, or needs a cell that has."""
+    return cell.key in keys or any(_needs_any(need, keys) for need in cell.needs)
 
 
 def reproduce(

@@ -93,10 +93,10 @@ def claims_table(caption: str, claims: Sequence[Claim], digits: int) -> Table:
     patients = max(claim.count for claim in claims)
     results = _tested(claims)
     rows = [_row(claim, result, digits, patients) for claim, result in zip(claims, results, strict=True)]
-    tested = sum(result is not None for result in results)
-    if not tested:
+    counts = [result.count for result in results if result]
+    if not counts:
         return Table(caption, [heading, *rows], [TOO_FEW])
-    corrected = f", corrected by Holm over the {tested} rows" if tested > 1 else ""
+    corrected = f", corrected by Holm over the {len(counts)} rows" if len(counts) > 1 else ""
     notes = [
         f"Mean over {patients} patients of the difference after minus before, repetitions averaged for each "
         f"patient, with the {CONFIDENCE:.0%} percentile interval of {RESAMPLINGS:,} bootstrap samples of the patients.",
@@ -105,7 +105,7 @@ def claims_table(caption: str, claims: Sequence[Claim], digits: int) -> Table:
         "repetitions: in how many the mean goes the same way. The tests take the trainings as they are: where "
         "repetitions disagree, chance in training outweighs what is compared.",
     ]
-    return Table(caption, [heading, *rows], [*notes, *filter(None, [caution(patients)])])
+    return Table(caption, [heading, *rows], [*notes, *filter(None, [caution(min(counts))])])
 
 
 def patients_table(caption: str, columns: Mapping[str, Patients], digits: int) -> Table:

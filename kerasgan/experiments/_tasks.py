@@ -13,6 +13,11 @@ from kerasgan.experiments._types import Content, Desk, Task
 from kerasgan.request import Request
 
 ONE_SPLIT = "data.split_seed=0"
+CHOSEN = (
+    "The generators are not the last ones: with paired validation patients, those with the least error on them, each "
+    "in its direction; without, the newest ones that are not far from real slices in intensities and gradients"
+)
+"""A deviation of every experiment that trains recipes."""
 
 
 class RecipeTask(Task):

@@ -27,7 +27,7 @@ from kerasgan.experiments._tables import (
     spread,
     spreads,
 )
-from kerasgan.experiments._tasks import Evaluation, Training
+from kerasgan.experiments._tasks import CHOSEN, Evaluation, Training
 from kerasgan.experiments._types import Cell, Experiment, Findings, Patients, Picture, Published, Section, Table
 
 Method = tuple[str, str]
@@ -322,7 +322,7 @@ EXPERIMENT = Experiment(
     ),
     deviations=(
         "The paper's hips are not public: another dataset, its paired patients true pairs, not registered ones",
-        "The generators are those with the least error on the validation patients, not the last ones",
+        CHOSEN,
         "GC of gradient magnitudes beside the signed GC of Eq. 4",
         "Labelled CT scans for the segmentation are the training CT scans themselves",
     ),

@@ -19,6 +19,7 @@ import numpy as np
 
 from kerasgan.experiments._directions import Variant, direction_sections, train_key, training_cells
 from kerasgan.experiments._scales import TrainingScale
+from kerasgan.experiments._tasks import CHOSEN
 from kerasgan.experiments._types import (
     Cell,
     Content,
@@ -229,7 +230,7 @@ EXPERIMENT = Experiment(
         "Least squares, a squared cycle loss and the Wasserstein loss, which the paper leaves for later, beside the "
         "cross-entropy of its text; N4, which it leaves for later as well, is an option of the recipe alone",
         "Discriminators with instance in place of batch normalisation where there is a gradient penalty",
-        "Errors against the truth of paired patients; what is scored are the generators with the least error on the "
-        "validation patients, each in its direction, not the last ones, to which the losses belong",
+        "Errors against the truth of paired patients; the losses are those of the last generators",
+        CHOSEN,
     ),
 )

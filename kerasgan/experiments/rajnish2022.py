@@ -12,6 +12,7 @@ from __future__ import annotations
 from kerasgan.experiments._directions import Variant, direction_sections, first_trainings, training_cells
 from kerasgan.experiments._pictures import loss_curves
 from kerasgan.experiments._scales import TrainingScale
+from kerasgan.experiments._tasks import CHOSEN
 from kerasgan.experiments._types import Cell, Experiment, Findings, Section
 
 RECIPE = "rajnish2022"
@@ -66,7 +67,6 @@ EXPERIMENT = Experiment(
     deviations=(
         "Phantom heads unless another dataset is named",
         "Least squares beside the log-likelihood loss",
-        "The generators are those with the least error on the validation patients, each in its direction, not the last "
-        "ones",
+        CHOSEN,
     ),
 )

@@ -104,7 +104,7 @@ def test_both_directions_and_one_that_only_one_run_has(make_run):
     assert [section.name for section in comparison.sections] == ["evaluation", "evaluation-ba"]
     text = comparison.table()
     assert "CT to MR, 8 test patients" in text
-    assert "Not in all runs, so left out: evaluation-external." in text
+    assert ", so left out: evaluation-external." in text
 
 
 def test_one_patient_has_no_tests(make_run, tmp_path):
@@ -131,6 +131,37 @@ def test_an_evaluation_of_one_patient_beside_one_of_more(make_run):
         path = make_run(name, [100], folder="evaluation-ba", direction="ba")
     text = " ".join(compare([path.parent / "base", path.parent / "better"]).table().split())
     assert "8 patients are few" in text and "1 patients" not in text
+
+
+def test_an_evaluation_without_a_figure_of_one_meaning_is_left_out(make_run):
+    """As of MR on the scales of two models."""
+    paths = [make_run(name) for name in ("base", "better")]
+    for path in paths:
+        make_run(path.name, folder="evaluation-ba", direction="ba")
+    summary = paths[1] / "evaluation-ba" / "summary.json"
+    content = json.loads(summary.read_text())
+    for entry in content["definitions"].values():
+        entry["definition"] += " Window 0 to 300."
+    summary.write_text(json.dumps(content))
+    comparison = compare(paths)
+    assert [section.name for section in comparison.sections] == ["evaluation"]
+    assert " ".join(comparison.table().split()).endswith("means the same in all, so left out: evaluation-ba.")
+
+
+def test_the_caution_counts_the_patients_of_a_figure(make_run, monkeypatch):
+    monkeypatch.setattr("kerasgan.comparison._write.caution", lambda count: f"Of {count}.")
+    paths = [make_run("base"), make_run("better", BETTER)]
+    for path in paths:
+        scores = path / "evaluation" / "scores.csv"
+        with scores.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        for row in rows[3:]:
+            row["mae_bone_hu"] = ""
+        with scores.open("w", newline="") as file:
+            writer = csv.DictWriter(file, rows[0])
+            writer.writeheader()
+            writer.writerows(rows)
+    assert "Of 3." in compare(paths).table()
 
 
 def test_figures_that_are_not_defined_or_infinite_are_not_tested(make_run, tmp_path):
@@ -201,7 +232,7 @@ def test_evaluations_of_earlier_versions_and_damaged_ones(make_run):
     path = other / "evaluation" / "summary.json"
     content = json.loads(path.read_text())
     path.write_text(json.dumps({**content, "definitions": {}}))
-    with pytest.raises(RunError, match=r"No figure of evaluation means the same in .*base and .*other. Evaluate all"):
+    with pytest.raises(RunError, match=r"No figure of evaluation means the same in .*base and .*other: versions of"):
         compare([base, other])
     path.write_text(json.dumps({**content, "definitions": {"mae_hu": content["definitions"]["mae_hu"]}}))
     assert list(compare([base, other]).sections[0].definitions) == ["mae_hu"]

@@ -13,13 +13,14 @@ import SimpleITK as sitk
 from filelock import FileLock
 
 from kerasgan import datasets
-from kerasgan.errors import DatasetError, KerasganError, RunError
+from kerasgan.errors import DatasetError, DivergenceError, KerasganError, RunError
 from kerasgan.experiments import _folder, duration, open_reproduction
 from kerasgan.experiments._folder import identity
 from kerasgan.experiments._types import UNFINISHED
 
 TOY = """
 from dataclasses import dataclass, replace
+from kerasgan.errors import DivergenceError
 from kerasgan.experiments import hiasa2018
 from kerasgan.experiments._types import UNFINISHED, Cell, Section, Table, Task
 
@@ -34,6 +35,8 @@ class Write(Task):
         (folder / UNFINISHED).mkdir(exist_ok=True)
         if (desk.data_dir / "stop").exists() and self.number == {stop}:
             raise KeyboardInterrupt
+        if (desk.data_dir / f"diverge{{self.number}}").exists():
+            raise DivergenceError("Loss generators became NaN.")
         return dict(number=self.number + len(needs))
 
 @dataclass(frozen=True)
@@ -141,6 +144,27 @@ def test_what_a_killed_process_leaves_is_no_result(toy):
     assert opened.state(opened.cells[0]) == "begun"
 
 
+def test_a_training_that_diverges_stops_only_what_needs_it(toy):
+    opened = toy()
+    (opened.data_dir / "diverge10").touch()
+    with pytest.raises(
+        DivergenceError, match=r"^1 of 3 cells diverged: next0\. All that do not need them are finished\."
+    ):
+        opened.run()
+    assert states(opened) == ["finished", "begun", "finished"]
+    assert not (opened.folder / "report.html").exists()
+    (opened.data_dir / "diverge10").unlink()
+    assert opened.run().exists()
+
+
+def test_what_needs_a_training_that_diverged_is_not_begun(toy):
+    opened = toy()
+    (opened.data_dir / "diverge1").touch()
+    with pytest.raises(DivergenceError, match=r"^1 of 3 cells diverged: first\."):
+        opened.run()
+    assert states(opened) == ["begun", "open", "open"]
+
+
 def test_other_settings_are_other_cells_and_so_are_those_that_need_them(toy):
     first = toy(number=1)
     first.run()
@@ -160,8 +184,8 @@ def test_time_left_follows_the_cells_that_are_finished(toy):
     assert opened.seconds_left() == 180
     place = opened.place(opened.cells[0])
     place.mkdir(parents=True)
-    (place / "result.json").write_text('{"seconds": 90}')  # half as long again as planned
-    assert opened.seconds_left() == 180
+    (place / "result.json").write_text('{"seconds": 120}')  # twice as long as planned
+    assert opened.seconds_left() == 240
 
 
 @pytest.mark.parametrize(

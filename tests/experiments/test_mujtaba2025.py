@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from kerasgan.datasets import Part
 from kerasgan.errors import DatasetError
 from kerasgan.experiments import mujtaba2025, open_reproduction
 from kerasgan.experiments._augmented import AugmentedSegmentation
-from kerasgan.experiments._types import Desk
+from kerasgan.experiments._types import Desk, Findings
 
 ALL, FEW = "segment-all", "segment-1"
 
@@ -125,6 +126,19 @@ def test_the_papers_gain_stands_beside_ours_in_both_readings(content):
     assert rows["all labelled MR"] == ["all labelled MR", "+1.17", points, relative]
     assert rows["1 labelled MR"][1] == "-"
     assert content["published"] == [{"figure": "gain of the IoU [%]", "value": 1.17, "place": "Abstract"}]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [(0.8, 0.0, ["-80.00", "-100.00"]), (0.0, 0.8, ["+80.00", "-"]), (None, 0.8, ["-", "-"])],
+)
+def test_the_gain_of_a_network_that_finds_nothing(monkeypatch, before, after, expected):
+    means = {"real": before, "joined": after}
+    columns = {kind: {} if value is None else {"p0": 100 * value} for kind, value in means.items()}
+    monkeypatch.setattr(mujtaba2025, "_columns", lambda *which: columns)
+    scale = mujtaba2025.EXPERIMENT.scales["laptop"]
+    found = Findings(scale, 1, {}, {}, Path())
+    assert list(mujtaba2025._gains(found).rows[1][2:]) == expected
 
 
 def test_the_gain_is_tested_over_patients(content):
