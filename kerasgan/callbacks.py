@@ -118,9 +118,11 @@ class Checkpoint(_Periodic):
 
     def act(self, logs: dict[str, float]) -> None:
         """Writes both, the checkpoint last: a resumed training makes again what was to come before it, and no more."""
+        variables = checkpoints.state(self.model)
+        checkpoints.require_finite(variables, self.progress.step)
         for direction in DIRECTIONS:
             save_networks(self.model, self.run, direction, "last")
-        checkpoints.save(checkpoints.state(self.model), self.run.path / "checkpoints", self.progress.step)
+        checkpoints.save(variables, self.run.path / "checkpoints", self.progress.step)
 
 
 @dataclass

@@ -15,7 +15,7 @@ import keras
 import numpy as np
 
 from kerasgan.cyclegan import CycleGAN
-from kerasgan.errors import RunError
+from kerasgan.errors import DivergenceError, RunError
 from kerasgan.files import replacing
 
 KEPT = 2
@@ -37,6 +37,20 @@ def state(model: CycleGAN) -> dict[str, Any]:
 def segmenter_state(network: keras.Model) -> dict[str, Any]:
     """The same of a compiled segmentation network, whose optimiser has to be built."""
     return _numbered({"segmenter": network.variables, "optimizer": network.optimizer.variables})
+
+
+def require_finite(variables: Mapping[str, Any], step: int) -> None:
+    """Makes sure that no damage is stored: a loss that is finite can still have ruined the weights.
+
+    Raises:
+        DivergenceError: For a variable with a value that is NaN or infinite.
+    """
+    for name, variable in variables.items():
+        if not np.isfinite(np.asarray(variable)).all():
+            raise DivergenceError(
+                f"{name} became NaN or infinite at step {step}. The last checkpoint is from before; lower the learning "
+                "rate (--set optimizer.learning_rate=1e-4) or use --set precision=float32."
+            )
 
 
 def save(variables: Mapping[str, Any], folder: Path, step: int) -> Path:

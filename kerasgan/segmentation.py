@@ -18,6 +18,7 @@ from kerasgan.components import bind
 from kerasgan.config import Augmentation, Component
 from kerasgan.device import dtype_policy, fixed_order_of_sums, resolve_precision, uses_xla
 from kerasgan.errors import DatasetError, DivergenceError
+from kerasgan.files import replacing
 from kerasgan.geometry import SliceGrid, orientation, oriented
 from kerasgan.losses.cross_entropy import segmentation as cross_entropy
 from kerasgan.losses.dice import over_batch as dice
@@ -56,28 +57,61 @@ class TranslatedSlices:
     """Labelled slices as a generator translates them: synthetic images with the classes of their sources.
 
     All are translated at once and kept as 16-bit codes, as prepared slices are. With real slices they make one set:
-    `JoinedSlices(real, TranslatedSlices(source, generator))`.
+    `JoinedSlices(real, TranslatedSlices(source, generator, path))`.
 
     Args:
         slices: Images of the generator's source domain, with classes.
         generator: `[batch, height, width, 1]` in [-1, 1] to the same.
+        path: A `.npy` file for the codes, so that memory does not grow with their number. One that is there already is
+            taken for that of the same slices and generator.
         batch_size: Slices that go through the generator at once.
     """
 
-    def __init__(self, slices: Labelled, generator: keras.Model, batch_size: int = 4) -> None:
+    def __init__(self, slices: Labelled, generator: keras.Model, path: Path, batch_size: int = 4) -> None:
         self.slices = slices
-        self.codes: list[np.ndarray] = []
-        for start in range(0, len(slices), batch_size):
-            rows = range(start, min(start + batch_size, len(slices)))
-            synthetic = generator.predict_on_batch(np.stack([slices[row][0] for row in rows]))
-            self.codes += list(np.rint(synthetic * STEPS).astype(np.int16))
+        if not path.exists():
+            with replacing(path) as temporary:
+                self._translate(generator, temporary, batch_size)
+        self.codes: np.ndarray = np.load(path, mmap_mode="r")
+
+    def _translate(self, generator: keras.Model, path: Path, batch_size: int) -> None:
+        count = len(self.slices)
+        codes = np.lib.format.open_memmap(path, "w+", np.int16, (count, *self.slices[0][0].shape))
+        for start in tqdm(range(0, count, batch_size), desc="Translating slices", unit="batch"):
+            rows = range(start, min(start + batch_size, count))
+            synthetic = generator.predict_on_batch(np.stack([self.slices[row][0] for row in rows]))
+            codes[rows.start : rows.stop] = np.rint(synthetic * STEPS)
+        codes.flush()
 
     def __len__(self) -> int:
         return len(self.slices)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """One synthetic image, float32 `[height, width, 1]` in [-1, 1], and its source's classes."""
-        return self.codes[index].astype(np.float32) / STEPS, self.slices[index][1]
+        return self.image(index), self.slices[index][1]
+
+    def image(self, index: int) -> np.ndarray:
+        """The synthetic image by itself."""
+        return self.codes[index].astype(np.float32) / STEPS
+
+
+class WithSynthetic:
+    """Labelled slices with their synthetic counterparts as a second channel.
+
+    Args:
+        synthetic: The counterparts, which know their sources.
+    """
+
+    def __init__(self, synthetic: TranslatedSlices) -> None:
+        self.synthetic = synthetic
+
+    def __len__(self) -> int:
+        return len(self.synthetic)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """One slice: float32 `[height, width, 2]` in [-1, 1], and its classes."""
+        image, classes = self.synthetic.slices[index]
+        return np.concatenate([image, self.synthetic.image(index)], axis=-1), classes
 
 
 def train(slices: Labelled, classes: int, settings: Settings, seed: int = 0, folder: Path | None = None) -> keras.Model:
@@ -199,4 +233,6 @@ class _Checkpoint(keras.callbacks.Callback):
         """The optimiser counts the steps, those before an interruption included; `batch` does not."""
         step = int(self.model.optimizer.iterations)
         if step % CHECKPOINT_EVERY == 0 or step == self.last:
-            checkpoints.save(checkpoints.segmenter_state(self.model), self.folder, step)
+            variables = checkpoints.segmenter_state(self.model)
+            checkpoints.require_finite(variables, step)
+            checkpoints.save(variables, self.folder, step)

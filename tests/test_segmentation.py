@@ -1,6 +1,7 @@
 """A segmentation network learns an organ from labelled slices and finds it in another patient's whole scan."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -15,7 +16,7 @@ from kerasgan.errors import DatasetError, DivergenceError
 from kerasgan.geometry import oriented
 from kerasgan.pipeline import JoinedSlices, LabelledStore
 from kerasgan.preparation import preparation, prepare
-from kerasgan.segmentation import Settings, TranslatedSlices, segment, segment_prepared, train
+from kerasgan.segmentation import Settings, TranslatedSlices, WithSynthetic, segment, segment_prepared, train
 from kerasgan.segmentation import _loss as loss
 from kerasgan.slice_cache import build
 
@@ -150,20 +151,34 @@ def inverting() -> keras.Model:
 
 
 @pytest.mark.parametrize("batch_size", [1, 5])
-def test_translated_slices_are_the_generators_with_the_classes_of_their_source(slices, batch_size):
-    synthetic = TranslatedSlices(slices, inverting(), batch_size)
+def test_translated_slices_are_the_generators_with_the_classes_of_their_source(slices, batch_size, tmp_path):
+    synthetic = TranslatedSlices(slices, inverting(), tmp_path / "codes.npy", batch_size)
+    assert isinstance(synthetic.codes, np.memmap)
     assert len(synthetic) == len(slices) > 5
     for index in range(len(slices)):
         (image, classes), (source, own) = synthetic[index], slices[index]
         assert image.dtype == np.float32 and image.shape == source.shape
         np.testing.assert_allclose(image, -source, atol=1 / 32767)
         np.testing.assert_array_equal(classes, own)
+    images, classes = WithSynthetic(synthetic)[3]
+    np.testing.assert_allclose(images, np.concatenate([slices[3][0], -slices[3][0]], axis=-1), atol=1 / 32767)
+    np.testing.assert_array_equal(classes, slices[3][1])
 
 
-def test_synthetic_slices_teach_what_the_real_ones_lack(slices, scans):
+def test_slices_are_translated_once(slices, tmp_path):
+    path = tmp_path / "codes.npy"
+    with pytest.raises(ZeroDivisionError):
+        TranslatedSlices(slices, SimpleNamespace(predict_on_batch=lambda images: 1 / 0), path)
+    assert not list(tmp_path.iterdir())  # nothing half-done passes for the whole
+    first = TranslatedSlices(slices, inverting(), path)
+    again = TranslatedSlices(slices, None, path)
+    np.testing.assert_array_equal(first[0][0], again[0][0])
+
+
+def test_synthetic_slices_teach_what_the_real_ones_lack(slices, scans, tmp_path):
     """Real images of the other contrast come without the brain; translated CT brings it."""
     without_brain = [(-image, np.where(classes == 2, 0, classes)) for image, classes in (slices[0], slices[1])]
-    joined = JoinedSlices(without_brain, TranslatedSlices(slices, inverting()))
+    joined = JoinedSlices(without_brain, TranslatedSlices(slices, inverting(), tmp_path / "codes.npy"))
     assert len(joined) == len(slices) + 2
     network = train(joined, 3, SETTINGS, seed=1)
     prepared = prepare(scans[3].load(), PREPARATION, crop=False)

@@ -20,7 +20,7 @@ import tensorflow as tf
 from filelock import FileLock
 from tiny import TINY, labelled_request, request, write_head, write_heads
 
-from kerasgan import datasets, training
+from kerasgan import checkpoints, datasets, training
 from kerasgan.callbacks import Preview
 from kerasgan.errors import DatasetError, DivergenceError, RunError
 from kerasgan.request import Request
@@ -405,6 +405,21 @@ def test_kill_at_any_moment_loses_nothing_that_was_checkpointed(data, tmp_path):
     with (out / "history.csv").open() as file:
         steps = [int(row["step"]) for row in csv.DictReader(file)]
     assert steps == list(range(2, before + 5, 2))
+
+
+def test_weights_that_are_not_finite_are_not_stored(data, tmp_path, monkeypatch):
+    original = checkpoints.state
+
+    def ruined(model):
+        variables = original(model)
+        return variables | (
+            {"generator_ab/0000": np.array([np.nan])} if model.generator_optimizer.iterations == 4 else {}
+        )
+
+    monkeypatch.setattr(checkpoints, "state", ruined)
+    with pytest.raises(DivergenceError, match=r"^generator_ab/0000 became NaN or infinite at step 4\. The last"):
+        train(request(data, "schedule.steps=6", "schedule.checkpoint_every=2"), tmp_path / "run")
+    assert [path.stem for path in (tmp_path / "run/checkpoints").iterdir()] == ["step-000000002"]
 
 
 def test_loss_that_is_not_finite_stops_the_run_and_leaves_the_last_good_state(data, tmp_path, monkeypatch):

@@ -15,8 +15,8 @@ import numpy as np
 from kerasgan.datasets import Scan
 from kerasgan.errors import DatasetError
 from kerasgan.experiments._scorer import labelled, require_labels
-from kerasgan.experiments._segmentation import OneChannelSegmentation
-from kerasgan.experiments._types import Content, Desk, Task
+from kerasgan.experiments._segmentation import SYNTHETIC, OneChannelSegmentation
+from kerasgan.experiments._types import UNFINISHED, Content, Desk, Task
 from kerasgan.overlay import Outlined, outline_figure
 from kerasgan.preparation import Preparation, prepare
 
@@ -60,7 +60,7 @@ class AugmentedSegmentation(OneChannelSegmentation):
         """Trains, scores every labelled test patient, and draws the one whose Dice is the median."""
         slices: Any = self.store(desk, self.drawn(labelled(desk.split.train.b)))
         if self.synthetic:
-            slices = self._joined(slices, self.store(desk, labelled(desk.split.train.a)), needs[0])
+            slices = self._joined(slices, self.store(desk, labelled(desk.split.train.a)), needs[0], folder)
         found = self.score(desk, slices, labelled(desk.split.test.b), folder, folder / "overlay.png")
         return found | {"training_slices": len(slices)}
 
@@ -69,12 +69,13 @@ class AugmentedSegmentation(OneChannelSegmentation):
         order = np.random.default_rng(self.seed).permutation(len(scans))
         return scans if self.real_scans is None else [scans[index] for index in order[: self.real_scans]]
 
-    def _joined(self, real: LabelledStore, source: LabelledStore, training: Path) -> JoinedSlices:
+    def _joined(self, real: LabelledStore, source: LabelledStore, training: Path, folder: Path) -> JoinedSlices:
         from kerasgan.pipeline import JoinedSlices
         from kerasgan.run import load_run
         from kerasgan.segmentation import TranslatedSlices
 
-        return JoinedSlices(real, TranslatedSlices(source, load_run(training).generator("ab")))
+        path = folder / UNFINISHED / SYNTHETIC
+        return JoinedSlices(real, TranslatedSlices(source, load_run(training).generator("ab"), path))
 
 
 class CarriedLabels(Task):

@@ -7,7 +7,6 @@ Reference:
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,7 @@ from kerasgan.experiments._tasks import RecipeTask
 from kerasgan.experiments._types import UNFINISHED, Content, Desk, Task
 from kerasgan.overlay import Overlay
 from kerasgan.preparation import Preparation, Prepared, preparation
-from kerasgan.slice_cache import STEPS, CachedScan, build
+from kerasgan.slice_cache import build
 
 if TYPE_CHECKING:
     import keras
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from kerasgan.pipeline import LabelledStore
 
 SLICES_AT_ONCE = 8
+SYNTHETIC = "synthetic.npy"
 
 
 class Network(Task):
@@ -84,12 +84,14 @@ class TwoChannelSegmentation(Network):
         """Trains, scores every labelled test patient, and draws the one whose Dice is the median."""
         from kerasgan.pipeline import LabelledStore
         from kerasgan.run import load_run
+        from kerasgan.segmentation import TranslatedSlices, WithSynthetic
 
         run, names = load_run(needs[0]), self.chosen(desk.card)
         settings = run.facts.preparation
         scans = build(labelled(desk.split.train.b), settings, desk.cells / ".cache")
         store = LabelledStore(scans, desk.card.classes("b", names))
-        network = self.train(WithSynthetic.of(store, run.generator("ba")), len(names) + 1, self.seed, folder)
+        slices = WithSynthetic(TranslatedSlices(store, run.generator("ba"), folder / UNFINISHED / SYNTHETIC))
+        network = self.train(slices, len(names) + 1, self.seed, folder)
         scorer, generator = Scorer(names, desk.card.classes("a", names)), run.generator("ab")
         low, high = run.map("b").low, run.map("b").high
 
@@ -168,35 +170,6 @@ class FoldOfCrossValidation(OneChannelSegmentation):
 def _patients(desk: Desk) -> list[str]:
     """Keys of the patients with labelled training scans of domain b, in order."""
     return sorted({scan.patient for scan in labelled(desk.split.train.b)})
-
-
-@dataclass(frozen=True)
-class WithSynthetic:
-    """Labelled slices with their synthetic counterparts as a second channel.
-
-    Attributes:
-        store: The labelled slices.
-        synthetic: int16 codes `[slices, size, size]`, as `CachedScan.codes`.
-    """
-
-    store: LabelledStore
-    synthetic: np.ndarray
-
-    @classmethod
-    def of(cls, store: LabelledStore, generator: keras.Model) -> WithSynthetic:
-        """Translates all slices once."""
-        scans: Sequence[CachedScan] = store.store.scans
-        codes = [np.rint(_translated(generator, scan.slices()) * STEPS).astype(np.int16) for scan in scans]
-        return cls(store, np.concatenate(codes))
-
-    def __len__(self) -> int:
-        return len(self.store)
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """One slice: float32 `[size, size, 2]` in [-1, 1], and its classes."""
-        image, classes = self.store[index]
-        synthetic = self.synthetic[index, ..., None].astype(np.float32) / STEPS
-        return np.concatenate([image, synthetic], axis=-1), classes
 
 
 def _segmented(network: keras.Model, prepared: Prepared, images: np.ndarray) -> np.ndarray:

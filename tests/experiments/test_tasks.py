@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,7 +18,6 @@ from kerasgan.experiments._segmentation import (
     FoldOfCrossValidation,
     Network,
     TwoChannelSegmentation,
-    WithSynthetic,
 )
 from kerasgan.experiments._tasks import Evaluation, Training
 from kerasgan.experiments._types import Desk, fingerprint
@@ -172,24 +170,6 @@ def test_structures_that_are_wanted_or_else_all(desk):
 class Choice(Network):
     def run(self, desk, needs, folder):
         raise NotImplementedError
-
-
-def test_the_synthetic_image_is_the_second_channel():
-    values = (0.5, -0.25)  # of two scans with one slice each
-    scans = [SimpleNamespace(slices=lambda value=value: np.full((1, 2, 2), value, np.float32)) for value in values]
-
-    class Store(list):
-        store = SimpleNamespace(scans=scans)
-
-    class Negative:
-        def predict_on_batch(self, images):
-            return -images
-
-    slices = WithSynthetic.of(Store((scan.slices()[0, ..., None], np.ones((2, 2))) for scan in scans), Negative())
-    assert len(slices) == 2
-    image, classes = slices[1]
-    np.testing.assert_allclose(image[0, 0], [-0.25, 0.25], atol=1e-4)
-    assert classes[0, 0] == 1
 
 
 def test_fingerprint_follows_files_not_places(desk, hips, tmp_path):
