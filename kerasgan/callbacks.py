@@ -86,8 +86,7 @@ class Bar(keras.callbacks.Callback):
         if finding:
             step, names = finding
             raise DivergenceError(
-                f"Loss {', '.join(names)} became NaN or infinite at step {step + 1}. The last checkpoint is from "
-                "before; lower the learning rate (--set optimizer.learning_rate=1e-4) or use --set precision=float32."
+                f"Loss {', '.join(names)} became NaN or infinite at step {step + 1}. {checkpoints.REMEDY}"
             )
         shown = ("generators", "discriminator_a", "discriminator_b")
         self.bar.set_postfix({name: f"{float(logs[name]):.3f}" for name in shown if logs and name in logs})

@@ -19,6 +19,11 @@ from kerasgan.errors import DivergenceError, RunError
 from kerasgan.files import replacing
 
 KEPT = 2
+REMEDY = (
+    "The last checkpoint is from before; lower the learning rate (--set optimizer.learning_rate=1e-4) or use --set "
+    "precision=float32."
+)
+"""For a training that diverged."""
 
 logger = logging.getLogger(__name__)
 
@@ -47,10 +52,7 @@ def require_finite(variables: Mapping[str, Any], step: int) -> None:
     """
     for name, variable in variables.items():
         if not np.isfinite(np.asarray(variable)).all():
-            raise DivergenceError(
-                f"{name} became NaN or infinite at step {step}. The last checkpoint is from before; lower the learning "
-                "rate (--set optimizer.learning_rate=1e-4) or use --set precision=float32."
-            )
+            raise DivergenceError(f"{name} became NaN or infinite at step {step}. {REMEDY}")
 
 
 def save(variables: Mapping[str, Any], folder: Path, step: int) -> Path:

@@ -166,8 +166,8 @@ def _stats(paths: Sequence[Path]) -> list[tuple[str, int, int]]:
 
 def _write(scan: Scan, settings: Preparation, stem: Path, strict: bool) -> None:
     volume = scan.load(strict)
-    labels = scan.load_labels(like=volume)
     with scan.usable():
+        labels = scan.load_labels(like=volume)
         prepared = prepare(volume, settings, crop=True, labels=labels)
     chosen = prepared.informative(settings.minimum_body_fraction)
     codes = np.rint(prepared.slices[chosen] * STEPS).astype(np.int16)

@@ -373,7 +373,10 @@ def test_a_run_is_trained_by_one_process_at_a_time(data, tmp_path):
 def test_a_run_resumes_in_its_own_precision(data, tmp_path, monkeypatch):
     run = train(request(data), tmp_path / "run")
     monkeypatch.setattr(training, "resolve_precision", lambda wanted: pytest.fail("asked for another precision"))
+    build, built = training._build, []
+    monkeypatch.setattr(training, "_build", lambda *settings: built.append(settings[1]) or build(*settings))
     train(Request(), run.path, resume=True)
+    assert built == [run.facts.precision]
 
 
 def test_half_written_checkpoint_is_removed(data, tmp_path):
