@@ -63,7 +63,7 @@ def evaluate(
 
     Raises:
         DatasetError: Where there are no paired patients outside the training part.
-        RunError: Where the run cannot be used.
+        RunError: Where the run cannot be used, or its folder for external patients holds those of other data.
     """
     run = load_run(run_path)
     generator, weights = run.generator(direction), results.weights_digest(run.generator_path(direction))
@@ -73,7 +73,10 @@ def evaluate(
     else:
         card, scans = datasets.load_scans(dataset, data_dir)
         part, pairs, others = "external", external_pairs(run, card, scans), []
+    seen_scans = files_digest([scan for pair in pairs for scan in pair])
     folder = out or _default_folder(run, direction, part)
+    if out is None and part == "external":
+        results.require_same_scans(folder, seen_scans)
     folder.mkdir(parents=True, exist_ok=True)
     results.clear(folder)
     tables = _fit_baseline(run, [*pairs, *others], direction)
@@ -86,7 +89,6 @@ def evaluate(
         for method, row in _score(run, case, direction, generator, tables, folder / f"{name}.png").items():
             found.setdefault(method, {}).setdefault(case.key, []).append(row)
     scores = {method: {key: mean_row(rows) for key, rows in own.items()} for method, own in found.items()}
-    seen_scans = files_digest([scan for pair in pairs for scan in pair])
     note = _note(run, direction, part)
     result = Evaluation(folder, part, _metrics(run, direction), scores, note, direction, weights, seen_scans)
     results.write(result)

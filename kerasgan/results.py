@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasgan import baseline
+from kerasgan.errors import RunError
 from kerasgan.files import replacing
 from kerasgan.metrics import Metric, Summary, summarise
 from kerasgan.run import Direction, Run
@@ -82,6 +83,20 @@ def clear(folder: Path) -> None:
             for key in read_scores(folder):
                 for picture in (folder / f"{key}.png", *folder.glob(f"{key}-*.png")):
                     picture.unlink(missing_ok=True)
+
+
+def require_same_scans(folder: Path, scans: str) -> None:
+    """Makes sure that a folder holds no finished evaluation of other scans, whose figures nobody would miss in time.
+
+    Raises:
+        RunError: With how to keep both.
+    """
+    with suppress(OSError, ValueError, KeyError):  # there is none, or a damaged one, which is made again
+        if read_summary(folder)["scans"] != scans:
+            raise RunError(
+                f"{folder} holds an evaluation of other scans. To keep both, name a folder for these, such as --out "
+                f"{folder}-2 (kerasgan compare finds it there); else delete that one."
+            )
 
 
 def is_current(run: Run, folder: Path) -> bool:

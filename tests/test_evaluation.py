@@ -13,7 +13,7 @@ from tiny import request, write_head, write_heads
 from kerasgan import datasets, results
 from kerasgan.baseline import LookupBaseline
 from kerasgan.datasets import patient_key
-from kerasgan.errors import DatasetError
+from kerasgan.errors import DatasetError, RunError
 from kerasgan.evaluation import evaluate
 from kerasgan.training import train
 
@@ -105,6 +105,7 @@ def test_other_patients_than_the_runs_are_all_scored(run, tmp_path):
     assert (result.part, result.folder.name) == ("external", "evaluation-external")
     assert set(result.scores["kerasgan"]) == {patient_key("2BB001"), patient_key("2BB002")}
     assert result.table().startswith("2 external patients, mean ± SD\n")
+    shutil.rmtree(result.folder)
 
 
 @pytest.mark.parametrize("content", [None, "", "nothing,of,it\n1,2,3\n"])
@@ -129,6 +130,19 @@ def test_people_of_another_dataset_are_scored(run, tmp_path):
     result = evaluate(run.path, site, dataset="folder")
     assert (result.part, result.folder.name) == ("external", "evaluation-external")
     assert set(result.scores["kerasgan"]) == {patient_key("30"), patient_key("31")}
+    shutil.rmtree(result.folder)
+
+
+def test_scores_of_other_people_are_not_replaced_by_those_of_a_second_site(run, tmp_path):
+    for patient, seed in (("2BB001", 30), ("2BB002", 31)):
+        write_head(tmp_path / "first" / patient, seed)
+        write_head(tmp_path / "second" / f"{patient}0", seed)
+    found = evaluate(run.path, data_dir=tmp_path / "first")
+    with pytest.raises(RunError, match=r"an evaluation of other scans.* --out .*evaluation-external-2 \(kera"):
+        evaluate(run.path, data_dir=tmp_path / "second")
+    assert set(results.read_scores(found.folder)) == set(found.scores["kerasgan"])
+    assert set(evaluate(run.path, data_dir=tmp_path / "first").scores["kerasgan"]) == set(found.scores["kerasgan"])
+    shutil.rmtree(found.folder)
 
 
 def test_other_anatomy_is_refused(run, tmp_path):

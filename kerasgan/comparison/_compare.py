@@ -89,12 +89,12 @@ class RunComparison:
     Attributes:
         runs: The runs, the first of which the others are compared with.
         sections: One for each evaluation that all of them have.
-        left_out: Evaluations that only some of them have, or in which no figure means the same in all of them.
+        left_out: Further evaluations that were found, by name, each with the reason why it cannot be compared.
     """
 
     runs: tuple[Run, ...]
     sections: tuple[Section, ...]
-    left_out: tuple[str, ...]
+    left_out: dict[str, str]
 
     def table(self) -> str:
         """The main figures in Markdown, run below run, with statistics and definitions."""
@@ -113,7 +113,8 @@ def compare(runs: Sequence[str | Path], out: str | Path | None = None) -> RunCom
         The comparison; print its `table()`.
 
     Raises:
-        RunError: For fewer than two runs, a run that has not been evaluated, or runs whose datasets or patients differ.
+        RunError: For fewer than two runs, a run that has not been evaluated, or where no evaluation can be compared,
+            as of runs whose datasets or patients differ.
 
     Example:
         >>> print(kerasgan.compare(["runs/plain", "runs/gc"]).table())
@@ -121,23 +122,30 @@ def compare(runs: Sequence[str | Path], out: str | Path | None = None) -> RunCom
     if len(runs) < 2:
         raise RunError(f"A comparison needs two runs or more; got {len(runs)}. Name another run directory.")
     opened = tuple(load_run(path) for path in runs)
-    _read.require_one_dataset(opened)
     names = _read.common_evaluations(opened)
     found = {name for run in opened for name in _read.evaluations(run)}
-    sections = tuple(section for name in names if (section := _section(opened, name)).definitions)
+    sections, refused = list[Section](), dict[str, RunError]()
+    for name in names:
+        try:
+            sections.append(_section(opened, name))
+        except RunError as error:  # of other patients, say; the others can be compared nevertheless
+            refused[name] = error
     if not sections:
-        raise RunError(
-            f"No figure of {' or '.join(names)} means the same in {' and '.join(str(run.path) for run in opened)}: "
-            "versions of kerasgan or, in figures of an MR, the models' windows differ. Evaluate all with this version."
-        )
-    left_out = found - {section.name for section in sections}
-    comparison = RunComparison(opened, sections, tuple(sorted(left_out)))
+        raise refused[names[0]]
+    left_out = dict.fromkeys(sorted(found.difference(names)), "only some of the runs have it")
+    left_out |= {name: str(error) for name, error in refused.items()}
+    comparison = RunComparison(opened, tuple(sections), left_out)
     if out is not None:
         _write.write(comparison, Path(out))
     return comparison
 
 
 def _section(runs: Sequence[Run], name: str) -> Section:
+    """An evaluation of all runs.
+
+    Raises:
+        RunError: Where it cannot be compared.
+    """
     parts = [_read.read(run, name) for run in runs]
     summaries, scores = [summary for summary, _ in parts], tuple(rows for _, rows in parts)
     _read.require_alike(runs, name, summaries)
@@ -145,4 +153,9 @@ def _section(runs: Sequence[Run], name: str) -> Section:
     first = summaries[0]
     notes = tuple(summary["note"] for summary in summaries)
     definitions, odd = _read.shared_definitions(summaries)
+    if not definitions:
+        raise RunError(
+            f"No figure of {name} means the same in {' and '.join(str(run.path) for run in runs)}: versions of "
+            "kerasgan or, in figures of an MR, the models' windows differ. Evaluate all with this version."
+        )
     return Section(name, first["direction"], first["part"], definitions, scores, notes, odd)

@@ -12,7 +12,7 @@ from kerasgan.run import Run
 
 Content = dict[str, Any]
 
-AGAIN = {"ba": " --direction ba", "external": " --data-dir ..."}
+AGAIN = {"ba": " --direction ba", "external": " --data-dir ..., and the same --dataset as before, if any"}
 """Options of `kerasgan evaluate`, by what they put into the name of its folder."""
 
 
@@ -63,23 +63,8 @@ def read(run: Run, name: str) -> tuple[Content, Scores]:
     return summary, scores
 
 
-def require_one_dataset(runs: Sequence[Run]) -> None:
-    """Makes sure that all runs were trained on one dataset.
-
-    Raises:
-        RunError: Where they were not.
-    """
-    first = runs[0]
-    for run in runs[1:]:
-        if run.facts.dataset != first.facts.dataset:
-            raise RunError(
-                f"{run.path} was trained on dataset {run.facts.dataset}, {first.path} on {first.facts.dataset}. "
-                "Compare runs of one dataset."
-            )
-
-
 def require_alike(runs: Sequence[Run], name: str, summaries: Sequence[Content]) -> None:
-    """Makes sure that direction and part are those of the first run.
+    """Makes sure that direction and part are those of the first run, and the dataset, unless the patients are external.
 
     Raises:
         RunError: With what differs.
@@ -92,6 +77,12 @@ def require_alike(runs: Sequence[Run], name: str, summaries: Sequence[Content]) 
                     f"{summaries[0][fact]}. Evaluate both runs alike, on the same patients and with the same "
                     "--direction."
                 )
+        datasets = run.facts.dataset, runs[0].facts.dataset
+        if summary["part"] != "external" and datasets[0] != datasets[1]:
+            raise RunError(
+                f"{run.path} was trained on dataset {datasets[0]}, {runs[0].path} on {datasets[1]}. Compare runs of "
+                "one dataset, or evaluate both on other people's scans with --dataset and --data-dir."
+            )
 
 
 def shared_definitions(summaries: Sequence[Content]) -> tuple[Content, tuple[str, ...]]:

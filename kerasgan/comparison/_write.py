@@ -36,11 +36,7 @@ def table(comparison: RunComparison) -> str:
             lines += ["", f"Not in all runs, or of another meaning (a model's window is in it), so left out: {names}."]
     lines += ["", *points([*_explanations(comparison), *_definitions(comparison)])]
     if comparison.left_out:
-        lines += [
-            "",
-            "Not in all runs, or without a figure that means the same in all, so left out: "
-            f"{', '.join(comparison.left_out)}.",
-        ]
+        lines += ["", "Left out", "", *points([f"{name}: {why}" for name, why in comparison.left_out.items()])]
     return "\n".join(lines)
 
 

@@ -104,7 +104,7 @@ def test_both_directions_and_one_that_only_one_run_has(make_run):
     assert [section.name for section in comparison.sections] == ["evaluation", "evaluation-ba"]
     text = comparison.table()
     assert "CT to MR, 8 test patients" in text
-    assert ", so left out: evaluation-external." in text
+    assert text.endswith("\nLeft out\n\n- evaluation-external: only some of the runs have it")
 
 
 def test_one_patient_has_no_tests(make_run, tmp_path):
@@ -145,7 +145,7 @@ def test_an_evaluation_without_a_figure_of_one_meaning_is_left_out(make_run):
     summary.write_text(json.dumps(content))
     comparison = compare(paths)
     assert [section.name for section in comparison.sections] == ["evaluation"]
-    assert " ".join(comparison.table().split()).endswith("means the same in all, so left out: evaluation-ba.")
+    assert " ".join(comparison.table().split()).endswith("the models' windows differ. Evaluate all with this version.")
 
 
 def test_the_caution_counts_the_patients_of_a_figure(make_run, monkeypatch):
@@ -192,6 +192,16 @@ def test_what_cannot_be_compared(make_run, tmp_path):
         compare([base, make_run("back", folder="evaluation-ba", direction="ba")])
 
 
+def test_runs_of_two_datasets_are_compared_on_other_people(make_run):
+    paths = [make_run("base"), make_run("clinic", dataset="synthrad")]
+    for path in paths:
+        make_run(path.name, folder="evaluation-external", part="external")
+    comparison = compare(paths)
+    assert [section.name for section in comparison.sections] == ["evaluation-external"]
+    assert "was trained on dataset synthrad" in comparison.left_out["evaluation"]
+    assert "- evaluation: " in comparison.table()
+
+
 def test_models_of_different_windows_are_compared_in_hu_alone(make_run, tmp_path):
     comparison = compare([make_run("base"), make_run("narrow", BETTER, window=(-1000, 1000))], tmp_path / "out")
     (section,) = comparison.sections
@@ -212,7 +222,9 @@ def test_evaluations_of_former_weights_and_of_other_scans(make_run):
     other_way = [make_run(name, BASE[:0]) for name in ("one", "two")]
     for path in other_way:
         make_run(path.name, folder="evaluation-ba-external", direction="ba", weights=b"of an earlier step")
-    with pytest.raises(RunError, match=r"evaluate again: kerasgan evaluate .*one --direction ba --data-dir \.\.\.$"):
+    with pytest.raises(
+        RunError, match=r"evaluate again: kerasgan evaluate .*one --direction ba --data-dir \.\.\., and the same --d"
+    ):
         compare(other_way)
     with pytest.raises(RunError, match=r"scored other scans under the same patient keys\. Evaluate both on"):
         compare([base, make_run("elsewhere", scans="of another hospital")])
