@@ -20,8 +20,8 @@ from kerasgan.files import replacing
 
 KEPT = 2
 REMEDY = (
-    "The last checkpoint is from before; lower the learning rate (--set optimizer.learning_rate=1e-4) or use --set "
-    "precision=float32."
+    "Begin again with a lower learning rate (optimizer.learning_rate) or with precision=float32; what is resumed keeps "
+    "its settings."
 )
 """For a training that diverged."""
 

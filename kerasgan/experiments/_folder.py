@@ -97,7 +97,8 @@ class Reproduction:
     def run(self) -> Path:
         """Computes what is left and writes the report.
 
-        Other processes may do the same in the same folder at the same time; each cell is computed by one of them.
+        Other processes may do the same in the same folder at the same time; each cell is computed by one of them, but
+        for a training that diverges, which each of them tries.
 
         Returns:
             `report.html`; `report.json` lies beside it.
@@ -115,6 +116,8 @@ class Reproduction:
 
         results = {cell.key: self.result(cell) or {} for cell in self.cells}
         folders = {cell.key: self.place(cell) for cell in self.cells}
+        for folder in folders.values():  # of a cell whose process ended just before it would have done so
+            shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
         scale = self.experiment.scales[self.scale]
         findings = Findings(scale, self.seeds, results, folders, self.folder / "pictures")
         with FileLock(self.folder / ".report.lock"):
@@ -140,7 +143,7 @@ class Reproduction:
 
     def _compute_left(self, desk: Desk) -> None:
         """Computes all cells but those that need a training that diverged, of which it tells at the end."""
-        waiting, diverged = False, dict[str, DivergenceError]()
+        waiting, diverged = False, set[str]()
         while left := [cell for cell in self.left() if not _needs_any(cell, diverged)]:
             ready = (cell for cell in left if not any(need in left for need in cell.needs))
             if any(self._compute_if_free(cell, desk, diverged) for cell in ready):
@@ -152,11 +155,12 @@ class Reproduction:
             time.sleep(PAUSE_S)
         if diverged:
             raise DivergenceError(
-                f"{len(diverged)} of {len(self.cells)} cells diverged: {', '.join(diverged)}. All that do not need "
-                "them are finished. An experiment's settings are changed in a copy of its file, whose path is its name."
+                f"{len(diverged)} of {len(self.cells)} cells diverged: {', '.join(sorted(diverged))}. All that do not "
+                "need them are finished. An experiment's settings are changed in a copy of its file, whose path is "
+                "then its name."
             )
 
-    def _compute_if_free(self, cell: Cell, desk: Desk, diverged: dict[str, DivergenceError]) -> bool:
+    def _compute_if_free(self, cell: Cell, desk: Desk, diverged: set[str]) -> bool:
         """Computes a cell, unless another process does; says whether it is finished, or noted as diverged."""
         place = self.place(cell)
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -171,7 +175,7 @@ class Reproduction:
                     self._compute(cell, desk)
                 except DivergenceError as error:
                     logger.warning("%s: %s", cell.title, error)
-                    diverged[cell.key] = error
+                    diverged.add(cell.key)
         return True
 
     def _announce(self, cell: Cell) -> None:
@@ -182,8 +186,10 @@ class Reproduction:
         import keras
 
         begun, place = time.monotonic(), self.place(cell)
-        found = cell.task.run(desk, [self.place(need) for need in cell.needs], place)
-        keras.utils.clear_session()  # or the memory grows with every cell
+        try:
+            found = cell.task.run(desk, [self.place(need) for need in cell.needs], place)
+        finally:
+            keras.utils.clear_session()  # or the memory grows with every cell
         found |= {"seconds": round(time.monotonic() - begun, 1), "settings": cell.task.settings()}
         found["versions"] = {name: version(name) for name in VERSIONED}
         with replacing(place / "result.json") as path:
@@ -273,7 +279,8 @@ def duration(seconds: float) -> str:
 
 def identity(experiment: str, dataset: str, card: DatasetCard, split: Split) -> Content:
     """What `experiment.json` holds: the experiment, its data, and what the card says that changes results."""
-    meaning = (card.modalities, card.anatomy, card.ct_window_hu, card.field_of_view_mm, card.structures)
+    shown = (card.modalities, card.anatomy, card.paired, card.structures)
+    meaning = (*shown, card.ct_window_hu, card.field_of_view_mm)
     content = {"experiment": experiment, "dataset": dataset, "data": fingerprint(split), "card": meaning}
     read: Content = json.loads(json.dumps(content))  # with lists for tuples, as it is read
     return read

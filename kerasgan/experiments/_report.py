@@ -62,7 +62,9 @@ def write_report(reproduction: Reproduction, findings: Findings, desk: Desk) -> 
 
 
 def _require_one_meaning(reproduction: Reproduction, findings: Findings) -> None:
-    """Makes sure that cells of one kind measured the same figures: two versions of kerasgan may define them otherwise.
+    """Makes sure that cells of one kind measured the same figures.
+
+    Versions of kerasgan may define them otherwise, and the window of a model stands in some definitions.
 
     Raises:
         RunError: With the cells to compute again.
@@ -73,10 +75,18 @@ def _require_one_meaning(reproduction: Reproduction, findings: Findings) -> None
         kind = type(cell.task).__name__, str(getattr(cell.task, "direction", ""))
         former, wanted = first.setdefault(kind, (cell.key, definitions))
         if definitions != wanted:
+            names = sorted(name for name, _ in set(_pairs(definitions)) ^ set(_pairs(wanted)))
             raise RunError(
-                f"Cells {former} and {cell.key} in {reproduction.folder} were computed by versions of kerasgan that "
-                "define their figures otherwise; delete the folder of the older one, and it is computed again."
+                f"Cells {former} and {cell.key} in {reproduction.folder} define {', '.join(dict.fromkeys(names))} "
+                "otherwise, so no table can hold both. Versions of kerasgan may differ: then delete the folder of the "
+                "older one, and it is computed again. Or the windows of the models do, on which figures of an MR "
+                "depend: then give all trainings of the experiment one intensity.ct_window_hu and one "
+                "intensity.mr_window."
             )
+
+
+def _pairs(definitions: dict[str, dict[str, str]] | None) -> list[tuple[str, str]]:
+    return [(name, json.dumps(entry)) for name, entry in (definitions or {}).items()]
 
 
 def _command(reproduction: Reproduction) -> str:
@@ -97,8 +107,7 @@ def _recipe(reproduction: Reproduction, findings: Findings) -> Section:
     tables = [_statements(caption, *both) for caption, both in lists.items()]
     every = (result["settings"] for result in findings.results.values())
     built: dict[str, Any] = next((settings["recipe"] for settings in every if "recipe" in settings), {})
-    statements = {"unreported", "deviations"}  # they stand in the tables above
-    rows = [(path, json.dumps(value)) for path, value in flat(built).items() if path not in statements]
+    rows = [(path, json.dumps(value)) for path, value in flat(built).items()]
     settings = Table("Settings of the first training", [("setting", "value"), *rows])
     text = f"{recipe.name}: {recipe.title}. {recipe.citation}. The settings of every cell stand in report.json."
     return Section("Recipe", (text,), (*tables, *([settings] if built else [])))
@@ -159,6 +168,9 @@ def _work(reproduction: Reproduction, findings: Findings) -> Section:
     rows = [("cell", "minutes")]
     rows += [(cell.title, f"{findings.results[cell.key]['seconds'] / 60:.1f}") for cell in reproduction.cells]
     software = [("software", "version"), *_versions(findings), ("python", platform.python_version())]
+    precisions = dict.fromkeys(found["precision"] for found in findings.results.values() if "precision" in found)
+    if precisions:  # as each machine that took part resolved it
+        software.append(("precision of the trainings", ", ".join(precisions)))
     total = sum(result["seconds"] for result in findings.results.values()) / 60
     cells = len(reproduction.cells)
     return Section(

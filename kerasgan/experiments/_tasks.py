@@ -55,9 +55,10 @@ class RecipeTask(Task):
         try:
             fewer_training_patients(desk.split, wanted, self.seed)
         except DatasetError as error:
+            found = min(len(keys) for keys in desk.split.keys()["train"].values())
             raise DatasetError(
                 f"This scale of the experiment trains with {wanted} patients of each domain, and {desk.dataset} has "
-                "fewer for training. Add patients, name other data, or take a smaller --scale."
+                f"{found} for training. Add patients, name other data (--dataset), or take a smaller --scale."
             ) from error
 
 

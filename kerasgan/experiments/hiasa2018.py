@@ -74,7 +74,8 @@ class HipScale(SegmentationScale):
 
 SCALES = {
     "paper": HipScale(
-        note="Networks, image size and iterations of the paper; 20 patients of each domain, and all there are.",
+        note="Networks, image size and iterations of the paper; 20 patients of each domain, and all there are: for own "
+        "data, since the phantom hips have 10 for training.",
         seeds=1,
         quick=False,
         overrides=(),

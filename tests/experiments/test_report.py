@@ -124,6 +124,7 @@ def test_data_settings_definitions_and_versions(content):
     [mae] = [entry for entry in content["definitions"] if entry["figure"] == "mae_255"]
     assert mae["definition"].startswith("Mean absolute error over the body mask") and len(mae["cells"]) == 12
     assert table(content, "Software")["tensorflow"] == ["tensorflow", "2"]
+    assert table(content, "Software")["precision of the trainings"][1] == "float32, mixed_bfloat16"
     assert any("beta_1" in text for text in table(content, "Not reported by the paper, and chosen here"))
 
 
