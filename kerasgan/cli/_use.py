@@ -28,7 +28,8 @@ def inspect(
 ) -> None:
     """List the series below a path: modality, geometry, used or not, and why not.
 
-    Patients are shown by a key, never by name or id.
+    Patients of DICOM files are shown by a key, never by name or id; an image file has
+    no other name than its own.
     """
     from kerasgan.datasets._series import find_series
     from kerasgan.errors import DicomError
@@ -101,7 +102,10 @@ def evaluate(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for the results; kerasgan compare looks into RUN only.  [default: RUN/evaluation]"),
+        typer.Option(
+            help="Folder for the results; kerasgan compare looks into RUN only.  "
+            "[default: RUN/evaluation, with -ba or -external where that applies]"
+        ),
     ] = None,
     direction: Annotated[Direction, typer.Option(help="Which generator.")] = "ab",
 ) -> None:
