@@ -47,7 +47,7 @@ def reproduce(
     if name is None:
         say(_listed())
         return
-    from kerasgan.experiments import open_reproduction
+    from kerasgan.experiments import compute, open_reproduction
 
     opened = open_reproduction(name, dataset=dataset, data_dir=data_dir, scale=scale, out=out, seeds=seeds)
     if dry_run:
@@ -57,7 +57,7 @@ def reproduce(
     with writing(opened.folder), _resumable():
         if opened.left():  # the report alone needs no TensorFlow
             _start_tensorflow()
-        report = opened.run()
+        report = compute(opened)
     say(f"Report: {report}; all figures: {report.with_suffix('.json')}")
 
 

@@ -3,6 +3,7 @@
 `reproduce` computes the cells, each once, and writes a report with the paper's figures beside ours.
 """
 
-from kerasgan.experiments._folder import Reproduction, duration, open_reproduction, reproduce
+from kerasgan.experiments._folder import Reproduction, duration, open_reproduction
+from kerasgan.experiments._work import compute, reproduce
 
-__all__ = ["Reproduction", "duration", "open_reproduction", "reproduce"]
+__all__ = ["Reproduction", "compute", "duration", "open_reproduction", "reproduce"]

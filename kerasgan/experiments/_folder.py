@@ -1,4 +1,4 @@
-"""An experiment's folder: which cells are finished, and the work on the others.
+"""An experiment's folder: which cells it has, which of them are finished, and whose folder it is.
 
 experiment.json   which experiment, which data
 cells/            a folder for each cell, named by its key and the digest of its settings
@@ -11,28 +11,15 @@ report.html, report.json, pictures/
 from __future__ import annotations
 
 import json
-import logging
-import shutil
-import time
-from collections.abc import Container
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from kerasgan import datasets, registry
 from kerasgan.datasets import DatasetCard, Split
-from kerasgan.errors import DatasetError, DivergenceError, KerasganError, RunError
-from kerasgan.experiments._scorer import check_labels
-from kerasgan.experiments._types import UNFINISHED, Cell, Content, Desk, Experiment, Findings, fingerprint
-from kerasgan.files import replacing
+from kerasgan.errors import DatasetError, KerasganError, RunError
+from kerasgan.experiments._types import Cell, Content, Experiment, fingerprint
 
 FOLDER = Path("reproductions")
-VERSIONED = ("kerasgan", "tensorflow", "keras", "numpy", "scipy", "SimpleITK")
-PAUSE_S = 5.0  # between two looks at what other processes compute
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -94,145 +81,6 @@ class Reproduction:
         planned, taken = (sum(values) for values in zip(*finished, strict=True)) if finished else (0.0, 0.0)
         return sum(cell.seconds for cell in self.left()) * (taken / planned if planned else 1.0)
 
-    def run(self) -> Path:
-        """Computes what is left and writes the report.
-
-        Other processes may do the same in the same folder at the same time; each cell is computed by one of them, but
-        for a training that diverges, which each of them tries.
-
-        Returns:
-            `report.html`; `report.json` lies beside it.
-
-        Raises:
-            KerasganError: For data that does not fit, or what a cell fails on.
-        """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.folder / ".data.lock"):  # the first process makes the data where they are missing
-            desk = self._desk()
-        for cell in self.cells:
-            cell.task.check(desk)
-        self._compute_left(desk)
-        from kerasgan.experiments._report import write_report
-
-        results = {cell.key: self.result(cell) or {} for cell in self.cells}
-        folders = {cell.key: self.place(cell) for cell in self.cells}
-        for folder in folders.values():  # of a cell whose process ended just before it would have done so
-            shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
-        scale = self.experiment.scales[self.scale]
-        findings = Findings(scale, self.seeds, results, folders, self.folder / "pictures")
-        with FileLock(self.folder / ".report.lock"):
-            return write_report(self, findings, desk)
-
-    def _desk(self) -> Desk:
-        """Loads the data, and makes sure that the folder belongs to it."""
-        card, split = datasets.load(self.dataset, self.data_dir)
-        _require(self.experiment, card, self.dataset)
-        wanted = identity(self.experiment.name, self.dataset, card, split)
-        path = self.folder / "experiment.json"
-        if not path.exists():
-            if self.experiment.labels:  # now, not after hours; and labels that are mended later are other data
-                check_labels(split)
-            with replacing(path) as temporary:
-                temporary.write_text(json.dumps(wanted, indent=2))
-        elif _read_identity(path) != wanted:
-            raise RunError(
-                f"The data of {self.dataset}, or what its card says of them, differs from what the cells in "
-                f"{self.folder} were computed on; restore it, or name another folder with --out."
-            )
-        return Desk(self.dataset, self.data_dir, card, split, self.folder / "cells")
-
-    def _compute_left(self, desk: Desk) -> None:
-        """Computes all cells but those that need a training that diverged, of which it tells at the end."""
-        waiting, diverged = False, set[str]()
-        while left := [cell for cell in self.left() if not _needs_any(cell, diverged)]:
-            ready = (cell for cell in left if not any(need in left for need in cell.needs))
-            if any(self._compute_if_free(cell, desk, diverged) for cell in ready):
-                waiting = False
-                continue
-            if not waiting:
-                logger.info("Another process computes what can be computed now; waiting for it.")
-            waiting = True
-            time.sleep(PAUSE_S)
-        if diverged:
-            raise DivergenceError(
-                f"{len(diverged)} of {len(self.cells)} cells diverged: {', '.join(sorted(diverged))}. All that do not "
-                "need them are finished. An experiment's settings are changed in a copy of its file, whose path is "
-                "then its name."
-            )
-
-    def _compute_if_free(self, cell: Cell, desk: Desk, diverged: set[str]) -> bool:
-        """Computes a cell, unless another process does; says whether it is finished, or noted as diverged."""
-        place = self.place(cell)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            held = FileLock(place.with_name(f"{place.name}.lock")).acquire(blocking=False)
-        except Timeout:
-            return False
-        with held:
-            if self.result(cell) is None:  # it may have been finished since the last look
-                self._announce(cell)
-                try:
-                    self._compute(cell, desk)
-                except DivergenceError as error:
-                    logger.warning("%s: %s", cell.title, error)
-                    diverged.add(cell.key)
-        return True
-
-    def _announce(self, cell: Cell) -> None:
-        number, left = self.cells.index(cell) + 1, duration(self.seconds_left())
-        logger.info("Cell %d of %d: %s; about %s left in all.", number, len(self.cells), cell.title, left)
-
-    def _compute(self, cell: Cell, desk: Desk) -> None:
-        import keras
-
-        begun, place = time.monotonic(), self.place(cell)
-        try:
-            found = cell.task.run(desk, [self.place(need) for need in cell.needs], place)
-        finally:
-            keras.utils.clear_session()  # or the memory grows with every cell
-        found |= {"seconds": round(time.monotonic() - begun, 1), "settings": cell.task.settings()}
-        found["versions"] = {name: version(name) for name in VERSIONED}
-        with replacing(place / "result.json") as path:
-            path.write_text(json.dumps(found, indent=1))
-        shutil.rmtree(place / UNFINISHED, ignore_errors=True)
-
-
-def _needs_any(cell: Cell, keys: Container[str]) -> bool:
-    """Whether a cell has one of some keys, or needs a cell that has."""
-    return cell.key in keys or any(_needs_any(need, keys) for need in cell.needs)
-
-
-def reproduce(
-    name: str,
-    *,
-    dataset: str | None = None,
-    data_dir: str | Path | None = None,
-    scale: str = "laptop",
-    out: str | Path | None = None,
-    seeds: int | None = None,
-) -> Path:
-    """Runs a paper's experiment, or what is left of it, and writes a report with the paper's figures beside ours.
-
-    Args:
-        name: Name of an experiment, such as `"hiasa2018"`, or path of a `.py` file that defines one.
-        dataset: Name or path of a dataset; None: the experiment's own.
-        data_dir: Its data; None: where the dataset's card says.
-        scale: `"laptop"`, two hours on two cores, or `"paper"`.
-        out: Folder for everything; None: `reproductions/<name>-<dataset>-<scale>`.
-        seeds: Repetitions; None: as the scale says.
-
-    Returns:
-        `report.html`.
-
-    Raises:
-        KerasganError: For bad input, with its remedy.
-
-    Example:
-        >>> kerasgan.reproduce("hiasa2018")
-        PosixPath('reproductions/hiasa2018-phantom_pelvis-laptop/report.html')
-    """
-    return open_reproduction(name, dataset=dataset, data_dir=data_dir, scale=scale, out=out, seeds=seeds).run()
-
 
 def open_reproduction(
     name: str,
@@ -260,7 +108,7 @@ def open_reproduction(
     if not (root.is_dir() and any(root.iterdir())) and not hasattr(module, "prepare"):
         raise datasets.no_data(module.CARD, root)
     if not hasattr(module, "describe"):  # else the card depends on the data, and is looked at with them
-        _require(experiment, module.CARD, dataset)
+        require(experiment, module.CARD, dataset)
     stem = "-".join((experiment.name, Path(dataset).stem if dataset.endswith(".py") else dataset, scale))
     folder = Path(out) if out else FOLDER / stem
     _require_own(folder, experiment.name, dataset)
@@ -286,7 +134,7 @@ def identity(experiment: str, dataset: str, card: DatasetCard, split: Split) -> 
     return read
 
 
-def _read_identity(path: Path) -> Content:
+def read_identity(path: Path) -> Content:
     """What `experiment.json` says of the folder.
 
     Raises:
@@ -300,7 +148,7 @@ def _read_identity(path: Path) -> Content:
     return found
 
 
-def _require(experiment: Experiment, card: DatasetCard, dataset: str) -> None:
+def require(experiment: Experiment, card: DatasetCard, dataset: str) -> None:
     """Makes sure that the dataset has what the experiment needs."""
     if experiment.pairs and not card.paired:
         raise DatasetError(
@@ -325,7 +173,7 @@ def _require_own(folder: Path, experiment: str, dataset: str) -> None:
     """Makes sure that a folder is new, empty, or that of this experiment on this dataset."""
     path = folder / "experiment.json"
     if path.is_file():
-        found = _read_identity(path)
+        found = read_identity(path)
         if (found["experiment"], found["dataset"]) != (experiment, dataset):
             raise RunError(
                 f"{folder} holds experiment {found['experiment']} on {found['dataset']}, not {experiment} on "

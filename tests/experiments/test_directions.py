@@ -9,7 +9,7 @@ from made_up_cells import finish, table
 from tiny_experiment import write_experiment
 
 from kerasgan import baseline
-from kerasgan.experiments import open_reproduction
+from kerasgan.experiments import compute, open_reproduction
 
 NAMES = ("nehra2021", "rajnish2022")
 BOTH = ("MR to CT", "CT to MR")
@@ -30,7 +30,7 @@ def written(heads, tmp_path_factory):
         file = write_experiment(folder / "tiny.py", name)
         opened = open_reproduction(str(file), data_dir=heads, out=folder / "out", seeds=seeds)
         finish(opened, patients)
-        page = opened.run()
+        page = compute(opened)
         return page.read_text(), json.loads(page.with_suffix(".json").read_text())
 
     return write

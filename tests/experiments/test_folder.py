@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from kerasgan import datasets
 from kerasgan.errors import DatasetError, DivergenceError, KerasganError, RunError
-from kerasgan.experiments import _folder, duration, open_reproduction
+from kerasgan.experiments import _work, compute, duration, open_reproduction
 from kerasgan.experiments._folder import identity
 from kerasgan.experiments._types import UNFINISHED
 
@@ -87,19 +87,19 @@ def states(opened):
 def test_every_cell_is_computed_once(toy):
     opened = toy()
     assert states(opened) == ["open"] * 3
-    report = opened.run()
+    report = compute(opened)
     assert states(opened) == ["finished"] * 3 and not opened.left()
-    toy().run()
+    compute(toy())
     assert [log(opened, number) for number in range(3)] == [["begun"]] * 3
     assert opened.result(opened.cells[1])["number"] == 11  # 10, and one cell that it needs
     assert report.name == "report.html" and report.with_suffix(".json").exists()
 
 
 def test_processes_share_the_cells_and_each_writes_the_whole_report(toy, monkeypatch):
-    monkeypatch.setattr(_folder, "PAUSE_S", 0.05)
+    monkeypatch.setattr(_work, "PAUSE_S", 0.05)
     opened = toy(seeds=12)
     with ThreadPoolExecutor(3) as pool:
-        reports = list(pool.map(lambda _: opened.run(), range(3)))
+        reports = list(pool.map(lambda _: compute(opened), range(3)))
     assert [log(opened, number) for number in range(13)] == [["begun"]] * 13
     assert len(set(reports)) == 1 and len(json.loads(reports[0].with_suffix(".json").read_text())["cells"]) == 13
 
@@ -115,9 +115,9 @@ def test_a_cell_of_another_process_is_waited_for(toy, monkeypatch, caplog):
             (place / "result.json").write_text('{"seconds": 1, "number": 7, "settings": {}, "versions": {}}')
             other.release()
 
-    monkeypatch.setattr(_folder.time, "sleep", finished_elsewhere)
+    monkeypatch.setattr(_work.time, "sleep", finished_elsewhere)
     with caplog.at_level("INFO"), FileLock(f"{place}.lock") as other:
-        opened.run()
+        compute(opened)
     assert looks == [5.0] * 3 and not (place / "log").exists()
     assert caplog.text.count("Another process computes what can be computed now; waiting for it.") == 1
     assert opened.result(opened.cells[0])["number"] == 7 and log(opened, 1) == ["begun"]
@@ -126,12 +126,12 @@ def test_a_cell_of_another_process_is_waited_for(toy, monkeypatch, caplog):
 def test_an_interruption_loses_nothing_that_was_finished(toy, tmp_path):
     opened = toy(stop=True)
     with pytest.raises(KeyboardInterrupt):
-        opened.run()
+        compute(opened)
     assert states(opened) == ["finished", "begun", "open"]
     kept = [(opened.place(cell) / UNFINISHED).exists() for cell in opened.cells]
     assert kept == [False, True, False]
     again = toy()
-    again.run()
+    compute(again)
     assert not list((tmp_path / "out").rglob(UNFINISHED))
     assert [len(log(again, number)) for number in range(3)] == [1, 2, 1]  # the second went on in its folder
 
@@ -150,32 +150,32 @@ def test_a_training_that_diverges_stops_only_what_needs_it(toy):
     with pytest.raises(
         DivergenceError, match=r"^1 of 3 cells diverged: next0\. All that do not need them are finished\."
     ):
-        opened.run()
+        compute(opened)
     assert states(opened) == ["finished", "begun", "finished"]
     assert not (opened.folder / "report.html").exists()
     (opened.data_dir / "diverge10").unlink()
-    assert opened.run().exists()
+    assert compute(opened).exists()
 
 
 def test_what_needs_a_training_that_diverged_is_not_begun(toy):
     opened = toy()
     (opened.data_dir / "diverge1").touch()
     with pytest.raises(DivergenceError, match=r"^1 of 3 cells diverged: first\."):
-        opened.run()
+        compute(opened)
     assert states(opened) == ["begun", "open", "open"]
 
 
 def test_other_settings_are_other_cells_and_so_are_those_that_need_them(toy):
     first = toy(number=1)
-    first.run()
+    compute(first)
     changed = toy(number=2)
     assert states(changed) == ["open"] * 3
-    changed.run()
+    compute(changed)
     assert states(first) == ["finished"] * 3
 
 
 def test_more_seeds_add_cells(toy):
-    toy(seeds=1).run()
+    compute(toy(seeds=1))
     assert states(toy(seeds=3)) == ["finished", "finished", "open", "open"]
 
 
@@ -211,7 +211,7 @@ def test_labels_of_another_grid_are_found_before_anything_is_computed(toy, hips,
     path = str(next((tmp_path / "own").rglob("labels/*.nii.gz")))
     sitk.WriteImage(sitk.ReadImage(path)[:, :, 1:], path)
     with pytest.raises(DatasetError, match="does not lie on the grid of its scan"):
-        opened.run()
+        compute(opened)
     assert states(opened) == ["open"] * 3 and not (tmp_path / "out" / "experiment.json").exists()
 
 
@@ -226,7 +226,7 @@ def test_labels_that_do_not_fit_into_a_byte_are_refused(toy, hips, tmp_path):
     sitk.WriteImage(wrong, path)
     opened = toy(data_dir=tmp_path / "own")
     with pytest.raises(DatasetError, match=r"patient p\w+ cannot be used: Its labels must lie between 0 and 255"):
-        replace(opened, experiment=replace(opened.experiment, labels=True)).run()
+        compute(replace(opened, experiment=replace(opened.experiment, labels=True)))
 
 
 def test_a_changed_card_and_a_mended_label_are_other_data(hips):
@@ -249,13 +249,13 @@ def test_digest_of_files(tmp_path):
 def test_a_dataset_the_other_way_round_is_refused(toy):
     opened = toy()
     with pytest.raises(DatasetError, match="toy goes from CT to MR; phantom_pelvis has MR in domain a and CT in"):
-        replace(opened, experiment=replace(opened.experiment, modalities=("CT", "MR"))).run()
+        compute(replace(opened, experiment=replace(opened.experiment, modalities=("CT", "MR"))))
 
 
 def test_no_repetition_and_a_damaged_description(toy, tmp_path):
     with pytest.raises(KerasganError, match="needs one repetition or more; got 0 seeds"):
         toy(seeds=0)
-    toy().run()
+    compute(toy())
     (tmp_path / "out/experiment.json").write_text("{")
     with pytest.raises(RunError, match=r"experiment\.json is damaged .*; name another folder"):
         toy()
@@ -263,25 +263,25 @@ def test_no_repetition_and_a_damaged_description(toy, tmp_path):
 
 def test_cells_of_two_versions_make_no_report(toy):
     opened = toy()
-    opened.run()
+    compute(opened)
     path = opened.place(opened.cells[1]) / "result.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"definitions": {"mae": "of another version"}}))
     with pytest.raises(RunError, match=r"Cells first and next0 in .* define mae otherwise, .* delete the folder"):
-        opened.run()
+        compute(opened)
 
 
 def test_changed_data(toy, hips, tmp_path):
-    toy().run()
+    compute(toy())
     path = tmp_path / "out" / "experiment.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"data": "other"}))
     with pytest.raises(
         RunError, match=r"data of phantom_pelvis, or .*, differs from what the cells in .*out were .*; restore"
     ):
-        toy().run()
+        compute(toy())
 
 
 def test_folder_of_another_experiment(toy, experiment_file, hips, tmp_path):
-    toy().run()
+    compute(toy())
     with pytest.raises(RunError, match="holds experiment toy on phantom_pelvis, not hiasa2018 on phantom_pelvis; name"):
         open_reproduction(str(experiment_file), data_dir=hips, out=tmp_path / "out")
 
@@ -341,5 +341,5 @@ def test_too_few_patients_are_noticed_before_anything_is_computed(hips, tmp_path
     with pytest.raises(
         DatasetError, match=r"trains with 10 patients of each domain, and phantom_pelvis has \d+ for .* --scale\."
     ):
-        opened.run()
+        compute(opened)
     assert not (tmp_path / "out" / "cells").exists()

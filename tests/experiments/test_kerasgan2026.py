@@ -5,7 +5,7 @@ import json
 import pytest
 from made_up_cells import finish, table
 
-from kerasgan.experiments import open_reproduction
+from kerasgan.experiments import compute, open_reproduction
 from kerasgan.experiments.kerasgan2026 import VARIANTS
 
 
@@ -13,7 +13,7 @@ from kerasgan.experiments.kerasgan2026 import VARIANTS
 def content(heads, tmp_path_factory):
     opened = open_reproduction("kerasgan2026", data_dir=heads, out=tmp_path_factory.mktemp("out"), seeds=2)
     finish(opened)
-    return json.loads(opened.run().with_suffix(".json").read_text())
+    return json.loads(compute(opened).with_suffix(".json").read_text())
 
 
 def test_every_recipe_stands_beside_the_look_up_table(content):

@@ -15,7 +15,7 @@ from scipy import stats
 from kerasgan import datasets
 from kerasgan.datasets import Part
 from kerasgan.errors import DatasetError
-from kerasgan.experiments import mujtaba2025, open_reproduction
+from kerasgan.experiments import compute, mujtaba2025, open_reproduction
 from kerasgan.experiments._augmented import AugmentedSegmentation
 from kerasgan.experiments._types import Desk, Findings
 
@@ -31,7 +31,7 @@ def desk(abdomens, tmp_path_factory):
 @pytest.fixture(scope="module")
 def content(liver_file, abdomens, tmp_path_factory):
     folder = tmp_path_factory.mktemp("reports") / "out"
-    report = open_finished(folder, liver_file, abdomens, seeds=2).run()
+    report = compute(open_finished(folder, liver_file, abdomens, seeds=2))
     return json.loads(report.with_suffix(".json").read_text())
 
 
@@ -52,7 +52,7 @@ def scores(content, key, figure="iou_liver"):
 @pytest.mark.slow
 def test_from_scans_to_figures(liver_file, abdomens, tmp_path):
     opened = open_reproduction(str(liver_file), data_dir=abdomens, out=tmp_path / "out")
-    report = opened.run()
+    report = compute(opened)
     assert "Labels carried over from CT" in report.read_text()
     content = json.loads(report.with_suffix(".json").read_text())
     cells, test = content["cells"], content["patients"]["test"]
@@ -160,5 +160,5 @@ def test_the_gain_is_tested_over_patients(content):
 def test_one_test_patient(liver_file, abdomens, tmp_path):
     opened = open_reproduction(str(liver_file), data_dir=abdomens, out=tmp_path / "out")
     finish(opened, patients=1)
-    text = opened.run().read_text()
+    text = compute(opened).read_text()
     assert "Fewer than two patients have both figures" in text and "Wilcoxon" not in text and "+1.17" in text

@@ -14,7 +14,7 @@ from matplotlib.image import imread
 from tiny_experiment import write_experiment
 
 from kerasgan import datasets
-from kerasgan.experiments import nehra2021, open_reproduction
+from kerasgan.experiments import compute, nehra2021, open_reproduction
 from kerasgan.experiments._tasks import Evaluation
 from kerasgan.experiments._types import Desk
 from kerasgan.experiments.nehra2021 import EXPERIMENT, PublishedLosses, _last_preview
@@ -52,7 +52,7 @@ def test_every_variant_is_a_recipe_of_the_papers_pixels():
 def test_table_2_has_the_papers_figures_beside_ours(opened):
     reproduction = opened(seeds=3)
     finish(reproduction)
-    content = read(reproduction.run())
+    content = read(compute(reproduction))
     rows = table(content, "Losses at the end of the training")
     assert list(rows)[1:] == [*NAMES, "reconstruction"]
     assert {name: rows[name][1] for name in PAPER} == PAPER
@@ -68,7 +68,7 @@ def test_table_2_has_the_papers_figures_beside_ours(opened):
 def test_curves_and_slices_are_shown_of_every_variant(opened):
     reproduction = opened()
     finish(reproduction, patients=0)
-    pictures = read(reproduction.run())["pictures"]
+    pictures = read(compute(reproduction))["pictures"]
     variants = [variant.title for variant in nehra2021.VARIANTS.values()]
     names = [f"{variant}, seed 0, {whose} names" for variant in variants for whose in ("the paper's", "kerasgan's")]
     assert list(pictures.values()) == [*names, *(f"{variant}, seed 0" for variant in variants)]
@@ -112,7 +112,7 @@ def test_from_scans_to_the_report(opened, monkeypatch):
     monkeypatch.setattr(nehra2021, "VARIANTS", {name: nehra2021.VARIANTS[name] for name in kept})
     monkeypatch.setattr(nehra2021, "CHANGES", (kept,))
     reproduction = opened()
-    content = read(reproduction.run())
+    content = read(compute(reproduction))
     rows = table(content, "Losses at the end of the training")
     for number, cell in enumerate(cell for cell in reproduction.cells if cell.key.startswith("losses")):
         last = content["cells"][cell.key]["losses"][-1]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tiny_experiment import RESNET, write_experiment
 
-from kerasgan.experiments import open_reproduction
+from kerasgan.experiments import compute, open_reproduction
 from kerasgan.experiments.rajnish2022 import EXPERIMENT
 from kerasgan.run import load_run
 
@@ -30,7 +30,7 @@ def test_trainings_differ_in_the_adversarial_loss_alone():
 def test_from_scans_to_the_report(heads, tmp_path):
     file = write_experiment(tmp_path / "tiny.py", "rajnish2022", *RESNET)
     opened = open_reproduction(str(file), data_dir=heads, out=tmp_path / "out")
-    content = json.loads(opened.run().with_suffix(".json").read_text())
+    content = json.loads(compute(opened).with_suffix(".json").read_text())
     for name, loss in LOSSES.items():
         run = load_run(next(opened.place(cell) for cell in opened.cells if cell.key == f"train-{name}-seed0"))
         assert run.recipe.losses.adversarial.name == loss

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from made_up_cells import finish, open_finished, table
 
-from kerasgan.experiments import _html, open_reproduction
+from kerasgan.experiments import _html, compute, open_reproduction
 from kerasgan.experiments._types import Picture, Section, Table
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -20,7 +20,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 @pytest.fixture(scope="module")
 def report(experiment_file, hips, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("reports") / "hiasa2018"
-    return open_finished(folder, experiment_file, hips, seeds=2).run()
+    return compute(open_finished(folder, experiment_file, hips, seeds=2))
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +172,7 @@ def test_picture_becomes_part_of_the_page(tmp_path):
 def test_one_test_patient(experiment_file, hips, tmp_path):
     opened = open_reproduction(str(experiment_file), data_dir=hips, out=tmp_path / "out")
     finish(opened, patients=1)
-    text = opened.run().read_text()
+    text = compute(opened).read_text()
     assert "Fewer than two patients have both figures" in text and "Wilcoxon" not in text
 
 

@@ -12,6 +12,7 @@ from matplotlib.image import imread
 from kerasgan import datasets, registry, training
 from kerasgan.datasets import Part, Split
 from kerasgan.errors import DatasetError
+from kerasgan.experiments import compute
 from kerasgan.experiments._folder import Reproduction
 from kerasgan.experiments._scorer import Scorer
 from kerasgan.experiments._segmentation import (
@@ -46,7 +47,7 @@ def test_one_of_each_cell_from_scans_to_figures(tiny, hips, tmp_path):
     experiment = replace(tiny, cells=few, sections=lambda findings: [])
     cells = tuple(few(experiment.scales["laptop"], 1))
     opened = Reproduction(experiment, "hiasa2018", "laptop", 1, "phantom_pelvis", hips, tmp_path / "out", cells)
-    opened.run()
+    compute(opened)
     trained, evaluated, segmented, fold = (opened.result(cell) for cell in cells)
     run = load_run(opened.place(cells[0]))
     test = set(run.split()["test"]["a"])
