@@ -154,9 +154,12 @@ def _facts(stem: Path) -> dict[str, Any]:
 
 
 def _key(scan: Scan, settings: Preparation) -> str:
-    content = [FORMAT, scan.modality, _stats(scan.files), settings.model_dump()]
+    content: list[object] = [FORMAT, scan.modality, _stats(scan.files), settings.model_dump()]
     if scan.labels is not None:
         content.append(_stats(scan.labels if isinstance(scan.labels, tuple) else (scan.labels,)))
+    frames = [slice_.frame for slice_ in scan.series.slices] if scan.series else []
+    if any(frames):  # other frames of the same file can be another scan, of another echo say
+        content.append(frames)
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
 

@@ -15,8 +15,11 @@ from kerasgan import slice_cache
 from kerasgan.config import Recipe
 from kerasgan.datasets import Scan
 from kerasgan.errors import DatasetError, DicomError, KerasganError
+from kerasgan.io import Series
+from kerasgan.io.nifti import read_image
 from kerasgan.preparation import preparation, prepare
 from kerasgan.slice_cache import STEPS, build, fingerprint
+from kerasgan.volume import SourceSlice
 
 SETTINGS = preparation(
     Recipe(name="x").with_overrides(
@@ -118,6 +121,27 @@ def test_key_follows_settings_and_data(scans, tmp_path, preparations):
     assert len({scan.stem for scan in (before, other, touched)}) == 3
     assert fingerprint([before]) == fingerprint([touched]) != fingerprint([other])  # it follows what the slices hold
     assert before.codes.shape == (4, 32, 32)  # the former entries are still there
+
+
+@dataclass(frozen=True)
+class Echo(Scan):
+    """One of several scans in a file of many frames; later ones are darker."""
+
+    def load(self, strict: bool = False):
+        volume = read_image(self.files[0])
+        return volume.with_array(volume.array / (1 + self.series.slices[0].frame))
+
+
+def test_scans_of_one_file_have_entries_of_their_own(scans, tmp_path):
+    def echo(first: int) -> Scan:
+        places = [SourceSlice(files[0], first + i, (0, 0, i), (1, 0, 0, 0, 1, 0), (1, 1), (4, 4)) for i in range(3)]
+        return Echo("p0", "a", "MR", files, series=Series("", "MR", "", files, slices=tuple(places)))
+
+    files = scans[0].files
+    settings = SETTINGS.model_copy(update={"mr_window": (0.0, 300.0)})
+    one, other = build([echo(0), echo(3)], settings, tmp_path / "cache")
+    assert one.stem != other.stem
+    assert not np.array_equal(one.codes, other.codes)
 
 
 def test_key_is_the_same_from_every_working_directory(scans, tmp_path, preparations, monkeypatch):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections import Counter
 from collections.abc import Iterable
@@ -14,7 +13,7 @@ import numpy as np
 from kerasgan.datasets._types import Domain, Scan
 from kerasgan.errors import KerasganError
 from kerasgan.io import Series, discover
-from kerasgan.io.nifti import is_image, read_image
+from kerasgan.io.nifti import is_image, read_image, sidecar_modality
 from kerasgan.volume import Modality
 
 logger = logging.getLogger(__name__)
@@ -54,16 +53,11 @@ def to_scan(series: Series, patient: str, domain: Domain) -> Scan:
     return Scan(patient, domain, modality, series.files, series=None if image else series)
 
 
-def stem(path: Path) -> str:
-    """The name of an image file without `.nii.gz`, `.nii`, `.mha` or `.mhd`."""
-    return path.name[:-7] if path.name.lower().endswith(".nii.gz") else path.stem
-
-
 def _with_modality(series: Series) -> Series:
     path = series.files[0]
     if not series.usable or not is_image(path):
         return series
-    if modality := _sidecar_modality(path):
+    if modality := sidecar_modality(path):
         return replace(series, modality=modality)
     try:
         volume = read_image(path)
@@ -79,12 +73,3 @@ def _is_label_map(array: np.ndarray) -> bool:
     sample = array.ravel()[:: max(1, array.size // 200_003)]
     values = np.unique(sample)
     return len(values) <= LABELS and bool(np.all(values == values.round()))
-
-
-def _sidecar_modality(path: Path) -> str:
-    """`Modality` of the JSON file that dcm2niix writes beside an image; `""` where there is none."""
-    try:
-        content = json.loads(path.with_name(f"{stem(path)}.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return ""
-    return str(content.get("Modality", "")) if isinstance(content, dict) else ""

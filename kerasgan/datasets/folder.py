@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from kerasgan.datasets import DOMAINS, DatasetCard, Domain, Scan, no_data, patient_key
-from kerasgan.datasets._series import describe_found, find_series, stem, to_scan, usable_series
+from kerasgan.datasets._series import describe_found, find_series, to_scan, usable_series
 from kerasgan.errors import DatasetError
 from kerasgan.io import Series
-from kerasgan.io.nifti import is_image
+from kerasgan.io.nifti import is_image, stem
 
 CARD = DatasetCard(
     name="folder",

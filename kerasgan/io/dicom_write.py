@@ -26,6 +26,7 @@ from kerasgan.io.output import as_int16
 from kerasgan.volume import SourceSlice, Volume
 
 IMPLEMENTATION_CLASS_UID = UID("2.25.41362258331725489081196710875728708477")
+FEWEST_LEVELS = 100  # of an MR, whose unit means nothing: fewer show as steps
 ON_GRID_VOXELS = 0.15  # more than what the reader overlooks in the positions of a regular series
 
 
@@ -48,8 +49,8 @@ def write_dicom(volume: Volume, source: Volume, folder: Path | str, description:
     Raises:
         ValueError: For a source without DICOM slices or a volume on another grid.
         DicomError: For a source file that can no longer be read.
-        KerasganError: For a folder that holds something or cannot be written, and for values that are not finite or
-            do not fit 16 bits. Nothing is left behind.
+        KerasganError: For a folder that holds something or cannot be written, for values that are not finite or do
+            not fit 16 bits, and for an MR of which whole numbers would keep few grey levels. Nothing is left behind.
     """
     folder = Path(folder)
     _check(volume, source, folder)
@@ -82,6 +83,13 @@ def _check(volume: Volume, source: Volume, folder: Path) -> None:
         )
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise KerasganError(f"{folder} exists and is not an empty folder. Name a new folder for the DICOM series.")
+    low, high = float(volume.array.min()), float(volume.array.max())
+    if volume.modality == "MR" and 0 < high - low < FEWEST_LEVELS:
+        raise KerasganError(
+            f"The MR has values from {low:.4g} to {high:.4g}, the scale that the model was trained on, and "
+            f"DICOM holds whole numbers: {round(high) - round(low) + 1} grey levels would be left. Write it as "
+            ".nii.gz or .mha, which keep float32."
+        )
 
 
 def _read_header(path: Path) -> Dataset:

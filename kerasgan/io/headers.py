@@ -11,6 +11,7 @@ import numpy as np
 import pydicom
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.errors import InvalidDicomError
+from pydicom.uid import MediaStorageDirectoryStorage
 
 from kerasgan.errors import DicomError
 from kerasgan.io.usability import is_scan, reason_against
@@ -61,6 +62,8 @@ _KEYWORDS = (
     "NumberOfFrames",
     "SamplesPerPixel",
     "PhotometricInterpretation",
+    "ComplexImageComponent",
+    "RescaleType",
     "SharedFunctionalGroupsSequence",
     "PerFrameFunctionalGroupsSequence",
     *TRAITS,
@@ -167,12 +170,15 @@ def read_frames(path: Path) -> list[FrameHeader]:
         path: A DICOM file.
 
     Returns:
-        One header per frame; a single one for an object that cannot be used as a whole.
+        One header per frame; a single one for an object that cannot be used as a whole, none for a DICOMDIR.
 
     Raises:
         DicomError: For a file that is not DICOM, has a damaged header or holds no object.
     """
     dataset = read_dataset(path)
+    is_directory = dataset.file_meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage
+    if is_directory and not dataset.get("SOPClassUID"):  # DICOMDIR, a disc's list of its files
+        return []
     if not dataset.get("SOPClassUID") or (is_scan(dataset) and not dataset.get("Columns")):
         raise DicomError(f"{path.name} is truncated: its header ends too early.")
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import gzip
+import json
 import math
 import os
 import zlib
@@ -20,12 +21,27 @@ from kerasgan.volume import Modality, Volume, from_sitk
 SUFFIXES = (".nii.gz", ".nii", ".mha", ".mhd")
 _NIFTI_FLOATS = ("16", "64")  # the header's codes of float32 and float64
 _NIFTI_HEADER_SIZES = (348, 540)  # the first number of a NIfTI-1 and a NIfTI-2 file
+_BY_NAME: dict[str, Modality] = {"MR": "MR", "CT": "CT"}
 CT_BELOW_HU = -200.0  # fat is the least dense tissue at about -100 HU; only CT, with its air at -1000, goes lower
 
 
 def is_image(path: Path) -> bool:
     """Whether the name ends like a NIfTI or MetaImage file."""
     return path.name.lower().endswith(SUFFIXES)
+
+
+def stem(path: Path) -> str:
+    """The name of an image file without `.nii.gz`, `.nii`, `.mha` or `.mhd`."""
+    return path.name[:-7] if path.name.lower().endswith(".nii.gz") else path.stem
+
+
+def sidecar_modality(path: Path) -> str:
+    """`Modality` of the JSON file that dcm2niix writes beside an image; `""` where there is none."""
+    try:
+        content = json.loads(path.with_name(f"{stem(path)}.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return ""
+    return str(content.get("Modality", "")) if isinstance(content, dict) else ""
 
 
 def read_image(path: Path | str, modality: Modality | None = None) -> Volume:
@@ -36,7 +52,7 @@ def read_image(path: Path | str, modality: Modality | None = None) -> Volume:
 
     Args:
         path: A `.nii`, `.nii.gz`, `.mha` or `.mhd` file.
-        modality: `"MR"` or `"CT"`; where it is not given, any value below -200 means CT.
+        modality: `"MR"` or `"CT"`; where it is not given, the JSON sidecar tells, else any value below -200 means CT.
 
     Returns:
         The image, float32 `[slices, rows, columns]`, with the geometry of the file and no DICOM source.
@@ -49,6 +65,7 @@ def read_image(path: Path | str, modality: Modality | None = None) -> Volume:
     _require_suffix(path)
     if not path.is_file():
         raise KerasganError(f"There is no file {path}. Check the path.")
+    modality = modality or _BY_NAME.get(sidecar_modality(path))
     image = _three_dimensional(_load(path), path.name)
     try:
         volume = from_sitk(image, modality or "MR")

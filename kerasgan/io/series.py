@@ -176,7 +176,11 @@ def _image_series(file: Path) -> Series:
         reader.ReadImageInformation()
     except RuntimeError:
         return Series("", "", "", (file,), usable=False, reason="damaged, or not an image of this format")
-    columns, rows, slices = (*reader.GetSize(), 1)[:3]
+    size = reader.GetSize()
+    if set(size[3:]) - {1} or reader.GetNumberOfComponents() > 1:
+        values = f" with {reader.GetNumberOfComponents()} values a voxel" * (reader.GetNumberOfComponents() > 1)
+        return Series("", "", "", (file,), usable=False, reason=f"not one grey image but {size}{values}")
+    columns, rows, slices = (*size, 1)[:3]
     x, y, z = (*reader.GetSpacing(), 1.0)[:3]
     direction = np.eye(3)
     known = min(reader.GetDimension(), 3)  # a picture has two axes, a series of volumes four

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from kerasgan.volume import SourceSlice
 
 _COSINE_TOLERANCE = 1e-3
 _SPACING_TOLERANCE_MM = 1e-3
+_STACK = 3  # slices from which it can be told whether their gaps are even
 _CROWDED = 0.5  # share of positions with several images above which the series holds several scans
 
 
@@ -28,7 +30,7 @@ def by_geometry(frames: Iterable[FrameHeader]) -> list[list[FrameHeader]]:
 
 
 def split_crowded(frames: list[FrameHeader]) -> list[tuple[list[FrameHeader], tuple[str, ...]]]:
-    """Separates scans that stand at the same positions by the first of `TRAITS` that tells them apart.
+    """Separates scans that stand at the same positions, or between each other's, by the first of `TRAITS` that does.
 
     Args:
         frames: Frames of one geometry.
@@ -38,12 +40,16 @@ def split_crowded(frames: list[FrameHeader]) -> list[tuple[list[FrameHeader], tu
         are one scan, or that no trait explains.
     """
     crowding = _crowding(frames)
-    if np.mean(crowding > 1) < _CROWDED:
+    is_crowded = np.mean(crowding > 1) >= _CROWDED
+    if crowding.max() == 1 and _is_even(frames):
         return [(frames, ())]
     for index, trait in enumerate(TRAITS):
         values = sorted({frame.traits[index] for frame in frames})
         parts = [[frame for frame in frames if frame.traits[index] == value] for value in values]
-        if len(parts) > 1 and max(_crowding(part).max() for part in parts) * len(parts) <= crowding.max():
+        if len(parts) == 1:
+            continue
+        shares_out = max(_crowding(part).max() for part in parts) * len(parts) <= crowding.max()
+        if (is_crowded and shares_out) or _are_stacks_of_their_own(parts):
             return [
                 (smaller, (f"{trait} {value or 'missing'}", *more))
                 for part, value in zip(parts, values, strict=True)
@@ -74,6 +80,20 @@ def _alike(frame: FrameHeader, other: FrameHeader) -> bool:
 
 def _near(one: Iterable[float], two: Iterable[float], tolerance: float) -> bool:
     return all(abs(a - b) <= tolerance for a, b in zip(one, two, strict=True))
+
+
+def _are_stacks_of_their_own(parts: list[list[FrameHeader]]) -> bool:
+    """Whether all parts have even gaps, and at least two of them share more than a slice of their way."""
+    if min(map(len, parts)) < _STACK or not all(map(_is_even, parts)):
+        return False
+    sizes = [0, *np.cumsum([len(part) for part in parts])]
+    distances = grid.distances_mm([_slice(frame) for part in parts for frame in part])
+    ways = sorted((np.sort(distances[start:end]) for start, end in pairwise(sizes)), key=lambda way: float(way[0]))
+    return any(one[-1] - other[0] > np.diff(one).max() for one, other in pairwise(ways))
+
+
+def _is_even(frames: list[FrameHeader]) -> bool:
+    return not grid.measure(grid.without_duplicates(sorted_slices(frames))).uneven
 
 
 def _crowding(frames: list[FrameHeader]) -> np.ndarray:

@@ -21,6 +21,7 @@ _IMAGE_TYPES = {
     "a localizer": {"LOCALIZER", "SCOUT", "TOPOGRAM"},
     "a reformat of another series": {"MPR", "CSA MPR", "CPR", "CURVED MPR", "REFORMATTED", "SUBTRACTION"},
     "a projection of another series": {"PROJECTION IMAGE", "MIP", "MINIP", "MIN_IP", "MAX_IP", "VRT", "VOLREN", "SSD"},
+    "a mosaic of many slices": {"MOSAIC"},
     "a screen capture": {"SCREEN SAVE", "SCREENSHOT", "POSDISP", "SECONDARY CAPTURE", "DOSE_INFO"},
     "a phase or complex image": {"P", "PHASE", "PHASE MAP", "R", "REAL", "I", "IMAGINARY", "P_FFE", "R_FFE", "I_FFE"},
     "a map of a computed quantity": {
@@ -29,6 +30,9 @@ _IMAGE_TYPES = {
         *("IODINE", "EFFECTIVE_Z", "ELECTRON_DENSITY", "FAT_FRACTION", "PERFUSION"),
     },
 }
+_COMPLEX = {"PHASE", "REAL", "IMAGINARY"}  # of Complex Image Component (0008,9208); MAGNITUDE and MIXED are images
+# Of Rescale Type (0028,1054), what spectral CT writes besides HU: densities, atomic numbers, per cent.
+_NOT_HU = {"OD", "MGML", "Z_EFF", "ED", "EDW", "PCT"}
 # Many MR scouts say what they are only in Series Description (0008,103E).
 _SCOUT_WORDS = re.compile(r"localizer|localiser|scout|survey|topogram|surview|scanogram", re.IGNORECASE)
 
@@ -47,7 +51,8 @@ def reason_against(frame: Dataset) -> str:
     Returns:
         The reason, citing the tag; empty for a frame that can be used.
     """
-    return _wrong_object(frame) or _wrong_image_type(frame) or _wrong_pixels(frame) or _wrong_geometry(frame)
+    checks = (_wrong_object, _wrong_image_type, _wrong_quantity, _wrong_pixels, _wrong_geometry)
+    return next(filter(None, (check(frame) for check in checks)), "")
 
 
 def _wrong_object(frame: Dataset) -> str:
@@ -69,6 +74,16 @@ def _wrong_image_type(frame: Dataset) -> str:
             return f"{what} (Image Type (0008,0008) holds {', '.join(sorted(found & names))})"
     word = _SCOUT_WORDS.search(str(frame.get("SeriesDescription", "")))
     return f"a localizer (Series Description (0008,103E) says {word.group().lower()})" if word else ""
+
+
+def _wrong_quantity(frame: Dataset) -> str:
+    component = str(frame.get("ComplexImageComponent") or "").upper()
+    if component in _COMPLEX:
+        return f"a phase or complex image (Complex Image Component (0008,9208) is {component})"
+    unit = str(frame.get("RescaleType") or "").upper()
+    if frame.get("Modality") == "CT" and unit in _NOT_HU:
+        return f"not in Hounsfield units (Rescale Type (0028,1054) is {unit})"
+    return ""
 
 
 def _wrong_pixels(frame: Dataset) -> str:

@@ -274,6 +274,14 @@ def test_mr_from_ct(tmp_path):
     assert not {"KVP", "RescaleSlope", "RescaleType"} & set(ds.dir())
 
 
+def test_an_mr_of_few_grey_levels_is_refused(source, tmp_path):
+    """As of a model that was trained on MR between 0 and 1; whole numbers would leave black and white."""
+    array = np.linspace(0, 1, source.array.size).reshape(source.shape)
+    with pytest.raises(KerasganError, match=r"values from 0 to 1, .* 2 grey levels would be left\. Write it as \.nii"):
+        write_dicom(source.with_array(array, "MR"), source, tmp_path / "out", "test")
+    assert not (tmp_path / "out").exists()
+
+
 def test_no_private_element_is_copied(source, tmp_path):
     nested = pydicom.dcmread(source.source[0].path)
     nested.ProcedureCodeSequence = [Dataset()]

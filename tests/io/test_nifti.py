@@ -1,3 +1,4 @@
+import json
 import struct
 
 import numpy as np
@@ -56,6 +57,13 @@ def test_low_values_mean_ct(tmp_path, lowest, modality):
     assert read_image(path).modality == modality
     assert read_image(path, "MR").modality == "MR"
     assert read_image(path, "CT").unit == "HU"
+
+
+@pytest.mark.parametrize(("told", "modality"), [("MR", "MR"), ("CT", "CT"), ("PT", "CT")])
+def test_a_sidecar_knows_better_than_the_values(tmp_path, told, modality):
+    sitk.WriteImage(sitk.GetImageFromArray(np.array([[[-201.0, 5.0]]], np.float32)), tmp_path / "image.nii.gz")
+    (tmp_path / "image.json").write_text(json.dumps({"Modality": told}))
+    assert read_image(tmp_path / "image.nii.gz").modality == modality
 
 
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".mha"])

@@ -4,6 +4,7 @@ import re
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from pydicom.fileset import FileSet
 from pydicom.uid import generate_uid
 
 from kerasgan.errors import DicomError
@@ -69,6 +70,9 @@ def test_a_single_image_of_another_size_is_left_out_and_noted(slices, dicom):
         ({"ImageType": ["DERIVED", "SECONDARY", "SCREEN SAVE"]}, "a screen capture"),
         ({"ImageType": ["DERIVED", "PRIMARY", "PERFUSION", "RCBF"]}, "a map of a computed quantity"),
         ({"ImageType": ["ORIGINAL", "PRIMARY", "P", "ND"]}, "a phase or complex image"),
+        ({"ImageType": ["ORIGINAL", "PRIMARY", "M", "ND", "MOSAIC"]}, "a mosaic of many slices"),
+        ({"ComplexImageComponent": "PHASE"}, r"a phase or complex image \(Complex Image Component .* is PHASE"),
+        ({"RescaleType": "Z_EFF"}, r"not in Hounsfield units \(Rescale Type \(0028,1054\) is Z_EFF"),
         ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7"}, "Secondary Capture Image Storage .* is not a CT or MR image"),
         ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.481.3"}, "RT Structure Set Storage .* is not a CT or MR image"),
         ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.11.1"}, "Softcopy Presentation State .* is not a CT or MR image"),
@@ -126,6 +130,42 @@ def test_two_halves_that_overlap_in_one_slice_stay_together(slices):
     assert series.notes == ("1 of 6 images stand at the position of another one",)
 
 
+@pytest.mark.parametrize("offset", [0.02, 0.6, 9.0])
+def test_acquisitions_that_reach_into_each_other_are_two_scans(slices, offset):
+    """A little apart, clearly apart, and with a part of the positions in common."""
+    first, second = [3.0 * number for number in range(6)], [offset + 3.0 * number for number in range(6)]
+    slices(*first, folder="scan/a", AcquisitionNumber=1)
+    folder = slices(*second, folder="scan/b", AcquisitionNumber=2)
+    found = discover(folder.parent)
+    assert [series.notes for series in found] == [("AcquisitionNumber 1",), ("AcquisitionNumber 2",)]
+    assert [heights(series) for series in found] == [first, second]
+
+
+def test_slices_that_two_acquisitions_took_in_turn_are_one_scan(slices):
+    slices(0, 6, 12, 18, folder="scan/odd", modality="MR", AcquisitionNumber=1)
+    folder = slices(3, 9, 15, 21, folder="scan/even", modality="MR", AcquisitionNumber=2)
+    (series,) = discover(folder.parent)
+    assert series.shape[0] == 8 and series.notes == ()
+
+
+def test_fine_slices_beside_coarse_ones_are_one_scan(slices):
+    slices(0, 1, 2, 3, folder="scan/fine", AcquisitionNumber=1)
+    folder = slices(6, 9, 12, folder="scan/coarse", AcquisitionNumber=2)
+    (series,) = discover(folder.parent)
+    assert series.shape[0] == 7
+
+
+def test_the_list_of_a_disc_is_passed_over(slices, tmp_path):
+    ids = {"StudyDate": "20200101", "StudyTime": "10", "StudyID": "1", "SeriesNumber": 1, "AccessionNumber": ""}
+    disc = FileSet()
+    for file in sorted(slices(0, 3, 6, InstanceNumber=1, **ids).iterdir()):
+        disc.add(file)
+    disc.write(tmp_path / "disc")
+    assert (tmp_path / "disc" / "DICOMDIR").is_file()
+    (series,) = discover(tmp_path / "disc")
+    assert series.usable and len(series.files) == 3 and series.losses == ()
+
+
 def test_gaps_and_tilt_are_seen_in_the_headers(slices):
     (series,) = discover(slices(0, 3, 6, 12, ImageOrientationPatient=TILTED))
     assert series.irregularities == (
@@ -181,6 +221,14 @@ def test_nifti_files_are_series_too(tmp_path):
     broken, series = discover(tmp_path)
     assert (series.modality, series.shape, series.spacing_mm) == ("", (3, 4, 5), (1.0, 2.0, 3.0))
     assert not broken.usable and broken.reason == "damaged, or not an image of this format"
+
+
+def test_several_volumes_or_values_in_one_nifti_file_are_no_scan(tmp_path):
+    for name, shape, is_vector in (("time", (4, 3, 8, 8), False), ("colour", (3, 8, 8, 2), True)):
+        sitk.WriteImage(sitk.GetImageFromArray(np.zeros(shape, np.float32), is_vector), tmp_path / f"{name}.nii.gz")
+    colour, time = discover(tmp_path)
+    assert not colour.usable and colour.reason.endswith("(8, 8, 3) with 2 values a voxel")
+    assert not time.usable and time.reason == "not one grey image but (8, 8, 3, 4)"
 
 
 def test_links_are_followed_but_not_in_circles(slices, tmp_path):
