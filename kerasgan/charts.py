@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,10 +12,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from kerasgan.page import ACCENT, FAINT, TEXT, Layout, Page
+from kerasgan.page import ACCENT, FAINT, LINE, TEXT, Layout, Page
 
 COLUMNS = 4  # panels side by side, at most
 WIDTH, HEIGHT = 2.1, 1.9  # of a panel, in inches
+CHARACTER = 0.085  # of the text below the title, in inches, wide ones included
 DOT = "#4fc3f7"
 
 
@@ -29,7 +32,7 @@ class Panel(NamedTuple):
     figures: np.ndarray
 
 
-def paired_figure(panels: Sequence[Panel], path: Path, title: str = "", note: str = "") -> None:
+def paired_figure(panels: Sequence[Panel], path: Path, title: str = "", note: str = "", methods: str = "") -> None:
     """For each metric a box plot of each method, with a dot for each patient and a line from method to method.
 
     Boxes span the quartiles, with the median as a line in them and whiskers to the extremes; methods are numbered
@@ -40,6 +43,7 @@ def paired_figure(panels: Sequence[Panel], path: Path, title: str = "", note: st
         path: The PNG file.
         title: Upper left corner.
         note: Upper right corner, such as "quick run".
+        methods: Which number is which method, in as many lines below the title as it takes.
 
     Raises:
         ValueError: Without panels.
@@ -49,7 +53,9 @@ def paired_figure(panels: Sequence[Panel], path: Path, title: str = "", note: st
     columns = min(len(panels), COLUMNS)
     lines = -(-len(panels) // columns)
     layout = Layout([WIDTH] * columns, [HEIGHT] * lines, gaps=(0.55, 0.6), left=0.55, bottom=0.5)
-    page = Page(layout, title, note)
+    texts = textwrap.wrap(methods, int(layout.size[0] / CHARACTER))
+    page = Page(replace(layout, top=layout.top + LINE * len(texts)), title, note)
+    page.lines(texts)
     for index, panel in enumerate(panels):
         _plot(page.panel(*divmod(index, columns)), panel)
     page.save(path)

@@ -20,6 +20,7 @@ NOT_FOR_DIAGNOSIS = "synthetic, not for diagnosis"
 BACKGROUND, TEXT, FAINT, ACCENT = "#101317", "#e8eaed", "#9aa0a6", "#f9ab00"
 DOTS_PER_INCH = 160
 FOOTER = 0.24
+LINE = 0.16
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,11 @@ class Page:
         for column, title in enumerate(titles):
             x, y = self.layout.corner(0, column)
             self._text(x + self.layout.widths[column] / 2, y - 0.13, title, TEXT, 9, align="center")
+
+    def lines(self, texts: Sequence[str]) -> None:
+        """Lines of text below the title; the layout's top has to leave `LINE` for each."""
+        for number, text in enumerate(texts, start=1):
+            self._text(self.layout.left, 0.19 + number * LINE, text, FAINT, 8)
 
     def colour_scale(self, limits: tuple[float, float], colours: Colormap | str, label: str) -> None:
         """A colour bar in the right margin, along all rows."""

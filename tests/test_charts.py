@@ -5,6 +5,7 @@ import pytest
 from matplotlib.image import imread
 
 from kerasgan.charts import Panel, paired_figure
+from kerasgan.page import DOTS_PER_INCH, LINE
 
 DOT = (79, 195, 247)
 
@@ -44,3 +45,16 @@ def test_a_metric_without_figures_is_said_to_have_none(tmp_path):
 def test_a_chart_needs_a_metric(tmp_path):
     with pytest.raises(ValueError, match="no metric to draw; give at least one"):
         paired_figure([], tmp_path / "chart.png")
+
+
+def test_the_names_of_many_methods_stand_in_lines_of_their_own(tmp_path):
+    panels = [Panel("mae", np.ones((3, 2)))] * 4
+    names = ", ".join(f"{number} WIDE-NAME-{number}" for number in range(30))
+    for file, methods in (("without", ""), ("with", names)):
+        paired_figure(panels, tmp_path / f"{file}.png", "title", "a note", methods)
+    without, image = (picture(tmp_path / f"{file}.png") for file in ("without", "with"))
+    assert len(image) > len(without) + 2 * DOTS_PER_INCH * LINE
+    is_free = (image == image[0, 0]).all(axis=-1)
+    title = int(0.19 * DOTS_PER_INCH)
+    assert is_free[title : title + int(LINE * DOTS_PER_INCH)].all(axis=1).any()  # between title and names
+    assert is_free[title + int(LINE * DOTS_PER_INCH) : len(image) // 3, -10:].all()  # no name leaves the page

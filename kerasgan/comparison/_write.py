@@ -53,8 +53,8 @@ def write(comparison: RunComparison, folder: Path) -> None:
     for section in comparison.sections:
         panels = [_panel(section, name) for name in _shown(section)]
         notes = sorted(set(filter(None, section.notes)))
-        title = f"{_heading(comparison, section)}: {_legend(comparison)}"
-        paired_figure(panels, folder / f"{section.name}.png", title, "; ".join(notes))
+        heading = _heading(comparison, section)
+        paired_figure(panels, folder / f"{section.name}.png", heading, "; ".join(notes), _legend(comparison))
 
 
 def _shown(section: Section) -> list[str]:
