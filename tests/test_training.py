@@ -420,7 +420,9 @@ def test_weights_that_are_not_finite_are_not_stored(data, tmp_path, monkeypatch)
         )
 
     monkeypatch.setattr(checkpoints, "state", ruined)
-    with pytest.raises(DivergenceError, match=r"^generator_ab/0000 became NaN or infinite at step 4\. Begin again with"):
+    with pytest.raises(
+        DivergenceError, match=r"^generator_ab/0000 became NaN or infinite at step 4\. Begin again with"
+    ):
         train(request(data, "schedule.steps=6", "schedule.checkpoint_every=2"), tmp_path / "run")
     assert [path.stem for path in (tmp_path / "run/checkpoints").iterdir()] == ["step-000000002"]
 
