@@ -6,10 +6,10 @@ the most of both while its error is worst.
 
 Measured by `benchmarks/checkpoint_choice.py` against the error of paired validation patients, on phantoms of three
 bodies and on real heads (table in `benchmarks/README.md`): the composite ranks the validations of a run as the error
-does on heads to CT, weakly on hips, and not at all from CT to MR of heads. It is sure where a generator went astray:
-there its composite is more than twice the least. So the newest generator is kept whose composite is at most twice the
-least; on these runs, on which the factor was chosen, that is never worse than the newest and mostly better than the
-least composite.
+mostly does on heads to CT, weakly on hips, and not at all from CT to MR of heads. It is sure where a generator went
+astray: there its composite is more than twice the least. So the newest generator is kept whose composite is at most
+twice the least. On average over the runs of each kind, that is never worse than the newest, and mostly better than the
+least composite; the factor was chosen on the phantoms among them.
 
 Neither distance sees whether a structure lies in its place: the composite is there to choose a checkpoint of one run,
 and not to compare methods.

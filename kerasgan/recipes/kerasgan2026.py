@@ -10,8 +10,9 @@ true pairs scored worse than a misplaced synthetic skull (0.37 and 0.32 in magni
 Measured, `--dataset phantom --quick`, four test patients, masked MAE for seeds 0, 1 and 2: 122, 135 and 124 HU; without
 the loss 127 and 170 HU for seeds 0 and 1; with gradient consistency in magnitude at weights 0.3 and 1, seed 1, two
 validation patients: 169 and 179 HU, where mutual information has 129 HU. Heads of SynthRAD2023 (50 MR and 50 other CT
-slices, 20 paired ones to score, 128x128, 32 filters, 4,000 steps, best checkpoint by the same 20): 116, 119 and 117 HU
-for seeds 0, 1 and 2, where a CycleGAN without the loss, with transposed convolutions, has 140 HU (one seed).
+slices, 20 paired ones to score, 128x128, 32 filters, 4,000 steps, best checkpoint by the same 20): 116, 118 and 117 HU
+for seeds 0, 1 and 2; with transposed convolutions 117 and 118 HU for seeds 0 and 2; without the loss, too, 137, 138 and
+138 HU.
 
     kerasgan train --recipe kerasgan2026 --dataset adni --data-dir ADNI
 """
