@@ -75,18 +75,15 @@ def _require_one_meaning(reproduction: Reproduction, findings: Findings) -> None
         kind = type(cell.task).__name__, str(getattr(cell.task, "direction", ""))
         former, wanted = first.setdefault(kind, (cell.key, definitions))
         if definitions != wanted:
-            names = sorted(name for name, _ in set(_pairs(definitions)) ^ set(_pairs(wanted)))
+            one, other = definitions or {}, wanted or {}
+            names = sorted(name for name in {*one, *other} if one.get(name) != other.get(name))
             raise RunError(
-                f"Cells {former} and {cell.key} in {reproduction.folder} define {', '.join(dict.fromkeys(names))} "
+                f"Cells {former} and {cell.key} in {reproduction.folder} define {', '.join(names)} "
                 "otherwise, so no table can hold both. Versions of kerasgan may differ: then delete the folder of the "
                 "older one, and it is computed again. Or the windows of the models do, on which figures of an MR "
                 "depend: then give all trainings of the experiment one intensity.ct_window_hu and one "
                 "intensity.mr_window."
             )
-
-
-def _pairs(definitions: dict[str, dict[str, str]] | None) -> list[tuple[str, str]]:
-    return [(name, json.dumps(entry)) for name, entry in (definitions or {}).items()]
 
 
 def _command(reproduction: Reproduction) -> str:

@@ -176,9 +176,9 @@ def _image_series(file: Path) -> Series:
         reader.ReadImageInformation()
     except RuntimeError:
         return Series("", "", "", (file,), usable=False, reason="damaged, or not an image of this format")
-    size = reader.GetSize()
-    if set(size[3:]) - {1} or reader.GetNumberOfComponents() > 1:
-        values = f" with {reader.GetNumberOfComponents()} values a voxel" * (reader.GetNumberOfComponents() > 1)
+    size, components = reader.GetSize(), reader.GetNumberOfComponents()
+    if set(size[3:]) - {1} or components > 1:
+        values = f" with {components} values a voxel" if components > 1 else ""
         return Series("", "", "", (file,), usable=False, reason=f"not one grey image but {size}{values}")
     columns, rows, slices = (*size, 1)[:3]
     x, y, z = (*reader.GetSpacing(), 1.0)[:3]

@@ -61,10 +61,11 @@ def test_sixty_four_clients_at_once(server, address, model, slices, scheme):
 
     with ThreadPoolExecutor(64) as pool:
         answers = list(pool.map(ask, batches))
-    limit = 1e-2 if scheme == "grpc" else 2  # in a batch of another size, float32 sums run in another order
+    limit = 1e-3 if scheme == "grpc" else 2
     for images, found in zip(batches, answers, strict=True):
         inputs = {"image": images, "window": np.float32([WINDOW] * len(images))}
-        np.testing.assert_allclose(found, model.predict("serving_windowed", inputs)["synthetic"], atol=limit)
+        # Relative too: in a batch of another size, float32 sums run in another order.
+        np.testing.assert_allclose(found, model.predict("serving_windowed", inputs)["synthetic"], atol=limit, rtol=1e-5)
 
 
 def test_a_token_is_asked_for(serve, address, slices, scheme):
