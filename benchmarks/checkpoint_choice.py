@@ -6,7 +6,7 @@ Reads the `validation.csv` of runs with paired validation patients, which holds 
 pairs side by side. For each dataset and direction it gives Spearman's rank correlation of each term with the error over
 the validations of a run, as the mean over runs; 1 means that the term ranks them as the error does, and -1 the other
 way round. Beside it, by how many per cent the error exceeds the least of its run at the checkpoint of the least
-composite, at the one that a training keeps (see `kerasgan.unpaired_score`), and at the last one.
+composite, at the one that a training keeps (see `kerasgan.training.choice`), and at the last one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import bench
 import numpy as np
 from scipy.stats import spearmanr
 
-from kerasgan.unpaired_score import TOLERATED
+from kerasgan.training.choice import TOLERATED
 
 # 1 where less is better, as with the error, and -1 where more is.
 TERMS = {

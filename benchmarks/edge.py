@@ -141,8 +141,8 @@ def engines(precisions: list[str]) -> dict[str, Engine]:
 def build(workload: Workload, folder: Path) -> dict[str, Any]:
     """Writes teacher and students in every format; returns the generators' options and the precisions of LiteRT."""
     from kerasgan.config import Component
-    from kerasgan.costs import BUDGETS, student_generator
-    from kerasgan.export.contract import Precision
+    from kerasgan.networks.costs import BUDGETS, student_generator
+    from kerasgan.scans.contract import Precision
 
     teacher = Component(name="resnet", filters=workload.filters, blocks=workload.blocks)
     size = (workload.size, workload.size)
@@ -160,7 +160,7 @@ def _write(options: dict[str, Any], size: int, precisions: list[str], folder: Pa
     from kerasgan.export.graph import Translator, write_savedmodel
     from kerasgan.export.quantization import ACTIVATION_BITS, quantized
     from kerasgan.export.tflite import convert
-    from kerasgan.generators.resnet import build as build_generator
+    from kerasgan.networks.generators.resnet import build as build_generator
 
     keras.utils.set_random_seed(0)
     generator = build_generator(**options)

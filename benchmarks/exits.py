@@ -25,16 +25,16 @@ from ai_edge_litert.interpreter import Interpreter
 
 from kerasgan import datasets
 from kerasgan.datasets import Scan, Split
-from kerasgan.export.contract import Precision
 from kerasgan.export.gate import Tolerance, tolerance
-from kerasgan.geometry import oriented
-from kerasgan.inference import on_source_grid
-from kerasgan.intensity import body_mask
 from kerasgan.io import read_volume
 from kerasgan.phantom.dicom import SeriesIdentity, write_series
-from kerasgan.preparation import prepare
-from kerasgan.run import Direction, Run, load_run
-from kerasgan.volume import Volume
+from kerasgan.runs.run import Run, load_run
+from kerasgan.scans.contract import Direction, Precision
+from kerasgan.scans.geometry import oriented
+from kerasgan.scans.intensity import body_mask
+from kerasgan.scans.preparation import prepare
+from kerasgan.scans.volume import Volume
+from kerasgan.translation.translate import on_source_grid
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 PAGE = CHECKOUT / "docs" / "deployment.md"

@@ -48,9 +48,9 @@ def export(folder: Path, size: int, filters: int, blocks: int) -> Path:
 
     from kerasgan.config import Recipe
     from kerasgan.export import bundle
-    from kerasgan.generators.resnet import build
-    from kerasgan.preparation import preparation
-    from kerasgan.run import RunFacts, create_run
+    from kerasgan.networks.generators.resnet import build
+    from kerasgan.runs.run import RunFacts, create_run
+    from kerasgan.scans.preparation import preparation
 
     recipe = Recipe(name=NAME)
     facts = RunFacts(

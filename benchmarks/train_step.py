@@ -54,9 +54,9 @@ def kerasgan_candidate(workload: Workload, policy: str) -> Candidate:
     import keras
     import tensorflow as tf
 
-    from kerasgan.cyclegan import CycleGAN
-    from kerasgan.device import divide_cores
+    from kerasgan.models.cyclegan import CycleGAN
     from kerasgan.recipes.hiasa2018 import RECIPE
+    from kerasgan.runs.device import divide_cores
 
     divide_cores()
     keras.utils.set_random_seed(0)

@@ -46,7 +46,7 @@ def build(workload: Workload, folder: Path) -> None:
     from kerasgan.export.device_graph import write_for_devices
     from kerasgan.export.graph import Translator, write_savedmodel
     from kerasgan.export.tflite import convert
-    from kerasgan.generators.resnet import build as build_generator
+    from kerasgan.networks.generators.resnet import build as build_generator
 
     keras.utils.set_random_seed(0)
     generator = build_generator(filters=workload.filters, blocks=workload.blocks)
@@ -62,7 +62,7 @@ def keras_candidate(folder: Path) -> Translate:
     """The generator as `kerasgan translate` calls it, with its intensity maps in NumPy."""
     import keras
 
-    import kerasgan.layers  # noqa: F401  registers the layers that the file names
+    import kerasgan.networks.layers  # noqa: F401  registers the layers that the file names
 
     generator, (source, target) = keras.models.load_model(folder / "generator.keras", compile=False), _maps()
     return lambda image: target.inverse(generator.predict_on_batch(source.forward(image)))
@@ -205,7 +205,7 @@ def main() -> None:
 
 
 def _maps() -> tuple[Any, Any]:
-    from kerasgan.intensity import IntensityMap
+    from kerasgan.scans.intensity import IntensityMap
 
     return IntensityMap(*MR_WINDOW), IntensityMap(*CT_WINDOW_HU)
 

@@ -17,45 +17,45 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kerasgan.api import distill as distill
     from kerasgan.api import train as train
-    from kerasgan.comparison import RunComparison as RunComparison
-    from kerasgan.comparison import compare as compare
     from kerasgan.datasets._series import find_series as inspect
     from kerasgan.errors import KerasganError as KerasganError
-    from kerasgan.evaluation import evaluate as evaluate
+    from kerasgan.evaluation.compare import RunComparison as RunComparison
+    from kerasgan.evaluation.compare import compare as compare
+    from kerasgan.evaluation.evaluate import evaluate as evaluate
+    from kerasgan.evaluation.results import Evaluation as Evaluation
     from kerasgan.experiments import reproduce as reproduce
     from kerasgan.export import export_serving as export_serving
     from kerasgan.export import export_tflite as export_tflite
-    from kerasgan.inference import translate as translate
-    from kerasgan.inference import translate_volume as translate_volume
     from kerasgan.io import read_volume as read_volume
     from kerasgan.registry import names as names
-    from kerasgan.results import Evaluation as Evaluation
-    from kerasgan.run import Run as Run
-    from kerasgan.run import load_run as load_run
-    from kerasgan.volume import Volume as Volume
+    from kerasgan.runs.run import Run as Run
+    from kerasgan.runs.run import load_run as load_run
+    from kerasgan.scans.volume import Volume as Volume
+    from kerasgan.translation.translate import translate as translate
+    from kerasgan.translation.translate import translate_volume as translate_volume
 
     __version__: str
 
 # Public name -> (module, name there).
 _PLACES = {
-    "Evaluation": ("kerasgan.results", "Evaluation"),
+    "Evaluation": ("kerasgan.evaluation.results", "Evaluation"),
     "KerasganError": ("kerasgan.errors", "KerasganError"),
-    "Run": ("kerasgan.run", "Run"),
-    "RunComparison": ("kerasgan.comparison", "RunComparison"),
-    "Volume": ("kerasgan.volume", "Volume"),
-    "compare": ("kerasgan.comparison", "compare"),
+    "Run": ("kerasgan.runs.run", "Run"),
+    "RunComparison": ("kerasgan.evaluation.compare", "RunComparison"),
+    "Volume": ("kerasgan.scans.volume", "Volume"),
+    "compare": ("kerasgan.evaluation.compare", "compare"),
     "distill": ("kerasgan.api", "distill"),
-    "evaluate": ("kerasgan.evaluation", "evaluate"),
+    "evaluate": ("kerasgan.evaluation.evaluate", "evaluate"),
     "export_serving": ("kerasgan.export", "export_serving"),
     "export_tflite": ("kerasgan.export", "export_tflite"),
     "inspect": ("kerasgan.datasets._series", "find_series"),
-    "load_run": ("kerasgan.run", "load_run"),
+    "load_run": ("kerasgan.runs.run", "load_run"),
     "names": ("kerasgan.registry", "names"),
     "read_volume": ("kerasgan.io", "read_volume"),
     "reproduce": ("kerasgan.experiments", "reproduce"),
     "train": ("kerasgan.api", "train"),
-    "translate": ("kerasgan.inference", "translate"),
-    "translate_volume": ("kerasgan.inference", "translate_volume"),
+    "translate": ("kerasgan.translation.translate", "translate"),
+    "translate_volume": ("kerasgan.translation.translate", "translate_volume"),
 }
 
 __all__ = [

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 from kerasgan import registry
 from kerasgan.errors import KerasganError, RunError
-from kerasgan.request import DEFAULT_RECIPE, Request
+from kerasgan.training.request import DEFAULT_RECIPE, Request
 
 if TYPE_CHECKING:
-    from kerasgan.run import Direction, Run
+    from kerasgan.runs.run import Run
+    from kerasgan.scans.contract import Direction
 
 RUNS = Path("runs")
 
@@ -61,10 +62,25 @@ def train(
     request = Request(dataset, folder, recipe, quick, tuple(overrides), seed, strict)
     place = choose_out(request, None if out is None else Path(out), resume)
     check(request, place, resume)
+    return train_request(request, place, resume)
 
-    from kerasgan import training  # loads TensorFlow, which bad input above need not wait for
 
-    return training.train(request, place, resume)
+def train_request(request: Request, out: Path, resume: bool) -> Run:
+    """Trains what `check` has accepted; of a student, measures it beside its teacher at the end.
+
+    Args:
+        request: Dataset and recipe.
+        out: The run directory.
+        resume: Continue the run in `out`.
+    """
+    from kerasgan.training import train as training  # loads TensorFlow
+
+    run = training.train(request, out, resume)
+    if run.recipe.distillation:
+        from kerasgan import distillation
+
+        distillation.write_report(run, request.data_dir)
+    return run
 
 
 def distill(
@@ -99,13 +115,16 @@ def distill(
     """
     place = student_out(run, student, out)
 
-    from kerasgan import distillation, training
-    from kerasgan.run import load_run
+    from kerasgan import distillation
+    from kerasgan.runs.run import load_run
+    from kerasgan.training import train as training
 
     teacher = load_run(run)
     facts = teacher.facts
     request = Request(facts.dataset, Path(data_dir or facts.data_dir), seed=facts.seed)
-    return training.train_recipe(distillation.student_recipe(teacher, student, direction, steps), request, place)
+    trained = training.train_recipe(distillation.student_recipe(teacher, student, direction, steps), request, place)
+    distillation.write_report(trained, request.data_dir)
+    return trained
 
 
 def student_out(run: str | Path, student: str, out: str | Path | None) -> Path:
@@ -114,7 +133,7 @@ def student_out(run: str | Path, student: str, out: str | Path | None) -> Path:
     Raises:
         RunError: Where the teacher is no run, or the directory is taken.
     """
-    from kerasgan.run import load_run, require_free
+    from kerasgan.runs.run import load_run, require_free
 
     teacher = load_run(run).path
     place = teacher.with_name(f"{teacher.resolve().name}-{student}") if out is None else Path(out)
@@ -165,7 +184,7 @@ def check(request: Request, out: Path, resume: bool) -> None:
     """
     request.build_recipe()
     if resume:
-        from kerasgan.run import load_run
+        from kerasgan.runs.run import load_run
 
         load_run(out)  # has its own dataset
         return
@@ -180,13 +199,13 @@ def check(request: Request, out: Path, resume: bool) -> None:
         from kerasgan import datasets
 
         raise datasets.no_data(module.CARD, root)
-    from kerasgan.run import require_free
+    from kerasgan.runs.run import require_free
 
     require_free(out)
 
 
 def _fits(request: Request, path: Path) -> bool:
-    from kerasgan.run import load_run
+    from kerasgan.runs.run import load_run
 
     try:
         run = load_run(path)

@@ -10,7 +10,6 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from kerasgan.errors import KerasganError
-from kerasgan.nested import flat, merged
 from kerasgan.text import nearest
 
 Window = tuple[float, float]
@@ -329,3 +328,19 @@ def _assign(values: dict[str, Any], assignment: str) -> str:
     if path.strip() == "schedule.steps":
         node["epochs"] = None  # a length counts in steps or in epochs
     return path.strip()
+
+
+def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The innermost values by their dotted path, in their order."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        found.update(flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value})
+    return found
+
+
+def merged(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """A copy with some values changed, however deep they lie; the others stay."""
+    result = dict(values)
+    for key, change in changes.items():
+        result[key] = merged(values[key], change) if isinstance(change, dict) else change
+    return result

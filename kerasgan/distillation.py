@@ -20,19 +20,18 @@ import keras
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
-from kerasgan import checkpoints
-from kerasgan.callbacks import masked_error
 from kerasgan.config import Distillation, Recipe
-from kerasgan.costs import BUDGETS, macs, student_generator
-from kerasgan.distiller import Distiller
 from kerasgan.errors import RunError
-from kerasgan.export.contract import Frozen
 from kerasgan.export.device_graph import write_for_devices
 from kerasgan.export.graph import Translator
-from kerasgan.export.names import DEFAULT, IMAGE
 from kerasgan.export.tflite import convert
 from kerasgan.files import replacing
-from kerasgan.run import DIRECTIONS, Direction, Run, load_run
+from kerasgan.networks.costs import BUDGETS, macs, student_generator
+from kerasgan.runs.run import Run, load_run
+from kerasgan.scans.contract import Direction, Frozen
+from kerasgan.scans.names import DEFAULT, IMAGE
+from kerasgan.training.callbacks import masked_error
+from kerasgan.training.train import paired_validation_slices
 
 REPORT = "distillation.json"
 TIMED_SLICES = 5
@@ -131,45 +130,20 @@ def student_recipe(run: Run, student: str, direction: Direction, steps: int | No
     return recipe.model_copy(update=changes)
 
 
-def require_same_patients(settings: Distillation, split: dict[str, dict[str, list[str]]]) -> None:
-    """Makes sure that no patient whom the teacher was trained on validates its student, or the other way round.
-
-    Raises:
-        RunError: Where the data is divided otherwise than the teacher's was.
-    """
-    if load_run(settings.teacher).split() != split:
-        raise RunError(
-            f"The data is not divided into the patients that {settings.teacher} was trained, validated and tested "
-            "with; a student needs the same. Restore the data, or name its folder with --data-dir."
-        )
-
-
-def load_teacher(model: Distiller, settings: Distillation) -> None:
-    """Gives a new distiller the teacher's generators and its discriminator.
-
-    Raises:
-        RunError: Where the teacher's run is gone, is not trained or has no checkpoint.
-    """
-    run, other = load_run(settings.teacher), next(one for one in DIRECTIONS if one != settings.direction)
-    model.teacher.set_weights(run.generator(settings.direction).get_weights())
-    model.other.set_weights(run.generator(other).get_weights())
-    judges = {f"discriminator_{domain}": network for domain, network in model.discriminators.items()}
-    if not checkpoints.restore_networks(judges, run.path / "checkpoints"):
-        raise RunError(
-            f"{run.path} has no checkpoint, which holds the discriminator that its student needs; restore its folder "
-            "checkpoints, or train again."
-        )
-
-
-def write_report(run: Run, settings: Distillation, paired: Sequence[np.ndarray]) -> Report:
+def write_report(run: Run, data_dir: Path | None = None) -> Report:
     """Measures teacher and student, and writes `distillation.json`.
 
     Args:
         run: The student's, trained.
-        settings: Its teacher and direction.
-        paired: Validation slices of domain a and of b `[slices, size, size, 1]`, in [-1, 1], and their bodies; empty
-            where there are no pairs.
+        data_dir: Its dataset; None: where it lay in training.
+
+    Raises:
+        RunError: Where the run is no student.
     """
+    settings = run.recipe.distillation
+    if settings is None:
+        raise RunError(f"{run.path} is no student; kerasgan distill trains one.")
+    paired = paired_validation_slices(run, data_dir)
     runs = {"teacher": load_run(settings.teacher), "student": run}
     direction, size = settings.direction, run.recipe.data.size
     costs = {name: _cost(one.generator(direction), run, direction, paired) for name, one in runs.items()}

@@ -30,6 +30,14 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     "experiments": ("EXPERIMENT",),
 }
 
+# The sub-package of a kind, where it is not called like the kind.
+PLACES = {
+    "generators": "networks.generators",
+    "discriminators": "networks.discriminators",
+    "segmenters": "networks.segmenters",
+    "experiments": "experiments.papers",
+}
+
 
 def names(kind: str) -> list[str]:
     """The built-in modules of a kind, sorted; nothing is imported, so listing them costs no TensorFlow.
@@ -42,7 +50,7 @@ def names(kind: str) -> list[str]:
         ValueError: For any other kind.
     """
     _check_kind(kind)
-    folder = Path(__file__).parent / kind
+    folder = Path(__file__).parent.joinpath(*PLACES.get(kind, kind).split("."))
     return sorted(module.name for module in pkgutil.iter_modules([str(folder)]) if not module.name.startswith("_"))
 
 
@@ -64,7 +72,7 @@ def find(kind: str, name: str) -> ModuleType:
     if missing:
         raise KerasganError(
             f"{name} does not define {' and '.join(missing)}, which a module of {kind} needs; "
-            f"see kerasgan/{kind} for examples."
+            f"see kerasgan/{PLACES.get(kind, kind).replace('.', '/')} for examples."
         )
     return module
 
@@ -79,7 +87,7 @@ def _import_name(kind: str, name: str) -> ModuleType:
     if name not in known:
         hint = f"{nearest(name, known)} A path to a .py file works as well."
         raise KerasganError(f"No {_singular(kind)} is called {name!r}. {hint}")
-    return importlib.import_module(f"kerasgan.{kind}.{name}")
+    return importlib.import_module(f"kerasgan.{PLACES.get(kind, kind)}.{name}")
 
 
 def _singular(kind: str) -> str:

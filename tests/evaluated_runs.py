@@ -4,10 +4,10 @@ from hashlib import sha256
 from pathlib import Path
 
 from kerasgan import config
+from kerasgan.evaluation.results import Evaluation, write
 from kerasgan.metrics import ct_metrics
-from kerasgan.preparation import preparation
-from kerasgan.results import Evaluation, write
-from kerasgan.run import RunFacts, create_run
+from kerasgan.runs.run import RunFacts, create_run
+from kerasgan.scans.preparation import preparation
 
 WINDOW = (-1000.0, 1600.0)
 WEIGHTS = b"never trained"

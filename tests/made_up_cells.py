@@ -8,8 +8,9 @@ from evaluated_runs import write_run
 from matplotlib.image import imsave
 
 from kerasgan import datasets
-from kerasgan.experiments import Reproduction, _folder
-from kerasgan.loss_names import MEANINGS
+from kerasgan.experiments import Reproduction
+from kerasgan.experiments.engine import folder as _folder
+from kerasgan.experiments.engine.loss_names import MEANINGS
 from kerasgan.metrics import ct_metrics, label_metrics, mr_metrics
 
 WINDOW = (-150.0, 350.0)

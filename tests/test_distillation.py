@@ -10,13 +10,14 @@ import pytest
 from tiny import request, write_heads
 
 import kerasgan
-from kerasgan import costs, distillation
-from kerasgan.costs import Budget
+from kerasgan import distillation
 from kerasgan.distillation import read_report, student_recipe
 from kerasgan.errors import DivergenceError, RunError
-from kerasgan.request import Request
-from kerasgan.run import Run, load_run
-from kerasgan.training import prepare_data, train
+from kerasgan.networks import costs
+from kerasgan.networks.costs import Budget
+from kerasgan.runs.run import Run, load_run
+from kerasgan.training.request import Request
+from kerasgan.training.train import prepare_data, train
 
 TEACHER = ("generator.filters=12", "generator.blocks=3")
 
@@ -135,7 +136,7 @@ def test_resumed_distillation_equals_the_uninterrupted_one_to_the_last_bit(teach
             raise RuntimeError("power cut")
 
     with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="power cut"):
-        patch.setattr("kerasgan.callbacks.Bar.on_epoch_end", fail)
+        patch.setattr("kerasgan.training.callbacks.Bar.on_epoch_end", fail)
         kerasgan.distill(teacher.path, out=tmp_path / "cut")
     resumed = kerasgan.train(out=tmp_path / "cut", resume=True)
     expected, found = newest_checkpoint(student.path), newest_checkpoint(resumed.path)
@@ -147,8 +148,8 @@ def test_resumed_distillation_equals_the_uninterrupted_one_to_the_last_bit(teach
 
 def test_student_begins_with_the_teachers_discriminator(teacher, monkeypatch, tmp_path, no_report):
     seen = {}
-    monkeypatch.setattr("kerasgan.training._fit", lambda model, run, data: seen.update(model=model))
-    monkeypatch.setattr("kerasgan.report.loss_figure", lambda *args, **options: None)
+    monkeypatch.setattr("kerasgan.training.train._fit", lambda model, run, data: seen.update(model=model))
+    monkeypatch.setattr("kerasgan.pictures.patients.loss_figure", lambda *args, **options: None)
     kerasgan.distill(teacher.path, out=tmp_path / "student", steps=2)
     model, kept = seen["model"], newest_checkpoint(teacher.path)
     for number, weight in enumerate(model.discriminator.get_weights()):
@@ -158,7 +159,7 @@ def test_student_begins_with_the_teachers_discriminator(teacher, monkeypatch, tm
 
 
 def test_losses_that_are_not_finite_end_the_distillation(teacher, tmp_path, monkeypatch):
-    monkeypatch.setattr("kerasgan.distiller.absolute_error", lambda x, y: (x - y)[:, 0, 0, 0] / 0.0)
+    monkeypatch.setattr("kerasgan.models.distiller.absolute_error", lambda x, y: (x - y)[:, 0, 0, 0] / 0.0)
     with pytest.raises(DivergenceError, match=r"output_ab.* became NaN or infinite at step 1"):
         kerasgan.distill(teacher.path, out=tmp_path / "student", steps=2)
 

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 import kerasgan
 from kerasgan import datasets, io
 from kerasgan.cli import app
-from kerasgan.volume import Volume
+from kerasgan.scans.volume import Volume
 
 CHECKOUT = Path(__file__).parents[1]
 PAGES = [
@@ -86,7 +86,7 @@ def test_shown_commands_exist(page, line):
     for option in (word for word in words if word.startswith("--")):
         assert re.search(rf"^  {option}\b", result.stdout, re.MULTILINE), f"{page}: {line}: no option {option}"
     for setting in re.findall(r"--set (\S+)", line):
-        from kerasgan.request import Request
+        from kerasgan.training.request import Request
 
         Request(overrides=(setting,)).build_recipe()
 

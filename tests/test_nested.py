@@ -1,6 +1,6 @@
 """Nested settings seen as paths."""
 
-from kerasgan.nested import flat, merged
+from kerasgan.config import flat, merged
 
 SETTINGS = {"size": 1, "optimizer": {"rate": 2, "betas": {"first": [3, 4]}}, "empty": {}}
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from kerasgan.request import Request
-from kerasgan.slice_cache import build, fingerprint
+from kerasgan.training.cache import build, fingerprint
+from kerasgan.training.request import Request
 
 TINY = (
     "data.size=32",

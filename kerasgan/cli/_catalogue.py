@@ -46,8 +46,7 @@ def recipes(
 
 def recipe_text(recipe: Recipe) -> str:
     """A recipe for a terminal: heading, every setting as `--set` takes it, open points, changes."""
-    from kerasgan.config import NOT_SETTINGS
-    from kerasgan.nested import flat
+    from kerasgan.config import NOT_SETTINGS, flat
 
     values = recipe.model_dump(mode="json", exclude=NOT_SETTINGS)
     if recipe.schedule.epochs:

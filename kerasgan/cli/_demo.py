@@ -37,7 +37,7 @@ def demo(
     """
     from kerasgan.export.edge_page import WEB, build_page, page_server, require_free
     from kerasgan.export.npm import fetched
-    from kerasgan.run import load_run
+    from kerasgan.runs.run import load_run
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, so that nothing temporary stays
     load_run(run).generator_path(direction)  # what is no run is refused before anything is fetched

@@ -10,9 +10,9 @@ from kerasgan.cli._catalogue import recipe_text
 from kerasgan.cli._console import table
 from kerasgan.config import Recipe
 from kerasgan.datasets import DatasetCard, Split
-from kerasgan.preparation import preparation
-from kerasgan.request import Request
-from kerasgan.run import load_run
+from kerasgan.runs.run import load_run
+from kerasgan.scans.preparation import preparation
+from kerasgan.training.request import Request
 
 
 def plan(request: Request, out: Path, resume: bool) -> str:
@@ -32,7 +32,7 @@ def plan(request: Request, out: Path, resume: bool) -> str:
 
 
 def _data_text(module: ModuleType, name: str, root: Path, seed: int, recipe: Recipe) -> str:
-    from kerasgan.training import split_patients
+    from kerasgan.training.train import split_patients
 
     if hasattr(module, "prepare") and not (root.is_dir() and any(root.iterdir())):
         return f"Dataset {name}: would first be written to {root}"
@@ -55,7 +55,7 @@ def _split_text(card: DatasetCard, split: Split) -> str:
 def _device_text(recipe: Recipe) -> str:
     import tensorflow as tf
 
-    from kerasgan.device import resolve_precision, uses_xla
+    from kerasgan.runs.device import resolve_precision, uses_xla
 
     gpus = tf.config.list_physical_devices("GPU")
     names = [tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in gpus]

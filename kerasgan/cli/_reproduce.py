@@ -63,7 +63,7 @@ def reproduce(
 
 def _start_tensorflow() -> None:
     load_tensorflow()
-    from kerasgan.device import divide_cores
+    from kerasgan.runs.device import divide_cores
 
     if TENSORFLOW_THREADS.isdisjoint(os.environ):
         divide_cores()

@@ -15,7 +15,7 @@ from kerasgan.cli._app import INTERRUPTED, app
 from kerasgan.cli._console import close_progress_bars, load_tensorflow, say, writing
 
 if TYPE_CHECKING:
-    from kerasgan.run import Run
+    from kerasgan.runs.run import Run
 
 TENSORFLOW_THREADS = {"TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"}  # a user who sets them has chosen
 
@@ -42,7 +42,7 @@ def train(
       kerasgan train --dataset adni --data-dir /data/ADNI --set schedule.steps=5000
     """
     from kerasgan import api
-    from kerasgan.request import Request
+    from kerasgan.training.request import Request
 
     request = Request(dataset, data_dir, recipe, quick, tuple(overrides or ()), seed, strict)
     place = api.choose_out(request, out, resume)
@@ -54,12 +54,11 @@ def train(
         say(plan(request, place, resume))
         return
     with writing(place), resumable(place):
-        from kerasgan.device import divide_cores
-        from kerasgan.training import train as run_training
+        from kerasgan.runs.device import divide_cores
 
         if TENSORFLOW_THREADS.isdisjoint(os.environ):
             divide_cores()
-        run = run_training(request, place, resume)
+        run = api.train_request(request, place, resume)
     say(_report(run))
 
 

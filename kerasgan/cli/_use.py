@@ -85,7 +85,7 @@ def translate(
                 written = translate_by_server(client, source, output, direction=direction, strict=strict)
         else:
             _require_run(runs[0])
-            from kerasgan.inference import translate as run_translation
+            from kerasgan.translation.translate import translate as run_translation
 
             written = run_translation(runs[0], source, output, direction=direction, strict=strict)
     say(f"Wrote {written}. Synthetic, not for diagnosis: it can show or hide what the patient has not or has.")
@@ -116,7 +116,7 @@ def evaluate(
       kerasgan evaluate runs/adni --dataset folder --data-dir PAIRS     # PAIRS/a, PAIRS/b, PAIRS/paired
     """
     _require_run(run)
-    from kerasgan.evaluation import evaluate as run_evaluation
+    from kerasgan.evaluation.evaluate import evaluate as run_evaluation
 
     with writing(out or run):
         result = run_evaluation(run, data_dir, out, direction, dataset)
@@ -137,7 +137,7 @@ def compare(
       kerasgan evaluate runs/gc
       kerasgan compare runs/plain runs/gc --out comparison
     """
-    from kerasgan.comparison import compare as run_comparison
+    from kerasgan.evaluation.compare import compare as run_comparison
 
     with writing(out or runs[0]):
         result = run_comparison(runs, out)
@@ -211,7 +211,7 @@ def _client(server: str, token_file: Path | None, certificate: Path | None) -> C
 
 def _require_run(path: Path) -> None:
     """Refuses what is no run, then loads TensorFlow, which takes seconds."""
-    from kerasgan.run import load_run
+    from kerasgan.runs.run import load_run
 
     load_run(path)
     load_tensorflow()

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from kerasgan.errors import DatasetError
-from kerasgan.volume import SourceSlice, Volume
+from kerasgan.scans.volume import SourceSlice, Volume
 
 
 def read_label_pictures(pictures: Sequence[Path], files: Sequence[Path], volume: Volume) -> np.ndarray:

@@ -14,7 +14,7 @@ from kerasgan.datasets._types import Domain, Scan
 from kerasgan.errors import KerasganError
 from kerasgan.io import Series, discover
 from kerasgan.io.nifti import is_image, read_image, sidecar_modality
-from kerasgan.volume import Modality
+from kerasgan.scans.volume import Modality
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from kerasgan.datasets._label_pictures import read_label_pictures
 from kerasgan.errors import DatasetError
-from kerasgan.volume import Modality, Volume
+from kerasgan.scans.volume import Modality, Volume
 
 if TYPE_CHECKING:
     from kerasgan.io import Series

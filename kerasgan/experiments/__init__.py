@@ -3,7 +3,7 @@
 `reproduce` computes the cells, each once, and writes a report with the paper's figures beside ours.
 """
 
-from kerasgan.experiments._folder import Reproduction, duration, open_reproduction
-from kerasgan.experiments._work import compute, reproduce
+from kerasgan.experiments.engine.folder import Reproduction, duration, open_reproduction
+from kerasgan.experiments.engine.work import compute, reproduce
 
 __all__ = ["Reproduction", "compute", "duration", "open_reproduction", "reproduce"]

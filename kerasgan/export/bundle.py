@@ -29,7 +29,8 @@ from kerasgan.export.signatures import serving_signatures
 from kerasgan.export.slices import Samples, real_slices
 from kerasgan.export.warmup import write_warmup
 from kerasgan.files import staging_folder
-from kerasgan.run import DIRECTIONS, Direction, Run, load_run
+from kerasgan.runs.run import Run, load_run
+from kerasgan.scans.contract import DIRECTIONS, Direction
 from kerasgan.text import valid_json
 
 

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from kerasgan.config import Distillation
-from kerasgan.export.contract import STATEMENT, Contract
+from kerasgan.evaluation.results import is_current
 from kerasgan.export.serving_contract import ServingContract
-from kerasgan.page import NOT_FOR_DIAGNOSIS
-from kerasgan.results import is_current
-from kerasgan.run import Run
+from kerasgan.pictures.page import NOT_FOR_DIAGNOSIS
+from kerasgan.runs.run import Run
+from kerasgan.scans.contract import STATEMENT, Contract
 from kerasgan.text import markdown_table, points
 
 LIMITS = (

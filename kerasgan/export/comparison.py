@@ -10,11 +10,11 @@ import numpy as np
 import tensorflow as tf
 
 from kerasgan.errors import ExportError
-from kerasgan.export.contract import Contract, Frozen, Precision
 from kerasgan.export.gate import Statistic, tolerance
 from kerasgan.export.graph import Translator
 from kerasgan.export.slices import Sample, Samples
-from kerasgan.intensity import IntensityMap
+from kerasgan.scans.contract import Contract, Frozen, Precision
+from kerasgan.scans.intensity import IntensityMap
 
 Artifact = Callable[[np.ndarray, IntensityMap], np.ndarray]
 Question = Callable[[Sample], tuple[np.ndarray, IntensityMap]]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from kerasgan.export.contract import Contract, Signature, Tensor
-from kerasgan.export.names import CONTRACT
 from kerasgan.export.serving_contract import ServingContract, contract_signature
+from kerasgan.scans.contract import Contract, Signature, Tensor
+from kerasgan.scans.names import CONTRACT
 from kerasgan.text import markdown_table, points
 
 FROM_THE_BATCH = (

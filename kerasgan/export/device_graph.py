@@ -25,7 +25,7 @@ from keras import layers
 
 from kerasgan.export.graph import Translator, write_savedmodel
 from kerasgan.export.slices import Size
-from kerasgan.layers import NearestUpsampling, ReflectionPadding
+from kerasgan.networks.layers import NearestUpsampling, ReflectionPadding
 
 BLOCK = (2, 4)  # rows and columns that one channel is computed in: 8 outputs, and a kernel that stays small
 # Which weight of three meets which of two neighbouring pixels: `[pixel written, pixel read, weight]`.

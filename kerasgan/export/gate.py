@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from kerasgan.export.contract import Precision
+from kerasgan.scans.contract import Precision
 
 Statistic = Literal["maximum", "body_mean", "truth_percent"]
 

@@ -10,8 +10,8 @@ import keras
 import tensorflow as tf
 
 from kerasgan.errors import ExportError
-from kerasgan.export.names import DEFAULT, IMAGE, SYNTHETIC
-from kerasgan.intensity import IntensityMap
+from kerasgan.scans.intensity import IntensityMap
+from kerasgan.scans.names import DEFAULT, IMAGE, SYNTHETIC
 
 MULTIPLE = 4  # a generator halves its image twice at most
 MINIMUM_SIDE = 8  # two halvings leave 2 pixels, the fewest that can be reflected by one

@@ -1,4 +1,4 @@
-"""The intensity range of an MR volume as TensorFlow operations, near the percentiles of `kerasgan.preparation`."""
+"""The intensity range of an MR volume as TensorFlow operations, near its percentiles over the body."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import tensorflow as tf
 
 BINS = 2**16  # finer than the steps of any scanner
 OTSU_BINS = 128
-BODY_FRACTION = 0.35  # of Otsu's threshold, as in kerasgan.intensity.body_mask
+BODY_FRACTION = 0.35  # of Otsu's threshold, as in kerasgan.scans.intensity.body_mask
 CONSTANT = "No intensity range can be found in a constant image; give slices with anatomy, or the window. Got:"
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kerasgan.export.contract import Encoding
+from kerasgan.scans.contract import Encoding
 
 STORED = np.dtype("<i2")
 STEPS = 2**16 - 1

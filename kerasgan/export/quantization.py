@@ -18,7 +18,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from kerasgan.errors import ExportError
-from kerasgan.export.names import DEFAULT, IMAGE
+from kerasgan.scans.names import DEFAULT, IMAGE
 
 IntegerPrecision = Literal["int8", "int16x8"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from kerasgan.export import names
-from kerasgan.export.contract import Window
 from kerasgan.export.pixels import encode
+from kerasgan.scans import names
+from kerasgan.scans.contract import Window
 
 
 def request(images: np.ndarray, window: Window) -> dict[str, tf.Tensor]:

@@ -10,16 +10,15 @@ import numpy as np
 import tensorflow as tf
 
 from kerasgan.export.comparison import Artifact, Comparison, Question, compare
-from kerasgan.export.contract import Contract
 from kerasgan.export.graph import Translator
 from kerasgan.export.mr_range import volume_window
-from kerasgan.export.names import SYNTHETIC, SYNTHETIC_BYTES, WINDOW
 from kerasgan.export.pixels import decode
 from kerasgan.export.requests import request
 from kerasgan.export.serving_contract import ServingContract
 from kerasgan.export.slices import Sample, Samples
-from kerasgan.intensity import IntensityMap
-from kerasgan.run import Direction
+from kerasgan.scans.contract import Contract, Direction
+from kerasgan.scans.intensity import IntensityMap
+from kerasgan.scans.names import SYNTHETIC, SYNTHETIC_BYTES, WINDOW
 
 
 def compare_served(

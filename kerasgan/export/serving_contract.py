@@ -7,10 +7,11 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from kerasgan.errors import ExportError
-from kerasgan.export import names
-from kerasgan.export.contract import Contract, Encoding, Frozen, Shape, Side, Signature, Tensor, contract, image_tensor
 from kerasgan.export.layout import CONTRACT_FILE, EXTRAS
-from kerasgan.run import DIRECTIONS, Direction, Run
+from kerasgan.runs.contract import contract, image_tensor
+from kerasgan.runs.run import Run
+from kerasgan.scans import names
+from kerasgan.scans.contract import DIRECTIONS, Contract, Direction, Encoding, Frozen, Shape, Side, Signature, Tensor
 
 ANY: Shape = (None, None, None)
 LARGEST_STORED = 2**15 - 1

@@ -7,10 +7,11 @@ from typing import Any
 
 import tensorflow as tf
 
-from kerasgan.export.contract import Contract, Encoding, Signature
 from kerasgan.export.graph import Outputs, Translator
 from kerasgan.export.mr_range import volume_window
-from kerasgan.export.names import (
+from kerasgan.export.serving_contract import ServingContract, contract_signature
+from kerasgan.scans.contract import Contract, Direction, Encoding, Signature
+from kerasgan.scans.names import (
     BYTES,
     BYTES_WINDOWED,
     CONTRACT,
@@ -20,8 +21,6 @@ from kerasgan.export.names import (
     WINDOWED,
     directed,
 )
-from kerasgan.export.serving_contract import ServingContract, contract_signature
-from kerasgan.run import Direction
 
 NOT_FINITE = "The input holds NaN or infinite values; replace them first"
 UNEQUAL = "All images of a batch need the same rows and columns, at least 1; got rows, columns:"
@@ -53,7 +52,7 @@ def _function(python: Callable[..., Outputs], described: Signature) -> Any:
 
 
 class Endpoints:
-    """What a model offers in one direction; arguments are the tensors of `kerasgan.export.names`.
+    """What a model offers in one direction; arguments are the tensors of `kerasgan.scans.names`.
 
     All refuse values that are not finite, since they would come back as NaN, which JSON does not have.
 

@@ -13,10 +13,11 @@ from tqdm import tqdm
 from kerasgan import datasets
 from kerasgan.datasets import DatasetCard, Part, Scan, Split
 from kerasgan.errors import DatasetError, ExportError
-from kerasgan.intensity import IntensityMap
-from kerasgan.preparation import prepare
-from kerasgan.run import Direction, Run
-from kerasgan.volume import Volume
+from kerasgan.runs.run import Run
+from kerasgan.scans.contract import Direction
+from kerasgan.scans.intensity import IntensityMap
+from kerasgan.scans.preparation import prepare
+from kerasgan.scans.volume import Volume
 
 Size = tuple[int, int]
 PartName = Literal["validation", "train"]

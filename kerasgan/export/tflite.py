@@ -13,16 +13,17 @@ from ai_edge_litert.interpreter import Interpreter
 
 from kerasgan.errors import ExportError
 from kerasgan.export.comparison import Artifact, Comparison, compare
-from kerasgan.export.contract import Precision, contract
 from kerasgan.export.device_graph import write_for_devices
 from kerasgan.export.graph import MINIMUM_SIDE, MULTIPLE, Translator
-from kerasgan.export.names import DEFAULT, IMAGE, SYNTHETIC
 from kerasgan.export.quantization import ACTIVATION_BITS, quantized, quantizer_library
 from kerasgan.export.slices import Size, calibration_slices, real_slices
 from kerasgan.export.tflite_metadata import with_contract
 from kerasgan.files import staging_folder
-from kerasgan.intensity import IntensityMap
-from kerasgan.run import Direction, Run, load_run
+from kerasgan.runs.contract import contract
+from kerasgan.runs.run import Run, load_run
+from kerasgan.scans.contract import Direction, Precision
+from kerasgan.scans.intensity import IntensityMap
+from kerasgan.scans.names import DEFAULT, IMAGE, SYNTHETIC
 
 FloatPrecision = Literal["float32", "float16"]
 

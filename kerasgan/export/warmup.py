@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from kerasgan.export.contract import Contract
-from kerasgan.export.names import CONTRACT, INDEX
 from kerasgan.export.requests import request
 from kerasgan.export.serving_contract import ServingContract
+from kerasgan.scans.contract import Contract
+from kerasgan.scans.names import CONTRACT, INDEX
 
 Tensors = Mapping[str, tf.Tensor]
 

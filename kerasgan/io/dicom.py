@@ -15,7 +15,7 @@ from kerasgan.io import grid
 from kerasgan.io.nifti import read_image
 from kerasgan.io.pixels import PixelReader, fill_value
 from kerasgan.io.series import Series, discover
-from kerasgan.volume import Modality, SourceSlice, Volume
+from kerasgan.scans.volume import Modality, SourceSlice, Volume
 
 _LOGGER = logging.getLogger(__name__)
 _LISTED = 10  # at most so many series are listed in one text

@@ -21,7 +21,7 @@ from pydicom import Dataset
 from pydicom.uid import CTImageStorage, MRImageStorage, generate_uid
 from pydicom.valuerep import format_number_as_ds
 
-from kerasgan.volume import SourceSlice, Volume
+from kerasgan.scans.volume import SourceSlice, Volume
 
 STATEMENT = "Synthetic image, computed by a neural network. Not for primary diagnosis."
 CT_DISPLAY_WINDOW_HU = ("40", "400")  # centre and width of the usual soft-tissue window

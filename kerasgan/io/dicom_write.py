@@ -23,7 +23,7 @@ from kerasgan.files import staging_folder
 from kerasgan.io.dicom_attributes import series_attributes, slice_attributes
 from kerasgan.io.grid import defects, measure
 from kerasgan.io.output import as_int16
-from kerasgan.volume import SourceSlice, Volume
+from kerasgan.scans.volume import SourceSlice, Volume
 
 IMPLEMENTATION_CLASS_UID = UID("2.25.41362258331725489081196710875728708477")
 FEWEST_LEVELS = 100  # of an MR, whose unit means nothing: fewer show as steps

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from kerasgan.volume import SourceSlice
+from kerasgan.scans.volume import SourceSlice
 
 SAME_POSITION_MM = 0.01  # closer slices are one position
 _UNEVEN = 0.05  # of the gap: positions are written with few decimals, 1.25 mm as 1.2 or 1.3

@@ -15,7 +15,7 @@ from pydicom.uid import MediaStorageDirectoryStorage
 
 from kerasgan.errors import DicomError
 from kerasgan.io.usability import is_scan, reason_against
-from kerasgan.volume import SourceSlice
+from kerasgan.scans.volume import SourceSlice
 
 # What tells images at one position apart, in the order in which a series is split by it.
 TRAITS = (

@@ -16,7 +16,7 @@ import SimpleITK as sitk
 from kerasgan.errors import KerasganError
 from kerasgan.files import staging_folder
 from kerasgan.io.output import as_int16, require_finite
-from kerasgan.volume import Modality, Volume, from_sitk
+from kerasgan.scans.volume import Modality, Volume, from_sitk
 
 SUFFIXES = (".nii.gz", ".nii", ".mha", ".mhd")
 _NIFTI_FLOATS = ("16", "64")  # the header's codes of float32 and float64

@@ -12,7 +12,7 @@ from pydicom.pixels import apply_modality_lut, pixel_array
 
 from kerasgan.errors import DicomError
 from kerasgan.io.headers import frame_dataset, read_dataset
-from kerasgan.volume import SourceSlice
+from kerasgan.scans.volume import SourceSlice
 
 AIR_HU = -1024.0  # what padding becomes in CT, and the lowest value there
 NO_SIGNAL = 0.0  # what padding becomes in MR

@@ -22,7 +22,7 @@ from kerasgan.io.archive import Unpacked, is_archive
 from kerasgan.io.headers import FrameHeader, looks_like_dicom, read_frames
 from kerasgan.io.nifti import is_image
 from kerasgan.io.stacks import by_geometry, sorted_slices, split_crowded
-from kerasgan.volume import SourceSlice, Triple, anatomical_axes
+from kerasgan.scans.volume import SourceSlice, Triple, anatomical_axes
 
 _DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 _STRAY = 0.1  # a geometry with a smaller share of the largest one's slices is not a scan of its own

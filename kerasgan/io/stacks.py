@@ -9,7 +9,7 @@ import numpy as np
 
 from kerasgan.io import grid
 from kerasgan.io.headers import TRAITS, FrameHeader
-from kerasgan.volume import SourceSlice
+from kerasgan.scans.volume import SourceSlice
 
 _COSINE_TOLERANCE = 1e-3
 _SPACING_TOLERANCE_MM = 1e-3

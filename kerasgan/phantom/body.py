@@ -11,7 +11,7 @@ from kerasgan.phantom.model import Phantom, Shape, check_grid, fine_axes, table_
 from kerasgan.phantom.shapes import Points
 from kerasgan.phantom.space import FIELD_HALF_WIDTH_MM, Range, Space, generator, smooth_field, spline
 from kerasgan.phantom.tissues import Palette
-from kerasgan.volume import Triple
+from kerasgan.scans.volume import Triple
 
 SAMPLE_MM = 2.0  # as thick as the thinnest layers, cortical bone and skin
 SLAB_SLICES = 6

@@ -20,13 +20,13 @@ from tqdm import tqdm
 
 from kerasgan.errors import DatasetError
 from kerasgan.files import staging_folder
-from kerasgan.geometry import oriented
 from kerasgan.phantom.dicom import SeriesIdentity, write_series
 from kerasgan.phantom.head import HEAD
 from kerasgan.phantom.model import Phantom
 from kerasgan.phantom.render import render_ct, render_mr
 from kerasgan.phantom.study import Study
-from kerasgan.volume import Modality, Volume
+from kerasgan.scans.geometry import oriented
+from kerasgan.scans.volume import Modality, Volume
 
 MODALITIES: tuple[Modality, Modality] = ("MR", "CT")
 MAX_WORKERS = 8  # threads suffice: NumPy and SciPy let go of the interpreter lock

@@ -12,7 +12,7 @@ from pydicom.valuerep import DSfloat
 
 from kerasgan.phantom.head import HEAD
 from kerasgan.phantom.study import Study
-from kerasgan.volume import Volume
+from kerasgan.scans.volume import Volume
 
 CT_INTERCEPT_HU = -1024  # stored value 0; scanners store CT like this, so that a reader must apply the rescale
 DATE = "20260101"

@@ -9,7 +9,7 @@ import numpy as np
 from kerasgan.phantom.shapes import Points, Vector
 from kerasgan.phantom.space import generator
 from kerasgan.phantom.tissues import Palette
-from kerasgan.volume import Triple
+from kerasgan.scans.volume import Triple
 
 SAMPLES = (2, 2, 2)  # samples within a voxel along slices, rows and columns
 SMALLEST_SIDE = 8

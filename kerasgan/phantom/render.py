@@ -8,7 +8,7 @@ from scipy import ndimage
 from kerasgan.phantom.model import Phantom
 from kerasgan.phantom.shapes import Points
 from kerasgan.phantom.space import generator, smooth_field
-from kerasgan.volume import Modality, Volume
+from kerasgan.scans.volume import Modality, Volume
 
 CT_RANGE_HU = (-1024.0, 3071.0)  # what 12 bits hold
 BIAS = 0.10  # standard deviation of the logarithm of the coil's sensitivity

@@ -8,7 +8,7 @@ from typing import Any
 
 from kerasgan.phantom.body import Body, Grid, Pose, look
 from kerasgan.phantom.model import Phantom
-from kerasgan.volume import Modality, Triple
+from kerasgan.scans.volume import Modality, Triple
 
 AXIAL, CORONAL = "LPS", "LIP"  # directions of columns, rows and slices
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from kerasgan.errors import ServingError
-from kerasgan.export.contract import Signature
-from kerasgan.export.names import DEFAULT
+from kerasgan.scans.contract import Signature
+from kerasgan.scans.names import DEFAULT
 from kerasgan.serving.batching import Batcher
 from kerasgan.serving.figures import Figures
 from kerasgan.serving.model import Arrays, Model

@@ -12,11 +12,10 @@ import numpy as np
 from pydantic import ValidationError
 
 from kerasgan.errors import ServingError
-from kerasgan.export import names
-from kerasgan.export.contract import Contract, Window
 from kerasgan.export.pixels import decode, encode
 from kerasgan.export.serving_contract import ServingContract
-from kerasgan.run import Direction
+from kerasgan.scans import names
+from kerasgan.scans.contract import Contract, Direction, Window
 from kerasgan.serving.address import Address, parse_address
 from kerasgan.serving.retry import until_deadline
 from kerasgan.serving.transports import Inputs, Transport

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from kerasgan.errors import ServingError
-from kerasgan.export.contract import Signature
+from kerasgan.scans.contract import Signature
 
 Format = Literal["instances", "inputs"]
 KINDS = {"float32": "iuf", "int32": "iu"}  # of NumPy, which JSON's numbers may have become

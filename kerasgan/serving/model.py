@@ -13,10 +13,10 @@ from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 from kerasgan.errors import ServingError
-from kerasgan.export.contract import Signature, Tensor
 from kerasgan.export.layout import EXTRAS, SUMS_FILE, WARMUP_FILE
-from kerasgan.export.names import CONTRACT
 from kerasgan.export.serving_contract import contract_signature, read_serving_contract
+from kerasgan.scans.contract import Signature, Tensor
+from kerasgan.scans.names import CONTRACT
 from kerasgan.serving.protos import arrays
 
 Arrays = dict[str, np.ndarray]

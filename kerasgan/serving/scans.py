@@ -1,4 +1,4 @@
-"""A patient's scan through a served model, prepared and put back here as by `kerasgan.inference`."""
+"""A patient's scan through a served model, prepared and put back here as by `kerasgan.translation.translate`."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ import numpy as np
 from tqdm import tqdm
 
 from kerasgan.errors import ServingError
-from kerasgan.export.contract import Contract
 from kerasgan.export.serving_contract import ServingContract
-from kerasgan.geometry import orientation, oriented
-from kerasgan.inference import announce, on_source_grid, series_description, translate_file
-from kerasgan.intensity import IntensityMap
-from kerasgan.preparation import Preparation, Prepared, prepare
-from kerasgan.run import Direction
+from kerasgan.scans.contract import Contract, Direction
+from kerasgan.scans.geometry import orientation, oriented
+from kerasgan.scans.intensity import IntensityMap
+from kerasgan.scans.preparation import Preparation, Prepared, prepare
+from kerasgan.scans.volume import Modality, Volume
 from kerasgan.serving.client import Client
-from kerasgan.volume import Modality, Volume
+from kerasgan.translation.translate import announce, on_source_grid, series_description, translate_file
 
 
 def translate(

@@ -9,7 +9,7 @@ import pytest
 
 from kerasgan.export.gate import TOLERANCES
 from kerasgan.io import read_volume
-from kerasgan.volume import Volume
+from kerasgan.scans.volume import Volume
 
 TRUTH = np.full((1, 2, 2), 10.0)
 BODY = np.array([[[True, True], [True, False]]])

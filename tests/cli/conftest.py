@@ -14,9 +14,9 @@ from typer.testing import CliRunner
 
 from kerasgan import config, io
 from kerasgan.cli import app
-from kerasgan.preparation import preparation
-from kerasgan.run import RunFacts, create_run
-from kerasgan.volume import Volume
+from kerasgan.runs.run import RunFacts, create_run
+from kerasgan.scans.preparation import preparation
+from kerasgan.scans.volume import Volume
 
 SIDE, SLICES = 40, 5
 

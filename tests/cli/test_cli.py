@@ -16,9 +16,9 @@ from typer.testing import CliRunner
 from kerasgan import api, io
 from kerasgan.cli import app, main
 from kerasgan.errors import KerasganError
-from kerasgan.geometry import oriented
-from kerasgan.request import Request
-from kerasgan.volume import Volume
+from kerasgan.scans.geometry import oriented
+from kerasgan.scans.volume import Volume
+from kerasgan.training.request import Request
 
 COMMANDS = [
     *("train", "inspect", "translate", "evaluate", "compare", "export", "serve", "demo", "distill"),
@@ -193,7 +193,7 @@ def test_newest_run_that_fits_is_resumed(tmp_path, untrained_run):
 
 @pytest.mark.parametrize("began", [True, False])
 def test_interruption_tells_how_to_go_on(kerasgan, two_folders, tmp_path, monkeypatch, began):
-    from kerasgan import training
+    from kerasgan.training import train as training
 
     def interrupted(request, out, resume):
         if began:

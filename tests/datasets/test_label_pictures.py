@@ -9,7 +9,7 @@ import pytest
 from kerasgan.datasets import Scan, chaos, folder, labelled_classes
 from kerasgan.datasets._label_pictures import read_label_pictures
 from kerasgan.errors import DatasetError
-from kerasgan.volume import SourceSlice, Volume
+from kerasgan.scans.volume import SourceSlice, Volume
 
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 

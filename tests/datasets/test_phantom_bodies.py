@@ -6,10 +6,10 @@ import pytest
 from kerasgan import datasets
 from kerasgan.datasets import phantom_abdomen, phantom_pelvis
 from kerasgan.errors import DatasetError
-from kerasgan.geometry import orientation, oriented
 from kerasgan.phantom import BodySize, Grid, body, write_dataset
 from kerasgan.phantom.abdomen import ABDOMEN
 from kerasgan.phantom.pelvis import PELVIS
+from kerasgan.scans.geometry import orientation, oriented
 
 STUDIES = {phantom_pelvis: PELVIS, phantom_abdomen: ABDOMEN}
 SIZE = BodySize(

@@ -8,7 +8,7 @@ import pytest
 from made_up_cells import finish, table
 from tiny_experiment import write_experiment
 
-from kerasgan import baseline
+from kerasgan.evaluation import baseline
 from kerasgan.experiments import compute, open_reproduction
 
 NAMES = ("nehra2021", "rajnish2022")

@@ -14,15 +14,16 @@ from filelock import FileLock
 
 from kerasgan import datasets
 from kerasgan.errors import DatasetError, DivergenceError, KerasganError, RunError
-from kerasgan.experiments import _work, compute, duration, open_reproduction
-from kerasgan.experiments._folder import identity
-from kerasgan.experiments._types import UNFINISHED
+from kerasgan.experiments import compute, duration, open_reproduction
+from kerasgan.experiments.engine import work as _work
+from kerasgan.experiments.engine.folder import identity
+from kerasgan.experiments.engine.types import UNFINISHED
 
 TOY = """
 from dataclasses import dataclass, replace
 from kerasgan.errors import DivergenceError
-from kerasgan.experiments import hiasa2018
-from kerasgan.experiments._types import UNFINISHED, Cell, Section, Table, Task
+from kerasgan.experiments.papers import hiasa2018
+from kerasgan.experiments.engine.types import UNFINISHED, Cell, Section, Table, Task
 
 class Write(Task):
     number: int

@@ -6,7 +6,7 @@ import pytest
 from made_up_cells import finish, table
 
 from kerasgan.experiments import compute, open_reproduction
-from kerasgan.experiments.kerasgan2026 import VARIANTS
+from kerasgan.experiments.papers.kerasgan2026 import VARIANTS
 
 
 @pytest.fixture(scope="module")

@@ -15,9 +15,10 @@ from scipy import stats
 from kerasgan import datasets
 from kerasgan.datasets import Part
 from kerasgan.errors import DatasetError
-from kerasgan.experiments import compute, mujtaba2025, open_reproduction
-from kerasgan.experiments._augmented import AugmentedSegmentation
-from kerasgan.experiments._types import Desk, Findings
+from kerasgan.experiments import compute, open_reproduction
+from kerasgan.experiments.engine.augmented import AugmentedSegmentation
+from kerasgan.experiments.engine.types import Desk, Findings
+from kerasgan.experiments.papers import mujtaba2025
 
 ALL, FEW = "segment-all", "segment-1"
 

@@ -14,10 +14,11 @@ from matplotlib.image import imread
 from tiny_experiment import write_experiment
 
 from kerasgan import datasets
-from kerasgan.experiments import compute, nehra2021, open_reproduction
-from kerasgan.experiments._tasks import Evaluation
-from kerasgan.experiments._types import Desk
-from kerasgan.experiments.nehra2021 import EXPERIMENT, PublishedLosses, _last_preview
+from kerasgan.experiments import compute, open_reproduction
+from kerasgan.experiments.engine.tasks import Evaluation
+from kerasgan.experiments.engine.types import Desk
+from kerasgan.experiments.papers import nehra2021
+from kerasgan.experiments.papers.nehra2021 import EXPERIMENT, PublishedLosses, _last_preview
 
 PAPER = {"G": "2.029", "reconstruction": "0.00336", "D": "4.7e-05", "G_AB_adversarial": "0.998", "DA": "-"}
 NAMES = ["ABA_reconstruction", "BAB_reconstruction", "DA", "DB", "D", "G_AB_adversarial", "G_BA_adversarial", "G"]

@@ -9,8 +9,8 @@ import pytest
 from tiny_experiment import RESNET, write_experiment
 
 from kerasgan.experiments import compute, open_reproduction
-from kerasgan.experiments.rajnish2022 import EXPERIMENT
-from kerasgan.run import load_run
+from kerasgan.experiments.papers.rajnish2022 import EXPERIMENT
+from kerasgan.runs.run import load_run
 
 LOSSES = {"log-likelihood": "log_likelihood", "least-squares": "least_squares"}
 

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from made_up_cells import finish, open_finished, table
 
-from kerasgan.experiments import _html, compute, open_reproduction
-from kerasgan.experiments._types import Picture, Section, Table
+from kerasgan.experiments import compute, open_reproduction
+from kerasgan.experiments.engine import html as _html
+from kerasgan.experiments.engine.types import Picture, Section, Table
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 

@@ -7,8 +7,8 @@ import pytest
 from matplotlib.image import imread
 from scipy import stats
 
-from kerasgan.experiments import _tables as tables
-from kerasgan.experiments._tables import Claim, box_plots, claims_table, patients_table, seeds_table, spread
+from kerasgan.experiments.engine import tables
+from kerasgan.experiments.engine.tables import Claim, box_plots, claims_table, patients_table, seeds_table, spread
 
 BEFORE = {"p1": 30.0, "p2": 31.0, "p3": 34.0, "p4": 30.5}
 BETTER = {"p1": 28.0, "p2": 30.0, "p3": 31.5, "p4": 29.0}

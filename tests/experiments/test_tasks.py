@@ -9,21 +9,22 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from kerasgan import datasets, registry, training
+from kerasgan import datasets, registry
 from kerasgan.datasets import Part, Split
 from kerasgan.errors import DatasetError
 from kerasgan.experiments import compute
-from kerasgan.experiments._folder import Reproduction
-from kerasgan.experiments._scorer import Scorer
-from kerasgan.experiments._segmentation import (
+from kerasgan.experiments.engine.folder import Reproduction
+from kerasgan.experiments.engine.scorer import Scorer
+from kerasgan.experiments.engine.segmentation import (
     FoldOfCrossValidation,
     Network,
     TwoChannelSegmentation,
 )
-from kerasgan.experiments._tasks import Evaluation, Training
-from kerasgan.experiments._types import Desk, fingerprint
-from kerasgan.overlay import Overlay
-from kerasgan.run import load_run
+from kerasgan.experiments.engine.tasks import Evaluation, Training
+from kerasgan.experiments.engine.types import Desk, fingerprint
+from kerasgan.pictures.overlay import Overlay
+from kerasgan.runs.run import load_run
+from kerasgan.training import train as training
 
 KEYS = ("train-signed-large-seed0", "evaluate-signed-large-seed0", "segment-signed-large-seed0", "fold0")
 

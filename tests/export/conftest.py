@@ -11,10 +11,10 @@ import tensorflow as tf
 from kerasgan import datasets
 from kerasgan.export import export_serving
 from kerasgan.export.serving_contract import read_serving_contract
-from kerasgan.generators.resnet import build
-from kerasgan.preparation import preparation
+from kerasgan.networks.generators.resnet import build
 from kerasgan.recipes.hiasa2018 import RECIPE
-from kerasgan.run import RunFacts, create_run, load_run
+from kerasgan.runs.run import RunFacts, create_run, load_run
+from kerasgan.scans.preparation import preparation
 
 SIZE = 32
 MR_WINDOW, CT_WINDOW = (20.0, 320.0), (-1000.0, 1600.0)

@@ -10,7 +10,7 @@ import tensorflow as tf
 from kerasgan.errors import ExportError, KerasganError, RunError
 from kerasgan.export import export_serving
 from kerasgan.export.gate import TOLERANCES, Tolerance
-from kerasgan.generators import fcn, unet
+from kerasgan.networks.generators import fcn, unet
 
 EXTRAS = {
     "SHA256SUMS", "comparison.json", "contract.json", "contract.md", "model_card.md", "tf_serving_warmup_requests"

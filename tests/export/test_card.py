@@ -1,9 +1,9 @@
 import json
 
 from kerasgan.config import Component, Distillation
+from kerasgan.evaluation.results import weights_digest
 from kerasgan.export.card import model_card
 from kerasgan.export.serving_contract import serving_contract
-from kerasgan.results import weights_digest
 
 
 def card(run):

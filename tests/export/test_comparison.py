@@ -8,10 +8,10 @@ import tensorflow as tf
 from kerasgan.datasets import Part
 from kerasgan.errors import ExportError
 from kerasgan.export.comparison import TruthErrors, compare, full_float32, keras_values
-from kerasgan.export.contract import contract
 from kerasgan.export.graph import Translator
 from kerasgan.export.slices import Sample, Samples, real_slices
-from kerasgan.intensity import IntensityMap
+from kerasgan.runs.contract import contract
+from kerasgan.scans.intensity import IntensityMap
 
 
 def compared(artifacts, run, direction="ab", weights="float32", questions=None):

@@ -11,8 +11,8 @@ from kerasgan import registry
 from kerasgan.export.device_graph import for_devices, write_for_devices
 from kerasgan.export.graph import Translator
 from kerasgan.export.tflite import convert
-from kerasgan.intensity import IntensityMap
-from kerasgan.layers import NearestUpsampling, ReflectionPadding
+from kerasgan.networks.layers import NearestUpsampling, ReflectionPadding
+from kerasgan.scans.intensity import IntensityMap
 
 MAP = IntensityMap(-1, 1)
 SLOW = {"MIRROR_PAD", "TRANSPOSE_CONV", "RESIZE_NEAREST_NEIGHBOR"}

@@ -20,7 +20,7 @@ from kerasgan.errors import ExportError
 from kerasgan.export import export_tflite
 from kerasgan.export.card import LIMITS
 from kerasgan.export.edge_page import WEB, build_page, page_server
-from kerasgan.inference import translate
+from kerasgan.translation.translate import translate
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 

@@ -11,10 +11,10 @@ from made_up_series import AXIAL, CHECKOUT, SAGITTAL, datasets, head, load_scrip
 from pydicom.uid import JPEG2000Lossless
 
 from kerasgan.export import export_tflite, read_contract
-from kerasgan.inference import translate
-from kerasgan.intensity import body_mask
 from kerasgan.io import read_volume
-from kerasgan.volume import Volume
+from kerasgan.scans.intensity import body_mask
+from kerasgan.scans.volume import Volume
+from kerasgan.translation.translate import translate
 
 PROGRAM = CHECKOUT / "export" / "edge" / "translate.py"
 NEW = {"SOPInstanceUID", "SeriesInstanceUID"}  # in every series its own

@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from kerasgan.export.graph import Translator, padded
-from kerasgan.intensity import IntensityMap
+from kerasgan.scans.intensity import IntensityMap
 
 MR, CT = IntensityMap(100.0, 300.0), IntensityMap(-1000.0, 1600.0)
 ANY = tf.TensorSpec((None, None, None, 1), tf.float32)

@@ -8,8 +8,8 @@ from skimage.filters import threshold_otsu
 
 from kerasgan.datasets import load_scans
 from kerasgan.export.mr_range import _otsu, body_estimate, volume_window
-from kerasgan.geometry import oriented
-from kerasgan.intensity import body_mask, percentile_map
+from kerasgan.scans.geometry import oriented
+from kerasgan.scans.intensity import body_mask, percentile_map
 
 HEADS = Path(__file__).parents[3] / "shared" / "data" / "sr23-brain"
 ANY = tf.TensorSpec((None, None, None, 1), tf.float32)

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from kerasgan.export.contract import Encoding
 from kerasgan.export.pixels import decode, encode
+from kerasgan.scans.contract import Encoding
 
 
 def test_encoding_by_hand():

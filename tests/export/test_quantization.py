@@ -10,8 +10,8 @@ from kerasgan.errors import ExportError
 from kerasgan.export.graph import Translator, write_savedmodel
 from kerasgan.export.quantization import quantized
 from kerasgan.export.tflite import convert
-from kerasgan.generators.resnet import build
-from kerasgan.intensity import IntensityMap
+from kerasgan.networks.generators.resnet import build
+from kerasgan.scans.intensity import IntensityMap
 
 needs_quantizer = pytest.mark.skipif(
     importlib.util.find_spec("ai_edge_quantizer") is None, reason="needs the extra kerasgan[quantization]"

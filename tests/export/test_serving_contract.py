@@ -1,9 +1,9 @@
 import pytest
 
 from kerasgan.errors import ExportError
-from kerasgan.export.contract import Encoding
 from kerasgan.export.contract_page import contract_page
 from kerasgan.export.serving_contract import read_serving_contract, serving_contract
+from kerasgan.scans.contract import Encoding
 
 
 def test_both_directions(served_contract, finished_run):

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasgan.export.contract import Encoding
 from kerasgan.export.mr_range import volume_window
-from kerasgan.export.names import directed
 from kerasgan.export.pixels import encode
 from kerasgan.export.requests import request
 from kerasgan.export.signatures import decoded, encoded
-from kerasgan.inference import translate_volume
 from kerasgan.io import read_image
-from kerasgan.preparation import prepare
+from kerasgan.scans.contract import Encoding
+from kerasgan.scans.names import directed
+from kerasgan.scans.preparation import prepare
+from kerasgan.translation.translate import translate_volume
 
 NAMES = {
     "serving_default", "serving_windowed", "serving_bytes", "serving_bytes_windowed", "serving_default_ba",

@@ -7,9 +7,9 @@ import SimpleITK
 
 from kerasgan.errors import ExportError
 from kerasgan.export.slices import Sample, _spread, calibration_slices, real_slices
-from kerasgan.intensity import IntensityMap
 from kerasgan.io import patient_key
 from kerasgan.io.nifti import read_image
+from kerasgan.scans.intensity import IntensityMap
 
 
 @pytest.mark.parametrize(

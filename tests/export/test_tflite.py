@@ -13,11 +13,11 @@ from kerasgan.export import export_tflite, read_contract, tflite
 from kerasgan.export.gate import TOLERANCES, Tolerance
 from kerasgan.export.graph import Translator, write_savedmodel
 from kerasgan.export.tflite import convert
-from kerasgan.generators import fcn, resnet, unet
-from kerasgan.generators.resnet import build
-from kerasgan.intensity import IntensityMap
 from kerasgan.io.nifti import read_image
-from kerasgan.preparation import prepare
+from kerasgan.networks.generators import fcn, resnet, unet
+from kerasgan.networks.generators.resnet import build
+from kerasgan.scans.intensity import IntensityMap
+from kerasgan.scans.preparation import prepare
 
 needs_quantizer = pytest.mark.skipif(
     importlib.util.find_spec("ai_edge_quantizer") is None, reason="needs the extra kerasgan[quantization]"

@@ -14,7 +14,7 @@ from kerasgan.export import read_contract
 from kerasgan.export.graph import Translator, write_savedmodel
 from kerasgan.export.tflite import convert
 from kerasgan.export.tflite_metadata import with_contract
-from kerasgan.intensity import IntensityMap
+from kerasgan.scans.intensity import IntensityMap
 
 CONTRACT = {"unit": "HU", "statement": "Übung", "window": [-1000.0, 1600.0]}
 

@@ -19,7 +19,7 @@ from pydicom.uid import (
 from kerasgan.errors import DicomError
 from kerasgan.io import discover, read_series, read_volume
 from kerasgan.io.pixels import PixelReader
-from kerasgan.volume import SourceSlice
+from kerasgan.scans.volume import SourceSlice
 
 TILTED = (1.0, 0.0, 0.0, 0.0, 0.8, -0.6)  # its normal is (0, 0.6, 0.8)
 REAL_DATA = Path(__file__).parents[3] / "shared" / "data"

@@ -19,7 +19,7 @@ from pydicom.uid import (
 from kerasgan.errors import DicomError, KerasganError
 from kerasgan.io import dicom_write, read_volume
 from kerasgan.io.dicom_write import write_dicom
-from kerasgan.volume import SourceSlice, Volume
+from kerasgan.scans.volume import SourceSlice, Volume
 
 ROWS, COLUMNS = 6, 5
 SPACING = (0.8, 1.2)  # between columns, between rows, in mm

@@ -8,7 +8,7 @@ import SimpleITK as sitk
 from kerasgan.errors import KerasganError
 from kerasgan.io import nifti, output
 from kerasgan.io.nifti import read_image, write_image
-from kerasgan.volume import Volume
+from kerasgan.scans.volume import Volume
 
 OBLIQUE = np.array([[0.8, -0.6, 0.0], [0.6, 0.8, 0.0], [0.0, 0.0, 1.0]])
 SUFFIXES = [".nii", ".nii.gz", ".mha", ".mhd"]

@@ -8,11 +8,11 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 
-from kerasgan.geometry import oriented
 from kerasgan.io.nifti import read_image
 from kerasgan.phantom import BodySize, Grid, body, dataset, map_name, read_split, write_dataset
 from kerasgan.phantom.abdomen import ABDOMEN
 from kerasgan.phantom.pelvis import PELVIS
+from kerasgan.scans.geometry import oriented
 
 MR, CT = Grid((18, 14, 24), (16.0, 18.0, 15.0)), Grid((14, 18, 22), (17.0, 17.0, 18.0))
 SIZE = BodySize(MR, CT, train=1, validation=1, test=1)

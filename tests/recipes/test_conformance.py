@@ -5,9 +5,9 @@ import re
 import pytest
 
 from kerasgan import registry
-from kerasgan.components import bind
 from kerasgan.config import Recipe, from_json
-from kerasgan.essnet import model_class
+from kerasgan.models.essnet import model_class
+from kerasgan.networks.build import bind
 
 TINY = {"filters": 4, "blocks": 1}
 

@@ -1,6 +1,6 @@
 """The numbers of Hiasa et al. 2018, Sec. 2.1 and 2.2, as printed."""
 
-from kerasgan.optimizers import adam
+from kerasgan.models._optimizers import adam
 from kerasgan.recipes.hiasa2018 import RECIPE
 
 

@@ -3,8 +3,8 @@
 import pytest
 
 from kerasgan.datasets import chaos, phantom_abdomen
-from kerasgan.preparation import preparation
 from kerasgan.recipes.mujtaba2025 import RECIPE
+from kerasgan.scans.preparation import preparation
 
 
 def test_numbers_from_huo_and_wang():

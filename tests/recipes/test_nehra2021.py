@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kerasgan.cyclegan import CycleGAN
+from kerasgan.models.cyclegan import CycleGAN
 from kerasgan.recipes.nehra2021 import RECIPE
 
 TABLE_1 = {

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kerasgan.components import bind
+from kerasgan.networks.build import bind
 from kerasgan.recipes.cyclegan import RECIPE as CYCLEGAN
 from kerasgan.recipes.rajnish2022 import RECIPE
 

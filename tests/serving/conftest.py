@@ -14,10 +14,10 @@ from tiny import write_heads
 
 from kerasgan import datasets
 from kerasgan.export import bundle
-from kerasgan.generators.resnet import build
-from kerasgan.preparation import preparation
+from kerasgan.networks.generators.resnet import build
 from kerasgan.recipes.hiasa2018 import RECIPE
-from kerasgan.run import RunFacts, create_run, load_run
+from kerasgan.runs.run import RunFacts, create_run, load_run
+from kerasgan.scans.preparation import preparation
 from kerasgan.serving import Client, Server, Settings
 from kerasgan.serving import server as server_module
 from kerasgan.serving.store import Store, Wanted

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kerasgan.errors import ServingError
-from kerasgan.export.contract import Signature
+from kerasgan.scans.contract import Signature
 from kerasgan.serving import batching
 from kerasgan.serving.batching import Batcher
 

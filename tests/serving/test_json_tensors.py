@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from kerasgan.errors import ServingError
-from kerasgan.export.contract import Signature, Tensor
+from kerasgan.scans.contract import Signature, Tensor
 from kerasgan.serving.json_tensors import parse, read_tensors, written_tensors
 
 

@@ -7,10 +7,10 @@ from typer.testing import CliRunner
 
 from kerasgan.cli import app
 from kerasgan.errors import KerasganError, ServingError
-from kerasgan.inference import translate as translate_locally
-from kerasgan.inference import translate_volume as translate_volume_locally
 from kerasgan.io import read_image
 from kerasgan.serving import translate, translate_volume
+from kerasgan.translation.translate import translate as translate_locally
+from kerasgan.translation.translate import translate_volume as translate_volume_locally
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,7 @@ from kerasgan.phantom.body import Body, Pose, make_body
 from kerasgan.phantom.model import rotation, transformed
 from kerasgan.phantom.shapes import Points, bump, step
 from kerasgan.phantom.space import Space, generator
-from kerasgan.volume import Modality
+from kerasgan.scans.volume import Modality
 
 BOX = ((-192.0, 192.0), (-144.0, 150.0), (-136.0, 186.0))
 IMAGE_CENTRE = {"MR": (0.0, 4.0, 18.0), "CT": (0.0, 6.0, 20.0)}  # template coordinates in the middle of the image

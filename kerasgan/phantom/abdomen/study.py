@@ -7,7 +7,7 @@ from kerasgan.phantom.abdomen.tissues import CLASSES
 from kerasgan.phantom.body import Grid
 from kerasgan.phantom.model import Phantom
 from kerasgan.phantom.study import AXIAL, BodySize, Study, examine_body
-from kerasgan.volume import Modality
+from kerasgan.scans.volume import Modality
 
 IN_PHASE = {
     "ScanningSequence": "GR",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kerasgan.phantom.space import generator
-from kerasgan.volume import Triple
+from kerasgan.scans.volume import Triple
 
 
 @dataclass(frozen=True)

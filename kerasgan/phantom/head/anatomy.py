@@ -21,7 +21,7 @@ from kerasgan.phantom.model import (
 )
 from kerasgan.phantom.shapes import Points
 from kerasgan.phantom.space import Space, generator, smooth_field
-from kerasgan.volume import Triple
+from kerasgan.scans.volume import Triple
 
 IMAGE_CENTRE = (0.0, -2.0, 28.0)  # anatomical coordinates in the middle of the image
 HEAD = {"x": (-100.0, 100.0), "y": (-130.0, 115.0), "z": (-400.0, 100.0)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kerasgan.phantom.head.anatomy import make_head
 from kerasgan.phantom.model import Phantom
 from kerasgan.phantom.study import AXIAL, PhantomSize, Study
-from kerasgan.volume import Modality
+from kerasgan.scans.volume import Modality
 
 MPRAGE = {
     "ScanningSequence": ["GR", "IR"],

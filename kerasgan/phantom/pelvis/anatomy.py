@@ -14,7 +14,7 @@ from kerasgan.phantom.pelvis.tissues import PALETTE, Tissue
 from kerasgan.phantom.pelvis.traits import Traits
 from kerasgan.phantom.shapes import Points, bump, capsule, ellipsoid, smooth_union, step, tube
 from kerasgan.phantom.space import Space, generator
-from kerasgan.volume import Modality, Triple
+from kerasgan.scans.volume import Modality, Triple
 
 BOX = ((-196.0, 196.0), (-148.0, 168.0), (-196.0, 178.0))
 IMAGE_CENTRE = {"MR": (0.0, 12.0, 8.0), "CT": (0.0, 14.0, 0.0)}  # template coordinates in the middle of the image

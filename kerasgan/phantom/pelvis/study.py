@@ -7,7 +7,7 @@ from kerasgan.phantom.model import Phantom
 from kerasgan.phantom.pelvis.anatomy import make_pelvis, pose
 from kerasgan.phantom.pelvis.tissues import CLASSES
 from kerasgan.phantom.study import AXIAL, CORONAL, BodySize, Study, examine_body
-from kerasgan.volume import Modality
+from kerasgan.scans.volume import Modality
 
 SPGR = {
     "ScanningSequence": "GR",

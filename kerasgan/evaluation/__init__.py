@@ -1,0 +1,1 @@
+"""Scores of a run on paired patients, and the comparison of runs."""

@@ -1,0 +1,165 @@
+"""What an evaluation found: the figures of each patient, as a table, and as files that a comparison of runs reads."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from kerasgan.errors import RunError
+from kerasgan.evaluation import baseline
+from kerasgan.files import replacing
+from kerasgan.metrics import Metric, Summary, summarise
+from kerasgan.runs.run import Run
+from kerasgan.scans.contract import Direction
+from kerasgan.text import markdown_table, mean_and_spread, points, valid_json, with_count
+
+METHOD = "kerasgan"
+"""What the run's own generator is called beside the baseline."""
+
+Scores = dict[str, dict[str, float | None]]
+"""Figures by patient key and metric; `None` where a figure is not defined."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of a run.
+
+    Attributes:
+        folder: Where table, CSV, JSON and pictures lie.
+        part: `"test"`, `"validation"` or `"external"`: which patients, see `unseen_pairs`.
+        metrics: What was measured, each with its definition.
+        scores: `"kerasgan"` and, with two patients or more, the look-up table; for each the scores by patient key,
+            the mean of the pairs where a patient has several.
+        note: What a reader must know of the run, such as `"quick run"`; `""` where there is nothing.
+        direction: Which generator.
+        weights: Digest of its file.
+        scans: Digest of what was translated and compared with.
+    """
+
+    folder: Path
+    part: str
+    metrics: tuple[Metric, ...]
+    scores: dict[str, Scores]
+    note: str
+    direction: Direction
+    weights: str
+    scans: str
+
+    def summaries(self) -> dict[str, dict[str, Summary]]:
+        """Mean and SD over patients, of each method and metric."""
+        return {method: summarise(list(rows.values())) for method, rows in self.scores.items()}
+
+    def table(self) -> str:
+        """The main figures in Markdown: mean and SD over patients, with the definitions below."""
+        summaries, patients = self.summaries(), len(self.scores[METHOD])
+        shown = [metric for metric in self.metrics if metric.in_table]
+        rows = [["metric", *summaries]]
+        for metric in shown:
+            cells = [_cell(summary[metric.name], patients) for summary in summaries.values()]
+            rows.append([with_unit(metric.name, metric.unit), *cells])
+        definitions = [f"{metric.name}: {metric.definition}" for metric in shown]
+        if baseline.NAME in summaries:
+            definitions.append(f"{baseline.NAME}: {baseline.DEFINITION}")
+        heading = f"{patients} {self.part} patients, mean ± SD{self.note and f' ({self.note})'}"
+        hidden = f"All {len(self.metrics)} figures with their definitions: scores.csv, summary.json."
+        return "\n".join([heading, "", *markdown_table(rows), "", *points(definitions), "", hidden])
+
+
+def with_unit(name: str, unit: str) -> str:
+    """`mae_hu [HU]`."""
+    return f"{name} [{unit}]" if unit else name
+
+
+def clear(folder: Path) -> None:
+    """Removes a former evaluation's `summary.json`, which marks a whole one, and the pictures of its patients."""
+    if (folder / "summary.json").exists():
+        (folder / "summary.json").unlink()
+        with suppress(OSError, ValueError, KeyError):  # of a damaged one nobody knows the patients
+            for key in read_scores(folder):
+                for picture in (folder / f"{key}.png", *folder.glob(f"{key}-*.png")):
+                    picture.unlink(missing_ok=True)
+
+
+def require_same_scans(folder: Path, scans: str) -> None:
+    """Makes sure that a folder holds no finished evaluation of other scans, whose figures nobody would miss in time.
+
+    Raises:
+        RunError: With how to keep both.
+    """
+    with suppress(OSError, ValueError, KeyError):  # there is none, or a damaged one, which is made again
+        if read_summary(folder)["scans"] != scans:
+            raise RunError(
+                f"{folder} holds an evaluation of other scans. To keep both, name a folder for these, such as --out "
+                f"{folder}-2 (kerasgan compare finds it there); else delete that one."
+            )
+
+
+def is_current(run: Run, folder: Path) -> bool:
+    """Whether a finished evaluation scored the generator that the run has now; a damaged one has not."""
+    try:
+        summary = read_summary(folder)
+        return bool(summary["weights"] == weights_digest(run.generator_path(summary["direction"])))
+    except (ValueError, KeyError):
+        return False
+
+
+def weights_digest(path: Path) -> str:
+    """SHA-256 of a generator's file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def write(result: Evaluation) -> None:
+    """Writes `table.md`, `scores.csv` and, as the last, `summary.json` into the evaluation's folder; see `clear`."""
+    summary = {
+        "part": result.part,
+        "direction": result.direction,
+        "note": result.note,
+        "weights": result.weights,
+        "scans": result.scans,
+        "definitions": {
+            metric.name: {"unit": metric.unit, "definition": metric.definition, "in_table": metric.in_table}
+            for metric in result.metrics
+        },
+        "methods": {
+            method: {name: asdict(value) for name, value in summary.items()}
+            for method, summary in result.summaries().items()
+        },
+    }
+    with replacing(result.folder / "table.md") as path:
+        path.write_text(result.table() + "\n")
+    names = [metric.name for metric in result.metrics]
+    rows = [(key, method, row) for method, scores in result.scores.items() for key, row in scores.items()]
+    with replacing(result.folder / "scores.csv") as path, path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["patient", "method", *names])
+        # csv writes None as an empty cell
+        writer.writerows([key, method, *(row[name] for name in names)] for key, method, row in rows)
+    with replacing(result.folder / "summary.json") as path:
+        path.write_text(valid_json(summary))
+
+
+def read_summary(folder: Path) -> dict[str, Any]:
+    """The content of an evaluation's `summary.json`; a mean that is infinite or not defined is None there."""
+    content: dict[str, Any] = json.loads((folder / "summary.json").read_text())
+    return content
+
+
+def read_scores(folder: Path) -> Scores:
+    """The run's own figures from an evaluation's `scores.csv`, those of the baseline left out."""
+    with (folder / "scores.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row.pop("method") == METHOD]
+    return {row.pop("patient"): _figures(row) for row in rows}
+
+
+def _figures(row: Mapping[str, str]) -> dict[str, float | None]:
+    return {name: float(cell) if cell else None for name, cell in row.items()}
+
+
+def _cell(summary: Summary, patients: int) -> str:
+    return with_count(mean_and_spread(summary.mean, summary.sd), summary.count, patients)

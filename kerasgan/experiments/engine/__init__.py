@@ -1,0 +1,1 @@
+"""What carries out an experiment: cells, folders, tables and reports."""

@@ -1,0 +1,115 @@
+"""Cells that train a segmentation network on real and synthetic scans together, and show what the synthetic ones are.
+
+Reference:
+    Rafiq et al. 2025, https://arxiv.org/abs/2503.00945, abstract
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kerasgan.datasets import Scan
+from kerasgan.errors import DatasetError
+from kerasgan.experiments.engine.scorer import labelled, require_labels
+from kerasgan.experiments.engine.segmentation import SYNTHETIC, OneChannelSegmentation
+from kerasgan.experiments.engine.types import UNFINISHED, Content, Desk, Task
+from kerasgan.pictures.overlay import Outlined, outline_figure
+from kerasgan.scans.preparation import Preparation, prepare
+
+if TYPE_CHECKING:
+    from kerasgan.training.batches import JoinedSlices, LabelledStore
+
+PATIENTS = 4  # in a picture, at most
+
+
+class AugmentedSegmentation(OneChannelSegmentation):
+    """Trains on labelled scans of domain b, alone or with synthetic ones; segments the test scans of b.
+
+    The synthetic scans are the labelled training scans of domain a as a training translates them, with the labels of
+    their sources. Their slices and the real ones make one set, each slice as likely as any other. Without them, the
+    same number of steps sees the real slices alone.
+
+    Attributes:
+        real_scans: How many labelled training scans of b, drawn by the seed; None: all.
+        synthetic: Whether synthetic scans join them; then the cell needs a training.
+    """
+
+    real_scans: int | None = None
+    synthetic: bool = False
+
+    def check(self, desk: Desk) -> None:
+        """Makes sure that there are labels to learn from and to score against."""
+        super().check(desk)
+        if set(self.structures) - set(self.chosen(desk.card)):
+            raise DatasetError(
+                f"The experiment needs {' and '.join(self.structures)}, labelled in both domains; the card of "
+                f"{desk.dataset} has {', '.join(self.chosen(desk.card)) or 'no such structure'}. Choose a dataset that "
+                "has it, or name it in the card of your own (kerasgan datasets NAME)."
+            )
+        require_labels(desk.split.train.b, "training scans of domain b", self.real_scans or 1)
+        require_labels(desk.split.test.b, "test scans of domain b")
+        if self.synthetic:  # the training segments all of them
+            scans = desk.split.train.a
+            require_labels(scans, "training scans of domain a", len(scans))
+
+    def run(self, desk: Desk, needs: Sequence[Path], folder: Path) -> Content:
+        """Trains, scores every labelled test patient, and draws the one whose Dice is the median."""
+        slices: Any = self.store(desk, self.drawn(labelled(desk.split.train.b)))
+        if self.synthetic:
+            slices = self._joined(slices, self.store(desk, labelled(desk.split.train.a)), needs[0], folder)
+        found = self.score(desk, slices, labelled(desk.split.test.b), folder, folder / "overlay.png")
+        return found | {"training_slices": len(slices)}
+
+    def drawn(self, scans: list[Scan]) -> list[Scan]:
+        """As many of the scans as the task asks for; with one seed, fewer are a part of more."""
+        order = np.random.default_rng(self.seed).permutation(len(scans))
+        return scans if self.real_scans is None else [scans[index] for index in order[: self.real_scans]]
+
+    def _joined(self, real: LabelledStore, source: LabelledStore, training: Path, folder: Path) -> JoinedSlices:
+        from kerasgan.runs.run import load_run
+        from kerasgan.training.batches import JoinedSlices
+        from kerasgan.training.segmentation import TranslatedSlices
+
+        path = folder / UNFINISHED / SYNTHETIC
+        return JoinedSlices(real, TranslatedSlices(source, load_run(training).generator("ab"), path))
+
+
+class CarriedLabels(Task):
+    """Draws scans of domain a and their synthetic counterparts, both with the outlines of the same labels.
+
+    Shows whether a label still fits after the translation: of test patients where some have labels, else of training
+    patients.
+
+    Attributes:
+        structures: What to outline.
+    """
+
+    structures: tuple[str, ...]
+
+    def run(self, desk: Desk, needs: Sequence[Path], folder: Path) -> Content:
+        """Translates and draws the slice with most of the structures of each patient."""
+        from kerasgan.runs.run import load_run
+
+        run = load_run(needs[0])
+        classes, generator = desk.card.classes("a", self.structures), run.generator("ab")
+        scans = (labelled(desk.split.test.a) or labelled(desk.split.train.a))[:PATIENTS]
+        rows = []
+        for scan in scans:
+            image, shown = _largest_section(scan, classes, run.facts.preparation)
+            rows.append(Outlined(image, generator.predict_on_batch(image[None, ..., None])[0, ..., 0], shown))
+        outline_figure(rows, desk.card.modalities, folder / "outlines.png", note="quick run" if run.quick else "")
+        return {"patients": [scan.patient for scan in scans]}
+
+
+def _largest_section(scan: Scan, classes: np.ndarray, settings: Preparation) -> tuple[np.ndarray, np.ndarray]:
+    """The slice with most of the structures, float32 `[size, size]` in [-1, 1], and its classes."""
+    volume = scan.load()
+    prepared = prepare(volume, settings, crop=True, labels=scan.load_labels(like=volume))
+    assert prepared.labels is not None  # only labelled scans get here
+    shown = classes[prepared.labels]
+    index = int((shown > 0).sum(axis=(1, 2)).argmax())
+    return prepared.slices[index], shown[index]

@@ -1,0 +1,183 @@
+"""An experiment's folder: which cells it has, which of them are finished, and whose folder it is.
+
+experiment.json   which experiment, which data
+cells/            a folder for each cell, named by its key and the digest of its settings
+cells/*/result.json   what a finished cell found; written last, so its presence says that the cell is finished
+report.html, report.json, pictures/
+.*.lock, cells/*.lock   held by the process that loads the data, writes the report or computes the cell: several can
+                        share the work
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from kerasgan import datasets, registry
+from kerasgan.datasets import DatasetCard, Split
+from kerasgan.errors import DatasetError, KerasganError, RunError
+from kerasgan.experiments.engine.types import Cell, Content, Experiment, fingerprint
+
+FOLDER = Path("reproductions")
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """An experiment with its cells and its folder.
+
+    Attributes:
+        experiment: What is reproduced.
+        name: As the user gave it, a name or a path.
+        scale: Name of the scale.
+        seeds: Repetitions.
+        dataset: Name or path of the dataset's file.
+        data_dir: Its data.
+        folder: Where everything is written.
+        cells: All cells, in an order in which they can be computed.
+    """
+
+    experiment: Experiment
+    name: str
+    scale: str
+    seeds: int
+    dataset: str
+    data_dir: Path
+    folder: Path
+    cells: tuple[Cell, ...]
+
+    def place(self, cell: Cell) -> Path:
+        """A cell's folder."""
+        return self.folder / "cells" / cell.folder_name
+
+    def result(self, cell: Cell) -> Content | None:
+        """What a finished cell found; None where it is not finished.
+
+        Raises:
+            RunError: Where the file is damaged.
+        """
+        path = self.place(cell) / "result.json"
+        if not path.exists():
+            return None
+        try:
+            content: Content = json.loads(path.read_text())
+        except json.JSONDecodeError as error:
+            raise RunError(f"{path} is damaged ({error}); delete it, and the cell is computed again.") from error
+        return content
+
+    def state(self, cell: Cell) -> str:
+        """`"finished"`, `"begun"` or `"open"`."""
+        if self.result(cell) is not None:
+            return "finished"
+        return "begun" if self.place(cell).exists() else "open"
+
+    def left(self) -> list[Cell]:
+        """Cells that are not finished."""
+        return [cell for cell in self.cells if self.result(cell) is None]
+
+    def seconds_left(self) -> float:
+        """About how long the rest takes: as planned for two idle cores, corrected by how long finished cells took."""
+        finished = [(cell.seconds, found["seconds"]) for cell in self.cells if (found := self.result(cell))]
+        planned, taken = (sum(values) for values in zip(*finished, strict=True)) if finished else (0.0, 0.0)
+        return sum(cell.seconds for cell in self.left()) * (taken / planned if planned else 1.0)
+
+
+def open_reproduction(
+    name: str,
+    *,
+    dataset: str | None = None,
+    data_dir: str | Path | None = None,
+    scale: str = "laptop",
+    out: str | Path | None = None,
+    seeds: int | None = None,
+) -> Reproduction:
+    """The experiment that `reproduce` would run, with its cells; nothing is written and TensorFlow is not loaded.
+
+    Raises:
+        KerasganError: For an unknown experiment, scale or dataset, data that is missing or does not fit, or a folder
+            that holds another experiment.
+    """
+    experiment: Experiment = registry.find("experiments", name).EXPERIMENT
+    if scale not in experiment.scales:
+        raise KerasganError(f"{name} has no scale {scale!r}; choose from: {', '.join(experiment.scales)}.")
+    if seeds is not None and seeds < 1:
+        raise KerasganError(f"An experiment needs one repetition or more; got {seeds} seeds.")
+    dataset = dataset or experiment.dataset
+    module = registry.find("datasets", dataset)
+    root = Path(data_dir or module.CARD.default_dir)
+    if not (root.is_dir() and any(root.iterdir())) and not hasattr(module, "prepare"):
+        raise datasets.no_data(module.CARD, root)
+    if not hasattr(module, "describe"):  # else the card depends on the data, and is looked at with them
+        require(experiment, module.CARD, dataset)
+    stem = "-".join((experiment.name, Path(dataset).stem if dataset.endswith(".py") else dataset, scale))
+    folder = Path(out) if out else FOLDER / stem
+    _require_own(folder, experiment.name, dataset)
+    count = seeds or experiment.scales[scale].seeds
+    cells = tuple(experiment.cells(experiment.scales[scale], count))
+    return Reproduction(experiment, name, scale, count, dataset, root, folder, cells)
+
+
+def duration(seconds: float) -> str:
+    """`1 h 35 min`, `4 min`, `1 min` for anything shorter, days for what takes longer than two."""
+    minutes = max(1, round(seconds / 60))
+    if minutes >= 48 * 60:
+        return f"{minutes / 60 / 24:.0f} days"
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
+
+
+def identity(experiment: str, dataset: str, card: DatasetCard, split: Split) -> Content:
+    """What `experiment.json` holds: the experiment, its data, and what the card says that changes results."""
+    shown = (card.modalities, card.anatomy, card.paired, card.structures)
+    meaning = (*shown, card.ct_window_hu, card.field_of_view_mm)
+    content = {"experiment": experiment, "dataset": dataset, "data": fingerprint(split), "card": meaning}
+    read: Content = json.loads(json.dumps(content))  # with lists for tuples, as it is read
+    return read
+
+
+def read_identity(path: Path) -> Content:
+    """What `experiment.json` says of the folder.
+
+    Raises:
+        RunError: Where it is damaged.
+    """
+    try:
+        found: Content = json.loads(path.read_text())
+        found["experiment"], found["dataset"]
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise RunError(f"{path} is damaged ({error}); name another folder with --out.") from error
+    return found
+
+
+def require(experiment: Experiment, card: DatasetCard, dataset: str) -> None:
+    """Makes sure that the dataset has what the experiment needs."""
+    if experiment.pairs and not card.paired:
+        raise DatasetError(
+            f"Experiment {experiment.name} scores synthetic scans against true ones, but {dataset} has no aligned MR "
+            f"and CT of one patient. Choose a paired dataset, such as {experiment.dataset}."
+        )
+    if experiment.modalities not in (None, card.modalities):
+        raise DatasetError(
+            f"Experiment {experiment.name} goes from {' to '.join(experiment.modalities or ())}; {dataset} has "
+            f"{card.modalities[0]} in domain a and {card.modalities[1]} in domain b. Choose a dataset such as "
+            f"{experiment.dataset}."
+        )
+    if experiment.labels and not any(len(where) == 2 for where in card.structures.values()):
+        raise DatasetError(
+            f"Experiment {experiment.name} needs structures that are labelled in both domains, and the card of "
+            f"{dataset} names none. Choose a labelled dataset, such as {experiment.dataset}, or name the structures in "
+            "the card of your own (kerasgan datasets NAME)."
+        )
+
+
+def _require_own(folder: Path, experiment: str, dataset: str) -> None:
+    """Makes sure that a folder is new, empty, or that of this experiment on this dataset."""
+    path = folder / "experiment.json"
+    if path.is_file():
+        found = read_identity(path)
+        if (found["experiment"], found["dataset"]) != (experiment, dataset):
+            raise RunError(
+                f"{folder} holds experiment {found['experiment']} on {found['dataset']}, not {experiment} on "
+                f"{dataset}; name another folder with --out."
+            )
+    elif folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir()):
+        raise RunError(f"{folder} is not empty and holds no experiment; name another folder with --out.")

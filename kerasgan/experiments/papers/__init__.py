@@ -1,0 +1,1 @@
+"""Experiments of published papers; each module holds one as `EXPERIMENT`."""

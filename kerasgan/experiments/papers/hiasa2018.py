@@ -1,0 +1,330 @@
+"""Hiasa 2018: what gradient consistency and a larger training set do for MR to CT synthesis of the hip.
+
+Yuta Hiasa, Yoshito Otake, Masaki Takao, Takumi Matsuoka, Kazuma Takashima, Aaron Carass, Jerry L. Prince, Nobuhiko
+Sugano, Yoshinobu Sato: Cross-modality image synthesis from unpaired data using CycleGAN: effects of gradient
+consistency loss and training data size. SASHIMI 2018, https://arxiv.org/abs/1803.06629.
+
+    kerasgan reproduce hiasa2018
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from kerasgan.config import Component
+from kerasgan.experiments.engine.pictures import comparison, loss_curves, median_patient
+from kerasgan.experiments.engine.scales import SegmentationScale
+from kerasgan.experiments.engine.segmentation import FoldOfCrossValidation, TwoChannelSegmentation
+from kerasgan.experiments.engine.tables import (
+    Claim,
+    Way,
+    box_plots,
+    claims_table,
+    patients_table,
+    scored,
+    seeds_table,
+    spread,
+    spreads,
+)
+from kerasgan.experiments.engine.tasks import CHOSEN, Evaluation, Training
+from kerasgan.experiments.engine.types import Cell, Experiment, Findings, Patients, Picture, Published, Section, Table
+
+Method = tuple[str, str]
+"""Variant of the structural loss and size of the training set."""
+
+RECIPE = "hiasa2018"
+STRUCTURES = ("pelvis", "femur", "gluteus medius", "gluteus minimus")
+FOLDS = 5  # Sec. 4
+SIZES = {"small": "small set", "large": "large set"}
+VARIANTS = {
+    "none": ("without GC", ("losses.structure_weight=0",)),
+    "signed": ("signed GC", ()),
+    "magnitude": ("GC of magnitudes", ("losses.structure.gradients=magnitude",)),
+}
+METHODS = {(variant, size): f"{VARIANTS[variant][0]}, {SIZES[size]}" for size in SIZES for variant in VARIANTS}
+
+# "with GC" is the signed one: Eq. 4 correlates gradients with their sign.
+PUBLISHED = {
+    ("mae_255", "none", "small"): Published(30.233, "Table 1"),
+    ("mae_255", "signed", "small"): Published(29.781, "Table 1"),
+    ("mae_255", "none", "large"): Published(26.283, "Table 1"),
+    ("mae_255", "signed", "large"): Published(25.541, "Table 1"),
+    ("psnr_255", "none", "small"): Published(15.014, "Table 1"),
+    ("psnr_255", "signed", "small"): Published(15.063, "Table 1"),
+    ("psnr_255", "none", "large"): Published(16.190, "Table 1"),
+    ("psnr_255", "signed", "large"): Published(16.465, "Table 1"),
+    ("dice_pelvis", "signed", "large"): Published(0.808, "Sec. 3.2"),
+    ("dice_femur", "signed", "large"): Published(0.883, "Sec. 3.2"),
+    ("dice_gluteus medius", "signed", "large"): Published(0.804, "Sec. 3.2"),
+    ("dice_gluteus minimus", "signed", "large"): Published(0.669, "Sec. 3.2"),
+}
+
+
+@dataclass(frozen=True)
+class HipScale(SegmentationScale):
+    """How large the experiment is.
+
+    Attributes:
+        patients: Training patients of each domain, by the name of the training set; None: all.
+    """
+
+    patients: Mapping[str, int | None]
+
+
+SCALES = {
+    "paper": HipScale(
+        note="Networks, image size and iterations of the paper; 20 patients of each domain, and all there are: for own "
+        "data, since the phantom hips have 10 for training.",
+        seeds=1,
+        quick=False,
+        overrides=(),
+        patients={"small": 20, "large": None},  # Sec. 2.1, Table 1
+        network=Component(name="unet", filters=64, depth=4),
+        segmentation_steps=20_000,
+        segmentation_rate=1e-3,
+        seconds=8 * 24 * 3600,
+        segmentation_seconds=11 * 3600,
+    ),
+    "laptop": HipScale(
+        note="Scaled down to two hours on two cores: 112x112 pixels, 16 filters, 4 residual blocks, one halving and "
+        "enlarging by nearest neighbours, no N4, 4,000 steps, 3 and 10 training patients of each domain in place of 20 "
+        "and more than 300. It shows directions, not the paper's level.",
+        seeds=3,
+        quick=True,
+        overrides=("schedule.steps=4000",),
+        patients={"small": 3, "large": 10},
+        network=Component(name="unet", filters=8, depth=4),
+        segmentation_steps=600,
+        segmentation_rate=4e-3,  # the small muscles need it in so few steps
+        seconds=230,
+        segmentation_seconds=90,
+    ),
+}
+
+
+def cells(scale: HipScale, seeds: int) -> list[Cell]:
+    """A training, its evaluation and its segmentation for each seed, size and variant, and the cross-validation."""
+    synthesis = [
+        cell
+        for seed in range(seeds)
+        for size in SIZES
+        for variant in VARIANTS
+        for cell in _of(scale, variant, size, seed)
+    ]
+    return [*synthesis, *_cross_validation(scale)]
+
+
+def _of(scale: HipScale, variant: str, size: str, seed: int) -> Iterator[Cell]:
+    count = scale.patients[size]
+    limit = f"data.training_patients={'null' if count is None else count}"
+    overrides = (*scale.overrides, *VARIANTS[variant][1], limit)
+    training = Training(recipe=RECIPE, quick=scale.quick, overrides=overrides, seed=seed)
+    name, title = f"{variant}-{size}-seed{seed}", f"{METHODS[variant, size]}, seed {seed}"
+    train = Cell(f"train-{name}", f"train: {title}", training, seconds=scale.seconds)
+    yield train
+    yield Cell(f"evaluate-{name}", f"evaluate: {title}", Evaluation(), (train,), seconds=20)
+    segmentation = TwoChannelSegmentation(structures=STRUCTURES, **scale.segmenter(), seed=seed)
+    yield Cell(f"segment-{name}", f"segment MR: {title}", segmentation, (train,), scale.segmentation_seconds)
+
+
+def _cross_validation(scale: HipScale) -> list[Cell]:
+    settings = {"recipe": RECIPE, "quick": scale.quick, "overrides": scale.overrides, "structures": STRUCTURES}
+    folds = [FoldOfCrossValidation(**settings, **scale.segmenter(), fold=fold, folds=FOLDS) for fold in range(FOLDS)]
+    return [
+        Cell(f"fold{n}", f"segment CT: fold {n + 1} of {FOLDS}", fold, seconds=scale.segmentation_seconds)
+        for n, fold in enumerate(folds)
+    ]
+
+
+def sections(found: Findings) -> list[Section]:
+    """Table 1, Fig. 4, pictures, Fig. 6 and 7, the cross-validation and the losses."""
+    return [_errors(found), _information(found), _pictures(found), _dice(found), _folds(found), _losses(found)]
+
+
+def _key(cell: str, method: Method, seed: int) -> str:
+    return f"{cell}-{method[0]}-{method[1]}-seed{seed}"
+
+
+def _keys(found: Findings, cell: str, method: Method) -> list[str]:
+    return [_key(cell, method, seed) for seed in range(found.seeds)]
+
+
+def _columns(found: Findings, metric: str, cell: str = "evaluate") -> dict[Method, Patients]:
+    """The metric of each patient, averaged over seeds, for each variant and size."""
+    return {method: found.patients(_keys(found, cell, method), metric) for method in METHODS}
+
+
+def _named(columns: Mapping[Method, Patients]) -> dict[str, Patients]:
+    return {METHODS[method]: column for method, column in columns.items()}
+
+
+def _claims(found: Findings, metric: str, expected: Way, cell: str = "evaluate") -> list[Claim]:
+    """What GC changes at each size, and what more patients change for each variant."""
+    columns = _columns(found, metric, cell)
+    repetitions = {method: found.each(_keys(found, cell, method), metric) for method in METHODS}
+    changes = [(("none", size), (gc, size)) for size in SIZES for gc in ("signed", "magnitude")]
+    changes += [((variant, "small"), (variant, "large")) for variant in VARIANTS]
+    return [
+        Claim(
+            _change(before, after),
+            columns[before],
+            columns[after],
+            None if after[0] == "magnitude" else expected,  # the paper's GC is the signed one
+            _difference(metric, before, after),
+            list(zip(repetitions[before], repetitions[after], strict=True)),
+        )
+        for before, after in changes
+    ]
+
+
+def _change(before: Method, after: Method) -> str:
+    if before[1] == after[1]:
+        return f"{VARIANTS[after[0]][0]}, {SIZES[after[1]]}"
+    return f"more patients, {VARIANTS[after[0]][0]}"
+
+
+def _difference(metric: str, before: Method, after: Method) -> float | None:
+    values = [PUBLISHED.get((metric, *method)) for method in (before, after)]
+    return values[1].value - values[0].value if values[0] and values[1] else None
+
+
+def _errors(found: Findings) -> Section:
+    mae, psnr = (_columns(found, metric) for metric in ("mae_255", "psnr_255"))
+    per_seed = {title: found.each(_keys(found, "evaluate", method), "mae_255") for method, title in METHODS.items()}
+    return Section(
+        "Error of the synthetic CT (Table 1)",
+        (
+            "Other scans, other sizes: the paper's level cannot be expected here, its directions can.",
+            scored(found.results[_key("evaluate", next(iter(METHODS)), 0)]),
+        ),
+        (
+            _table_1(mae, psnr),
+            claims_table("Change of the MAE [0..255]", _claims(found, "mae_255", "lower"), 2),
+            claims_table("Change of the PSNR [dB]", _claims(found, "psnr_255", "higher"), 2),
+            patients_table("MAE of each patient [0..255]", _named(mae), 2),
+            patients_table("PSNR of each patient [dB]", _named(psnr), 2),
+            seeds_table("MAE of each repetition, mean over patients [0..255]", per_seed, 2),
+        ),
+    )
+
+
+def _table_1(mae: Mapping[Method, Patients], psnr: Mapping[Method, Patients]) -> Table:
+    rows = [("method", "MAE, paper", "MAE, here", "PSNR [dB], paper", "PSNR [dB], here")]
+    maes, psnrs = spreads(mae, 2), spreads(psnr, 2)
+    for method, title in METHODS.items():
+        rows.append((title, _paper("mae_255", method), maes[method], _paper("psnr_255", method), psnrs[method]))
+    note = (
+        "MAE in 0..255 units of the CT window. Mean ± SD over patients, repetitions averaged for each patient. The "
+        "paper's small and large sets have 20 and more than 300 volumes of each modality."
+    )
+    return Table("Error against the true CT", rows, (note,))
+
+
+def _paper(metric: str, method: Method) -> str:
+    published = PUBLISHED.get((metric, *method))
+    return f"{published.value:.3f}" if published else "-"
+
+
+def _information(found: Findings) -> Section:
+    metric = "mutual_information"
+    columns = _columns(found, metric)
+    path = found.pictures / "mutual_information.png"
+    caption = "Mutual information of each synthetic CT and its own MR, in nats."
+    return Section(
+        "Mutual information with the source (Fig. 4)",
+        ("It needs no truth, and says how much of the MR the synthetic CT keeps, not whether it is right.",),
+        (
+            box_plots({"mutual information [nat]": _named(columns)}, path, caption),
+            claims_table("Change of the mutual information [nat]", _claims(found, metric, "higher"), 3),
+        ),
+    )
+
+
+def _pictures(found: Findings) -> Section:
+    patient = median_patient(found.patients(["evaluate-signed-large-seed0"], "mae_255"))
+    return Section(
+        "Synthetic and true CT",
+        ("The patient whose error is the median, with the error map: blue is too low, red too high.",),
+        [
+            comparison(found, _key("evaluate", method, 0), patient, "mae_255", f"{title}, seed 0")
+            for method, title in METHODS.items()
+        ],
+    )
+
+
+def _dice(found: Findings) -> Section:
+    names = found.results["segment-signed-large-seed0"]["structures"]
+    columns = {name: _columns(found, f"dice_{name}", "segment") for name in names}
+    heading = ("structure", "paper: with GC, large set", *METHODS.values())
+    rows = [(name, _paper(f"dice_{name}", ("signed", "large")), *spreads(columns[name], 3).values()) for name in names]
+    plots = {name: _named(columns[name]) for name in names}
+    path, overlay = found.pictures / "dice.png", found.folders["segment-signed-large-seed0"] / "overlay.png"
+    text = "Labels of the patient whose Dice is the median; signed GC, large set, seed 0 (Fig. 7)."
+    described = "MR, synthetic CT, MR with true labels, MR with the labels found; an axial and a coronal section."
+    return Section(
+        "Segmentation of MR without labelled MR (Sec. 3.2, Fig. 6 and 7)",
+        (
+            "A U-Net learns from labelled CT, with the CT and its synthetic MR as two channels, and is applied to MR "
+            "with its synthetic CT.",
+        ),
+        (
+            Table("Dice of each structure, mean ± SD over patients", [heading, *rows]),
+            box_plots(plots, path, "Dice of each structure."),
+            *(
+                claims_table(f"Change of the Dice, {name}", _claims(found, f"dice_{name}", "higher", "segment"), 3)
+                for name in names
+            ),
+            Picture(text, overlay, described),
+        ),
+    )
+
+
+def _folds(found: Findings) -> Section:
+    names = found.results["fold0"]["structures"]
+    columns = {name: _over_folds(found, f"dice_{name}") for name in names}
+    cross = {name: _columns(found, f"dice_{name}", "segment")["signed", "large"] for name in names}
+    heading = ("structure", "CT by cross-validation", "MR by synthetic CT, signed GC, large set")
+    rows = [(name, spread(columns[name], 3), spread(cross[name], 3)) for name in names]
+    return Section(
+        "One modality alone (Sec. 4)",
+        (f"The same U-Net with one channel, trained and tested on labelled CT in {FOLDS}-fold cross-validation.",),
+        (Table("Dice of each structure, mean ± SD over patients", [heading, *rows]),),
+    )
+
+
+def _over_folds(found: Findings, metric: str) -> Patients:
+    """Every patient stands in one fold."""
+    rows = [row for fold in range(FOLDS) for row in found.results[f"fold{fold}"]["scores"].items()]
+    return {patient: scores[metric] for patient, scores in rows if scores[metric] is not None}
+
+
+def _losses(found: Findings) -> Section:
+    keys = {f"{METHODS[variant, 'large']}, seed 0": _key("train", (variant, "large"), 0) for variant in VARIANTS}
+    return loss_curves(found, keys)
+
+
+EXPERIMENT = Experiment(
+    name="hiasa2018",
+    title="Effects of gradient consistency and training set size on MR to CT synthesis of the hip",
+    citation="Hiasa et al., SASHIMI 2018, https://arxiv.org/abs/1803.06629",
+    recipe=RECIPE,
+    dataset="phantom_pelvis",
+    scales=SCALES,
+    cells=cells,
+    sections=sections,
+    published=PUBLISHED,
+    labels=True,
+    modalities=("MR", "CT"),
+    unreported=(
+        "Size and schedule of the segmentation network as used here: a U-Net (Ronneberger et al. 2015), Dice loss plus "
+        "cross-entropy, Adam",
+        "Bins and range of the mutual information: see the definitions",
+    ),
+    deviations=(
+        "The paper's hips are not public: another dataset, its paired patients true pairs, not registered ones",
+        CHOSEN,
+        "GC of gradient magnitudes beside the signed GC of Eq. 4",
+        "Labelled CT scans for the segmentation are the training CT scans themselves",
+    ),
+)

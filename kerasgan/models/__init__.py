@@ -1,0 +1,1 @@
+"""Training methods, one module each: the networks, the losses and one training step."""

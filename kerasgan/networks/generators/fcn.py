@@ -1,0 +1,67 @@
+"""A fully convolutional generator: strided 4x4 convolutions down, transposed 4x4 convolutions up, batch normalisation.
+
+Reference:
+    Nehra et al. 2021; after Radford, Metz, Chintala 2015, https://arxiv.org/abs/1511.06434.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import layers
+
+from kerasgan.networks.layers import CroppingLike, PaddingToMultiple
+
+DEEPEST = 4  # 64x64 pixels to 4x4; an image of 8 pixels can be mirrored to 16 and no further
+
+
+def build(
+    shape: tuple[int | None, int | None, int] = (None, None, 1),
+    *,
+    filters: int = 64,
+    downsamplings: int = 4,
+    name: str = "fcn_generator",
+) -> keras.Model:
+    """Builds the generator.
+
+    Its batch normalisation learns by the statistics of each batch, and translates by their running averages.
+
+    Args:
+        shape: `(height, width, channels)` of one image; None for any size.
+        filters: Filters of the first convolution; doubled by each further one.
+        downsamplings: Stride-2 convolutions, and as many transposed ones.
+        name: Name of the model.
+
+    Returns:
+        A model from `[batch, height, width, channels]` in [-1, 1] to the same shape and range, float32 output.
+
+    Raises:
+        ValueError: For a number of downsamplings other than 1 to 4.
+    """
+    if not 1 <= downsamplings <= DEEPEST:
+        raise ValueError(f"The generator halves its image 1 to {DEEPEST} times; got downsamplings={downsamplings}.")
+    inputs = keras.Input(shape, name="image")
+    x = PaddingToMultiple(2**downsamplings)(inputs)
+    for level in range(downsamplings):
+        x = _normalised(layers.Conv2D(filters * 2**level, **_options())(x))
+    for level in reversed(range(downsamplings - 1)):
+        x = _normalised(layers.Conv2DTranspose(filters * 2**level, **_options())(x))
+    x = layers.Conv2DTranspose(shape[-1], **_options() | {"use_bias": True})(x)
+    x = CroppingLike()([x, inputs])
+    # The variables' dtype: float32 under mixed precision.
+    output_dtype = keras.config.dtype_policy().variable_dtype
+    outputs = layers.Activation("tanh", dtype=output_dtype, name="synthetic")(x)
+    return keras.Model(inputs, outputs, name=name)
+
+
+def _options() -> dict[str, Any]:
+    # A new initializer for each layer: an unseeded one that is used twice gives the same weights twice. No bias: the
+    # normalisation that follows subtracts it again.
+    initializer = keras.initializers.RandomNormal(stddev=0.02)
+    return {"kernel_size": 4, "strides": 2, "padding": "same", "use_bias": False, "kernel_initializer": initializer}
+
+
+def _normalised(x: Any) -> Any:
+    # Averages over some tens of batches, so that they follow the training; Keras's default takes hundreds.
+    return layers.ReLU()(layers.BatchNormalization(momentum=0.9, epsilon=1e-5)(x))

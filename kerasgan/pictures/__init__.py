@@ -1,0 +1,1 @@
+"""Figures and pages: patients, charts, label overlays, HTML."""

@@ -1,0 +1,1 @@
+"""Run directories: what a training reads and writes, its checkpoints, and the device it runs on."""

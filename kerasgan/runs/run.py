@@ -1,0 +1,224 @@
+"""The run directory: where the truth about a training lives.
+
+recipe.json      the recipe with every override
+run.json         dataset, modalities, preparation, intensity maps, precision, seed, fingerprint of the data
+split.json       patient keys of training, validation and test
+history.csv      the mean of every loss, one row for each reporting period
+validation.csv   the scores of every validation: errors where there are paired patients, and terms that need no pairs
+generators/      ab-last.keras, ba-last.keras, ab-best.keras, ba-best.keras
+segmenters/      b-last.keras, b-best.keras, where the recipe trains a segmentation network with its generators
+distillation.json  of a student: what it and its teacher cost and reach
+checkpoints/     the last two states of the training
+previews/        pictures
+tensorboard/     event files
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from kerasgan.config import Recipe, from_json
+from kerasgan.errors import RunError
+from kerasgan.files import staging_folder
+from kerasgan.scans.contract import DIRECTIONS, Direction
+from kerasgan.scans.intensity import IntensityMap
+from kerasgan.scans.preparation import Preparation
+from kerasgan.scans.volume import Modality
+
+if TYPE_CHECKING:
+    import keras
+
+
+class RunFacts(BaseModel):
+    """The content of `run.json`.
+
+    Attributes:
+        kerasgan: Version that trained.
+        dataset: Name or path of the dataset's file.
+        data_dir: Where its data lay.
+        anatomy: What it shows; "" where unknown.
+        paired: Whether its scans of one patient lie on one grid.
+        modalities: Modality of domain a and of domain b.
+        seed: Seed of split, weights, order, augmentation and image pools.
+        preparation: How scans become the networks' slices.
+        maps: Median `(low, high)` of the training scans' intensity maps, for each domain.
+        precision: The dtype policy that ran.
+        xla: Whether the step was compiled with XLA.
+        fingerprint: Digest of the training and validation data.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    kerasgan: str
+    dataset: str
+    data_dir: str
+    anatomy: str
+    paired: bool
+    modalities: dict[str, Modality]
+    seed: int
+    preparation: Preparation
+    maps: dict[str, tuple[float, float]]
+    precision: str
+    xla: bool
+    fingerprint: str
+
+
+class Run:
+    """A run directory, opened.
+
+    Args:
+        path: The directory.
+        recipe: Its recipe.
+        facts: Its `run.json`.
+    """
+
+    def __init__(self, path: Path, recipe: Recipe, facts: RunFacts) -> None:
+        self.path, self.recipe, self.facts = path, recipe, facts
+
+    @property
+    def quick(self) -> bool:
+        """Whether this run only shows that the line works."""
+        return self.recipe.quick
+
+    def map(self, domain: str) -> IntensityMap:
+        """The intensity map of a domain: the CT window, or the median of the training MR scans' maps."""
+        return IntensityMap(*self.facts.maps[domain])
+
+    def split(self) -> dict[str, dict[str, list[str]]]:
+        """Patient keys by part and domain."""
+        return json.loads((self.path / "split.json").read_text())
+
+    def direction(self, modality: Modality, wanted: Direction | None = None) -> Direction:
+        """The direction in which a scan of a modality is translated.
+
+        Raises:
+            RunError: Where no generator, or not the wanted one, takes that modality.
+        """
+        sources = {direction: self.facts.modalities[direction[0]] for direction in DIRECTIONS}
+        fitting = [direction for direction, source in sources.items() if source == modality]
+        if wanted is None and len(fitting) == 2:
+            raise RunError(f"Both domains of this run are {modality}; say --direction ab or ba.")
+        if (wanted or next(iter(fitting), None)) not in fitting:
+            trained = (
+                f"direction {wanted} takes {sources[wanted]}"
+                if wanted
+                else f"this run takes {' or '.join(sources.values())}"
+            )
+            raise RunError(
+                f"The input is {modality}, but {trained}. Give a scan of that modality, or another direction or run."
+            )
+        return wanted or fitting[0]
+
+    def generator_path(self, direction: Direction, which: Literal["best", "last"] = "best") -> Path:
+        """The `.keras` file of a generator; the last one where there was no validation yet to choose the best by.
+
+        Raises:
+            RunError: Where the run has no weights yet.
+        """
+        return self._network_path("generator", direction, which)
+
+    def generator(self, direction: Direction, which: Literal["best", "last"] = "best") -> keras.Model:
+        """A float32 generator, `[batch, height, width, 1]` in [-1, 1] to the same.
+
+        Raises:
+            RunError: Where the run has no weights yet or the file is damaged.
+        """
+        return _network(self.generator_path(direction, which))
+
+    def segmenter(self, which: Literal["best", "last"] = "best") -> keras.Model:
+        """The segmentation network that was trained with the generators, for images of domain b.
+
+        Returns:
+            A float32 network, `[batch, height, width, 1]` in [-1, 1] to logits `[batch, height, width, classes]`; class
+            0 is the background, then follow the recipe's structures.
+
+        Raises:
+            RunError: Where the recipe trains none, the run has no weights yet or the file is damaged.
+        """
+        if self.recipe.segmentation is None:
+            raise RunError(f"Recipe {self.recipe.name} trains no segmentation network; mujtaba2025 is one that does.")
+        return _network(self._network_path("segmenter", "b", which))
+
+    def _network_path(self, kind: str, stem: str, which: Literal["best", "last"]) -> Path:
+        for name in dict.fromkeys((which, "last")):
+            path = self.path / f"{kind}s" / f"{stem}-{name}.keras"
+            if path.exists():
+                return path
+        raise RunError(
+            f"{self.path} holds no trained {kind} yet; train on with: kerasgan train --resume --out {self.path}"
+        )
+
+
+def _network(path: Path) -> keras.Model:
+    import keras
+
+    import kerasgan.networks.deformable  # noqa: F401  registers, with kerasgan.networks.layers, the layers that the file names
+
+    try:
+        return keras.models.load_model(path, compile=False)
+    except (ValueError, OSError, KeyError) as error:
+        raise RunError(f"{path} cannot be read ({error}); train on with --resume to write it again.") from error
+
+
+def load_run(path: str | Path) -> Run:
+    """Opens a run directory.
+
+    Raises:
+        RunError: Where it is missing or its files do not hold.
+    """
+    path = Path(path)
+    if not (path / "run.json").is_file():
+        raise RunError(
+            f"{path} is no run directory (it has no run.json); name a folder that kerasgan train wrote.{_exit(path)}"
+        )
+    try:
+        facts = RunFacts.model_validate_json((path / "run.json").read_text())
+    except ValidationError as error:
+        raise RunError(
+            f"{path}/run.json does not hold: {error.errors()[0]['msg']}; restore it or train again."
+        ) from error
+    return Run(path, from_json((path / "recipe.json").read_text()), facts)
+
+
+def _exit(path: Path) -> str:
+    """A sentence on what takes an exported model, which is easily named in place of its run."""
+    if path.suffix == ".tflite":
+        return f" A TFLite file is for devices: python export/edge/translate.py {path} INPUT OUTPUT"
+    if any(path.glob("*/[0-9]*/saved_model.pb")):
+        return f" Exported models are served, by kerasgan serve {path}, and then used with --server."
+    return ""
+
+
+def require_free(path: Path) -> None:
+    """Makes sure that a new run may be written there.
+
+    Raises:
+        RunError: Where the folder exists and is not empty.
+    """
+    if path.exists() and any(path.iterdir()):
+        raise RunError(
+            f"{path} is not empty; choose another --out, or continue the run in it with: "
+            f"kerasgan train --resume --out {path}"
+        )
+
+
+def create_run(path: Path, recipe: Recipe, facts: RunFacts, split: dict[str, dict[str, list[str]]]) -> Run:
+    """Writes a new run directory, whole or not at all.
+
+    Raises:
+        RunError: Where the folder exists and is not empty.
+    """
+    require_free(path)
+    with staging_folder(path) as folder:
+        written = folder / path.name
+        written.mkdir()
+        (written / "recipe.json").write_text(recipe.model_dump_json(indent=2))
+        (written / "split.json").write_text(json.dumps(split, indent=2))
+        (written / "run.json").write_text(facts.model_dump_json(indent=2))
+        if path.exists():
+            path.rmdir()
+        written.rename(path)
+    return Run(path, recipe, facts)

@@ -1,0 +1,1 @@
+"""Scans as the networks see them: volumes, geometry, intensities, preparation and the contract; no TensorFlow."""

@@ -1,0 +1,111 @@
+"""From an acquired grid to the networks' axial pixels and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+import SimpleITK as sitk
+
+from kerasgan.scans.volume import Volume, anatomical_axes, from_sitk
+
+AXIAL = "LPS"  # columns run to the left, rows to posterior, slices to superior
+
+
+def orientation(volume: Volume) -> str:
+    """The anatomical axes nearest to column, row and slice direction, such as `"LPS"` or, if sagittal, `"PIR"`."""
+    return anatomical_axes(volume.direction)
+
+
+def oriented(volume: Volume, code: str = AXIAL) -> Volume:
+    """The same voxels with axes permuted and flipped to the nearest anatomical orientation; nothing is interpolated.
+
+    An oblique scan stays oblique: its slices become those nearest to the axial plane.
+
+    Args:
+        volume: Any volume.
+        code: Three letters as `orientation` returns them.
+    """
+    if orientation(volume) == code:
+        return volume
+    turned = from_sitk(sitk.DICOMOrient(volume.to_sitk(), code), volume.modality)
+    return replace(turned, unit=volume.unit, source=volume.source, warnings=volume.warnings)
+
+
+@dataclass(frozen=True)
+class SliceGrid:
+    """How the pixels of a slice map onto the networks': resize to the pixel size, then pad or crop about the centre.
+
+    Attributes:
+        source: `(rows, columns)` of the slice.
+        scaled: The same at the networks' pixel size.
+        size: `(height, width)` that the networks see.
+    """
+
+    source: tuple[int, int]
+    scaled: tuple[int, int]
+    size: tuple[int, int]
+
+    def to_network(self, slices: np.ndarray, fill: float) -> np.ndarray:
+        """`[slices, rows, columns]` as `[slices, height, width]`; what lies outside the scan becomes `fill`."""
+        return _fitted(_resized(slices, self.scaled), self.size, fill)
+
+    def labels_to_network(self, labels: np.ndarray) -> np.ndarray:
+        """Like `to_network` for a label map: each pixel takes the label nearest to its centre, and 0 outside."""
+        return _fitted(_nearest(labels, self.scaled), self.size, 0)
+
+    def to_source(self, slices: np.ndarray, fill: float) -> np.ndarray:
+        """The inverse of `to_network`; what the networks did not see becomes `fill`."""
+        return _resized(_fitted(slices, self.scaled, fill), self.source)
+
+
+def slice_grid(volume: Volume, pixel_mm: float, size: int, crop: bool) -> SliceGrid:
+    """The grid that shows an axial volume to a network trained at `pixel_mm`.
+
+    Args:
+        volume: Axial volume.
+        pixel_mm: Side of the networks' square pixel in mm.
+        size: Side of the square that the networks were trained on, in pixels.
+        crop: True cuts slices to `size`; False keeps whole slices, padded to at least `size` and a multiple of 4.
+    """
+    _, rows, columns = volume.shape
+    spacing_x, spacing_y, _ = volume.spacing_mm
+    scaled = max(1, round(rows * spacing_y / pixel_mm)), max(1, round(columns * spacing_x / pixel_mm))
+    if crop:
+        return SliceGrid((rows, columns), scaled, (size, size))
+    height, width = (max(size, -(-side // 4) * 4) for side in scaled)
+    return SliceGrid((rows, columns), scaled, (height, width))
+
+
+def _resized(slices: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    if slices.shape[1:] == shape:
+        return slices
+    changes = {np.sign(new - old) for old, new in zip(slices.shape[1:], shape, strict=True)}
+    if changes == {-1, 1}:  # one axis after the other, each in the way that suits it
+        return _resized(_resized(slices, (shape[0], slices.shape[2])), shape)
+    # Averaging over the area keeps a smaller picture free of aliasing; it cannot enlarge.
+    method = cv2.INTER_AREA if -1 in changes else cv2.INTER_LINEAR
+    return np.stack([cv2.resize(image, shape[::-1], interpolation=method) for image in slices])
+
+
+def _nearest(slices: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    rows, columns = (
+        ((np.arange(new) + 0.5) * old / new).astype(int) for old, new in zip(slices.shape[1:], shape, strict=True)
+    )
+    return slices[:, rows[:, None], columns]
+
+
+def _fitted(slices: np.ndarray, shape: tuple[int, int], fill: float) -> np.ndarray:
+    """Pads with `fill` or crops about the centre; undone by itself with the former shape where it only padded."""
+    fitted = np.full((len(slices), *shape), fill, dtype=slices.dtype)
+    take, put = zip(*(_overlap(old, new) for old, new in zip(slices.shape[1:], shape, strict=True)), strict=True)
+    fitted[:, put[0], put[1]] = slices[:, take[0], take[1]]
+    return fitted
+
+
+def _overlap(old: int, new: int) -> tuple[slice, slice]:
+    common = min(old, new)
+    # Rounding down on both sides makes padding and cropping exact inverses of each other.
+    first_old, first_new = (old - common) // 2, (new - common) // 2
+    return slice(first_old, first_old + common), slice(first_new, first_new + common)

@@ -1,0 +1,43 @@
+"""Runs a network over the slices of a scan, the same way wherever one is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+
+def predict_slices(
+    predict: Callable[[np.ndarray], Any], slices: np.ndarray, batch_size: int = 1, title: str | None = None
+) -> np.ndarray:
+    """Applies a network to slices, batch by batch and in order.
+
+    Slices stay whole: instance normalisation would give each tile of a slice a contrast of its own.
+
+    Args:
+        predict: The network: `[batch, height, width, channels]` to an array or tensor `[batch, ...]`.
+        slices: `[slices, height, width, channels]`.
+        batch_size: Slices in a batch; the last batch may hold fewer. One at a time needs the least memory.
+        title: Of a progress bar; None shows none.
+
+    Returns:
+        What the network gave, joined along the first axis.
+
+    Raises:
+        ValueError: Where there is no slice.
+
+    Example:
+        >>> predict_slices(lambda batch: 2 * batch, np.ones((3, 1, 1, 1)), batch_size=2).ravel()
+        array([2., 2., 2.])
+    """
+    if not len(slices):
+        raise ValueError("predict_slices needs at least one slice; got none.")
+    found = []
+    with tqdm(desc=title, total=len(slices), unit="slice", leave=False, disable=title is None) as bar:
+        for first in range(0, len(slices), batch_size):
+            batch = slices[first : first + batch_size]
+            found.append(np.asarray(predict(batch)))
+            bar.update(len(batch))
+    return np.concatenate(found)

@@ -1,0 +1,297 @@
+"""Random, augmented batches, unpaired or of images with labels; each is a function of the seed and the step alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import pi
+from typing import Any, Protocol
+
+import numpy as np
+import tensorflow as tf
+
+from kerasgan.config import Augmentation, Selection
+from kerasgan.training.cache import STEPS, CachedScan
+from kerasgan.training.positions import LikePositions
+
+
+class Labelled(Protocol):
+    """A list of labelled slices, or what can be used like one."""
+
+    def __len__(self) -> int:
+        """Number of slices."""
+
+    def __getitem__(self, index: int, /) -> tuple[np.ndarray, np.ndarray]:
+        """float32 `[height, width, channels]` in [-1, 1], and classes, whole numbers `[height, width]`."""
+
+
+class SliceStore:
+    """The slices of many scans behind one index, read from their memory maps when asked for.
+
+    Args:
+        scans: Cached scans of one domain.
+        classes: uint8 `[256]`, the class of each of the domain's label values, see `DatasetCard.classes`; None: labels
+            are not asked for.
+
+    Raises:
+        DatasetError: Where labels are asked for and a scan has none.
+    """
+
+    def __init__(self, scans: Sequence[CachedScan], classes: np.ndarray | None = None) -> None:
+        self.scans, self.classes = list(scans), classes
+        for scan in scans if classes is not None else ():
+            scan.require_labels()
+        self.ends = np.cumsum([len(scan.positions) for scan in self.scans])
+
+    def __len__(self) -> int:
+        return int(self.ends[-1]) if len(self.ends) else 0
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        """int16 codes `[size, size]` of one slice."""
+        scan, row = self.place(index)
+        return scan.codes[row]
+
+    def labels(self, index: int) -> np.ndarray:
+        """The classes of one slice, uint8 `[size, size]`.
+
+        Raises:
+            ValueError: Where the store was not asked for labels.
+        """
+        if self.classes is None:
+            raise ValueError("This store was made without classes; make it with those of DatasetCard.classes.")
+        scan, row = self.place(index)
+        return self.classes[scan.labels[row]]
+
+    def place(self, index: int) -> tuple[CachedScan, int]:
+        """The scan that a slice belongs to, and its number there."""
+        scan = int(np.searchsorted(self.ends, index, side="right"))
+        return self.scans[scan], int(index - (self.ends[scan - 1] if scan else 0))
+
+
+class LabelledStore:
+    """The slices of many labelled scans and their classes behind one index.
+
+    Args:
+        scans: Cached scans with labels, of one domain.
+        classes: uint8 `[256]`, the class of each of the domain's label values, see `DatasetCard.classes`.
+
+    Raises:
+        DatasetError: Where a scan has no labels.
+    """
+
+    def __init__(self, scans: Sequence[CachedScan], classes: np.ndarray) -> None:
+        self.store = SliceStore(scans, classes)
+
+    def __len__(self) -> int:
+        return len(self.store)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """One slice: float32 `[size, size, 1]` in [-1, 1], and its classes, uint8 `[size, size]`."""
+        scan, row = self.store.place(index)
+        return scan.slices([row])[0, ..., None], self.store.labels(index)
+
+
+class JoinedSlices:
+    """Several sets of labelled slices as one, such as real and synthetic images.
+
+    Args:
+        parts: Sets of slices of one size, one after the other.
+    """
+
+    def __init__(self, *parts: Labelled) -> None:
+        self.parts = parts
+        self.ends = np.cumsum([len(part) for part in parts])
+
+    def __len__(self) -> int:
+        return int(self.ends[-1]) if len(self.ends) else 0
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """One slice of one part, see `Labelled`."""
+        part = int(np.searchsorted(self.ends, index, side="right"))
+        return self.parts[part][int(index - (self.ends[part - 1] if part else 0))]
+
+
+@dataclass(frozen=True)
+class Shuffled:
+    """Endless random order in which every item comes once before any comes again.
+
+    Attributes:
+        length: Number of items.
+        seed: Seed; domains need different ones.
+    """
+
+    length: int
+    seed: tuple[int, ...]
+
+    def batches(self, batch_size: int, first: int) -> Iterator[list[int]]:
+        """Batches of indices, beginning with the one numbered `first`."""
+        epoch, order = -1, np.empty(0, int)
+        position = first * batch_size
+        while True:
+            batch = []
+            for place in range(position, position + batch_size):
+                if place // self.length != epoch:
+                    epoch = place // self.length
+                    order = np.random.default_rng((*self.seed, epoch)).permutation(self.length)
+                batch.append(int(order[place % self.length]))
+            position += batch_size
+            yield batch
+
+
+def training_dataset(
+    stores: tuple[SliceStore, SliceStore],
+    augmentation: Augmentation,
+    batch_size: int,
+    seed: int,
+    first_step: int,
+    *,
+    selection: Selection = "random",
+) -> tf.data.Dataset:
+    """Endless batches `(a, b)`, each float32 `[batch, size, size, 1]` in [-1, 1].
+
+    Where the store of a has classes, `(a, b, classes)`: those of a, int32 `[batch, size, size]`, moved with the images.
+    Domain a is shuffled. The batch of a step depends on the seed and the step's number only, so that a resumed run sees
+    what the uninterrupted one would have seen.
+
+    Args:
+        stores: Slices of domain a and b.
+        augmentation: Limits of the random geometric changes.
+        batch_size: Slices of each domain in a batch.
+        seed: Seed of order and augmentation.
+        first_step: Number of the first batch.
+        selection: `"random"`: domain b is shuffled on its own; `"position"`: see `LikePositions`.
+
+    Raises:
+        DatasetError: For `"position"` where a scan has a single slice.
+    """
+    partners = None
+    if selection == "position":
+        positions_a, positions_b = ([scan.positions for scan in store.scans] for store in stores)
+        partners = LikePositions(positions_a, positions_b, seed)
+    side = stores[0][0].shape[0]
+    codes, classes = (tf.TensorSpec((batch_size, side, side), dtype) for dtype in (tf.int16, tf.int32))
+    is_labelled = stores[0].classes is not None
+
+    def generate() -> Iterator[tuple[Any, ...]]:
+        orders = [Shuffled(len(store), (seed, i)).batches(batch_size, first_step) for i, store in enumerate(stores)]
+        for step, (indices_a, indices_b) in enumerate(zip(*orders, strict=True), first_step):
+            if partners:
+                indices_b = partners.draw(indices_a, step)
+            a = np.stack([stores[0][index] for index in indices_a])
+            b = np.stack([stores[1][index] for index in indices_b])
+            labels = [stores[0].labels(index).astype(np.int32) for index in indices_a] if is_labelled else []
+            yield step, a, b, *([np.stack(labels)] if is_labelled else [])
+
+    def finish(step: tf.Tensor, a: tf.Tensor, b: tf.Tensor, *labels: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        key = tf.random.experimental.stateless_fold_in([seed, 0], step)
+        moved_b = augment(decode(b), augmentation, key + 1)
+        if not labels:
+            return augment(decode(a), augmentation, key), moved_b
+        moved_a, moved_labels = augment_labelled(decode(a), labels[0], augmentation, key)
+        return moved_a, moved_b, moved_labels
+
+    signature = (tf.TensorSpec((), tf.int32), codes, codes, *([classes] if is_labelled else []))
+    dataset = tf.data.Dataset.from_generator(generate, output_signature=signature)
+    options = tf.data.Options()
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+    return dataset.map(finish, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE).with_options(options)
+
+
+def labelled_dataset(
+    slices: Labelled, augmentation: Augmentation, batch_size: int, seed: int, first_step: int = 0
+) -> tf.data.Dataset:
+    """Endless batches `(images, classes)`: float32 `[batch, height, width, channels]`, int32 `[batch, height, width]`.
+
+    Order and augmentation depend on the seed and the step's number only, as in `training_dataset`.
+
+    Args:
+        slices: Images and classes, all of one size.
+        augmentation: Limits of the random geometric changes, the same for an image and its classes.
+        batch_size: Slices in a batch.
+        seed: Seed of order and augmentation.
+        first_step: Number of the first batch.
+    """
+    image, classes = slices[0]
+    signature = (
+        tf.TensorSpec((batch_size, *image.shape), tf.float32),
+        tf.TensorSpec((batch_size, *classes.shape), tf.int32),
+        tf.TensorSpec((), tf.int32),
+    )
+
+    def generate() -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
+        order = Shuffled(len(slices), (seed, 0)).batches(batch_size, first_step)
+        for step, indices in enumerate(order, first_step):
+            images, labels = zip(*(slices[index] for index in indices), strict=True)
+            yield np.stack(images), np.stack(labels).astype(np.int32), step
+
+    def finish(images: tf.Tensor, labels: tf.Tensor, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        key = tf.random.experimental.stateless_fold_in([seed, 0], step)
+        return augment_labelled(images, labels, augmentation, key)
+
+    dataset = tf.data.Dataset.from_generator(generate, output_signature=signature)
+    return dataset.map(finish, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+
+def decode(codes: tf.Tensor) -> tf.Tensor:
+    """int16 codes `[batch, size, size]` as float32 `[batch, size, size, 1]` in [-1, 1]."""
+    return tf.cast(codes, tf.float32)[..., None] / STEPS
+
+
+def augment(images: tf.Tensor, limits: Augmentation, seed: tf.Tensor) -> tf.Tensor:
+    """Turns, scales, shifts and mirrors each image at random, in one bilinear interpolation.
+
+    Args:
+        images: `[batch, height, width, channels]` in [-1, 1].
+        limits: How far; what comes in from outside is air (-1).
+        seed: int32 `[2]`.
+
+    Returns:
+        Same shape and range; the very same values where all limits are zero.
+    """
+    return _moved(images, _transforms(images.shape, limits, seed), "BILINEAR", fill=-1.0)
+
+
+def augment_labelled(
+    images: tf.Tensor, classes: tf.Tensor, limits: Augmentation, seed: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Changes each image as `augment` does, and its classes in the same way, nearest pixel by nearest pixel.
+
+    Args:
+        images: `[batch, height, width, channels]` in [-1, 1].
+        classes: int32 `[batch, height, width]`; what comes in from outside is background (0).
+        limits: How far.
+        seed: int32 `[2]`.
+    """
+    transforms = _transforms(images.shape, limits, seed)
+    moved = _moved(classes[..., None], transforms, "NEAREST", fill=0.0)
+    return _moved(images, transforms, "BILINEAR", fill=-1.0), moved[..., 0]
+
+
+def _transforms(shape: tf.TensorShape, limits: Augmentation, seed: tf.Tensor) -> tf.Tensor:
+    """Where each output pixel lies in the input, `[batch, 8]` as `ImageProjectiveTransformV3` takes it."""
+    batch, height, width = shape[0], shape[1], shape[2]
+    extents = [limits.rotation_degrees * pi / 180, limits.scale, limits.shift * width, limits.shift * height]
+    angle, scale, right, down = tf.unstack(
+        tf.random.stateless_uniform([4, batch], seed, -1.0, 1.0) * tf.constant(extents)[:, None]
+    )
+    mirrored = limits.flip & (tf.random.stateless_uniform([batch], seed + 2) < 0.5)
+    sign = tf.where(mirrored, -1.0, 1.0)
+    cosine, sine = tf.cos(angle) * (1 + scale), tf.sin(angle) * (1 + scale)
+    # Output pixel -> input pixel, about the image's centre: input = R (output - centre) + centre + shift.
+    centre_x, centre_y = (width - 1) / 2, (height - 1) / 2
+    offset_x = centre_x + right - sign * cosine * centre_x + sine * centre_y
+    offset_y = centre_y + down - sign * sine * centre_x - cosine * centre_y
+    zero = tf.zeros_like(angle)
+    rows = [sign * cosine, -sine, offset_x, sign * sine, cosine, offset_y, zero, zero]
+    return tf.stack(rows, axis=1)
+
+
+def _moved(images: tf.Tensor, transforms: tf.Tensor, interpolation: str, fill: float) -> tf.Tensor:
+    return tf.raw_ops.ImageProjectiveTransformV3(
+        images=images,
+        transforms=transforms,
+        output_shape=images.shape[1:3],
+        interpolation=interpolation,
+        fill_mode="CONSTANT",
+        fill_value=fill,
+    )

@@ -1,0 +1,1 @@
+"""From a scan on disk to its synthetic counterpart on disk."""

@@ -1,0 +1,194 @@
+"""Scores, their files, and that no patient is scored who was trained on."""
+
+import csv
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from tiny import request, write_head, write_heads
+
+from kerasgan import datasets
+from kerasgan.datasets import patient_key
+from kerasgan.errors import DatasetError, RunError
+from kerasgan.evaluation import results
+from kerasgan.evaluation.baseline import LookupBaseline
+from kerasgan.evaluation.evaluate import evaluate
+from kerasgan.training.train import train
+
+
+@pytest.fixture(scope="module")
+def heads(tmp_path_factory):
+    return write_heads(tmp_path_factory.mktemp("heads"), count=16)
+
+
+@pytest.fixture(scope="module")
+def run(heads, tmp_path_factory):
+    return train(request(heads, "schedule.steps=2"), tmp_path_factory.mktemp("runs") / "run")
+
+
+def test_every_unseen_patient_is_scored_drawn_and_written(run):
+    result = evaluate(run.path)
+    patients = set(run.split()["test"]["a"])
+    assert result.part == "test"
+    assert set(result.scores["kerasgan"]) == set(result.scores["best look-up table"]) == patients
+    assert {path.stem for path in result.folder.glob("*.png")} == patients
+    with (result.folder / "scores.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {row["patient"] for row in rows} == patients
+    for row in rows:
+        assert float(row["mae_hu"]) == pytest.approx(result.scores[row["method"]][row["patient"]]["mae_hu"])
+    summary = json.loads((result.folder / "summary.json").read_text())
+    maes = [scores["mae_hu"] for scores in result.scores["kerasgan"].values()]
+    assert summary["methods"]["kerasgan"]["mae_hu"]["mean"] == pytest.approx(np.mean(maes))
+    assert "body mask" in summary["definitions"]["mae_hu"]["definition"]
+    assert summary["direction"] == "ab"
+    assert set(rows[0]) == {"patient", "method", *summary["definitions"]}
+    assert max(map(len, result.table().splitlines())) <= 100
+    assert result.table() + "\n" == (result.folder / "table.md").read_text()
+
+
+def test_the_other_way_is_scored_on_the_models_mr_scale(run, tmp_path):
+    result = evaluate(run.path, out=tmp_path / "ba", direction="ba")
+    assert [metric.name for metric in result.metrics][:2] == ["mae_255", "psnr_255"]
+    assert json.loads((result.folder / "summary.json").read_text())["direction"] == "ba"
+    assert all(0 <= scores["mae_255"] <= 255 for scores in result.scores["kerasgan"].values())
+
+
+def test_look_up_table_leaves_the_patient_out():
+    rng = np.random.default_rng(0)
+    tables, shape = LookupBaseline(), (1, 4, 4)
+    for key, offset in (("one", 0.0), ("two", 0.0), ("odd", 100.0)):
+        source = rng.uniform(-1, 1, shape)
+        tables.add(key, source, np.full(shape, 40.0 + offset), np.ones(shape, bool))
+    np.testing.assert_array_equal(tables.translate("odd", np.zeros(shape)), 40.0)
+    assert LookupBaseline().translate("alone", np.zeros(shape)) is None
+
+
+def test_look_up_table_leaves_out_all_pairs_of_a_patient():
+    shape, tables = (1, 4, 4), LookupBaseline()
+    for key, value in (("one", 10.0), ("one", 20.0), ("other", 50.0)):
+        tables.add(key, np.zeros(shape), np.full(shape, value), np.ones(shape, bool))
+    np.testing.assert_array_equal(tables.translate("one", np.zeros(shape)), 50.0)
+    np.testing.assert_array_equal(tables.translate("other", np.zeros(shape)), 15.0)  # the median of both
+
+
+def test_a_patient_with_two_pairs_counts_once(run, heads, tmp_path, monkeypatch):
+    single = evaluate(run.path, out=tmp_path / "single").scores["kerasgan"]
+    first, second = sorted(single)
+    card, scans = datasets.load_scans("synthrad", heads)
+    joined = [replace(scan, patient=first) if scan.patient == second else scan for scan in scans]
+    monkeypatch.setattr(datasets, "load_scans", lambda name, root: (card, joined))
+    result = evaluate(run.path, out=tmp_path / "joined")
+    assert set(result.scores["kerasgan"]) == set(result.scores["best look-up table"]) == {first}
+    for name in ("mae_hu", "psnr_synthrad2023"):
+        expected = (single[first][name] + single[second][name]) / 2
+        assert result.scores["kerasgan"][first][name] == pytest.approx(expected)
+    assert {path.name for path in result.folder.glob("*.png")} == {f"{first}.png", f"{first}-2.png"}
+    assert result.table().startswith("1 test patients")
+
+
+def test_the_recorded_split_holds_whatever_the_data_says_today(run, tmp_path):
+    other = write_heads(tmp_path / "other", count=16)
+    split = {"train_mr": ["1BA014"], "train_ct": ["1BA015"], "val": [f"1BA{i:03d}" for i in range(14)]}
+    (other / "split.json").write_text(json.dumps(split))
+    result = evaluate(run.path, data_dir=other, out=tmp_path / "result")
+    assert set(result.scores["kerasgan"]) == set(run.split()["test"]["a"])
+
+
+def test_other_patients_than_the_runs_are_all_scored(run, tmp_path):
+    for patient, seed in (("2BB001", 30), ("2BB002", 31), ("1BA000", 0)):
+        write_head(tmp_path / "clinic" / patient, seed)
+    assert patient_key("1BA000") in run.split()["train"]["a"] + run.split()["train"]["b"]
+    result = evaluate(run.path, data_dir=tmp_path / "clinic")
+    assert (result.part, result.folder.name) == ("external", "evaluation-external")
+    assert set(result.scores["kerasgan"]) == {patient_key("2BB001"), patient_key("2BB002")}
+    assert result.table().startswith("2 external patients, mean ± SD\n")
+    shutil.rmtree(result.folder)
+
+
+@pytest.mark.parametrize("content", [None, "", "nothing,of,it\n1,2,3\n"])
+def test_a_damaged_evaluation_is_made_again(tmp_path, content):
+    (tmp_path / "summary.json").write_text("{}")
+    if content is not None:
+        (tmp_path / "scores.csv").write_text(content)
+    results.clear(tmp_path)
+    assert not (tmp_path / "summary.json").exists()
+
+
+def test_people_of_another_dataset_are_scored(run, tmp_path):
+    site = tmp_path / "site"
+    for own in (30, 31):
+        write_head(tmp_path / str(own), own)
+        for domain, name in (("a", "mr"), ("b", "ct")):
+            (site / domain).mkdir(parents=True, exist_ok=True)
+            shutil.copy(tmp_path / str(own) / f"{name}.nii.gz", site / domain / f"{own}.nii.gz")
+    with pytest.raises(DatasetError, match=r"Dataset folder has no aligned MR and CT .* with --dataset"):
+        evaluate(run.path, site, dataset="folder")
+    (site / "paired").touch()
+    result = evaluate(run.path, site, dataset="folder")
+    assert (result.part, result.folder.name) == ("external", "evaluation-external")
+    assert set(result.scores["kerasgan"]) == {patient_key("30"), patient_key("31")}
+    shutil.rmtree(result.folder)
+
+
+def test_scores_of_other_people_are_not_replaced_by_those_of_a_second_site(run, tmp_path):
+    for patient, seed in (("2BB001", 30), ("2BB002", 31)):
+        write_head(tmp_path / "first" / patient, seed)
+        write_head(tmp_path / "second" / f"{patient}0", seed)
+    found = evaluate(run.path, data_dir=tmp_path / "first")
+    with pytest.raises(RunError, match=r"an evaluation of other scans.* --out .*evaluation-external-2 \(kera"):
+        evaluate(run.path, data_dir=tmp_path / "second")
+    assert set(results.read_scores(found.folder)) == set(found.scores["kerasgan"])
+    assert set(evaluate(run.path, data_dir=tmp_path / "first").scores["kerasgan"]) == set(found.scores["kerasgan"])
+    shutil.rmtree(found.folder)
+
+
+def test_other_anatomy_is_refused(run, tmp_path):
+    for seed in (30, 31):
+        write_head(tmp_path / "pelvis" / f"1PB{seed}", seed)
+    with pytest.raises(DatasetError, match=r"trained on head MR CT, the data is pelvis MR CT"):
+        evaluate(run.path, data_dir=tmp_path / "pelvis")
+
+
+def test_patients_that_chose_the_generator_are_no_test(run, tmp_path):
+    data = write_heads(tmp_path / "heads", count=16)
+    for patient in run.split()["test"]["a"]:
+        (folder,) = (path for path in data.iterdir() if patient_key(path.name) == patient)
+        shutil.rmtree(folder)
+    result = evaluate(run.path, data_dir=data, out=tmp_path / "result")
+    assert result.part == "validation"
+    assert "the generator was chosen by these very patients" in result.table()
+
+
+def test_data_with_training_patients_only_is_refused(run, tmp_path):
+    data = write_heads(tmp_path / "heads", count=16)
+    trained = {*run.split()["train"]["a"], *run.split()["train"]["b"]}
+    for folder in data.iterdir():
+        if patient_key(folder.name) not in trained:
+            shutil.rmtree(folder)
+    with pytest.raises(DatasetError, match=r"no paired patients outside the training part\. Give --data-dir"):
+        evaluate(run.path, data_dir=data)
+
+
+def test_scans_on_different_grids_are_refused(run, heads, tmp_path):
+    other = write_heads(tmp_path / "other", count=16)
+    write_head(tmp_path / "smaller", seed=0, shape=(4, 36, 32))
+    for folder in other.iterdir():
+        (folder / "ct.nii.gz").write_bytes((tmp_path / "smaller" / "ct.nii.gz").read_bytes())
+    with pytest.raises(DatasetError, match=r"grids \(4, 40, 32\) and \(4, 36, 32\)\. Register and resample"):
+        evaluate(run.path, data_dir=other)
+
+
+def test_a_coronal_scan_and_an_axial_truth_of_the_same_voxels_are_a_pair(run, heads, tmp_path):
+    data = shutil.copytree(heads, tmp_path / "coronal")
+    for folder in data.iterdir():
+        for name in ("mr", "mask"):
+            path = str(folder / f"{name}.nii.gz")
+            sitk.WriteImage(sitk.DICOMOrient(sitk.ReadImage(path), "LIP"), path)
+    # The masks lie as the MR does; the truth has none of its own grid.
+    result = evaluate(run.path, out=tmp_path / "out", data_dir=data)
+    axial = evaluate(run.path, out=tmp_path / "axial")
+    assert result.scores["kerasgan"] == axial.scores["kerasgan"]

@@ -1,0 +1,190 @@
+"""EssNet's training step: which output each loss sees, what learns from it, and that devices do not change it."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy.special import log_softmax
+
+from kerasgan.config import Recipe
+from kerasgan.errors import KerasganError
+from kerasgan.models.cyclegan import CycleGAN
+from kerasgan.models.essnet import EssNet, model_class
+from kerasgan.networks.deformable import DeformableConvolution
+from kerasgan.recipes.hiasa2018 import RECIPE as PLAIN
+from kerasgan.recipes.mujtaba2025 import RECIPE
+from kerasgan.runs.device import dtype_policy
+
+SIZE = 32
+TINY = [
+    *("generator.filters=4", "generator.blocks=1", "discriminator.filters=4", "discriminator.downsamplings=1"),
+    *("segmentation.network.filters=2", "segmentation.network.depth=1", "pool_size=3", f"data.size={SIZE}"),
+]
+
+
+def recipe(*overrides: str) -> Recipe:
+    return RECIPE.with_overrides([*TINY, *overrides])
+
+
+def built(settings: Recipe, moves: float = 0.3, **options: object) -> EssNet:
+    """A model whose deformable convolutions move their samples by about `moves` features."""
+    keras.utils.set_random_seed(0)
+    model = EssNet(settings, (SIZE, SIZE, 1))
+    rng = np.random.default_rng(1)
+    for generator in (model.generator_ab, model.generator_ba):
+        for layer in generator.layers:
+            if isinstance(layer, DeformableConvolution):
+                layer.offset_bias.assign(rng.normal(size=layer.offset_bias.shape) * moves)
+    model.compile(**options)
+    return model
+
+
+def images(batch: int, seed: int = 0, dtype: str = "float32") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    a, b = rng.uniform(-1, 1, (2, batch, SIZE, SIZE, 1)).astype(dtype)
+    return a, b, rng.integers(0, 2, (batch, SIZE, SIZE)).astype(np.int32)
+
+
+def batches(count: int, batch: int = 1, dtype: str = "float32") -> tf.data.Dataset:
+    parts = zip(*(images(batch, seed, dtype) for seed in range(count)), strict=True)
+    return tf.data.Dataset.from_tensor_slices(tuple(map(np.concatenate, parts))).batch(batch, drop_remainder=True)
+
+
+def translated(model: EssNet, batch: int = 2):
+    a, b, classes = map(tf.constant, images(batch))
+    return model._translate_both_ways(a, b, classes)
+
+
+def test_discriminators_see_deformed_images_and_all_else_follows_the_undeformed():
+    model = built(recipe())
+    x = translated(model)
+    np.testing.assert_allclose(x.synthetic_b, model.generator_ab(x.a), atol=1e-5)
+    np.testing.assert_allclose(x.reconstructed_a, model.generator_ba(model.generator_ab(x.a)), atol=1e-4)
+    for judged, source, generator, undeformed in (
+        (x.judged_b, x.a, model.deformed_ab, x.synthetic_b),
+        (x.judged_a, x.b, model.deformed_ba, x.synthetic_a),
+    ):
+        np.testing.assert_allclose(judged, generator(source), atol=1e-5)
+        assert np.abs(judged - undeformed).max() > 0.01
+    back = model.deformed_ba(model.deformed_ab(x.a))
+    np.testing.assert_allclose(x.deformed.reconstructed_a, back, atol=1e-4)
+
+
+def test_each_term_by_hand():
+    model = built(recipe())
+    x = translated(model)
+    losses = {name: float(value) for name, value in model._generator_losses(x).items()}
+    assert set(losses) == set(model._loss_weights())
+    a, b, judged_b = x.a.numpy(), x.b.numpy(), x.judged_b.numpy()
+    expected = {
+        "cycle_a": np.abs(a - x.reconstructed_a.numpy()).mean(),
+        "deformed_cycle_a": np.abs(a - x.deformed.reconstructed_a.numpy()).mean(),
+        "deformed_cycle_b": np.abs(b - x.deformed.reconstructed_b.numpy()).mean(),
+        "adversarial_ab": np.mean((model.discriminator_b(judged_b).numpy() - 1) ** 2),
+        "structure_ab": np.mean(model.structure(x.a, x.synthetic_b)),
+    }
+    scores = log_softmax(model.segmenter(x.synthetic_b).numpy(), axis=-1)
+    expected["segmentation"] = -np.take_along_axis(scores, x.classes.numpy()[..., None], axis=-1).mean()
+    for name, value in expected.items():
+        assert losses[name] == pytest.approx(value, rel=1e-4), name
+
+
+def test_objective_is_the_weighted_sum_of_its_terms():
+    model = built(recipe("losses.cycle_weight=3", "deformation.cycle_weight=5", "segmentation.weight=2"))
+    logs = model.fit(batches(1), verbose=0, shuffle=False).history
+    loss = {name: values[0] for name, values in logs.items()}
+    weights = {"adversarial_ab": 1, "adversarial_ba": 1, "structure_ab": 0.9, "structure_ba": 0.9, "segmentation": 2}
+    weights |= {f"cycle_{domain}": 3 for domain in "ab"} | {f"deformed_cycle_{domain}": 5 for domain in "ab"}
+    assert loss["generators"] == pytest.approx(sum(w * loss[name] for name, w in weights.items()), rel=1e-5)
+
+
+def test_every_weight_learns_in_one_step_offsets_and_segmenter_too():
+    model = built(recipe())
+    variables = [*model.generator_variables, *model.discriminator_variables]
+    assert sum("offset" in v.path for v in variables) == 4
+    assert {id(v) for v in model.segmenter.trainable_variables} <= {id(v) for v in variables}
+    before = [v.numpy() for v in variables]
+    model.fit(batches(1), verbose=0, shuffle=False)
+    assert not [v.path for v, old in zip(variables, before, strict=True) if np.array_equal(v.numpy(), old)]
+
+
+def gradient_norm(model: EssNet, term: str, variables: list) -> float:
+    with tf.GradientTape() as tape:
+        value = model._generator_losses(translated(model))[term]
+    found = tape.gradient(value, [v.value for v in variables])
+    return sum(float(tf.norm(g)) for g in found if g is not None)
+
+
+@pytest.mark.parametrize(
+    ("term", "learns"),
+    [("segmentation", False), ("structure_ab", False), ("cycle_a", False), ("adversarial_ab", True)],
+)
+def test_only_deformed_outputs_teach_the_offsets_but_every_term_teaches_the_generator(term, learns):
+    model = built(recipe())
+    variables = model.generator_ab.trainable_variables
+    offsets = [v for v in variables if "offset" in v.path]
+    others = [v for v in variables if "offset" not in v.path]
+    assert (gradient_norm(model, term, offsets) > 0) == learns
+    assert gradient_norm(model, term, others) > 0
+
+
+def test_generators_start_undeformed():
+    model = built(recipe(), moves=0.0)
+    x = translated(model)
+    np.testing.assert_allclose(x.judged_b, x.synthetic_b, atol=1e-5)
+
+
+def test_deformation_and_segmentation_can_be_had_by_themselves():
+    alone = built(recipe("segmentation=null"))
+    logs = alone.fit(batches(1).map(lambda a, b, classes: (a, b)), verbose=0, shuffle=False).history
+    assert "deformed_cycle_a" in logs and "segmentation" not in logs and "segmenter" not in alone.networks
+    segmenting = built(recipe("deformation=null", "generator.deformable=false"))
+    x = translated(segmenting)
+    assert x.judged_a is x.synthetic_a and x.judged_b is x.synthetic_b
+    logs = segmenting.fit(batches(1), verbose=0, shuffle=False).history
+    assert "segmentation" in logs and "deformed_cycle_a" not in logs
+
+
+def test_recipe_decides_on_the_model():
+    assert model_class(PLAIN) is CycleGAN
+    for part in ("segmentation", "deformation"):
+        assert model_class(RECIPE.with_overrides([f"{part}=null"])) is EssNet
+
+
+def test_one_class_more_than_structures():
+    model = built(recipe('segmentation.structures=["liver", "spleen"]'))
+    assert model.segmenter.output_shape[-1] == 3
+
+
+def test_generator_without_deformable_convolution_is_refused():
+    with pytest.raises(KerasganError, match=r"its generator 'unet' has no deformable.*generator.deformable=true"):
+        built(recipe("generator.name=unet", "generator.filters=2", "generator.depth=1"))
+
+
+def test_two_replicas_at_batch_four_equal_one(two_replicas):
+    """In float64, since rounding grows over the steps of an adversarial training."""
+    with dtype_policy("float64"):
+        alone = built(recipe("pool_size=0"))
+        with two_replicas.scope():
+            together = built(recipe("pool_size=0"))
+        for model in (alone, together):
+            model.fit(batches(3, batch=4, dtype="float64"), verbose=0, shuffle=False)
+    for x, y in zip(alone.generator_variables, together.generator_variables, strict=True):
+        np.testing.assert_allclose(x.numpy(), y.numpy(), rtol=0, atol=1e-9)
+
+
+def test_several_steps_per_execution_reach_the_same_weights():
+    single, bundled = built(recipe()), built(recipe(), steps_per_execution=3)
+    for model in (single, bundled):
+        model.fit(batches(6), verbose=0, shuffle=False)
+    for x, y in zip(single.generator_variables, bundled.generator_variables, strict=True):
+        np.testing.assert_array_equal(x.numpy(), y.numpy())
+
+
+def test_mixed_bfloat16_keeps_losses_and_weights_in_float32():
+    with dtype_policy("mixed_bfloat16"):
+        model = built(recipe())
+    assert all(v.dtype == "float32" for v in model.generator_variables)
+    assert model.segmenter(images(1)[0]).dtype == tf.float32
+    logs = model.fit(batches(2), verbose=0, shuffle=False).history
+    assert all(np.isfinite(values).all() for values in logs.values())

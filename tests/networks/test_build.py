@@ -1,0 +1,74 @@
+"""A component's name and options become a function, or an error that names the nearest."""
+
+import numpy as np
+import pytest
+
+from kerasgan.config import Component
+from kerasgan.errors import KerasganError
+from kerasgan.networks.build import bind, build_network, offers
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A generator file as a user would write it."""
+    path = tmp_path / "own.py"
+    path.write_text("def build(shape, *, depth: int = 2, note=None, name='x'):\n    return shape, depth, note, name\n")
+    return str(path)
+
+
+def test_options_are_filled_in(own):
+    build = bind("generators", Component(name=own, depth=5), "build")
+    assert build((1,), name="n") == ((1,), 5, None, "n")
+
+
+def test_option_without_type_hint_is_passed_on(own):
+    assert bind("generators", Component(name=own, note=[1]), "build")(())[2] == [1]
+
+
+def test_functions_of_an_adversarial_loss_share_its_options():
+    component = Component(name="wasserstein", penalty_weight=5)
+    scores = np.ones((1, 1, 1, 1), "float32")
+    assert float(bind("losses", component, "generator")(scores)[0]) == -1
+    assert bind("losses", component, "penalty").keywords == {"penalty_weight": 5.0}
+    for function in ("discriminator", "generator", "penalty"):
+        with pytest.raises(KerasganError, match=r"no option 'penalty'. Did you mean penalty_weight"):
+            bind("losses", Component(name="wasserstein", penalty=5), function)
+
+
+def test_a_file_may_leave_a_function_out():
+    assert offers("losses", Component(name="wasserstein"), "penalty")
+    assert not offers("losses", Component(name="hinge"), "penalty")
+    with pytest.raises(KerasganError, match=r"No loss is called 'hing'"):
+        offers("losses", Component(name="hing"), "penalty")
+
+
+@pytest.mark.parametrize(
+    ("kind", "component", "function", "text"),
+    [
+        ("generators", Component(name="resnett"), "build", r"No generator is called 'resnett'.*resnet"),
+        ("generators", Component(name="resnet", filter=8), "build", r"no option 'filter'. Did you mean filters"),
+        (
+            "generators",
+            Component(name="resnet", zzz=8),
+            "build",
+            r"Choose from: blocks, deformable, downsamplings, filters, separable, upsampling\.",
+        ),
+        ("generators", Component(name="resnet", shape=8), "build", r"no option 'shape'"),
+        ("generators", Component(name="resnet", filters="many"), "build", r"filters='many'.*valid integer"),
+        ("generators", Component(name="resnet", filters=4.5), "build", r"filters=4.5.*valid integer"),
+        ("generators", Component(name="resnet", upsampling="x"), "build", r"upsampling='x'.*'transposed' or 'resize'"),
+        ("losses", Component(name="gradient_consistency", gradients="abs"), "loss", r"gradients='abs'.*'magnitude'"),
+        ("losses", Component(name="least_squares"), "loss", r"no function loss\(\).*gradient_consistency"),
+        ("losses", Component(name="gradient_consistency"), "generator", r"no function generator.*: hinge, .*squares"),
+    ],
+)
+def test_what_does_not_fit_is_refused_with_a_remedy(kind, component, function, text):
+    with pytest.raises(KerasganError, match=text):
+        bind(kind, component, function)
+
+
+def test_a_network_that_cannot_be_built_is_an_error_of_the_recipe():
+    with pytest.raises(KerasganError, match=r"Generator 'fcn' cannot be built: .*downsamplings=7. Change data.size"):
+        build_network("generators", Component(name="fcn", downsamplings=7), (None, None, 1), "generator")
+    network = build_network("discriminators", Component(name="fcn", filters=2), (64, 64, 1), "judge")
+    assert (network.name, network.input_shape) == ("judge", (None, 64, 64, 1))

@@ -1,0 +1,100 @@
+"""Precision and compilation are chosen for the machine."""
+
+import os
+import subprocess
+import sys
+
+import keras
+import pytest
+import tensorflow as tf
+
+from kerasgan.runs import device
+
+
+@pytest.fixture
+def machine(monkeypatch, tmp_path):
+    """Pretends a machine: processor flags and GPUs by compute capability."""
+
+    def pretend(flags: str | None = None, gpus: tuple = ()):
+        cpuinfo = tmp_path / "cpuinfo"
+        if flags is not None:
+            cpuinfo.write_text(f"processor : 0\nflags : fpu {flags} sse\n")
+        monkeypatch.setattr(device, "Path", lambda _: cpuinfo)
+        monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: list(gpus))
+        monkeypatch.setattr(
+            tf.config.experimental, "get_device_details", lambda gpu: {"compute_capability": gpu} if gpu else {}
+        )
+
+    return pretend
+
+
+@pytest.mark.parametrize(
+    ("flags", "gpus", "policy"),
+    [
+        ("avx2", (), "float32"),
+        ("avx512_bf16", (), "mixed_bfloat16"),
+        ("amx_bf16 amx_tile", (), "mixed_bfloat16"),
+        (None, (), "float32"),  # no /proc/cpuinfo, as on macOS
+        ("amx_bf16", ((7, 5),), "float32"),  # the GPU decides
+        ("avx2", ((8, 0),), "mixed_bfloat16"),
+        ("avx2", ((9, 0), (7, 0)), "float32"),
+        ("avx2", (None,), "float32"),
+    ],
+)
+def test_automatic_precision_follows_the_hardware(machine, flags, gpus, policy):
+    machine(flags, gpus)
+    assert device.resolve_precision("auto") == policy
+
+
+def test_a_named_precision_is_kept(machine):
+    machine("avx2")
+    assert device.resolve_precision("mixed_bfloat16") == "mixed_bfloat16"
+
+
+def test_xla_on_gpu_only(machine):
+    machine("avx2")
+    assert not device.uses_xla()
+    machine("avx2", ((8, 0),))
+    assert device.uses_xla()
+
+
+def threads_after(code: str) -> list[int]:
+    """Threads within and across operations in a fresh process that runs some code first."""
+    program = f"import tensorflow as tf; from kerasgan.runs.device import divide_cores\n{code}\ndivide_cores()\n"
+    program += "t = tf.config.threading\n"
+    program += "print(t.get_intra_op_parallelism_threads(), t.get_inter_op_parallelism_threads())"
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment)
+    return [int(word) for word in done.stdout.split()]
+
+
+@pytest.mark.parametrize(("cores", "within"), [(1, 1), (16, 8)])
+def test_each_direction_gets_half_of_the_cores(cores, within):
+    assert threads_after(f"import os; os.sched_getaffinity = lambda _: set(range({cores}))") == [within, 2]
+
+
+def test_threads_of_the_users_own_choice_are_kept():
+    assert threads_after("tf.config.threading.set_inter_op_parallelism_threads(5)") == [0, 5]
+
+
+def test_threads_stay_as_they_are_once_tensorflow_runs():
+    assert threads_after("tf.zeros(1)") == [0, 0]
+
+
+@pytest.mark.parametrize("former", [True, False])
+def test_sums_keep_their_order_until_the_training_ends(former):
+    options = tf.config.optimizer
+    options.set_experimental_options({"arithmetic_optimization": former})
+    with pytest.raises(RuntimeError), device.fixed_order_of_sums():
+        assert options.get_experimental_options()["arithmetic_optimization"] is False
+        raise RuntimeError
+    assert options.get_experimental_options()["arithmetic_optimization"] is former
+    options.set_experimental_options({"arithmetic_optimization": True})
+
+
+def test_policy_is_put_back_even_after_an_error():
+    before = keras.config.dtype_policy().name
+    with pytest.raises(RuntimeError), device.dtype_policy("mixed_bfloat16"):
+        assert keras.layers.Dense(1).compute_dtype == "bfloat16"
+        raise RuntimeError
+    assert keras.config.dtype_policy().name == before

@@ -1,0 +1,144 @@
+"""Orientation without interpolation, and slices onto the networks' pixels and back."""
+
+import numpy as np
+import pytest
+
+from kerasgan.scans.geometry import SliceGrid, orientation, oriented, slice_grid
+from kerasgan.scans.volume import SourceSlice, Volume
+
+RNG = np.random.default_rng(0)
+
+
+def rotation(seed: int) -> np.ndarray:
+    """A random orthonormal frame, left-handed for odd seeds."""
+    frame, _ = np.linalg.qr(np.random.default_rng(seed).normal(size=(3, 3)))
+    frame[:, 2] *= np.linalg.det(frame) * (-1 if seed % 2 else 1)
+    return frame
+
+
+def volume(direction: np.ndarray, shape=(3, 4, 5), spacing=(0.5, 2.0, 3.0), **options) -> Volume:
+    array = np.arange(np.prod(shape)).reshape(shape)
+    return Volume(array, spacing, (10.0, -20.0, 30.0), direction, **options)
+
+
+def position(scan: Volume, value: float) -> np.ndarray:
+    """Where the voxel of a value lies in the patient, in mm."""
+    index = np.argwhere(scan.array == value)[0][::-1]
+    return np.array(scan.origin_mm) + scan.direction @ (index * np.array(scan.spacing_mm))
+
+
+def test_sagittal_scan_by_hand():
+    # Columns run to posterior (y), rows to inferior (-z), slices to the left (x): DICOM's usual sagittal series.
+    sagittal = volume(np.array([[0, 0, 1], [1, 0, 0], [0, -1, 0]]))
+    assert orientation(sagittal) == "PIL"
+    axial = oriented(sagittal)
+    assert orientation(axial) == "LPS"
+    assert axial.shape == (4, 5, 3)  # slices upward were rows, rows to posterior were columns, columns were slices
+    assert axial.spacing_mm == (3.0, 0.5, 2.0)
+    assert axial.origin_mm == (10.0, -20.0, 30.0 - 3 * 2.0)  # the lowest row
+    np.testing.assert_array_equal(axial.array, sagittal.array.transpose(1, 2, 0)[::-1])
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_turning_moves_no_voxel_and_back_is_exact(seed):
+    scan = volume(rotation(seed))
+    axial = oriented(scan)
+    assert orientation(axial) == "LPS"
+    for value in (0, 7, 59):
+        np.testing.assert_allclose(position(axial, value), position(scan, value), atol=1e-6)
+    back = oriented(axial, orientation(scan))
+    np.testing.assert_array_equal(back.array, scan.array)
+    np.testing.assert_allclose(back.direction, scan.direction, atol=1e-12)
+    np.testing.assert_allclose(back.spacing_mm, scan.spacing_mm)
+    np.testing.assert_allclose(back.origin_mm, scan.origin_mm, atol=1e-9)
+
+
+def test_turning_keeps_what_is_known_of_the_scan(tmp_path):
+    source = (SourceSlice(tmp_path / "x", 0, (0, 0, 0), (1, 0, 0, 0, 1, 0), (1, 1), (4, 5)),)
+    scan = volume(rotation(0), modality="CT", unit="HU", source=source, warnings=("repaired",))
+    turned = oriented(scan)
+    assert (turned.modality, turned.unit, turned.source, turned.warnings) == ("CT", "HU", source, ("repaired",))
+    assert oriented(turned) is turned
+
+
+@pytest.mark.parametrize(
+    ("source", "size"), [((5, 8), (8, 8)), ((7, 7), (12, 8)), ((9, 6), (4, 4)), ((5, 12), (8, 8)), ((1, 1), (4, 4))]
+)
+def test_padding_and_cropping_undo_each_other(source, size):
+    """Odd and even sides: what stays inside comes back to its own place."""
+    grid = SliceGrid(source, source, size)
+    slices = RNG.normal(size=(2, *source)).astype("float32")
+    seen = grid.to_network(slices, fill=-1.0)
+    assert seen.shape == (2, *size)
+    back = grid.to_source(seen, fill=99.0)
+    kept = back != 99.0
+    np.testing.assert_array_equal(back[kept], slices[kept])
+    assert kept[0].sum() == min(source[0], size[0]) * min(source[1], size[1])
+
+
+def test_padding_is_centred_and_filled():
+    seen = SliceGrid((2, 3), (2, 3), (4, 4)).to_network(np.ones((1, 2, 3), "float32"), fill=-1.0)
+    assert seen[0].tolist() == [[-1, -1, -1, -1], [1, 1, 1, -1], [1, 1, 1, -1], [-1, -1, -1, -1]]
+
+
+def test_scaled_shape_takes_rows_by_y_and_columns_by_x():
+    scan = volume(np.eye(3), shape=(2, 40, 60), spacing=(0.5, 2.0, 9.0))  # 80 mm high, 30 mm wide
+    grid = slice_grid(scan, pixel_mm=1.0, size=64, crop=True)
+    assert (grid.source, grid.scaled, grid.size) == ((40, 60), (80, 30), (64, 64))
+    whole = slice_grid(scan, pixel_mm=1.0, size=64, crop=False)
+    assert whole.size == (80, 64)
+
+
+@pytest.mark.parametrize(("rows", "height"), [(64, 64), (65, 68), (67, 68), (68, 68), (3, 64)])
+def test_whole_slices_are_padded_to_a_multiple_of_four(rows, height):
+    grid = slice_grid(volume(np.eye(3), (1, rows, 64), (1.0, 1.0, 1.0)), pixel_mm=1.0, size=64, crop=False)
+    assert grid.size == (height, 64)
+
+
+def test_a_tiny_scan_keeps_one_pixel():
+    assert slice_grid(volume(np.eye(3), (1, 2, 2), (0.1, 0.1, 1.0)), 5.0, 32, crop=True).scaled == (1, 1)
+
+
+def test_halving_averages_the_area():
+    image = np.array([[[1, 3, 10, 10], [5, 7, 20, 20]]], "float32")
+    assert SliceGrid((2, 4), (1, 2), (1, 2)).to_network(image, 0.0).tolist() == [[[4.0, 15.0]]]
+
+
+def test_labels_take_the_nearest_pixel_and_are_never_mixed():
+    labels = np.array([[[1, 9, 7], [3, 0, 5]]], np.uint8)
+    larger = SliceGrid((2, 3), (4, 3), (4, 5)).labels_to_network(labels)
+    assert larger[0].tolist() == [[0, 1, 9, 7, 0]] * 2 + [[0, 3, 0, 5, 0]] * 2
+    assert larger.dtype == np.uint8
+    # Of five pixels, three take those around 1/6, 1/2 and 5/6 of the width.
+    smaller = SliceGrid((1, 5), (1, 3), (1, 3)).labels_to_network(np.array([[[1, 2, 3, 4, 5]]], np.uint8))
+    assert smaller.tolist() == [[[1, 3, 5]]]
+
+
+@pytest.mark.parametrize("scaled", [(20, 15), (60, 50), (33, 47)])
+def test_labels_stay_where_the_image_is(scaled):
+    """Half a pixel of shift between the two ways would move the edge of a disc."""
+    y, x = np.mgrid[:41, :31]
+    disc = (np.hypot(y - 21, x - 13) < 9)[None]
+    grid = SliceGrid((41, 31), scaled, scaled)
+    image, labels = grid.to_network(disc.astype("float32"), 0.0), grid.labels_to_network(disc.astype(np.uint8))
+    centres = [np.argwhere(seen)[:, 1:].mean(axis=0) for seen in (image >= 0.5, labels == 1)]
+    np.testing.assert_allclose(*centres, atol=0.2)
+
+
+def test_an_axis_that_shrinks_is_averaged_even_where_the_other_grows():
+    """Linear interpolation would see only two of the four columns that go into a pixel."""
+    image = np.tile(np.array([0, 0, 0, 8, 8, 0, 0, 0], "float32"), (1, 2, 1))
+    seen = SliceGrid((2, 8), (4, 2), (4, 2)).to_network(image, 0.0)
+    np.testing.assert_allclose(seen, np.full((1, 4, 2), 2.0))
+
+
+@pytest.mark.parametrize("shape", [(33, 47), (64, 20), (20, 64)])
+def test_resizing_and_back_keeps_a_ramp_in_place(shape):
+    """A half-pixel shift on either way would show as an offset of the ramp."""
+    rows, columns = 41, 31
+    ramp = np.add.outer(np.arange(rows), 2 * np.arange(columns)).astype("float32")[None]
+    grid = SliceGrid((rows, columns), shape, shape)
+    back = grid.to_source(grid.to_network(ramp, 0.0), 0.0)
+    inside = (slice(None), slice(4, -4), slice(4, -4))
+    assert abs((back - ramp)[inside].mean()) < 0.05
+    assert abs(back - ramp)[inside].max() < 1.5

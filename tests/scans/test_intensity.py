@@ -1,0 +1,160 @@
+"""Windows, percentiles, body masks and bias correction on images whose truth is known."""
+
+import numpy as np
+import pytest
+
+from kerasgan.scans.intensity import IntensityMap, body_mask, correct_bias, percentile_map
+from kerasgan.scans.volume import Volume
+
+RNG = np.random.default_rng(0)
+SIDE = 96
+Y, X = np.mgrid[-1 : 1 : SIDE * 1j, -1 : 1 : SIDE * 1j]
+RADIUS = np.hypot(X, Y)
+SPACING = (2.0, 2.0, 3.0)
+
+
+def head_ct(slices: int = 3) -> tuple[np.ndarray, np.ndarray]:
+    """A disc of brain with a skull and an air-filled sinus, in HU, and its body."""
+    image = np.select([RADIUS < 0.6, RADIUS < 0.7], [40.0, 1000.0], -1000.0)
+    image[np.hypot(X, Y + 0.4) < 0.12] = -900.0
+    return np.tile(image, (slices, 1, 1)), np.tile(RADIUS < 0.7, (slices, 1, 1))
+
+
+def head_mr(slices: int = 3) -> tuple[np.ndarray, np.ndarray]:
+    """Bright scalp, dark skull, brain, Rician noise, and its body."""
+    image = np.select([RADIUS < 0.5, RADIUS < 0.6, RADIUS < 0.7], [300.0, 15.0, 500.0], 0.0)
+    noise = RNG.normal(0, 10, (2, slices, SIDE, SIDE))
+    return np.hypot(image + noise[0], noise[1]), np.tile(RADIUS < 0.7, (slices, 1, 1))
+
+
+def dice(x: np.ndarray, y: np.ndarray) -> float:
+    return 2 * (x & y).sum() / (x.sum() + y.sum())
+
+
+def test_window_by_hand_and_back():
+    window = IntensityMap(-1000.0, 1600.0)
+    values = np.array([-2000, -1000, 300, 1600, 9000], np.int16)
+    networks = window.forward(values)
+    assert networks.dtype == np.float32
+    np.testing.assert_allclose(networks, [-1, -1, 0, 1, 1], atol=1e-6)
+    np.testing.assert_allclose(window.inverse(networks), [-1000, -1000, 300, 1600, 1600], atol=1e-3)
+    np.testing.assert_allclose(window.inverse(np.array([-7.0, 7.0])), [-1000, 1600], atol=1e-3)
+    assert window.scale == pytest.approx(2 / 2600)
+
+
+def test_window_and_back_is_exact_to_a_thousandth():
+    window = IntensityMap(0.0, 713.0)
+    values = RNG.uniform(0, 713, 1000).astype("float32")
+    np.testing.assert_allclose(window.inverse(window.forward(values)), values, atol=1e-3)
+
+
+@pytest.mark.parametrize("ends", [(5.0, 5.0), (6.0, 5.0), (float("nan"), 5.0)])
+def test_window_must_rise(ends):
+    with pytest.raises(ValueError, match=r"low < high; got .*5\.0.*constant"):
+        IntensityMap(*ends)
+
+
+def test_percentiles_are_taken_over_the_body():
+    array = np.concatenate([np.arange(101.0), np.full(899, -5.0)]).reshape(1, 10, 100)
+    found = percentile_map(array, array >= 0, (5.0, 95.0))
+    assert (found.low, found.high) == (5.0, 95.0)
+
+
+def test_percentiles_without_a_body_take_the_whole_image():
+    array = np.arange(101.0).reshape(1, 1, 101)
+    found = percentile_map(array, np.zeros_like(array, bool), (0.0, 100.0))
+    assert (found.low, found.high) == (0.0, 100.0)
+
+
+def test_percentiles_of_a_constant_image_are_refused():
+    with pytest.raises(ValueError, match=r"got 3\.0.*constant"):
+        percentile_map(np.full((1, 2, 2), 3.0), np.ones((1, 2, 2), bool), (0.5, 99.5))
+
+
+@pytest.mark.parametrize("slices", [1, 3])
+@pytest.mark.parametrize(("head", "modality"), [(head_ct, "CT"), (head_mr, "MR")])
+def test_body_of_a_head_with_its_cavities(head, modality, slices):
+    array, truth = head(slices)
+    body = body_mask(Volume(array, SPACING, modality=modality))
+    assert body.dtype == bool
+    assert dice(body, truth) > 0.97
+    assert body[:, RADIUS < 0.6].all()  # sinus and dark skull belong to it
+
+
+def test_a_nostril_belongs_to_the_body():
+    array, truth = head_ct()
+    array[:, Y < -0.4] = np.where(np.abs(X[Y < -0.4]) < 0.05, -1000.0, array[:, Y < -0.4])  # 10 mm wide, open
+    body = body_mask(Volume(array, SPACING, modality="CT"))
+    assert body[:, SIDE // 4, SIDE // 2].all()
+    assert dice(body, truth) > 0.97
+
+
+@pytest.mark.parametrize("gap", [0.0, 0.1])
+def test_table_and_head_holder_do_not_belong_to_the_body(gap):
+    """A curved shell of 4 mm, close around the back of the head, touching it or not."""
+    array, truth = head_ct()
+    shell = (0.7 + gap < RADIUS) & (0.74 + gap > RADIUS) & (Y > 0.2)
+    shell |= (np.abs(np.abs(X) - (0.72 + gap)) < 0.02) & (Y < 0.2) & (Y > -0.5)
+    array[:, shell] = 200.0
+    body = body_mask(Volume(array, SPACING, modality="CT"))
+    side = (np.abs(X) > 0.75) & (Y < -0.2)
+    assert not body[:, side].any()
+    assert dice(body, truth) > 0.93
+
+
+def test_everything_thin_is_kept_where_there_is_nothing_else():
+    array = np.full((1, SIDE, SIDE), -1000.0)
+    array[:, 40:43, 20:70] = 50.0  # a finger's width at 2 mm
+    assert body_mask(Volume(array, SPACING, modality="CT")).sum() >= 150
+
+
+def test_a_few_very_bright_voxels_do_not_hide_the_body():
+    array, truth = head_mr()
+    array[1, 48, 48:50] = 1e6
+    assert dice(body_mask(Volume(array, SPACING)), truth) > 0.97
+
+
+@pytest.mark.parametrize("value", [0.0, 100.0])
+def test_a_constant_mr_image_has_no_body(value):
+    assert not body_mask(Volume(np.full((2, 32, 32), value), SPACING)).any()
+
+
+def test_air_alone_has_no_body():
+    assert not body_mask(Volume(np.full((2, 32, 32), -1000.0), SPACING, modality="CT")).any()
+
+
+def test_noise_alone_gives_a_mask_and_no_error():
+    assert body_mask(Volume(RNG.normal(0, 1, (2, 32, 32)), SPACING)).shape == (2, 32, 32)
+
+
+@pytest.mark.parametrize("slices", [1, 3, 16])
+def test_bias_correction_flattens_tissue_and_keeps_its_brightness(slices):
+    body = np.tile(RADIUS < 0.85, (slices, 1, 1))
+    # Another mixture of two tissues in each slice, so that a correction slice by slice may not follow the mixture.
+    inner = np.stack([0.3 + 0.3 * i / slices > RADIUS for i in range(slices)])
+    clean = np.select([inner, body], [300.0, 100.0], 0.0)
+    noisy = clean * (1 + 0.3 * X) + RNG.normal(0, 3, clean.shape)
+    corrected = correct_bias(Volume(noisy, SPACING), body).array
+    ring = np.tile((RADIUS > 0.65) & (RADIUS < 0.8), (slices, 1, 1))
+    assert noisy[ring].std() > 14
+    assert corrected[ring].std() < 6
+    for image, centre in zip(corrected, inner, strict=True):
+        assert image[centre].mean() == pytest.approx(300, rel=0.03)
+
+
+def test_bias_correction_leaves_what_it_cannot_estimate():
+    array = np.full((2, 32, 32), 100.0)
+    empty = np.zeros(array.shape, bool)
+    constant = Volume(array, SPACING)
+    assert correct_bias(constant, empty) is constant
+    np.testing.assert_array_equal(correct_bias(constant, ~empty).array, array)
+    one_pixel = empty.copy()
+    one_pixel[1, 16, 16] = True
+    noisy = Volume(array + RNG.normal(0, 1, array.shape), SPACING)
+    np.testing.assert_allclose(correct_bias(noisy, one_pixel).array, noisy.array, atol=1e-3)
+
+
+def test_bias_correction_accepts_negative_values_and_small_images():
+    array = RNG.normal(0, 50, (20, 7, 5))
+    corrected = correct_bias(Volume(array, SPACING), np.ones(array.shape, bool)).array
+    assert np.isfinite(corrected).all()

@@ -1,0 +1,197 @@
+"""A segmentation network learns an organ from labelled slices and finds it in another patient's whole scan."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from tiny import write_head
+
+from kerasgan.config import Augmentation, Component, Recipe
+from kerasgan.datasets import Scan
+from kerasgan.errors import DatasetError, DivergenceError
+from kerasgan.scans.geometry import oriented
+from kerasgan.scans.preparation import preparation, prepare
+from kerasgan.training import segmentation
+from kerasgan.training.batches import JoinedSlices, LabelledStore
+from kerasgan.training.cache import build
+from kerasgan.training.segmentation import Settings, TranslatedSlices, WithSynthetic, segment, segment_prepared, train
+from kerasgan.training.segmentation import _loss as loss
+
+OVERRIDES = ["data.size=32", "intensity.bias_correction=false", "data.minimum_body_fraction=0.01"]
+PREPARATION = preparation(Recipe(name="x").with_overrides(OVERRIDES), "head", (-1000.0, 1600.0), 256.0)
+SETTINGS = Settings(
+    network=Component(name="unet", filters=4, depth=2),
+    steps=80,
+    batch_size=4,
+    learning_rate=0.01,
+    precision="float32",
+    augmentation=Augmentation(rotation_degrees=20),
+)
+BONE, BRAIN = 7, 3  # label values; classes 1 and 2
+CLASSES = np.zeros(256, np.uint8)
+CLASSES[[BONE, BRAIN]] = 1, 2
+
+
+def labelled_head(folder, seed: int) -> Scan:
+    """The CT of a head of ellipses with its bone and its inside labelled."""
+    write_head(folder, seed)
+    image = sitk.ReadImage(str(folder / "ct.nii.gz"))
+    ct = sitk.GetArrayFromImage(image)
+    labels = sitk.GetImageFromArray(np.select([ct > 400, ct > -400], [BONE, BRAIN], 0).astype(np.uint8))
+    labels.CopyInformation(image)
+    sitk.WriteImage(labels, str(folder / "labels.nii.gz"))
+    return Scan(f"p{seed}", "b", "CT", (folder / "ct.nii.gz",), labels=folder / "labels.nii.gz")
+
+
+@pytest.fixture(scope="module")
+def scans(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("heads")
+    return [labelled_head(folder / str(seed), seed) for seed in range(4)]
+
+
+@pytest.fixture(scope="module")
+def slices(scans, tmp_path_factory):
+    return LabelledStore(build(scans[:3], PREPARATION, tmp_path_factory.mktemp("cache")), CLASSES)
+
+
+@pytest.fixture(scope="module")
+def network(slices):
+    return train(slices, 3, SETTINGS, seed=1)
+
+
+def dice(found: np.ndarray, wanted: np.ndarray, number: int) -> float:
+    one, other = found == number, wanted == number
+    return 2 * np.sum(one & other) / (one.sum() + other.sum())
+
+
+@pytest.mark.parametrize("code", ["LPS", "PIR"])
+def test_structures_of_another_patient_are_found_on_the_scans_own_grid(network, scans, code):
+    scan = scans[3]
+    volume = scan.load()
+    labels = oriented(volume.with_array(scan.load_labels(like=volume)), code).array.astype(int)
+    found = segment(network, oriented(volume, code), PREPARATION)
+    assert (found.dtype, found.shape) == (np.uint8, labels.shape)
+    assert dice(found, CLASSES[labels], 1) > 0.8  # a rim of one or two pixels
+    assert dice(found, CLASSES[labels], 2) > 0.95
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(slices):
+    settings = SETTINGS.model_copy(update={"steps": 3})
+    first, again, other = (train(slices, 3, settings, seed).get_weights() for seed in (5, 5, 6))
+    assert all(np.array_equal(x, y) for x, y in zip(first, again, strict=True))
+    assert not any(np.array_equal(x, y) for x, y in zip(first, other, strict=True) if x.any())
+
+
+def fail_at_the_fifth_step(self, batch, logs=None):
+    if batch == 4:
+        raise RuntimeError("power cut")
+
+
+def test_an_interrupted_training_goes_on_to_the_same_weights(slices, tmp_path, monkeypatch):
+    settings = SETTINGS.model_copy(update={"steps": 6})
+    whole = train(slices, 3, settings, seed=5)
+    monkeypatch.setattr(segmentation, "CHECKPOINT_EVERY", 2)
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="power cut"):
+        patch.setattr(segmentation._Bar, "on_train_batch_end", fail_at_the_fifth_step)
+        train(slices, 3, settings, 5, tmp_path)
+    assert [path.stem for path in sorted(tmp_path.iterdir())] == ["step-000000002", "step-000000004"]
+    for _ in range(2):  # the second time nothing is left to train
+        found = train(slices, 3, settings, 5, tmp_path)
+        for array, expected in zip(found.get_weights(), whole.get_weights(), strict=True):
+            np.testing.assert_array_equal(array, expected)
+    assert sorted(tmp_path.iterdir())[-1].stem == "step-000000006"
+
+
+def test_the_network_is_plain_and_float32_after_mixed_precision(slices, tmp_path):
+    settings = SETTINGS.model_copy(update={"steps": 2, "precision": "mixed_bfloat16"})
+    network = train(slices, 3, settings)
+    assert all(layer.compute_dtype == "float32" for layer in network.layers)
+    assert not network.compiled
+
+
+def test_a_second_channel_can_carry_what_the_first_lacks(slices, scans):
+    """Noise in the first channel, the CT in the second: as with a scan and its synthetic counterpart."""
+    rng = np.random.default_rng(0)
+
+    def with_noise(image):
+        return np.concatenate([rng.uniform(-1, 1, image.shape).astype(np.float32), image], axis=-1)
+
+    two = [(with_noise(image), classes) for image, classes in (slices[i] for i in range(len(slices)))]
+    network = train(two, 3, SETTINGS, seed=1)
+    volume = scans[3].load()
+    prepared = prepare(volume, PREPARATION, crop=False)
+    found = segment_prepared(network, prepared, with_noise(prepared.slices[..., None]))
+    assert dice(found, CLASSES[scans[3].load_labels()], 2) > 0.9
+
+
+def test_slices_without_body_stay_background(network, scans):
+    prepared = prepare(scans[3].load(), PREPARATION, crop=False)
+    mask = prepared.mask.copy()
+    mask[1] = False
+    found = segment_prepared(network, replace(prepared, mask=mask), prepared.slices[..., None], batch_size=2)
+    assert not found[1].any() and all(found[index].any() for index in (0, 2, 3))
+
+
+def test_loss_of_sure_and_of_undecided_networks_by_hand():
+    """Half of the pixels are of class 1. Undecided: cross-entropy log 2, Dice 2 (1/4) / (1/2 + 1/4)."""
+    classes = np.tile([0.0, 1.0], (2, 40, 20))  # floats, as Keras hands them over
+    sure = 50 * np.eye(2, dtype=np.float32)[classes.astype(int)]
+    np.testing.assert_allclose(loss(classes, sure), [0, 0], atol=1e-4)
+    np.testing.assert_allclose(loss(classes, 0 * sure), np.log(2) + 1 / 3, atol=0.01)
+    np.testing.assert_allclose(loss(classes[:, :, ::-1], sure), 51, atol=0.5)  # surely wrong: 50 and 1
+
+
+def inverting() -> keras.Model:
+    """A generator of another modality: dark becomes bright."""
+    inputs = keras.Input((None, None, 1))
+    return keras.Model(inputs, -inputs)
+
+
+@pytest.mark.parametrize("batch_size", [1, 5])
+def test_translated_slices_are_the_generators_with_the_classes_of_their_source(slices, batch_size, tmp_path):
+    synthetic = TranslatedSlices(slices, inverting(), tmp_path / "codes.npy", batch_size)
+    assert isinstance(synthetic.codes, np.memmap)
+    assert len(synthetic) == len(slices) > 5
+    for index in range(len(slices)):
+        (image, classes), (source, own) = synthetic[index], slices[index]
+        assert image.dtype == np.float32 and image.shape == source.shape
+        np.testing.assert_allclose(image, -source, atol=1 / 32767)
+        np.testing.assert_array_equal(classes, own)
+    images, classes = WithSynthetic(synthetic)[3]
+    np.testing.assert_allclose(images, np.concatenate([slices[3][0], -slices[3][0]], axis=-1), atol=1 / 32767)
+    np.testing.assert_array_equal(classes, slices[3][1])
+
+
+def test_slices_are_translated_once(slices, tmp_path):
+    path = tmp_path / "codes.npy"
+    with pytest.raises(ZeroDivisionError):
+        TranslatedSlices(slices, SimpleNamespace(predict_on_batch=lambda images: 1 / 0), path)
+    assert not list(tmp_path.iterdir())  # nothing half-done passes for the whole
+    first = TranslatedSlices(slices, inverting(), path)
+    again = TranslatedSlices(slices, None, path)
+    np.testing.assert_array_equal(first[0][0], again[0][0])
+
+
+def test_synthetic_slices_teach_what_the_real_ones_lack(slices, scans, tmp_path):
+    """Real images of the other contrast come without the brain; translated CT brings it."""
+    without_brain = [(-image, np.where(classes == 2, 0, classes)) for image, classes in (slices[0], slices[1])]
+    joined = JoinedSlices(without_brain, TranslatedSlices(slices, inverting(), tmp_path / "codes.npy"))
+    assert len(joined) == len(slices) + 2
+    network = train(joined, 3, SETTINGS, seed=1)
+    prepared = prepare(scans[3].load(), PREPARATION, crop=False)
+    found = segment_prepared(network, prepared, -prepared.slices[..., None])
+    assert dice(found, CLASSES[scans[3].load_labels()], 2) > 0.9
+
+
+def test_no_slices():
+    with pytest.raises(DatasetError, match="no labelled slices to train a segmentation on; add scans with labels"):
+        train([], 2, SETTINGS)
+
+
+def test_a_loss_that_is_not_finite_stops_the_training(slices):
+    image, classes = slices[0]
+    with pytest.raises(DivergenceError, match="NaN or infinite at step 1; lower the learning rate"):
+        train([(image * np.nan, classes)], 3, SETTINGS)

@@ -1,0 +1,95 @@
+"""Translation keeps the scan's grid, its units and its patient's air, whatever the weights."""
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from tiny import request, write_heads
+
+from kerasgan.errors import KerasganError, RunError
+from kerasgan.io import read_image, read_volume
+from kerasgan.phantom.dicom import SeriesIdentity, write_series
+from kerasgan.runs.run import load_run
+from kerasgan.scans.volume import from_sitk
+from kerasgan.training.train import train
+from kerasgan.translation.translate import announce, description, series_description, translate, translate_volume
+
+
+@pytest.fixture(scope="module")
+def heads(tmp_path_factory):
+    return write_heads(tmp_path_factory.mktemp("heads"))
+
+
+@pytest.fixture(scope="module")
+def run(heads, tmp_path_factory):
+    return train(request(heads, "schedule.steps=2"), tmp_path_factory.mktemp("runs") / "run")
+
+
+@pytest.fixture
+def mr(heads):
+    return read_image(heads / "1BA000" / "mr.nii.gz", "MR")
+
+
+def test_synthetic_ct_lies_on_the_source_grid_in_hu_with_air_around(run, mr):
+    ct = translate_volume(run, mr)
+    assert ct.modality == "CT" and ct.unit == "HU"
+    assert ct.same_grid(mr)
+    assert ct.array.min() >= -1000 and ct.array.max() <= 1600
+    np.testing.assert_array_equal(ct.array[:, 0, 0], -1000)
+    assert (ct.array[:, 20, 16] != -1000).all()
+
+
+@pytest.mark.parametrize("code", ["PIR", "RAI", "LIP"])
+def test_orientation_of_the_input_does_not_change_the_result(run, mr, code):
+    turned = from_sitk(sitk.DICOMOrient(mr.to_sitk(), code), "MR")
+    synthetic = translate_volume(run, turned)
+    assert synthetic.same_grid(turned)
+    back = sitk.GetArrayFromImage(sitk.DICOMOrient(synthetic.to_sitk(), "LPS"))
+    np.testing.assert_allclose(back, translate_volume(run, mr).array, atol=0.01)
+
+
+def test_gain_of_the_scanner_does_not_change_the_result(run, mr):
+    louder = mr.with_array(mr.array * 7.5)
+    np.testing.assert_allclose(translate_volume(run, louder).array, translate_volume(run, mr).array, atol=0.5)
+
+
+def test_ct_goes_the_other_way_and_not_into_the_mr_generator(run, heads):
+    ct = read_image(heads / "1BA000" / "ct.nii.gz", "CT")
+    assert translate_volume(run, ct).modality == "MR"
+    with pytest.raises(RunError, match=r"The input is CT, but direction ab takes MR\. Give a scan of that modality"):
+        translate_volume(run, ct, "ab")
+
+
+def test_dicom_in_and_out(run, mr, tmp_path):
+    write_series(mr, SeriesIdentity("900_S_0001", "T1", 1, "test"), tmp_path / "in")
+    out = translate(run.path, tmp_path / "in", tmp_path / "out")
+    written, source = read_volume(out), read_volume(tmp_path / "in")
+    assert written.modality == "CT"
+    assert written.same_grid(source)
+    np.testing.assert_allclose(written.array, translate_volume(run, source).array, atol=0.5)
+
+
+def test_image_in_and_out(run, heads, tmp_path):
+    out = translate(run.path, heads / "1BA000" / "mr.nii.gz", tmp_path / "ct.mha")
+    assert read_image(out, "CT").same_grid(read_image(heads / "1BA000" / "mr.nii.gz", "MR"))
+
+
+def test_dicom_output_needs_a_dicom_input(run, heads, tmp_path):
+    with pytest.raises(KerasganError, match=r"needs a DICOM input; name an output that ends in \.nii\.gz"):
+        translate(run.path, heads / "1BA000" / "mr.nii.gz", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_existing_output_is_not_overwritten(run, heads, tmp_path):
+    (tmp_path / "ct.mha").write_bytes(b"precious")
+    with pytest.raises(KerasganError, match=r"ct\.mha exists; name another output"):
+        translate(run.path, heads / "1BA000" / "mr.nii.gz", tmp_path / "ct.mha")
+    assert (tmp_path / "ct.mha").read_bytes() == b"precious"
+
+
+def test_description_and_log_mark_a_quick_run(run, caplog):
+    announce("MR", "CT", "ab", quick=False)
+    assert "quick" not in caplog.text
+    announce("MR", "CT", "ab", quick=True)
+    assert "from a quick run" in caplog.text
+    assert series_description("CT", "hiasa2018", quick=True) == "Synthetic CT (hiasa2018, quick run)"
+    assert description(load_run(run.path), "CT") == "Synthetic CT (hiasa2018)"
