@@ -9,7 +9,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-SOURCES := pyproject.toml setup.py $(shell find kerasgan -name '*.py') $(wildcard export/edge/web/*.*)
+SOURCES := pyproject.toml setup.py $(shell find kerasgan -name '*.py') $(wildcard export/page/*.*)
 
 .PHONY: demo test lint suite clean
 

@@ -4,4 +4,4 @@ from setuptools import find_packages, setup
 
 PAGE = "kerasgan.export.web"  # in a checkout the files of the page lie in the deployment kit
 
-setup(packages=[*find_packages(include=["kerasgan", "kerasgan.*"]), PAGE], package_dir={PAGE: "export/edge/web"})
+setup(packages=[*find_packages(include=["kerasgan", "kerasgan.*"]), PAGE], package_dir={PAGE: "export/page"})

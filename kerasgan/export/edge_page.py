@@ -15,7 +15,7 @@ from kerasgan.export.tflite_metadata import read_contract
 from kerasgan.files import staging_folder
 
 INSTALLED = Path(__file__).parent / "web"
-CHECKOUT = Path(__file__).parents[2] / "export" / "edge" / "web"
+CHECKOUT = Path(__file__).parents[2] / "export" / "page"
 WEB = INSTALLED if INSTALLED.is_dir() else CHECKOUT
 LOOPBACK = "127.0.0.1"
 BARE_IMPORT, RELATIVE_IMPORT = '"@litertjs/wasm-utils"', '"./wasm-utils.js"'  # a browser knows no bare names
