@@ -1,4 +1,4 @@
-"""Figures and Markdown tables for the terminal and for files, about 100 columns wide."""
+"""Texts that many wings share: disclaimers, and numbers and Markdown tables about 100 columns wide."""
 
 from __future__ import annotations
 
@@ -11,23 +11,56 @@ from typing import Any
 
 WIDTH = 100
 
+NOT_FOR_DIAGNOSIS = "synthetic, not for diagnosis"
+"""The short disclaimer, on pictures and headings."""
+
+RESEARCH_ONLY = (
+    "Synthetic images for research. Not a medical device; not for diagnosis or treatment. "
+    "Unpaired translation can add or remove lesions."
+)
+"""The full disclaimer, in the contract of every exported model."""
+
+NOT_FOR_PRIMARY_DIAGNOSIS = "Not for primary diagnosis."
+"""The last sentence of the DICOM attributes that describe a synthetic series."""
+
+SYNTHETIC_IMAGE = f"Synthetic image, computed by a neural network. {NOT_FOR_PRIMARY_DIAGNOSIS}"
+"""The disclaimer in the header of every DICOM file."""
+
+MAY_BE_WRONG = "Synthetic, not for diagnosis: it can show what the patient does not have, or hide what they have."
+"""The disclaimer on the terminal, for a translation that was just written."""
+
 
 def rounded(value: float, digits: int) -> str:
-    """A figure with so many digits, more before the point where it has them, and never an exponent for a large one."""
+    """Writes a number with `digits` significant digits, or as a whole number where it has more, never with an exponent.
+
+    Example:
+        >>> rounded(0.01234, 2), rounded(12345.6, 3)
+        ('0.012', '12346')
+    """
     if abs(value) >= 10**digits - 0.5:
         return f"{value:.0f}"
     return f"{value:.{digits}g}"
 
 
 def mean_and_spread(mean: float | None, sd: float | None) -> str:
-    """`131 ± 30`; without the spread where there is none, and a dash where there is no mean."""
+    """Writes a mean and its standard deviation; the mean alone without a deviation, and a dash without a mean.
+
+    Example:
+        >>> mean_and_spread(131.2, 30.4), mean_and_spread(0.5, None), mean_and_spread(None, None)
+        ('131 ± 30', '0.5', '-')
+    """
     if mean is None:
         return "-"
     return rounded(mean, 3) if sd is None else f"{rounded(mean, 3)} ± {rounded(sd, 2)}"
 
 
 def markdown_table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """The lines of a table whose first row is the heading, its columns aligned."""
+    """Writes a Markdown table with aligned columns, line by line; the first row is the heading.
+
+    Example:
+        >>> markdown_table([("run", "MAE"), ("plain", "52")])
+        ['| run   | MAE |', '| ----- | --- |', '| plain | 52  |']
+    """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in rows]
     lines.insert(1, ["-" * width for width in widths])
@@ -35,7 +68,14 @@ def markdown_table(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def valid_json(content: Any) -> str:
-    """Indented JSON of figures; infinity and NaN, which JSON lacks, become null."""
+    """Writes numbers as indented JSON; infinity and NaN, which JSON lacks, become null.
+
+    Example:
+        >>> print(valid_json({"mae": float("inf")}))
+        {
+          "mae": null
+        }
+    """
     return json.dumps(_finite(content), indent=2, allow_nan=False)
 
 
@@ -48,23 +88,43 @@ def _finite(value: Any) -> Any:
 
 
 def points(texts: Sequence[str]) -> list[str]:
-    """Items of a Markdown list, wrapped."""
+    """Writes texts as the wrapped items of a Markdown list.
+
+    Example:
+        >>> points(["one", "two"])
+        ['- one', '- two']
+    """
     wrapper = textwrap.TextWrapper(WIDTH, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False)
     return [wrapper.fill(text) for text in texts]
 
 
 def with_count(text: str, count: int, patients: int) -> str:
-    """A figure over patients with their number, where some of all have none."""
+    """Adds to a mean over patients how many of them have a value, where only some have one.
+
+    Example:
+        >>> with_count("0.8", 3, 5), with_count("0.8", 5, 5)
+        ('0.8 (n = 3)', '0.8')
+    """
     return text if count in (0, patients) else f"{text} (n = {count})"
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:
-    """A sentence that offers the choices most like `name`, or all of them."""
+    """Writes a sentence that offers the choices most like a misspelt name, or all of them.
+
+    Example:
+        >>> nearest("resnt", ["resnet", "unet"])
+        'Did you mean resnet?'
+    """
     choices = sorted(choices)
     close = difflib.get_close_matches(name, choices, n=3, cutoff=0.5)
     return f"Did you mean {' or '.join(close)}?" if close else f"Choose from: {', '.join(choices)}."
 
 
 def p_text(value: float) -> str:
-    """A p value with three digits, or `<0.001`."""
+    """Writes a p value with three decimals, or as `<0.001`.
+
+    Example:
+        >>> p_text(0.0421), p_text(1e-9)
+        ('0.042', '<0.001')
+    """
     return "<0.001" if value < 0.001 else f"{value:.3f}"

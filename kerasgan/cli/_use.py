@@ -10,6 +10,7 @@ import typer
 
 from kerasgan.cli._app import BAD_INPUT, app
 from kerasgan.cli._console import load_tensorflow, read_token, say, table, writing
+from kerasgan.text import MAY_BE_WRONG
 
 if TYPE_CHECKING:
     from kerasgan.io import Series
@@ -88,7 +89,7 @@ def translate(
             from kerasgan.translation.translate import translate as run_translation
 
             written = run_translation(runs[0], source, output, direction=direction, strict=strict)
-    say(f"Wrote {written}. Synthetic, not for diagnosis: it can show or hide what the patient has not or has.")
+    say(f"Wrote {written}. {MAY_BE_WRONG}")
 
 
 @app.command(short_help="Score a run on paired test patients.")

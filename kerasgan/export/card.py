@@ -8,10 +8,9 @@ from pathlib import Path
 from kerasgan.config import Distillation
 from kerasgan.evaluation.results import is_current
 from kerasgan.export.serving_contract import ServingContract
-from kerasgan.pictures.page import NOT_FOR_DIAGNOSIS
 from kerasgan.runs.run import Run
-from kerasgan.scans.contract import STATEMENT, Contract
-from kerasgan.text import markdown_table, points
+from kerasgan.scans.contract import Contract
+from kerasgan.text import NOT_FOR_DIAGNOSIS, RESEARCH_ONLY, markdown_table, points
 
 LIMITS = (
     "Unpaired training never sees the true image of a scan: the model can add or remove lesions and other findings.",
@@ -31,7 +30,7 @@ def model_card(run: Run, described: ServingContract) -> str:
     either = described.directions["ab"]
     parts = [
         f"# {described.name}, version {described.version}: {NOT_FOR_DIAGNOSIS}",
-        STATEMENT,
+        RESEARCH_ONLY,
         *(["**A quick run: it shows that the line works, its images mean nothing.**"] if run.quick else []),
         "## What it does",
         "\n".join(markdown_table(_directions(described.directions.values()))),

@@ -22,8 +22,8 @@ from pydicom.uid import CTImageStorage, MRImageStorage, generate_uid
 from pydicom.valuerep import format_number_as_ds
 
 from kerasgan.scans.volume import SourceSlice, Volume
+from kerasgan.text import NOT_FOR_PRIMARY_DIAGNOSIS, SYNTHETIC_IMAGE
 
-STATEMENT = "Synthetic image, computed by a neural network. Not for primary diagnosis."
 CT_DISPLAY_WINDOW_HU = ("40", "400")  # centre and width of the usual soft-tissue window
 SERIES_NUMBER_OFFSET = 1000  # lists the series after the acquired ones of the study
 
@@ -66,10 +66,10 @@ def series_attributes(volume: Volume, header: Dataset, description: str) -> Data
         setattr(dataset, f"{event}Time", now.strftime("%H%M%S"))
     dataset.Manufacturer = dataset.ManufacturerModelName = "kerasgan"
     dataset.SoftwareVersions = version("kerasgan")
-    dataset.ImageComments = STATEMENT
+    dataset.ImageComments = SYNTHETIC_IMAGE
     dataset.DerivationDescription = (
         f"Synthetic {volume.modality} computed from {header.get('Modality', 'another modality')} by an unpaired "
-        f"image-to-image network, kerasgan {version('kerasgan')}. Not for primary diagnosis."
+        f"image-to-image network, kerasgan {version('kerasgan')}. {NOT_FOR_PRIMARY_DIAGNOSIS}"
     )
     dataset.ContributingEquipmentSequence = [*_scanner(header), _processing(now)]
     dataset.update(_ct_attributes() if volume.modality == "CT" else _mr_attributes(volume.array))

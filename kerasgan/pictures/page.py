@@ -15,8 +15,8 @@ from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 
 from kerasgan.files import replacing
+from kerasgan.text import NOT_FOR_DIAGNOSIS
 
-NOT_FOR_DIAGNOSIS = "synthetic, not for diagnosis"
 BACKGROUND, TEXT, FAINT, ACCENT = "#101317", "#e8eaed", "#9aa0a6", "#f9ab00"
 DOTS_PER_INCH = 160
 FOOTER = 0.24

@@ -7,15 +7,12 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from kerasgan.scans.volume import Modality
+from kerasgan.text import RESEARCH_ONLY
 
 Direction = Literal["ab", "ba"]
 DIRECTIONS: tuple[Direction, Direction] = ("ab", "ba")
 
 FORMAT = 1  # raise it when a client of the former contract would go wrong
-STATEMENT = (
-    "Synthetic images for research. Not a medical device; not for diagnosis or treatment. "
-    "Unpaired translation can add or remove lesions."
-)
 ORIENTATION = "axial; columns run to the patient's left, rows to posterior (LPS)"
 SLICES = "whole slices, never tiles: the network normalises each image by its own statistics"
 RESAMPLING = "clip to the window, then resample to pixel_mm: by area where it shrinks, else linearly"
@@ -126,7 +123,7 @@ class Contract(Frozen):
     """
 
     format: int = FORMAT
-    statement: str = STATEMENT
+    statement: str = RESEARCH_ONLY
     quick: bool
     direction: Direction
     anatomy: str

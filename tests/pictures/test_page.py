@@ -3,7 +3,8 @@
 import pytest
 
 from kerasgan.errors import KerasganError
-from kerasgan.pictures.page import NOT_FOR_DIAGNOSIS, Layout, Page
+from kerasgan.pictures.page import Layout, Page
+from kerasgan.text import NOT_FOR_DIAGNOSIS
 
 LAYOUT = Layout(widths=[2.0, 1.0], heights=[1.0, 3.0], gaps=(0.5, 0.25), left=0.1, right=0.4, top=0.6, bottom=0.4)
 

@@ -15,9 +15,8 @@ from kerasgan.errors import RunError
 from kerasgan.experiments.engine import html as _html
 from kerasgan.experiments.engine.types import Desk, Findings, Picture, Section, Table, fingerprint
 from kerasgan.files import replacing
-from kerasgan.pictures.page import NOT_FOR_DIAGNOSIS
 from kerasgan.runs.run import load_run
-from kerasgan.text import valid_json
+from kerasgan.text import NOT_FOR_DIAGNOSIS, valid_json
 
 if TYPE_CHECKING:
     from kerasgan.experiments.engine.folder import Reproduction
