@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter, ValidationError
 
 from kerasgan import registry
-from kerasgan.config import Component
+from kerasgan.config import Component, Recipe
 from kerasgan.errors import KerasganError
 from kerasgan.text import nearest
 
@@ -71,6 +71,32 @@ def build_network(kind: str, component: Component, shape: tuple[int | None, int 
             f"{where.capitalize()} {component.name!r} cannot be built: {error} Change data.size or the options of the "
             f"{where} with --set."
         ) from error
+
+
+def check_components(recipe: Recipe) -> None:
+    """Makes sure that every component of a recipe exists and takes its options, before any scan is read.
+
+    Args:
+        recipe: No network is built and no data is read.
+
+    Raises:
+        KerasganError: As `bind`, for the first component that is unknown or has an invalid option.
+    """
+    losses, segmentation, distillation = recipe.losses, recipe.segmentation, recipe.distillation
+    wanted = [
+        ("generators", recipe.generator, "build"),
+        ("discriminators", recipe.discriminator, "build"),
+        ("losses", losses.adversarial, "generator"),
+        ("losses", losses.adversarial, "discriminator"),
+        ("losses", losses.cycle, "loss"),
+        ("losses", losses.structure, "loss"),
+    ]
+    if segmentation:
+        wanted += [("segmenters", segmentation.network, "build"), ("losses", segmentation.loss, "segmentation")]
+    if distillation:
+        wanted.append(("generators", distillation.generator, "build"))
+    for kind, component, function in wanted:
+        bind(kind, component, function)
 
 
 def offers(kind: str, component: Component, function: str) -> bool:

@@ -5,7 +5,8 @@ import pytest
 
 from kerasgan.config import Component
 from kerasgan.errors import KerasganError
-from kerasgan.networks.build import bind, build_network, offers
+from kerasgan.networks.build import bind, build_network, check_components, offers
+from kerasgan.recipes import hiasa2018, mujtaba2025
 
 
 @pytest.fixture
@@ -72,3 +73,24 @@ def test_a_network_that_cannot_be_built_is_an_error_of_the_recipe():
         build_network("generators", Component(name="fcn", downsamplings=7), (None, None, 1), "generator")
     network = build_network("discriminators", Component(name="fcn", filters=2), (64, 64, 1), "judge")
     assert (network.name, network.input_shape) == ("judge", (None, 64, 64, 1))
+
+
+@pytest.mark.parametrize(
+    ("setting", "text"),
+    [
+        ("generator.name=resnett", r"No generator is called 'resnett'.*resnet"),
+        ("generator.filter=8", r"'resnet' has no option 'filter'. Did you mean filters"),
+        ("discriminator.filters=many", r"'patchgan' option filters='many'.*valid integer"),
+        ("losses.adversarial.name=least_square", r"No loss is called 'least_square'. Did you mean least_squares"),
+        ("losses.adversarial.weight=2", r"'least_squares' has no option 'weight'"),
+        ("losses.cycle.epsilon=2", r"'absolute_error' has no option 'epsilon'"),
+        ("losses.structure.bin=8", r"'mutual_information' has no option 'bin'. Did you mean bins"),
+        ("segmentation.network.filter=8", r"'unet' has no option 'filter'. Did you mean filters"),
+        ("segmentation.loss.name=dices", r"No loss is called 'dices'. Did you mean dice"),
+    ],
+)
+def test_a_recipe_is_checked_without_networks_or_data(setting, text):
+    check_components(mujtaba2025.RECIPE)
+    check_components(hiasa2018.RECIPE)
+    with pytest.raises(KerasganError, match=text):
+        check_components(mujtaba2025.RECIPE.with_overrides([setting]))
