@@ -54,9 +54,8 @@ def train(
         KerasganError: For bad input, with its remedy.
 
     Example:
-        >>> run = kerasgan.train("phantom", quick=True, overrides=["schedule.steps=500"])
-        >>> run.path
-        PosixPath('runs/phantom-kerasgan2026-quick-20250101-120000')
+        run = kerasgan.train("phantom", quick=True, overrides=["schedule.steps=500"])
+        run.path  # -> runs/phantom-kerasgan2026-quick-20250101-120000
     """
     folder = None if data_dir is None else Path(data_dir)
     request = Request(dataset, folder, recipe, quick, tuple(overrides), seed, strict)

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from kerasgan.cli._demo import cache_folder, offer
+from kerasgan.cli.demo import cache_folder, offer
 from kerasgan.errors import KerasganError
 from kerasgan.export.edge_page import build_page, page_server
 

@@ -1,19 +1,22 @@
-"""The command line: `kerasgan train`, `inspect`, `translate`, `evaluate`, `compare`, `export`, `serve`, `demo`,
-`distill`, `reproduce`, `datasets`, `recipes`.
+"""The command line, one module a command: what a command does is in the package; here are its options and its words.
 
-What a command does is in the package; here are its options, its words and its exit codes. Each command imports what it
-needs when it runs, so `kerasgan --help` answers at once and loads no TensorFlow.
+Each command imports what it needs when it runs, so `kerasgan --help` answers at once and loads no TensorFlow.
 """
 
 # The commands register themselves, and --help lists them in this order.
 # isort: off
-from kerasgan.cli import _train as _train
-from kerasgan.cli import _use as _use
-from kerasgan.cli import _serve as _serve
-from kerasgan.cli import _demo as _demo
-from kerasgan.cli import _distill as _distill
-from kerasgan.cli import _reproduce as _reproduce
-from kerasgan.cli import _catalogue as _catalogue
+from kerasgan.cli import train as train
+from kerasgan.cli import inspect as inspect
+from kerasgan.cli import translate as translate
+from kerasgan.cli import evaluate as evaluate
+from kerasgan.cli import compare as compare
+from kerasgan.cli import export as export
+from kerasgan.cli import serve as serve
+from kerasgan.cli import demo as demo
+from kerasgan.cli import distill as distill
+from kerasgan.cli import reproduce as reproduce
+from kerasgan.cli import datasets as datasets
+from kerasgan.cli import recipes as recipes
 from kerasgan.cli._app import app, main
 
 __all__ = ["app", "main"]

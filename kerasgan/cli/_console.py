@@ -16,6 +16,7 @@ from kerasgan.errors import KerasganError
 from kerasgan.files import disk_error, reason_and_remedy
 
 NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
+TENSORFLOW_THREADS = {"TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"}  # a user who sets them has chosen
 
 
 def say(text: str = "") -> None:
@@ -59,6 +60,22 @@ def load_tensorflow() -> None:
         logging.getLogger(__name__).warning(
             "This machine has an NVIDIA driver, but TensorFlow sees no GPU; try: pip install 'tensorflow[and-cuda]'"
         )
+
+
+def divide_cores() -> None:
+    """Shares the cores between TensorFlow's two thread pools, unless the user's environment has done so."""
+    from kerasgan.runs import device
+
+    if TENSORFLOW_THREADS.isdisjoint(os.environ):
+        device.divide_cores()
+
+
+def require_run(path: Path) -> None:
+    """Refuses a folder that is not a run, then loads TensorFlow, which takes seconds."""
+    from kerasgan.runs.run import load_run
+
+    load_run(path)
+    load_tensorflow()
 
 
 @contextmanager

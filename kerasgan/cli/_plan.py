@@ -6,8 +6,8 @@ from pathlib import Path
 from types import ModuleType
 
 from kerasgan import datasets, registry
-from kerasgan.cli._catalogue import recipe_text
 from kerasgan.cli._console import table
+from kerasgan.cli.recipes import recipe_text
 from kerasgan.config import Recipe
 from kerasgan.datasets import DatasetCard, Split
 from kerasgan.runs.run import load_run

@@ -118,7 +118,7 @@ def compare(runs: Sequence[str | Path], out: str | Path | None = None) -> RunCom
             as of runs whose datasets or patients differ.
 
     Example:
-        >>> print(kerasgan.compare(["runs/plain", "runs/gc"]).table())
+        print(kerasgan.compare(["runs/plain", "runs/gc"]).table())
     """
     if len(runs) < 2:
         raise RunError(f"A comparison needs two runs or more; got {len(runs)}. Name another run directory.")

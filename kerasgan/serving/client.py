@@ -47,8 +47,8 @@ class Client:
         ServingError: For a bad address, or where a package is missing.
 
     Example:
-        >>> with Client("grpc://localhost:8500/hiasa2018") as client:
-        ...     hounsfield = client.translate(slices, window=(0.0, 420.0))
+        with Client("grpc://localhost:8500/hiasa2018") as client:
+            hounsfield = client.translate(slices, window=(0.0, 420.0))
     """
 
     def __init__(

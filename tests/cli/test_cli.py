@@ -218,7 +218,7 @@ def test_a_reader_that_leaves_is_no_error(kerasgan, monkeypatch):
     def left(text=""):
         raise BrokenPipeError(32, "Broken pipe")
 
-    monkeypatch.setattr("kerasgan.cli._catalogue.say", left)
+    monkeypatch.setattr("kerasgan.cli.recipes.say", left)
     result = kerasgan("recipes")
     assert result.exit_code == 1 and "Error" not in result.stderr
 

@@ -15,7 +15,7 @@ import SimpleITK
 from made_up_npm import FILES, write_npm
 from made_up_series import SAGITTAL, head, load_script, pixels, write_series
 
-from kerasgan.cli._demo import cache_folder
+from kerasgan.cli.demo import cache_folder
 from kerasgan.errors import ExportError
 from kerasgan.export import export_tflite
 from kerasgan.export.card import LIMITS

@@ -58,8 +58,7 @@ def reproduce(
         KerasganError: For bad input, with its remedy.
 
     Example:
-        >>> kerasgan.reproduce("hiasa2018")
-        PosixPath('reproductions/hiasa2018-phantom_pelvis-laptop/report.html')
+        kerasgan.reproduce("hiasa2018")  # -> reproductions/hiasa2018-phantom_pelvis-laptop/report.html
     """
     opened = open_reproduction(name, dataset=dataset, data_dir=data_dir, scale=scale, out=out, seeds=seeds)
     return compute(opened)

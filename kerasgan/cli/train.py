@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,12 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kerasgan.cli._app import INTERRUPTED, app
-from kerasgan.cli._console import close_progress_bars, load_tensorflow, say, writing
+from kerasgan.cli._console import close_progress_bars, divide_cores, load_tensorflow, say, writing
 
 if TYPE_CHECKING:
     from kerasgan.runs.run import Run
-
-TENSORFLOW_THREADS = {"TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"}  # a user who sets them has chosen
 
 
 @app.command()
@@ -54,10 +51,7 @@ def train(
         say(plan(request, place, resume))
         return
     with writing(place), resumable(place):
-        from kerasgan.runs.device import divide_cores
-
-        if TENSORFLOW_THREADS.isdisjoint(os.environ):
-            divide_cores()
+        divide_cores()
         run = api.train_request(request, place, resume)
     say(_report(run))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,8 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from kerasgan.cli._app import INTERRUPTED, app
-from kerasgan.cli._console import close_progress_bars, load_tensorflow, say, table, writing
-from kerasgan.cli._train import TENSORFLOW_THREADS
+from kerasgan.cli._console import close_progress_bars, divide_cores, load_tensorflow, say, table, writing
 
 if TYPE_CHECKING:
     from kerasgan.experiments import Reproduction
@@ -63,10 +61,7 @@ def reproduce(
 
 def _start_tensorflow() -> None:
     load_tensorflow()
-    from kerasgan.runs.device import divide_cores
-
-    if TENSORFLOW_THREADS.isdisjoint(os.environ):
-        divide_cores()
+    divide_cores()
     # Many networks in one process look to TensorFlow like one that is traced again and again.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
 

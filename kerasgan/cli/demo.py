@@ -12,9 +12,8 @@ from typing import Annotated
 
 import typer
 
-from kerasgan.cli._app import app
+from kerasgan.cli._app import Direction, RunPath, app
 from kerasgan.cli._console import load_tensorflow, say, writing
-from kerasgan.cli._use import Direction, RunPath
 
 
 @app.command(short_help="Try a run in the browser, on this machine alone.")

@@ -10,7 +10,7 @@ import typer
 
 from kerasgan.cli._app import app
 from kerasgan.cli._console import load_tensorflow, say, table, writing
-from kerasgan.cli._train import resumable
+from kerasgan.cli.train import resumable
 
 
 @app.command(short_help="Train a small generator from a run's large one.")

@@ -1,0 +1,33 @@
+"""`kerasgan compare`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kerasgan.cli._app import app
+from kerasgan.cli._console import say, writing
+
+
+@app.command(short_help="Compare evaluated runs, with statistics.")
+def compare(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN RUN...", help="Directories that were evaluated.")],
+    out: Annotated[Path | None, typer.Option(help="Folder for table, CSV, JSON and pictures.  [default: none]")] = None,
+) -> None:
+    """Compare evaluated runs on the same patients: mean, difference to the first run, paired tests, effect size.
+
+    \b
+    Example:
+      kerasgan evaluate runs/plain
+      kerasgan evaluate runs/gc
+      kerasgan compare runs/plain runs/gc --out comparison
+    """
+    from kerasgan.evaluation.compare import compare as run_comparison
+
+    with writing(out or runs[0]):
+        result = run_comparison(runs, out)
+    say(result.table())
+    if out:
+        say(f"\nTable, CSV, JSON and pictures: {out}")

@@ -1,0 +1,44 @@
+"""`kerasgan evaluate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kerasgan.cli._app import Direction, RunPath, app
+from kerasgan.cli._console import require_run, say, writing
+
+
+@app.command(short_help="Score a run on paired test patients.")
+def evaluate(
+    run: RunPath,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="The data, or other patients' data.  [default: where it lay in training]")
+    ] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="Another dataset of other people, or a .py file.  [default: the run's own]")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for the results; kerasgan compare looks into RUN only.  "
+            "[default: RUN/evaluation, with -ba or -external where that applies]"
+        ),
+    ] = None,
+    direction: Annotated[Direction, typer.Option(help="Which generator.")] = "ab",
+) -> None:
+    """Score the run on paired test patients, or on other people: table, CSV, JSON and pictures.
+
+    \b
+    Example:
+      kerasgan evaluate runs/adni --dataset folder --data-dir PAIRS     # PAIRS/a, PAIRS/b, PAIRS/paired
+    """
+    require_run(run)
+    from kerasgan.evaluation.evaluate import evaluate as run_evaluation
+
+    with writing(out or run):
+        result = run_evaluation(run, data_dir, out, direction, dataset)
+    say(result.table())
+    say(f"\nTable, scores and a picture for each patient: {result.folder}")

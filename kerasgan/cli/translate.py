@@ -1,0 +1,72 @@
+"""`kerasgan translate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kerasgan.cli._app import Direction, app
+from kerasgan.cli._console import load_tensorflow, read_token, require_run, say, writing
+from kerasgan.text import MAY_BE_WRONG
+
+if TYPE_CHECKING:
+    from kerasgan.serving import Client
+
+
+@app.command(short_help="Synthesise the other modality of a scan.")
+def translate(
+    places: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RUN INPUT OUTPUT",
+            help="RUN: a directory that kerasgan train wrote; not with --server. INPUT: a DICOM folder, a .zip of one, "
+            "NIfTI or MHA. OUTPUT: a folder (DICOM), or a .nii.gz or .mha file.",
+        ),
+    ],
+    direction: Annotated[Direction | None, typer.Option(help="[default: the one that takes the input]")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse a series that needs repair.")] = False,
+    server: Annotated[
+        str | None, typer.Option(metavar="URL", help="In place of RUN: grpc://host:8500/NAME or http://host:8501/NAME.")
+    ] = None,
+    token_file: Annotated[Path | None, typer.Option(help="With --server: the bearer token is in this file.")] = None,
+    certificate: Annotated[
+        Path | None, typer.Option(help="With --server: PEM file to trust, for grpcs and https.")
+    ] = None,
+) -> None:
+    """Synthesise the other modality of a scan, on the scan's own grid.
+
+    \b
+    Example:
+      kerasgan translate runs/first patient/T1 patient/synthetic-ct
+      kerasgan translate --server grpc://localhost:8500/NAME patient/T1 patient/synthetic-ct
+    """
+    wanted = "INPUT OUTPUT" if server else "RUN INPUT OUTPUT"
+    if len(places) != len(wanted.split()):
+        raise typer.BadParameter(f"Needs {wanted}; got {' '.join(map(str, places))}.")
+    if (token_file or certificate) and not server:
+        raise typer.BadParameter("--token-file and --certificate are for --server.")
+    *runs, source, output = places
+    with writing(output):
+        if server:
+            from kerasgan.serving import translate as translate_by_server
+
+            with _client(server, token_file, certificate) as client:
+                written = translate_by_server(client, source, output, direction=direction, strict=strict)
+        else:
+            require_run(runs[0])
+            from kerasgan.translation.translate import translate as run_translation
+
+            written = run_translation(runs[0], source, output, direction=direction, strict=strict)
+    say(f"Wrote {written}. {MAY_BE_WRONG}")
+
+
+def _client(server: str, token_file: Path | None, certificate: Path | None) -> Client:
+    from kerasgan.serving.address import parse_address
+
+    if parse_address(server).is_grpc:
+        load_tensorflow()  # whose messages gRPC carries
+    from kerasgan.serving import Client
+
+    return Client(server, read_token(token_file), certificate)
