@@ -1,4 +1,4 @@
-"""What a training run is made of: frozen, validated, and the same in Python, JSON and `--set path=value`."""
+"""Recipes: the complete, validated settings of a run, the same in Python, in JSON and as `--set path=value`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from kerasgan.errors import KerasganError
 from kerasgan.text import nearest
 
 Window = tuple[float, float]
-Selection = Literal["random", "position"]
+NOT_SETTINGS = {"name", "title", "citation", "quick", "paper_names", "unreported", "deviations"}
+"""Fields of a recipe that do not change what is trained."""
+FORMER = {("schedule", "patience"): None, ("data", "selection"): "random"}
+"""Fields that recipes of kerasgan 0.1 have, with the value at which they change nothing."""
 
 
 class _Frozen(BaseModel):
@@ -21,9 +24,13 @@ class _Frozen(BaseModel):
 
 
 class Component(BaseModel):
-    """A generator, discriminator or loss: the name of its file and the options of its function.
+    """A generator, discriminator, segmenter or loss: the name of its file and the options of its function.
 
-    The options are checked against the function's signature when it is built, so a new file needs no entry here.
+    The options are checked against the function's signature when it is bound, so a new file needs no entry here.
+
+    Example:
+        >>> Component(name="resnet", filters=32, blocks=6).options
+        {'filters': 32, 'blocks': 6}
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
@@ -31,12 +38,12 @@ class Component(BaseModel):
 
     @property
     def options(self) -> dict[str, Any]:
-        """Keyword arguments for the component's function."""
+        """The keyword arguments for the component's function."""
         return dict(self.model_extra or {})
 
 
 class Augmentation(_Frozen):
-    """Random geometric changes of each training slice; the limits are symmetric about no change."""
+    """Limits of the random geometric changes of each training slice, to either side of no change."""
 
     flip: bool = True  # left-right
     shift: float = Field(0.03, ge=0, le=0.5)  # fraction of the field of view
@@ -45,20 +52,19 @@ class Augmentation(_Frozen):
 
 
 class Data(_Frozen):
-    """Which patients and pixels the networks see."""
+    """The patients and pixels that the networks see."""
 
-    training_patients: int | None = Field(None, ge=1)  # of each domain, drawn by the seed; None: all there are
-    split_seed: int | None = Field(None, ge=0)  # of the split by patient; None: the training's own seed
+    training_patients: int | None = Field(None, ge=1)  # of each domain, drawn by the seed; None: all
+    split_seed: int | None = Field(None, ge=0)  # of the split by patient; None: the run's seed
     size: int = Field(256, ge=32, multiple_of=4)  # pixels of the square slice
     field_of_view_mm: float | None = Field(None, gt=0)  # side of the square; None: the dataset's
     batch_size: int = Field(1, ge=1)
     minimum_body_fraction: float = Field(0.05, ge=0, le=1)  # slices with less body in the square are left out
     augmentation: Augmentation = Augmentation()
-    selection: Selection = "random"  # of b's slices; position: from where the slice of a lies along the body's axis
 
 
 class Intensity(_Frozen):
-    """How physical values become the networks' [-1, 1]."""
+    """The map from physical values to the networks' [-1, 1]."""
 
     ct_window_hu: Window = (-1000.0, 1600.0)
     mr_percentiles: Window = (0.5, 99.5)  # over the body, for each scan
@@ -89,7 +95,7 @@ class Losses(_Frozen):
 
 
 class Deformation(_Frozen):
-    """Gives each generator a deformed output beside its own: the one that the discriminators see.
+    """A second, deformed output of each generator, which the discriminators see in place of its own.
 
     The generators need a deformable convolution, as `resnet` with `deformable=true` has.
     """
@@ -98,7 +104,7 @@ class Deformation(_Frozen):
 
 
 class Segmentation(_Frozen):
-    """A segmentation network trained with the generators, on synthetic images of b with the labels of a."""
+    """A segmentation network that is trained with the generators, on synthetic images of b with the labels of a."""
 
     structures: tuple[str, ...] = Field(min_length=1)  # as in the dataset's card; left and right ones need no flip
     network: Component = Component(name="unet")
@@ -107,7 +113,7 @@ class Segmentation(_Frozen):
 
 
 class Distillation(_Frozen):
-    """Trains the recipe's generator, a small one, to do in one direction what a run's generator does."""
+    """A run whose generator the recipe's own, smaller generator learns to imitate in one direction."""
 
     teacher: str  # the run directory
     direction: Literal["ab", "ba"]
@@ -118,7 +124,7 @@ class Distillation(_Frozen):
 
 
 class Optimizer(_Frozen):
-    """Adam, one for both generators and one for both discriminators."""
+    """Settings of Adam, one optimiser for both generators and one for both discriminators."""
 
     learning_rate: float = Field(2e-4, gt=0)
     discriminator_learning_rate: float | None = Field(None, gt=0)  # None: learning_rate for all networks
@@ -129,7 +135,7 @@ class Optimizer(_Frozen):
 
 
 class Schedule(_Frozen):
-    """Lengths in training steps (iterations); a step sees one batch of each domain."""
+    """Lengths in training steps (iterations), each of which sees one batch of each domain."""
 
     steps: int = Field(200_000, ge=1)
     epochs: int | None = Field(None, ge=1)  # in place of steps: how often the domain with more slices is shown
@@ -137,7 +143,6 @@ class Schedule(_Frozen):
     report_every: int = Field(100, ge=1)  # history, TensorBoard scalars
     checkpoint_every: int = Field(1000, ge=1)
     preview_every: int = Field(2000, ge=1)  # pictures and validation
-    patience: int | None = Field(None, ge=1)  # validations without a better score before the run ends; None: never
     steps_per_execution: int = Field(1, ge=1)
 
     @model_validator(mode="after")
@@ -152,12 +157,13 @@ class Schedule(_Frozen):
         return self
 
 
-NOT_SETTINGS = {"name", "title", "citation", "quick", "paper_names", "unreported", "deviations"}
-"""Fields of a recipe that change nothing in a training."""
-
-
 class Recipe(_Frozen):
-    """A complete description of a training; `kerasgan/recipes/<name>.py` holds one as `RECIPE`."""
+    """The complete settings of a run; `kerasgan/recipes/<name>.py` holds one as `RECIPE`.
+
+    Example:
+        >>> Recipe(name="mine").with_overrides(["schedule.steps=500"]).schedule.steps
+        500
+    """
 
     name: str
     title: str = ""
@@ -193,41 +199,33 @@ class Recipe(_Frozen):
         return self
 
     def as_quick(self) -> Recipe:
-        """The same method, small enough for minutes on two cores: fewer filters, blocks, pixels, images in a batch
-        and steps.
+        """The same method, small enough for minutes on two cores: fewer filters, blocks, pixels and steps.
 
         A ResNet generator halves its image once and enlarges it by nearest neighbours, both quicker to train.
-
-        Everything a quick run writes is marked as quick: it shows that the line works, not what the recipe reaches.
+        Everything a quick run writes is marked as quick: it shows that the method works, not what the recipe reaches.
         """
-        periods = {"report_every": 100, "checkpoint_every": 500, "preview_every": 1000, "steps_per_execution": 10}
-        # At half the resolution, one halving reaches the same millimetres as two.
-        body = max(self.data.minimum_body_fraction, 0.1)
-        generator = _lowered(self.generator, "resnet", {"filters": 16, "blocks": 4, "downsamplings": 1})
+        values = self.model_dump()
+        values["quick"] = True
+        values["generator"] |= _lowered(self.generator, "resnet", {"filters": 16, "blocks": 4, "downsamplings": 1})
         if self.generator.name == "resnet":
-            generator["upsampling"] = "resize"  # the checkerboard of the other takes thousands of steps to fade
-        changes: dict[str, Any] = {
-            "generator": generator,
-            "discriminator": _lowered(self.discriminator, "patchgan", {"filters": 32}),
-            "data": {
-                "size": min(self.data.size, 112),
-                "batch_size": min(self.data.batch_size, 16),
-                "minimum_body_fraction": body,
-            },
-            "intensity": {"bias_correction": False},
-            "schedule": {"steps": min(self.schedule.steps, 8000), "epochs": None, **periods},
-            "quick": True,
-        }
+            values["generator"]["upsampling"] = "resize"  # the other's checkerboard takes thousands of steps to fade
+        values["discriminator"] |= _lowered(self.discriminator, "patchgan", {"filters": 32})
         if self.segmentation:
-            segmenter = _lowered(self.segmentation.network, "unet", {"filters": 16, "depth": 3})
-            changes["segmentation"] = {"network": segmenter}
-        return Recipe.model_validate(merged(self.model_dump(), changes))
+            network = self.segmentation.network
+            values["segmentation"]["network"] |= _lowered(network, "unet", {"filters": 16, "depth": 3})
+        for name, limit in (("size", 112), ("batch_size", 16)):
+            values["data"][name] = min(values["data"][name], limit)
+        values["data"]["minimum_body_fraction"] = max(self.data.minimum_body_fraction, 0.1)
+        values["intensity"]["bias_correction"] = False
+        values["schedule"] |= {"steps": min(self.schedule.steps, 8000), "epochs": None, "report_every": 100}
+        values["schedule"] |= {"checkpoint_every": 500, "preview_every": 1000, "steps_per_execution": 10}
+        return Recipe.model_validate(values)
 
     def with_epochs_in_steps(self, slices: int) -> Recipe:
-        """The recipe with its epochs counted in steps; itself where its length is given in steps.
+        """The recipe with its length in epochs counted in steps; the same recipe where it has a length in steps.
 
         Args:
-            slices: Training slices of the domain that has more.
+            slices: Number of training slices of the domain that has more.
         """
         if self.schedule.epochs is None:
             return self
@@ -238,15 +236,39 @@ class Recipe(_Frozen):
         """The recipe with `path=value` assignments applied, as in `schedule.steps=5000`.
 
         Args:
-            assignments: Dotted path of a field, `=`, and a JSON value; what is no JSON is taken as text.
-                `schedule.steps` replaces a length in epochs.
+            assignments: Dotted path of a field, `=`, and a value in JSON or, failing that, text. `schedule.steps`
+                replaces a length in epochs.
 
         Raises:
-            KerasganError: For an assignment without `=`, an unknown field or a value of the wrong kind; names the
-                nearest fields. For a window that a dataset's own would overrule.
+            KerasganError: For an assignment without `=`, an unknown field (the message offers the nearest ones), an
+                invalid value, or a window that a dataset's own would overrule.
         """
         values = self.model_dump()
-        paths = {_assign(values, assignment) for assignment in assignments}
+        paths = set()
+        for assignment in assignments:
+            path, separator, text = assignment.partition("=")
+            path = path.strip()
+            if not separator:
+                raise KerasganError(f"--set needs path=value, as in schedule.steps=5000; got {assignment!r}.")
+            *parents, field = path.split(".")
+            node: Any = values
+            for parent in parents:
+                node = node.get(parent) if isinstance(node, dict) else None
+            # A component takes options that only its function knows; they are checked when it is bound.
+            is_component = isinstance(node, dict) and parents and "name" in node
+            if not isinstance(node, dict) or (field not in node and not is_component):
+                own = dict(values["paper_names"]).get(path)
+                remedy = f"The paper's {path} is {own} here." if own else nearest(path, flat(values))
+                raise KerasganError(f"No recipe field is called {path!r}. {remedy}")
+            if field == "name" and parents:
+                node.clear()  # another component has other options
+            try:
+                node[field] = json.loads(text)
+            except json.JSONDecodeError:
+                node[field] = text
+            if path == "schedule.steps":
+                node["epochs"] = None  # a length counts in steps or in epochs
+            paths.add(path)
         recipe = _validated(values)
         windows = sorted(paths & {"intensity.ct_window_hu", "intensity.mr_window"})
         if windows and recipe.anatomy and recipe.intensity.windows == "auto":
@@ -258,43 +280,61 @@ class Recipe(_Frozen):
 
 
 def from_json(text: str) -> Recipe:
-    """A recipe from the JSON that `Recipe.model_dump_json` wrote.
+    """The recipe that `Recipe.model_dump_json` wrote, also with a former version of kerasgan.
 
     Raises:
-        KerasganError: Where the text is no valid recipe.
+        KerasganError: For text that is not a valid recipe, or one that uses a feature that was removed.
+
+    Example:
+        >>> from_json('{"name": "mine", "pool_size": 20}').pool_size
+        20
     """
     try:
-        return _validated(json.loads(text))
+        values = json.loads(text)
     except json.JSONDecodeError as error:
         raise KerasganError(f"The recipe is no valid JSON ({error}); restore the file or start a new run.") from error
-
-
-def differences(old: Recipe, new: Recipe) -> list[str]:
-    """Dotted paths at which two recipes differ, each with both values; steps that follow from epochs are left out."""
-    before, after = flat(old.model_dump(mode="json")), flat(new.model_dump(mode="json"))
-    derived = {"schedule.steps"} if new.schedule.epochs else set()
-    paths = sorted((before.keys() | after.keys()) - derived)
-    return [f"{path}: {before.get(path)} -> {after.get(path)}" for path in paths if before.get(path) != after.get(path)]
+    for (part, field), unchanged in FORMER.items():
+        section = values.get(part) if isinstance(values, dict) else None
+        value = section.pop(field, unchanged) if isinstance(section, dict) else unchanged
+        if value != unchanged:
+            raise KerasganError(
+                f"The recipe sets {part}.{field}={json.dumps(value)}, which this version of kerasgan no longer has. "
+                f"Resume the run with kerasgan 0.1, or start a new run without {part}.{field}."
+            )
+    return _validated(values)
 
 
 def problems(error: ValidationError) -> str:
     """What pydantic found in a recipe, in one line; for a field that does not exist it offers the nearest ones."""
-    return "; ".join(map(_problem, error.errors()))
+    fields = {field for part in _Frozen.__subclasses__() for field in part.model_fields}
+    texts = []
+    for found in error.errors():
+        path = ".".join(map(str, found["loc"]))
+        if found["type"] == "extra_forbidden":
+            texts.append(f"no recipe field is called {path!r}. {nearest(path.rpartition('.')[2], fields)}")
+        else:
+            texts.append(f"{path}: {found['msg']} (got {found['input']!r})")
+    return "; ".join(texts)
 
 
-def _problem(found: Any) -> str:
-    path = ".".join(map(str, found["loc"]))
-    if found["type"] == "extra_forbidden":
-        fields = {field for part in _Frozen.__subclasses__() for field in part.model_fields}
-        return f"no recipe field is called {path!r}. {nearest(path.rpartition('.')[2], fields)}"
-    return f"{path}: {found['msg']} (got {found['input']!r})"
+def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The innermost values of nested dictionaries by their dotted path, in their order.
+
+    Example:
+        >>> flat({"size": 1, "optimizer": {"rate": 2}})
+        {'size': 1, 'optimizer.rate': 2}
+    """
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        found.update(flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value})
+    return found
 
 
 def _validated(values: dict[str, Any]) -> Recipe:
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:
-        raise KerasganError(f"The recipe does not hold: {problems(error)}") from error
+        raise KerasganError(f"The recipe is invalid: {problems(error)}") from error
 
 
 def _lowered(component: Component, built_in: str, limits: dict[str, int]) -> dict[str, Any]:
@@ -302,45 +342,3 @@ def _lowered(component: Component, built_in: str, limits: dict[str, int]) -> dic
     options = component.options
     known = limits if component.name == built_in else limits.keys() & options.keys()
     return {name: min(options.get(name, limits[name]), limits[name]) for name in known}
-
-
-def _assign(values: dict[str, Any], assignment: str) -> str:
-    """Sets one value in place and returns its path."""
-    path, separator, text = assignment.partition("=")
-    if not separator:
-        raise KerasganError(f"--set needs path=value, as in schedule.steps=5000; got {assignment!r}.")
-    *parents, field = path.strip().split(".")
-    node: Any = values
-    for parent in parents:
-        node = node.get(parent) if isinstance(node, dict) else None
-    # A component takes options that only its function knows; they are checked when it is built.
-    is_open = isinstance(node, dict) and parents and "name" in node
-    if not isinstance(node, dict) or (field not in node and not is_open):
-        own = dict(values["paper_names"]).get(path)
-        remedy = f"The paper's {path} is {own} here." if own else nearest(path, flat(values))
-        raise KerasganError(f"No recipe field is called {path!r}. {remedy}")
-    if field == "name" and parents:
-        node.clear()  # another component has other options
-    try:
-        node[field] = json.loads(text)
-    except json.JSONDecodeError:
-        node[field] = text
-    if path.strip() == "schedule.steps":
-        node["epochs"] = None  # a length counts in steps or in epochs
-    return path.strip()
-
-
-def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The innermost values by their dotted path, in their order."""
-    found: dict[str, Any] = {}
-    for key, value in values.items():
-        found.update(flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value})
-    return found
-
-
-def merged(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """A copy with some values changed, however deep they lie; the others stay."""
-    result = dict(values)
-    for key, change in changes.items():
-        result[key] = merged(values[key], change) if isinstance(change, dict) else change
-    return result

@@ -13,7 +13,6 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -30,8 +29,8 @@ from kerasgan.networks.costs import BUDGETS, macs, student_generator
 from kerasgan.runs.run import Run, load_run
 from kerasgan.scans.contract import Direction, Frozen
 from kerasgan.scans.names import DEFAULT, IMAGE
-from kerasgan.training.callbacks import masked_error
-from kerasgan.training.train import paired_validation_slices
+from kerasgan.training.choice import Pairs, masked_error
+from kerasgan.training.data import data_of_run
 
 REPORT = "distillation.json"
 TIMED_SLICES = 5
@@ -143,12 +142,12 @@ def write_report(run: Run, data_dir: Path | None = None) -> Report:
     settings = run.recipe.distillation
     if settings is None:
         raise RunError(f"{run.path} is no student; kerasgan distill trains one.")
-    paired = paired_validation_slices(run, data_dir)
+    pairs = data_of_run(run, data_dir).paired_slices()
     runs = {"teacher": load_run(settings.teacher), "student": run}
     direction, size = settings.direction, run.recipe.data.size
-    costs = {name: _cost(one.generator(direction), run, direction, paired) for name, one in runs.items()}
+    costs = {name: _cost(one.generator(direction), run, direction, pairs) for name, one in runs.items()}
     unit = "HU" if run.facts.modalities[direction[1]] == "CT" else "arbitrary"
-    found = Report(direction=direction, size=size, slices=len(paired[0]) if paired else 0, unit=unit, **costs)
+    found = Report(direction=direction, size=size, slices=len(pairs.a) if pairs else 0, unit=unit, **costs)
     with replacing(run.path / REPORT) as path:
         path.write_text(found.model_dump_json(indent=2))
     return found
@@ -159,19 +158,15 @@ def read_report(run: Run) -> Report:
     return Report(**json.loads((run.path / REPORT).read_text()))
 
 
-def _cost(generator: keras.Model, run: Run, direction: Direction, paired: Sequence[np.ndarray]) -> Cost:
+def _cost(generator: keras.Model, run: Run, direction: Direction, pairs: Pairs | None) -> Cost:
     size, (source, target) = run.recipe.data.size, (run.map(domain) for domain in direction)
     content = _tflite(Translator(generator, source, target), size)
-    error = None
-    if paired:
-        truth = dict(zip("ab", paired[:2], strict=True))
-        error = masked_error(generator, truth[direction[0]], truth[direction[1]], paired[2], target)
     return Cost(
         parameters=generator.count_params(),
         macs=macs(generator, (size, size)),
         megabytes=len(content) / 1e6,
         milliseconds=1000 * _seconds(content),
-        error=error,
+        error=masked_error(generator, pairs, direction, target) if pairs else None,
     )
 
 

@@ -6,7 +6,7 @@ import re
 import pytest
 from pydantic import ValidationError
 
-from kerasgan.config import Component, Data, Intensity, Recipe, Schedule, differences, from_json
+from kerasgan.config import Component, Data, Intensity, Recipe, Schedule, flat, from_json
 from kerasgan.errors import KerasganError
 
 RECIPE = Recipe(
@@ -114,14 +114,6 @@ def test_steps_take_the_place_of_epochs_and_epochs_that_of_steps():
     assert EPOCHS.as_quick().with_epochs_in_steps(9).schedule.steps == 8000
 
 
-def test_steps_that_follow_from_the_epochs_are_no_difference():
-    assert differences(EPOCHS.with_epochs_in_steps(9), EPOCHS) == []
-    longer = EPOCHS.with_overrides(["schedule.epochs=4"])
-    assert differences(EPOCHS.with_epochs_in_steps(9), longer) == ["schedule.epochs: 3 -> 4"]
-    in_steps = EPOCHS.with_overrides(["schedule.steps=9"])
-    assert differences(EPOCHS.with_epochs_in_steps(9), in_steps) == ["schedule.epochs: 3 -> None"]
-
-
 def test_a_papers_own_name_is_answered_with_ours():
     recipe = Recipe(name="x", paper_names=(("lambda_ABA", "losses.cycle_weight"),))
     with pytest.raises(KerasganError, match=r"called 'lambda_ABA'. The paper's lambda_ABA is losses.cycle_weight here"):
@@ -156,6 +148,31 @@ def test_a_papers_own_name_is_answered_with_ours():
 def test_wrong_override_says_what_is_needed(assignment, text):
     with pytest.raises(KerasganError, match=text):
         RECIPE.with_overrides([assignment])
+
+
+def test_former_fields_are_dropped_where_they_changed_nothing_and_refused_otherwise():
+    values = json.loads(RECIPE.model_dump_json())
+    values["schedule"]["patience"], values["data"]["selection"] = None, "random"
+    assert from_json(json.dumps(values)) == RECIPE
+    values["schedule"]["patience"] = 3
+    with pytest.raises(
+        KerasganError,
+        match=r"sets schedule\.patience=3, which .* no longer has\. Resume the run with kerasgan 0\.1, or",
+    ):
+        from_json(json.dumps(values))
+    values["schedule"]["patience"], values["data"]["selection"] = None, "position"
+    with pytest.raises(
+        KerasganError, match=r'sets data\.selection="position", .*start a new run without data\.selection'
+    ):
+        from_json(json.dumps(values))
+    with pytest.raises(KerasganError, match=r"No recipe field is called 'schedule\.patience'"):
+        RECIPE.with_overrides(["schedule.patience=null"])
+
+
+def test_flat_keeps_the_order_and_opens_dictionaries_only():
+    settings = {"size": 1, "optimizer": {"rate": 2, "betas": {"first": [3, 4]}}, "empty": {}}
+    found = {"size": 1, "optimizer.rate": 2, "optimizer.betas.first": [3, 4]}
+    assert list(flat(settings).items()) == list(found.items())
 
 
 @pytest.mark.parametrize(("text", "found"), [("{", "no valid JSON"), ("[]", "valid dictionary"), ("{}", "name: Field")])
@@ -194,17 +211,6 @@ def test_quick_never_makes_a_recipe_larger():
 def test_quick_gives_a_users_own_network_only_the_options_that_it_has():
     own = Recipe(name="mine", generator=Component(name="unet.py", filters=64, depth=4))
     assert own.as_quick().generator.options == {"filters": 16, "depth": 4}
-
-
-def test_differences_name_the_path_and_both_values():
-    changed = RECIPE.with_overrides(["losses.cycle_weight=5", "generator.blocks=6"])
-    assert differences(RECIPE, RECIPE) == []
-    assert differences(RECIPE, changed) == ["generator.blocks: None -> 6", "losses.cycle_weight: 10.0 -> 5.0"]
-
-
-def test_a_recipe_does_not_differ_from_its_own_json():
-    recipe = Recipe(name="mine", generator=Component(name="unet.py", widths=(8, 16)))
-    assert differences(recipe, from_json(recipe.model_dump_json())) == []
 
 
 def test_windows_must_rise():

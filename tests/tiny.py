@@ -1,9 +1,12 @@
-"""Tiny scans on disk, a recipe that trains on them within seconds, and what other processes import."""
+"""Tiny scans on disk, a recipe that trains on them within seconds, and functions that other processes import."""
 
+import csv
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 import SimpleITK as sitk
 
 from kerasgan.training.cache import build, fingerprint
@@ -50,7 +53,7 @@ def write_heads(root: Path, count: int = 10) -> Path:
 
 
 def request(root: Path, *overrides: str, **options: object) -> Request:
-    """A training of a few seconds on `write_heads(root)`."""
+    """A run of a few seconds on `write_heads(root)`."""
     return Request("synthrad", root, "hiasa2018", overrides=(*TINY, *overrides), **options)
 
 
@@ -81,6 +84,40 @@ def labelled_request(root: Path) -> Callable[..., Request]:
     smaller = ("segmentation.network.filters=2", "segmentation.network.depth=1")
     settings = (*TINY, *smaller, 'segmentation.structures=["bone", "inside"]')
     return lambda *overrides: Request(str(dataset), root, "mujtaba2025", overrides=(*settings, *overrides))
+
+
+def copy_after(patch: pytest.MonkeyPatch, step: int, folder: Path, copy: Path) -> None:
+    """Copies a folder that is trained in, in the first reporting period after a step: all that a power cut leaves."""
+    from kerasgan.training.callbacks import Progress
+
+    original = Progress.on_epoch_end
+
+    def copying(self, epoch, logs=None):
+        if self.step > step and not copy.exists():
+            shutil.copytree(folder, copy)
+        original(self, epoch, logs)
+
+    patch.setattr(Progress, "on_epoch_end", copying)
+
+
+def newest_checkpoint(run: Path) -> dict[str, np.ndarray]:
+    """The arrays of a run's newest checkpoint."""
+    with np.load(sorted((run / "checkpoints").glob("*.npz"))[-1]) as file:
+        return {name: file[name] for name in file.files}
+
+
+def assert_same_checkpoint(run: Path, expected: Path) -> None:
+    """Two runs have the same newest checkpoint, to the last bit."""
+    found, wanted = newest_checkpoint(run), newest_checkpoint(expected)
+    assert found.keys() == wanted.keys()
+    for name, array in wanted.items():
+        np.testing.assert_array_equal(found[name], array, err_msg=name)
+
+
+def table(path: Path) -> list[dict[str, float]]:
+    """The rows of a run's `history.csv` or `validation.csv`."""
+    with path.open() as file:
+        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
 
 
 def build_cache_in_another_process(scans, settings, folder: Path, barrier, results) -> None:

@@ -32,7 +32,7 @@ def plan(request: Request, out: Path, resume: bool) -> str:
 
 
 def _data_text(module: ModuleType, name: str, root: Path, seed: int, recipe: Recipe) -> str:
-    from kerasgan.training.train import split_patients
+    from kerasgan.training.data import split_patients
 
     if hasattr(module, "prepare") and not (root.is_dir() and any(root.iterdir())):
         return f"Dataset {name}: would first be written to {root}"

@@ -1,4 +1,4 @@
-"""Everything a training needs to go on, in one file that is either whole or not there.
+"""Everything that a run needs to be continued, in one file that is either whole or missing; and its networks' files.
 
 A checkpoint is a NumPy `.npz`: each array has a checksum, so a damaged file is noticed when it is read.
 """
@@ -18,19 +18,19 @@ from kerasgan.errors import DivergenceError, RunError
 from kerasgan.files import replacing
 from kerasgan.models.cyclegan import CycleGAN
 
-KEPT = 2
+KEPT = 2  # the newest, and one to fall back on
 REMEDY = (
     "Begin again with a lower learning rate (optimizer.learning_rate) or with precision=float32; what is resumed keeps "
     "its settings."
 )
-"""For a training that diverged."""
+"""What to do about a run that diverged."""
 
 logger = logging.getLogger(__name__)
 
 
 def state(model: CycleGAN) -> dict[str, Any]:
     """Every variable that a training step reads, by name: networks, both optimisers, the image pools."""
-    return _variables(model.networks) | _numbered(
+    return variables_of(model.networks) | _numbered(
         {
             "generator_optimizer": model.generator_optimizer.variables,
             "discriminator_optimizer": model.discriminator_optimizer.variables,
@@ -40,15 +40,27 @@ def state(model: CycleGAN) -> dict[str, Any]:
 
 
 def segmenter_state(network: keras.Model) -> dict[str, Any]:
-    """The same of a compiled segmentation network, whose optimiser has to be built."""
+    """Every variable of a compiled segmentation network, whose optimiser has to be built, by name."""
     return _numbered({"segmenter": network.variables, "optimizer": network.optimizer.variables})
 
 
+def variables_of(networks: Mapping[str, keras.Model]) -> dict[str, Any]:
+    """The variables of some networks, by the names that they have in a checkpoint: `generator_ab/0000`."""
+    return _numbered({name: network.variables for name, network in networks.items()})
+
+
 def require_finite(variables: Mapping[str, Any], step: int) -> None:
-    """Makes sure that no damage is stored: a loss that is finite can still have ruined the weights.
+    """Makes sure that no damage is stored: a step whose losses are finite can still have ruined the weights.
 
     Raises:
         DivergenceError: For a variable with a value that is NaN or infinite.
+
+    Example:
+        >>> require_finite({"generator_ab/0000": np.ones(3)}, step=10)
+        >>> require_finite({"generator_ab/0000": np.array([np.nan])}, step=10)
+        Traceback (most recent call last):
+        ...
+        kerasgan.errors.DivergenceError: generator_ab/0000 became NaN or infinite at step 10. ...
     """
     for name, variable in variables.items():
         if not np.isfinite(np.asarray(variable)).all():
@@ -59,9 +71,9 @@ def save(variables: Mapping[str, Any], folder: Path, step: int) -> Path:
     """Writes a checkpoint, whole or not at all, then removes all but the newest two.
 
     Args:
-        variables: The training's `state`.
+        variables: The run's `state`.
         folder: Created where missing.
-        step: Steps done.
+        step: Number of steps done.
 
     Returns:
         The file, `step-<number>.npz`.
@@ -75,53 +87,49 @@ def save(variables: Mapping[str, Any], folder: Path, step: int) -> Path:
     return path
 
 
-def restore(variables: Mapping[str, Any], folder: Path) -> int:
-    """Loads the newest whole checkpoint; a damaged one is passed over with a warning, half a one is removed.
+def resume(variables: Mapping[str, Any], folder: Path) -> int:
+    """Loads the newest whole checkpoint of a run that is going to be trained on, and removes half-written ones.
 
     Args:
-        variables: The training's `state`, which takes the values on.
+        variables: The run's `state`, which takes on the values.
         folder: Where `save` wrote.
 
     Returns:
-        Steps done; 0 where there is no checkpoint yet.
+        Number of steps done; 0 for a new run.
 
     Raises:
         RunError: Where there are checkpoints and none can be read.
     """
-    for half in folder.glob(".step-*.npz"):  # what a training left that was killed while it wrote
+    for half in folder.glob(".step-*.npz"):  # left by a process that was killed while it wrote
         half.unlink()
-    return _restored(variables, folder)
+    return restore(variables, folder)
 
 
-def restore_networks(networks: Mapping[str, keras.Model], folder: Path) -> int:
-    """Loads only some networks of the newest whole checkpoint, by their names; changes no file.
+def restore(variables: Mapping[str, Any], folder: Path) -> int:
+    """Loads some variables from the newest whole checkpoint, with a warning for a damaged one; changes no file.
+
+    Args:
+        variables: Those that take on the values, by their names in the checkpoint.
+        folder: Where `save` wrote.
 
     Returns:
-        Steps done; 0 where there is no checkpoint.
+        Number of steps done; 0 without a checkpoint.
 
     Raises:
         RunError: Where there are checkpoints and none can be read.
     """
-    return _restored(_variables(networks), folder)
-
-
-def _variables(networks: Mapping[str, keras.Model]) -> dict[str, Any]:
-    return _numbered({name: network.variables for name, network in networks.items()})
-
-
-def _numbered(parts: dict[str, list]) -> dict[str, Any]:
-    return {f"{part}/{i:04d}": variable for part, variables in parts.items() for i, variable in enumerate(variables)}
-
-
-def _restored(expected: Mapping[str, Any], folder: Path) -> int:
     paths = _newest_first(folder)
     for path in paths:
         try:
-            arrays = _read(path, expected)
+            with np.load(path, allow_pickle=False) as file:
+                arrays = {name: file[name] for name in variables}
+            for name, variable in variables.items():
+                if arrays[name].shape != tuple(variable.shape):
+                    raise ValueError(f"{name} has shape {arrays[name].shape}, expected {tuple(variable.shape)}")
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             logger.warning("Checkpoint %s is damaged (%s); trying the one before.", path.name, error)
             continue
-        for name, variable in expected.items():
+        for name, variable in variables.items():
             variable.assign(arrays[name])
         return int(path.stem.removeprefix("step-"))
     if paths:
@@ -131,14 +139,33 @@ def _restored(expected: Mapping[str, Any], folder: Path) -> int:
     return 0
 
 
+def save_network(network: keras.Model, path: Path) -> None:
+    """Writes a network as a plain float32 `.keras` file, whole or not at all."""
+    with replacing(path) as temporary:
+        float32_copy(network).save(temporary)
+
+
+def float32_copy(network: keras.Model) -> keras.Model:
+    """The same network with the same weights and no mixed-precision policy in its configuration.
+
+    Example:
+        >>> inputs = keras.Input((4,))
+        >>> network = keras.Model(inputs, keras.layers.Dense(1, dtype="mixed_bfloat16")(inputs))
+        >>> float32_copy(network).layers[-1].compute_dtype
+        'float32'
+    """
+    config = network.get_config()
+    for layer in config["layers"]:
+        if "dtype" in layer["config"] and isinstance(layer["config"]["dtype"], dict):
+            layer["config"]["dtype"] = "float32"
+    copy = keras.Model.from_config(config)
+    copy.set_weights(network.get_weights())
+    return copy
+
+
+def _numbered(parts: dict[str, list]) -> dict[str, Any]:
+    return {f"{part}/{i:04d}": variable for part, variables in parts.items() for i, variable in enumerate(variables)}
+
+
 def _newest_first(folder: Path) -> list[Path]:
     return sorted(folder.glob("step-*.npz"), reverse=True)
-
-
-def _read(path: Path, expected: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    with np.load(path, allow_pickle=False) as file:
-        arrays = {name: file[name] for name in expected}
-    for name, variable in expected.items():
-        if arrays[name].shape != tuple(variable.shape):
-            raise ValueError(f"{name} has shape {arrays[name].shape}, the recipe's has {tuple(variable.shape)}")
-    return arrays

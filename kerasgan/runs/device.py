@@ -1,4 +1,4 @@
-"""What the machine computes best with: precision, compilation and threads."""
+"""The precision, compilation and threads with which the machine trains fastest."""
 
 from __future__ import annotations
 
@@ -16,14 +16,26 @@ STREAMS = 2  # of a training step: a to b, and b to a
 
 
 def resolve_precision(wanted: str) -> str:
-    """The dtype policy for a recipe's `precision`; `"auto"` is mixed bfloat16 where the hardware has it."""
+    """The dtype policy for a recipe's `precision`; `"auto"` is mixed bfloat16 on hardware that has it.
+
+    Example:
+        >>> resolve_precision("float32")
+        'float32'
+    """
     if wanted != "auto":
         return wanted
-    return "mixed_bfloat16" if _has_bfloat16() else "float32"
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
+        has_bfloat16 = all(one.get("compute_capability", (0, 0)) >= BF16_COMPUTE_CAPABILITY for one in details)
+    else:
+        cpuinfo = Path("/proc/cpuinfo")
+        has_bfloat16 = cpuinfo.exists() and not BF16_FLAGS.isdisjoint(cpuinfo.read_text().split())
+    return "mixed_bfloat16" if has_bfloat16 else "float32"
 
 
 def uses_xla() -> bool:
-    """XLA pays on a GPU; on a CPU it makes this training step slower."""
+    """Whether training steps are compiled with XLA: on a GPU; on a CPU it makes them slower."""
     return bool(tf.config.list_physical_devices("GPU"))
 
 
@@ -32,23 +44,19 @@ def divide_cores() -> None:
 
     Left to itself, TensorFlow spreads every operation over all cores, and those of small images spend much of their
     time on that: on two cores, a step of 128x128, 64 filters and 9 blocks in mixed bfloat16 took 0.46 s, and 0.40 s
-    with one core for each direction. Changes nothing where there is a GPU, where the user has set the numbers of
-    threads with `tf.config.threading`, and where TensorFlow has computed something already: the numbers hold for the
-    whole process. Sums over other numbers of threads can differ in the last bit.
+    with one core for each direction. It changes nothing on a GPU, after the user has set the numbers of threads with
+    `tf.config.threading`, or once TensorFlow has computed something, since the numbers are those of the whole process.
+    Sums over other numbers of threads can differ in the last bit.
     """
     threading = tf.config.threading
     chosen = threading.get_intra_op_parallelism_threads() or threading.get_inter_op_parallelism_threads()
     if chosen or tf.config.list_physical_devices("GPU"):
         return
+    affinity = getattr(os, "sched_getaffinity", None)  # the cores that this process may use; Linux only
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
     with contextlib.suppress(RuntimeError):
-        threading.set_intra_op_parallelism_threads(max(1, _cores() // STREAMS))
+        threading.set_intra_op_parallelism_threads(max(1, cores // STREAMS))
         threading.set_inter_op_parallelism_threads(STREAMS)
-
-
-def _cores() -> int:
-    """Logical cores that this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)  # Linux only
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 @contextlib.contextmanager
@@ -56,7 +64,7 @@ def fixed_order_of_sums() -> Iterator[None]:
     """Keeps TensorFlow from regrouping sums, so that the same steps give the same bits in every process.
 
     Its arithmetic optimiser merges trees of additions, gradients among them, in an order that differs from process to
-    process (TensorFlow 2.21). The former setting is put back.
+    process (TensorFlow 2.21). The former setting is restored at the end.
     """
     option, options = "arithmetic_optimization", tf.config.optimizer
     former = options.get_experimental_options().get(option, True)
@@ -69,19 +77,16 @@ def fixed_order_of_sums() -> Iterator[None]:
 
 @contextlib.contextmanager
 def dtype_policy(name: str) -> Iterator[None]:
-    """Builds Keras layers under a dtype policy, and puts the former one back."""
+    """Builds Keras layers under a dtype policy, then restores the former one.
+
+    Example:
+        >>> with dtype_policy("mixed_bfloat16"):
+        ...     keras.layers.Dense(1).compute_dtype
+        'bfloat16'
+    """
     former = keras.config.dtype_policy()
     keras.config.set_dtype_policy(name)
     try:
         yield
     finally:
         keras.config.set_dtype_policy(former)
-
-
-def _has_bfloat16() -> bool:
-    gpus = tf.config.list_physical_devices("GPU")
-    if gpus:
-        details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
-        return all(d.get("compute_capability", (0, 0)) >= BF16_COMPUTE_CAPABILITY for d in details)
-    cpuinfo = Path("/proc/cpuinfo")
-    return cpuinfo.exists() and not BF16_FLAGS.isdisjoint(cpuinfo.read_text().split())

@@ -1,15 +1,16 @@
-"""The run directory: where the truth about a training lives.
+"""The run directory: everything that training writes and that the other commands read.
 
 recipe.json      the recipe with every override
 run.json         dataset, modalities, preparation, intensity maps, precision, seed, fingerprint of the data
 split.json       patient keys of training, validation and test
 history.csv      the mean of every loss, one row for each reporting period
-validation.csv   the scores of every validation: errors where there are paired patients, and terms that need no pairs
+validation.csv   the scores of every validation: errors on paired patients, and terms that need no pairs
+losses.png       the losses as curves
 generators/      ab-last.keras, ba-last.keras, ab-best.keras, ba-best.keras
 segmenters/      b-last.keras, b-best.keras, where the recipe trains a segmentation network with its generators
-distillation.json  of a student: what it and its teacher cost and reach
-checkpoints/     the last two states of the training
-previews/        pictures
+distillation.json  cost and error of a student and its teacher
+checkpoints/     the last two states of the run
+previews/        pictures of fixed slices
 tensorboard/     event files
 """
 
@@ -32,21 +33,23 @@ from kerasgan.scans.volume import Modality
 if TYPE_CHECKING:
     import keras
 
+Which = Literal["best", "last"]
+
 
 class RunFacts(BaseModel):
     """The content of `run.json`.
 
     Attributes:
         kerasgan: Version that trained.
-        dataset: Name or path of the dataset's file.
-        data_dir: Where its data lay.
-        anatomy: What it shows; "" where unknown.
-        paired: Whether its scans of one patient lie on one grid.
+        dataset: Name of the dataset, or path of its file.
+        data_dir: The folder of its data.
+        anatomy: The part of the body that it shows; "" where unknown.
+        paired: Whether both scans of one patient are on one grid.
         modalities: Modality of domain a and of domain b.
         seed: Seed of split, weights, order, augmentation and image pools.
         preparation: How scans become the networks' slices.
         maps: Median `(low, high)` of the training scans' intensity maps, for each domain.
-        precision: The dtype policy that ran.
+        precision: The dtype policy of the networks.
         xla: Whether the step was compiled with XLA.
         fingerprint: Digest of the training and validation data.
     """
@@ -67,12 +70,17 @@ class RunFacts(BaseModel):
 
 
 class Run:
-    """A run directory, opened.
+    """An opened run directory; `load_run` opens one.
 
     Args:
         path: The directory.
         recipe: Its recipe.
         facts: Its `run.json`.
+
+    Example:
+
+        run = kerasgan.load_run("runs/heads")
+        generator = run.generator("ab")  # MR to CT, images in [-1, 1]
     """
 
     def __init__(self, path: Path, recipe: Recipe, facts: RunFacts) -> None:
@@ -80,7 +88,7 @@ class Run:
 
     @property
     def quick(self) -> bool:
-        """Whether this run only shows that the line works."""
+        """Whether this run only shows that the method works."""
         return self.recipe.quick
 
     def map(self, domain: str) -> IntensityMap:
@@ -94,6 +102,10 @@ class Run:
     def direction(self, modality: Modality, wanted: Direction | None = None) -> Direction:
         """The direction in which a scan of a modality is translated.
 
+        Args:
+            modality: Modality of the scan.
+            wanted: The direction that the user asks for; None for the only one that fits.
+
         Raises:
             RunError: Where no generator, or not the wanted one, takes that modality.
         """
@@ -101,49 +113,48 @@ class Run:
         fitting = [direction for direction, source in sources.items() if source == modality]
         if wanted is None and len(fitting) == 2:
             raise RunError(f"Both domains of this run are {modality}; say --direction ab or ba.")
-        if (wanted or next(iter(fitting), None)) not in fitting:
-            trained = (
-                f"direction {wanted} takes {sources[wanted]}"
-                if wanted
-                else f"this run takes {' or '.join(sources.values())}"
-            )
+        chosen = wanted or next(iter(fitting), None)
+        if chosen not in fitting:
+            trained = f"this run takes {' or '.join(sources.values())}"
+            if wanted:
+                trained = f"direction {wanted} takes {sources[wanted]}"
             raise RunError(
                 f"The input is {modality}, but {trained}. Give a scan of that modality, or another direction or run."
             )
-        return wanted or fitting[0]
+        return chosen
 
-    def generator_path(self, direction: Direction, which: Literal["best", "last"] = "best") -> Path:
-        """The `.keras` file of a generator; the last one where there was no validation yet to choose the best by.
+    def generator_path(self, direction: Direction, which: Which = "best") -> Path:
+        """The `.keras` file of a generator; the last one before the first validation has chosen a best one.
 
         Raises:
-            RunError: Where the run has no weights yet.
+            RunError: For a run without weights.
         """
         return self._network_path("generator", direction, which)
 
-    def generator(self, direction: Direction, which: Literal["best", "last"] = "best") -> keras.Model:
-        """A float32 generator, `[batch, height, width, 1]` in [-1, 1] to the same.
+    def generator(self, direction: Direction, which: Which = "best") -> keras.Model:
+        """A float32 generator from `[batch, height, width, 1]` in [-1, 1] to the same.
 
         Raises:
-            RunError: Where the run has no weights yet or the file is damaged.
+            RunError: For a run without weights, or a damaged file.
         """
         return _network(self.generator_path(direction, which))
 
-    def segmenter(self, which: Literal["best", "last"] = "best") -> keras.Model:
+    def segmenter(self, which: Which = "best") -> keras.Model:
         """The segmentation network that was trained with the generators, for images of domain b.
 
         Returns:
-            A float32 network, `[batch, height, width, 1]` in [-1, 1] to logits `[batch, height, width, classes]`; class
-            0 is the background, then follow the recipe's structures.
+            A float32 network from `[batch, height, width, 1]` in [-1, 1] to logits `[batch, height, width, classes]`;
+            class 0 is the background, then follow the recipe's structures.
 
         Raises:
-            RunError: Where the recipe trains none, the run has no weights yet or the file is damaged.
+            RunError: For a recipe without a segmentation network, a run without weights, or a damaged file.
         """
         if self.recipe.segmentation is None:
             raise RunError(f"Recipe {self.recipe.name} trains no segmentation network; mujtaba2025 is one that does.")
         return _network(self._network_path("segmenter", "b", which))
 
-    def _network_path(self, kind: str, stem: str, which: Literal["best", "last"]) -> Path:
-        for name in dict.fromkeys((which, "last")):
+    def _network_path(self, kind: str, stem: str, which: Which) -> Path:
+        for name in (which, "last"):
             path = self.path / f"{kind}s" / f"{stem}-{name}.keras"
             if path.exists():
                 return path
@@ -164,32 +175,26 @@ def _network(path: Path) -> keras.Model:
 
 
 def load_run(path: str | Path) -> Run:
-    """Opens a run directory.
+    """Opens a run directory, also one of a former version of kerasgan.
 
     Raises:
-        RunError: Where it is missing or its files do not hold.
+        RunError: For a missing directory or an invalid file in it.
     """
     path = Path(path)
     if not (path / "run.json").is_file():
+        hint = ""  # for an exported model, which is easily named in place of its run
+        if path.suffix == ".tflite":
+            hint = f" A TFLite file is for devices: python export/edge/translate.py {path} INPUT OUTPUT"
+        elif any(path.glob("*/[0-9]*/saved_model.pb")):
+            hint = f" Exported models are served, by kerasgan serve {path}, and then used with --server."
         raise RunError(
-            f"{path} is no run directory (it has no run.json); name a folder that kerasgan train wrote.{_exit(path)}"
+            f"{path} is no run directory (it has no run.json); name a folder that kerasgan train wrote.{hint}"
         )
     try:
         facts = RunFacts.model_validate_json((path / "run.json").read_text())
     except ValidationError as error:
-        raise RunError(
-            f"{path}/run.json does not hold: {error.errors()[0]['msg']}; restore it or train again."
-        ) from error
+        raise RunError(f"{path}/run.json is invalid: {error.errors()[0]['msg']}; restore it or train again.") from error
     return Run(path, from_json((path / "recipe.json").read_text()), facts)
-
-
-def _exit(path: Path) -> str:
-    """A sentence on what takes an exported model, which is easily named in place of its run."""
-    if path.suffix == ".tflite":
-        return f" A TFLite file is for devices: python export/edge/translate.py {path} INPUT OUTPUT"
-    if any(path.glob("*/[0-9]*/saved_model.pb")):
-        return f" Exported models are served, by kerasgan serve {path}, and then used with --server."
-    return ""
 
 
 def require_free(path: Path) -> None:

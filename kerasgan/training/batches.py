@@ -1,4 +1,4 @@
-"""Random, augmented batches, unpaired or of images with labels; each is a function of the seed and the step alone."""
+"""Random, augmented batches of unpaired images or of images with labels, functions of the seed and the step alone."""
 
 from __future__ import annotations
 
@@ -10,31 +10,30 @@ from typing import Any, Protocol
 import numpy as np
 import tensorflow as tf
 
-from kerasgan.config import Augmentation, Selection
+from kerasgan.config import Augmentation
 from kerasgan.training.cache import STEPS, CachedScan
-from kerasgan.training.positions import LikePositions
 
 
 class Labelled(Protocol):
-    """A list of labelled slices, or what can be used like one."""
+    """A list of labelled slices, or an object that can be used like one."""
 
     def __len__(self) -> int:
         """Number of slices."""
 
     def __getitem__(self, index: int, /) -> tuple[np.ndarray, np.ndarray]:
-        """float32 `[height, width, channels]` in [-1, 1], and classes, whole numbers `[height, width]`."""
+        """An image, float32 `[height, width, channels]` in [-1, 1], and its classes, integers `[height, width]`."""
 
 
 class SliceStore:
-    """The slices of many scans behind one index, read from their memory maps when asked for.
+    """The slices of many scans behind one index, read from their memory maps on access.
 
     Args:
         scans: Cached scans of one domain.
-        classes: uint8 `[256]`, the class of each of the domain's label values, see `DatasetCard.classes`; None: labels
-            are not asked for.
+        classes: uint8 `[256]`, the class of each of the domain's label values, see `DatasetCard.classes`; None for a
+            store without labels.
 
     Raises:
-        DatasetError: Where labels are asked for and a scan has none.
+        DatasetError: For a scan without labels where there are classes.
     """
 
     def __init__(self, scans: Sequence[CachedScan], classes: np.ndarray | None = None) -> None:
@@ -47,7 +46,7 @@ class SliceStore:
         return int(self.ends[-1]) if len(self.ends) else 0
 
     def __getitem__(self, index: int) -> np.ndarray:
-        """int16 codes `[size, size]` of one slice."""
+        """The int16 codes of one slice, `[size, size]`."""
         scan, row = self.place(index)
         return scan.codes[row]
 
@@ -55,7 +54,7 @@ class SliceStore:
         """The classes of one slice, uint8 `[size, size]`.
 
         Raises:
-            ValueError: Where the store was not asked for labels.
+            ValueError: For a store without classes.
         """
         if self.classes is None:
             raise ValueError("This store was made without classes; make it with those of DatasetCard.classes.")
@@ -139,19 +138,13 @@ class Shuffled:
 
 
 def training_dataset(
-    stores: tuple[SliceStore, SliceStore],
-    augmentation: Augmentation,
-    batch_size: int,
-    seed: int,
-    first_step: int,
-    *,
-    selection: Selection = "random",
+    stores: tuple[SliceStore, SliceStore], augmentation: Augmentation, batch_size: int, seed: int, first_step: int
 ) -> tf.data.Dataset:
-    """Endless batches `(a, b)`, each float32 `[batch, size, size, 1]` in [-1, 1].
+    """Endless batches `(a, b)`, each float32 `[batch, size, size, 1]` in [-1, 1], both domains shuffled on their own.
 
     Where the store of a has classes, `(a, b, classes)`: those of a, int32 `[batch, size, size]`, moved with the images.
-    Domain a is shuffled. The batch of a step depends on the seed and the step's number only, so that a resumed run sees
-    what the uninterrupted one would have seen.
+    The batch of a step depends on the seed and the step's number only, so that a resumed run sees what the
+    uninterrupted one would have seen.
 
     Args:
         stores: Slices of domain a and b.
@@ -159,15 +152,7 @@ def training_dataset(
         batch_size: Slices of each domain in a batch.
         seed: Seed of order and augmentation.
         first_step: Number of the first batch.
-        selection: `"random"`: domain b is shuffled on its own; `"position"`: see `LikePositions`.
-
-    Raises:
-        DatasetError: For `"position"` where a scan has a single slice.
     """
-    partners = None
-    if selection == "position":
-        positions_a, positions_b = ([scan.positions for scan in store.scans] for store in stores)
-        partners = LikePositions(positions_a, positions_b, seed)
     side = stores[0][0].shape[0]
     codes, classes = (tf.TensorSpec((batch_size, side, side), dtype) for dtype in (tf.int16, tf.int32))
     is_labelled = stores[0].classes is not None
@@ -175,9 +160,7 @@ def training_dataset(
     def generate() -> Iterator[tuple[Any, ...]]:
         orders = [Shuffled(len(store), (seed, i)).batches(batch_size, first_step) for i, store in enumerate(stores)]
         for step, (indices_a, indices_b) in enumerate(zip(*orders, strict=True), first_step):
-            if partners:
-                indices_b = partners.draw(indices_a, step)
-            a = np.stack([stores[0][index] for index in indices_a])
+            a = np.stack([stores[0][index] for index in indices_a])  # [batch, size, size]
             b = np.stack([stores[1][index] for index in indices_b])
             labels = [stores[0].labels(index).astype(np.int32) for index in indices_a] if is_labelled else []
             yield step, a, b, *([np.stack(labels)] if is_labelled else [])
@@ -233,7 +216,12 @@ def labelled_dataset(
 
 
 def decode(codes: tf.Tensor) -> tf.Tensor:
-    """int16 codes `[batch, size, size]` as float32 `[batch, size, size, 1]` in [-1, 1]."""
+    """Images of int16 codes `[batch, size, size]`, as float32 `[batch, size, size, 1]` in [-1, 1].
+
+    Example:
+        >>> float(decode(tf.fill((1, 2, 2), tf.constant(32767, tf.int16)))[0, 0, 0, 0])
+        1.0
+    """
     return tf.cast(codes, tf.float32)[..., None] / STEPS
 
 
@@ -242,11 +230,16 @@ def augment(images: tf.Tensor, limits: Augmentation, seed: tf.Tensor) -> tf.Tens
 
     Args:
         images: `[batch, height, width, channels]` in [-1, 1].
-        limits: How far; what comes in from outside is air (-1).
+        limits: How far.
         seed: int32 `[2]`.
 
     Returns:
-        Same shape and range; the very same values where all limits are zero.
+        Images of the same shape and range; pixels from outside are air (-1). Limits of zero change nothing.
+
+    Example:
+        >>> limits = Augmentation(flip=False, shift=0, scale=0, rotation_degrees=0)
+        >>> float(tf.reduce_mean(augment(tf.ones((1, 8, 8, 1)), limits, tf.constant([1, 2]))))
+        1.0
     """
     return _moved(images, _transforms(images.shape, limits, seed), "BILINEAR", fill=-1.0)
 
@@ -258,7 +251,7 @@ def augment_labelled(
 
     Args:
         images: `[batch, height, width, channels]` in [-1, 1].
-        classes: int32 `[batch, height, width]`; what comes in from outside is background (0).
+        classes: int32 `[batch, height, width]`; pixels from outside are background (0).
         limits: How far.
         seed: int32 `[2]`.
     """
@@ -268,7 +261,7 @@ def augment_labelled(
 
 
 def _transforms(shape: tf.TensorShape, limits: Augmentation, seed: tf.Tensor) -> tf.Tensor:
-    """Where each output pixel lies in the input, `[batch, 8]` as `ImageProjectiveTransformV3` takes it."""
+    """The map from output to input pixels of each image, `[batch, 8]` as `ImageProjectiveTransformV3` takes it."""
     batch, height, width = shape[0], shape[1], shape[2]
     extents = [limits.rotation_degrees * pi / 180, limits.scale, limits.shift * width, limits.shift * height]
     angle, scale, right, down = tf.unstack(

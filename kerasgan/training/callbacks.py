@@ -1,13 +1,14 @@
-"""What happens between the steps: progress, history, pictures, validation, checkpoints.
+"""What happens between the steps of a run: progress, history, pictures, validation, checkpoints; one job a callback.
 
-One Keras epoch is one reporting period of the recipe's schedule.
+One Keras epoch is one reporting period. The order of the callbacks counts: `Progress` first, because the others read
+its steps; `StopOnNonFinite` before those that write; `Checkpoint` last, so that a resumed run makes again whatever was
+to come before it, and nothing more.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -16,92 +17,98 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from kerasgan.errors import DivergenceError
-from kerasgan.files import replacing
 from kerasgan.models.cyclegan import CycleGAN
 from kerasgan.pictures import patients as report
 from kerasgan.runs import checkpoints
 from kerasgan.runs.run import Run
 from kerasgan.scans.contract import DIRECTIONS, Direction
-from kerasgan.scans.intensity import IntensityMap
-from kerasgan.training.choice import TOLERATED, Sample, UnpairedScore
-from kerasgan.training.tables import append_row, newest_and_least, truncate, validations_since_best
-
-logger = logging.getLogger(__name__)
+from kerasgan.training.choice import Pairs, Sample, UnpairedScore, masked_error, newest_is_best
+from kerasgan.training.history import append_row, read_rows, truncate
 
 
-@dataclass
-class Progress:
-    """How far a training is; shared by its callbacks.
+class Progress(keras.callbacks.Callback):
+    """Counts the steps of a run, and shows them with some losses on a progress bar.
 
-    Attributes:
-        step: Steps done.
+    Args:
+        bar: An open bar at the number of steps done.
+        step: Number of steps done.
+        shown: Names of the losses on the bar.
     """
 
-    step: int = 0
-
-
-class _Periodic(keras.callbacks.Callback):
-    """Runs `act` after a reporting period whose last step is a multiple of `every`, and after the last step.
-
-    A callback before this one may have made the step the last by setting `stop_training`.
-    """
-
-    def __init__(self, run: Run, progress: Progress, every: int) -> None:
+    def __init__(self, bar: tqdm, step: int, shown: Sequence[str]) -> None:
         super().__init__()
-        self.run, self.progress, self.every = run, progress, every
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        step = self.progress.step
-        if step % self.every == 0 or step == self.run.recipe.schedule.steps or self.model.stop_training:
-            self.act({name: float(value) for name, value in (logs or {}).items()})
-
-    def act(self, logs: dict[str, float]) -> None:
-        """What to do; `logs` holds the period's mean of each loss."""
-        raise NotImplementedError
-
-
-class Bar(keras.callbacks.Callback):
-    """Shows the steps and the main losses on a progress bar; counts the steps for the other callbacks.
-
-    Also stops the training where a loss was not finite, before any later callback can store the damage.
-    """
-
-    def __init__(self, progress: Progress, bar: tqdm) -> None:
-        super().__init__()
-        self.progress, self.bar = progress, bar
-        self.before = 0
+        self.bar, self.step, self.shown = bar, step, shown
+        self.before = step
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """A new period counts its batches from 0."""
-        self.before = self.progress.step
+        """Keeps the steps from before the period, in which Keras counts from 0."""
+        self.before = self.step
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """`batch` is the number of the last step of this call within the period."""
-        # The last call of a period may have had fewer steps left than it can take.
+        """Counts the steps of one execution; `batch` is the number of its last step within the period."""
+        # The last execution of a period may have had fewer steps left than it can take.
         step = self.before + min(batch + 1, self.params["steps"])
-        self.bar.update(step - self.progress.step)
-        self.progress.step = step
+        self.bar.update(step - self.step)
+        self.step = step
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Shows the losses, or refuses to go on."""
+        """Shows the period's mean losses."""
+        self.bar.set_postfix({name: f"{float(logs[name]):.3f}" for name in self.shown if logs and name in logs})
+
+
+class StopOnNonFinite(keras.callbacks.Callback):
+    """Ends a run in which a loss was NaN or infinite, before a later callback can store the damage."""
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Looks at what the model's monitor found in the period.
+
+        Raises:
+            DivergenceError: Where it found a step with a loss that was not finite.
+        """
         finding = self.model.monitor.finding()
         if finding:
             step, names = finding
             raise DivergenceError(
                 f"Loss {', '.join(names)} became NaN or infinite at step {step + 1}. {checkpoints.REMEDY}"
             )
-        shown = ("generators", "discriminator_a", "discriminator_b")
-        self.bar.set_postfix({name: f"{float(logs[name]):.3f}" for name in shown if logs and name in logs})
 
 
-class History(_Periodic):
-    """Appends each period's losses to `history.csv` and to TensorBoard."""
+class Periodic(keras.callbacks.Callback):
+    """Base of callbacks that `act` after every so many steps, whole reporting periods, and after the last step.
 
-    def __init__(self, run: Run, progress: Progress) -> None:
-        super().__init__(run, progress, every=1)
-        self.path = run.path / "history.csv"
+    Args:
+        progress: The run's steps.
+        every: Steps between two actions.
+        last: Number of the run's last step.
+    """
+
+    def __init__(self, progress: Progress, every: int, last: int) -> None:
+        super().__init__()
+        self.progress, self.every, self.last = progress, every, last
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Acts where the step says so."""
+        if self.progress.step % self.every == 0 or self.progress.step == self.last:
+            self.act({name: float(value) for name, value in (logs or {}).items()})
+
+    def act(self, logs: dict[str, float]) -> None:
+        """The callback's job; `logs` holds the mean of each loss in the last period."""
+        raise NotImplementedError
+
+
+class History(Periodic):
+    """Appends each period's mean losses to `history.csv` and to TensorBoard.
+
+    Args:
+        run: The run.
+        progress: Its steps; rows of later ones are removed.
+        writer: TensorBoard's event file.
+    """
+
+    def __init__(self, run: Run, progress: Progress, writer: tf.summary.SummaryWriter) -> None:
+        super().__init__(progress, 1, run.recipe.schedule.steps)
+        self.path, self.writer = run.path / "history.csv", writer
         truncate(self.path, progress.step)
-        self.writer = tf.summary.create_file_writer(str(run.path / "tensorboard"))
 
     def act(self, logs: dict[str, float]) -> None:
         """Writes one row and as many scalars."""
@@ -114,182 +121,149 @@ class History(_Periodic):
         self.writer.flush()
 
 
-class Checkpoint(_Periodic):
-    """Stores the training's whole state and the generators as they are now."""
+class Previews(Periodic):
+    """Draws fixed slices of both domains, their translations and the way back.
+
+    Args:
+        run: The run.
+        progress: Its steps.
+        writer: TensorBoard's event file.
+        a: Slices of domain a, float32 `[slices, height, width, 1]` in [-1, 1].
+        b: Slices of domain b.
+    """
+
+    def __init__(
+        self, run: Run, progress: Progress, writer: tf.summary.SummaryWriter, a: np.ndarray, b: np.ndarray
+    ) -> None:
+        super().__init__(progress, run.recipe.schedule.preview_every, run.recipe.schedule.steps)
+        self.run, self.writer, self.a, self.b = run, writer, a, b
 
     def act(self, logs: dict[str, float]) -> None:
-        """Writes both, the checkpoint last: a resumed training makes again what was to come before it, and no more."""
-        variables = checkpoints.state(self.model)
-        checkpoints.require_finite(variables, self.progress.step)
-        for direction in DIRECTIONS:
-            save_networks(self.model, self.run, direction, "last")
-        checkpoints.save(variables, self.run.path / "checkpoints", self.progress.step)
+        """Writes a picture with a row for each slice, and the same images to TensorBoard."""
+        step, generator_ab, generator_ba = self.progress.step, self.model.generator_ab, self.model.generator_ba
+        synthetic_b, synthetic_a = generator_ab(self.a), generator_ba(self.b)
+        columns = {
+            "a": self.a,
+            "synthetic b": synthetic_b,
+            "reconstructed a": generator_ba(synthetic_b),
+            "b": self.b,
+            "synthetic a": synthetic_a,
+            "reconstructed b": generator_ab(synthetic_a),
+        }
+        images = {name: np.asarray(column)[..., 0] for name, column in columns.items()}
+        path = self.run.path / "previews" / f"step-{step:09d}.png"
+        path.parent.mkdir(exist_ok=True)
+        note = f"step {step}, quick run" if self.run.quick else f"step {step}"
+        report.image_grid(list(zip(*images.values(), strict=True)), list(images), path, note=note)
+        with self.writer.as_default(step=step):
+            for name, column in images.items():
+                tf.summary.image(name.replace(" ", "_"), (column[..., None] + 1) / 2, max_outputs=len(column))
+        self.writer.flush()
 
 
-@dataclass
-class PreviewData:
-    """Fixed slices to look at and to validate on, float32 `[slices, size, size, 1]` in [-1, 1].
+class Validation(Periodic):
+    """Scores both generators on validation slices, and keeps each direction's best one, see `newest_is_best`.
 
-    Attributes:
-        a: Some slices of domain a.
-        b: Some slices of domain b.
-        sample_a: Slices of validation patients, to judge without truth.
-        sample_b: The same of domain b, of other patients where there are several.
-        paired_a: Slices of paired validation patients; empty where there are none.
-        paired_b: The same slices in domain b.
-        paired_mask: Their bodies, bool.
+    `validation.csv` alone decides, which a resumed run cuts back to its checkpoint; so it chooses as the uninterrupted
+    run does.
+
+    Args:
+        run: The run.
+        progress: Its steps; rows of later ones are removed.
+        writer: TensorBoard's event file.
+        pairs: Slices of paired validation patients; None where there are none.
+        samples: Slices of domain a and of domain b, to score without truth.
     """
 
-    a: np.ndarray
-    b: np.ndarray
-    sample_a: Sample
-    sample_b: Sample
-    paired_a: np.ndarray = field(default_factory=lambda: np.empty(0))
-    paired_b: np.ndarray = field(default_factory=lambda: np.empty(0))
-    paired_mask: np.ndarray = field(default_factory=lambda: np.empty(0))
-
-
-class Preview(_Periodic):
-    """Pictures of fixed slices, and the scores of validation slices, by which each direction's best generator is kept.
-
-    With paired validation patients that is the one of the least error over the body. Without, it is the newest whose
-    composite of `UnpairedScore` is at most `TOLERATED` times the least: the composite tells a generator that went
-    astray from the others, and ranks these no better than their age does. Where the recipe has a patience, the training
-    ends when it is exhausted; without pairs only the direction to CT is asked, where the composite ranks at all.
-    """
-
-    def __init__(self, run: Run, progress: Progress, data: PreviewData) -> None:
-        super().__init__(run, progress, run.recipe.schedule.preview_every)
-        self.data = data
-        samples = data.sample_a, data.sample_b
+    def __init__(
+        self,
+        run: Run,
+        progress: Progress,
+        writer: tf.summary.SummaryWriter,
+        pairs: Pairs | None,
+        samples: tuple[Sample, Sample],
+    ) -> None:
+        super().__init__(progress, run.recipe.schedule.preview_every, run.recipe.schedule.steps)
+        self.run, self.writer, self.pairs = run, writer, pairs
         self.unpaired: dict[Direction, UnpairedScore] = {
             "ab": UnpairedScore(*samples),
             "ba": UnpairedScore(*samples[::-1]),
         }
-        self.writer = tf.summary.create_file_writer(str(run.path / "tensorboard"))
         self.path = run.path / "validation.csv"
         truncate(self.path, progress.step)
 
     def act(self, logs: dict[str, float]) -> None:
-        """Draws, validates, and ends the training where it is time to."""
-        self._draw()
-        self._validate()
-        self.writer.flush()
-        if self.is_exhausted():
-            self.model.stop_training = True
-
-    def is_exhausted(self) -> bool:
-        """Whether as many validations as the recipe's patience have brought no direction that has one a better score.
-
-        Only `validation.csv` decides, which a resumed run cuts back to its checkpoint: it ends where the uninterrupted
-        one does.
-        """
-        patience = self.run.recipe.schedule.patience
-        waited = [count for count in map(self._since_best, DIRECTIONS) if count is not None]
-        if patience is None or not waited or min(waited) < patience:
-            return False
-        logger.info("The last %d validations brought no better score; the training ends early.", min(waited))
-        return True
-
-    def _since_best(self, direction: Direction) -> int | None:
-        """How many validations came after a direction's best one; None where no score is known to tell."""
-        trusted = ("mae", "composite") if self.run.facts.modalities[direction[1]] == "CT" else ("mae",)
-        return validations_since_best(self.path, [f"{score}_{direction}" for score in trusted])
-
-    def _is_best(self, direction: Direction) -> bool:
-        """Whether the newest validation is the one to keep the generator of."""
-        waited = validations_since_best(self.path, [f"mae_{direction}"])
-        if waited is not None:
-            return waited == 0
-        newest, least = newest_and_least(self.path, f"composite_{direction}")
-        return newest <= TOLERATED * least
-
-    def _draw(self) -> None:
-        a, b = self.data.a, self.data.b
-        synthetic_b, synthetic_a = self.model.generator_ab(a), self.model.generator_ba(b)
-        columns = {
-            "a": a,
-            "synthetic b": synthetic_b,
-            "reconstructed a": self.model.generator_ba(synthetic_b),
-            "b": b,
-            "synthetic a": synthetic_a,
-            "reconstructed b": self.model.generator_ab(synthetic_a),
-        }
-        images = {name: np.asarray(column)[..., 0] for name, column in columns.items()}
-        path = self.run.path / "previews" / f"step-{self.progress.step:09d}.png"
-        path.parent.mkdir(exist_ok=True)
-        note = f"step {self.progress.step}" + (", quick run" if self.run.quick else "")
-        report.image_grid(list(zip(*images.values(), strict=True)), list(images), path, note=note)
-        with self.writer.as_default(step=self.progress.step):
-            for name, column in images.items():
-                tf.summary.image(name.replace(" ", "_"), (column[..., None] + 1) / 2, max_outputs=len(column))
-
-    def _validate(self) -> None:
-        scores = {**self._errors(), **self._unpaired_scores()}
+        """Writes a row of scores, then the generators that are the best so far."""
+        generators = {"ab": self.model.generator_ab, "ba": self.model.generator_ba}
+        scores: dict[str, float] = {}
+        if self.pairs:
+            for direction in DIRECTIONS:
+                target = self.run.map(direction[1])
+                scores[f"mae_{direction}"] = masked_error(generators[direction], self.pairs, direction, target)
+        for direction in DIRECTIONS:
+            score = self.unpaired[direction]
+            # Slice after slice: what a whole batch needs may exceed the memory that training leaves.
+            synthetic = np.concatenate([np.asarray(generators[direction](x[None])) for x in score.source.images])
+            scores |= {f"{name}_{direction}": value for name, value in score(synthetic).items()}
         append_row(self.path, {"step": self.progress.step, **scores})
         with self.writer.as_default(step=self.progress.step):
             for name, value in scores.items():
                 tf.summary.scalar(f"validation/{name}", value)
+        self.writer.flush()
+        rows = read_rows(self.path)
         for direction in DIRECTIONS:
-            if self._is_best(direction):
-                save_networks(self.model, self.run, direction, "best")
-
-    def _errors(self) -> dict[str, float]:
-        """Errors of paired validation patients; none where there are no pairs."""
-        if not len(self.data.paired_a):
-            return {}
-        truth = {"a": self.data.paired_a, "b": self.data.paired_b}
-        return {
-            f"mae_{direction}": masked_error(
-                generator, truth[direction[0]], truth[direction[1]], self.data.paired_mask, self.run.map(direction[1])
-            )
-            for direction, generator in self._generators()
-        }
-
-    def _unpaired_scores(self) -> dict[str, float]:
-        """Terms of both directions' `UnpairedScore`."""
-        scores: dict[str, float] = {}
-        for direction, generator in self._generators():
-            judge = self.unpaired[direction]
-            # Slice after slice: what a whole batch needs may exceed the memory that training leaves.
-            synthetic = np.concatenate([np.asarray(generator(image[None])) for image in judge.source.images])
-            scores |= {f"{name}_{direction}": value for name, value in judge(synthetic).items()}
-        return scores
-
-    def _generators(self) -> list[tuple[Direction, keras.Model]]:
-        return list(zip(DIRECTIONS, (self.model.generator_ab, self.model.generator_ba), strict=True))
+            if newest_is_best(rows, direction):
+                for path, network in network_files(self.model, self.run, direction, "best").items():
+                    checkpoints.save_network(network, path)
 
 
-def masked_error(
-    generator: Callable[..., Any], source: np.ndarray, truth: np.ndarray, mask: np.ndarray, target: IntensityMap
-) -> float:
-    """Mean absolute error of a generator over the mask, in the target's physical unit, slice after slice."""
-    total = 0.0
-    for image, wanted, body in zip(source, truth, mask, strict=True):
-        difference = np.abs(np.asarray(generator(image[None]))[0, ..., 0] - wanted[..., 0])
-        total += float(difference[body].sum())
-    return total / max(int(mask.sum()), 1) / target.scale
+class Checkpoint(Periodic):
+    """Stores the whole state of a run, and before it some of its networks as files of their own.
 
-
-def save_networks(model: CycleGAN, run: Run, direction: Direction, which: str) -> None:
-    """Writes a direction's generator as a plain float32 `.keras` file, whole or not at all; with that of a to b the
-    segmenter, which was trained on its images.
+    Args:
+        progress: The run's steps.
+        every: Steps between two checkpoints.
+        last: Number of the run's last step.
+        state: Gives every variable to store by its name, as `checkpoints.state` does.
+        folder: Where the checkpoints are.
+        networks: Networks by their `.keras` files.
     """
-    files = {f"generator_{direction}": f"generators/{direction}"}
-    if direction == "ab":
-        files["segmenter"] = "segmenters/b"
-    for name, file in files.items():
-        if name in model.networks:
-            with replacing(run.path / f"{file}-{which}.keras") as temporary:
-                float32_copy(model.networks[name]).save(temporary)
+
+    def __init__(
+        self,
+        progress: Progress,
+        every: int,
+        last: int,
+        state: Callable[[], Mapping[str, Any]],
+        folder: Path,
+        networks: Mapping[Path, keras.Model] | None = None,
+    ) -> None:
+        super().__init__(progress, every, last)
+        self.state, self.folder, self.networks = state, folder, networks or {}
+
+    def act(self, logs: dict[str, float]) -> None:
+        """Writes the networks, then the checkpoint.
+
+        Raises:
+            DivergenceError: For a variable that is not finite; nothing is written then.
+        """
+        variables = self.state()
+        checkpoints.require_finite(variables, self.progress.step)
+        for path, network in self.networks.items():
+            checkpoints.save_network(network, path)
+        checkpoints.save(variables, self.folder, self.progress.step)
 
 
-def float32_copy(generator: keras.Model) -> keras.Model:
-    """The same network with the same weights and no mixed-precision policy in its configuration."""
-    config = generator.get_config()
-    for layer in config["layers"]:
-        if "dtype" in layer["config"] and isinstance(layer["config"]["dtype"], dict):
-            layer["config"]["dtype"] = "float32"
-    copy = keras.Model.from_config(config)
-    copy.set_weights(generator.get_weights())
-    return copy
+def network_files(model: CycleGAN, run: Run, direction: Direction, which: str) -> dict[Path, keras.Model]:
+    """A direction's generator by its file; with that of a to b the segmenter, which was trained on its images.
+
+    Args:
+        model: The networks.
+        run: Where their files are.
+        direction: The generator's direction.
+        which: `"best"` or `"last"`.
+    """
+    files = {run.path / "generators" / f"{direction}-{which}.keras": model.networks[f"generator_{direction}"]}
+    if direction == "ab" and "segmenter" in model.networks:
+        files[run.path / "segmenters" / f"b-{which}.keras"] = model.networks["segmenter"]
+    return files

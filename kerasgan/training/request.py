@@ -1,12 +1,17 @@
-"""What a user asks a training for, and what can be checked of it at once, without TensorFlow."""
+"""What a user asks training for, and what can be checked of it at once, without TensorFlow."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kerasgan import registry
-from kerasgan.config import Recipe
+from kerasgan.config import Recipe, flat
+from kerasgan.errors import RunError
+
+if TYPE_CHECKING:
+    from kerasgan.runs.run import Run
 
 DEFAULT_RECIPE = "kerasgan2026"
 
@@ -17,12 +22,16 @@ class Request:
 
     Attributes:
         dataset: Name of a dataset, or path of a dataset file.
-        data_dir: Its data; None: where the dataset's card says.
+        data_dir: The folder of its data; None: where the dataset's card says.
         recipe: Name of a recipe or path of a recipe file; None: the run's own when resuming, else `kerasgan2026`.
         quick: Scale the recipe down to minutes.
         overrides: `path=value` assignments.
         seed: Seed of everything random; None: the run's own when resuming, else 0.
         strict: Refuse scans that need repair.
+
+    Example:
+        >>> Request("phantom", quick=True, overrides=("schedule.steps=500",)).build_recipe().schedule.steps
+        500
     """
 
     dataset: str | None = None
@@ -41,3 +50,39 @@ class Request:
         """
         recipe: Recipe = registry.find("recipes", self.recipe or DEFAULT_RECIPE).RECIPE
         return (recipe.as_quick() if self.quick else recipe).with_overrides(self.overrides)
+
+    def resuming(self, run: Run) -> Request:
+        """The request that continues a run, with the run's own dataset and seed.
+
+        Raises:
+            RunError: Where something that the user repeats differs from the run's own.
+        """
+        facts = run.facts
+        if self.recipe or self.quick or self.overrides:
+            named = Request(recipe=self.recipe or run.recipe.name, quick=self.quick, overrides=self.overrides)
+            changed = differences(run.recipe, named.build_recipe())
+            if changed:
+                raise RunError(
+                    f"--resume continues a run with its own recipe, but this one differs in {'; '.join(changed)}. "
+                    "Leave the recipe options out, or start a new run with another --out."
+                )
+        for name, asked, own in (("dataset", self.dataset, facts.dataset), ("seed", self.seed, facts.seed)):
+            if asked is not None and asked != own:
+                raise RunError(
+                    f"--resume continues a run with {name} {own}, got {asked}. Leave --{name} out, or choose another "
+                    "--out."
+                )
+        return Request(facts.dataset, self.data_dir or Path(facts.data_dir), seed=facts.seed, strict=self.strict)
+
+
+def differences(old: Recipe, new: Recipe) -> list[str]:
+    """Dotted paths at which two recipes differ, each with both values; steps that follow from epochs are left out.
+
+    Example:
+        >>> differences(Recipe(name="mine"), Recipe(name="mine", pool_size=20))
+        ['pool_size: 50 -> 20']
+    """
+    before, after = flat(old.model_dump(mode="json")), flat(new.model_dump(mode="json"))
+    derived = {"schedule.steps"} if new.schedule.epochs else set()
+    paths = sorted((before.keys() | after.keys()) - derived)
+    return [f"{path}: {before.get(path)} -> {after.get(path)}" for path in paths if before.get(path) != after.get(path)]

@@ -1,4 +1,4 @@
-"""Trains a segmentation network on labelled slices, and segments whole scans with it."""
+"""Training of a segmentation network on labelled slices, and the segmentation of whole scans with it."""
 
 from __future__ import annotations
 
@@ -26,19 +26,20 @@ from kerasgan.scans.preparation import Preparation, Prepared, prepare
 from kerasgan.scans.volume import Volume
 from kerasgan.training.batches import Labelled, labelled_dataset
 from kerasgan.training.cache import STEPS
-from kerasgan.training.callbacks import float32_copy
+from kerasgan.training.callbacks import Checkpoint, Progress
+from kerasgan.training.train import reporting_periods
 
 CHECKPOINT_EVERY = 200  # steps
 
 
 class Settings(BaseModel):
-    """How a segmentation network is trained.
+    """The settings by which a segmentation network is trained.
 
     Attributes:
         network: The segmenter and its options.
-        steps: Training steps.
+        steps: Number of training steps.
         batch_size: Slices in a step.
-        learning_rate: Of Adam, over the first half of the steps; then it falls linearly to 0.
+        learning_rate: Adam's rate over the first half of the steps; then it falls linearly to 0.
         augmentation: Limits of the random geometric changes. A mirrored right kidney would still be labelled as the
             right one, so only structures without a side may be flipped.
         precision: As in a recipe.
@@ -56,32 +57,29 @@ class Settings(BaseModel):
 class TranslatedSlices:
     """Labelled slices as a generator translates them: synthetic images with the classes of their sources.
 
-    All are translated at once and kept as 16-bit codes, as prepared slices are. With real slices they make one set:
+    All are translated at once and kept as 16-bit codes, as prepared slices are. Together with real slices:
     `JoinedSlices(real, TranslatedSlices(source, generator, path))`.
 
     Args:
         slices: Images of the generator's source domain, with classes.
-        generator: `[batch, height, width, 1]` in [-1, 1] to the same.
-        path: A `.npy` file for the codes, so that memory does not grow with their number. One that is there already is
-            taken for that of the same slices and generator.
+        generator: A network from `[batch, height, width, 1]` in [-1, 1] to the same.
+        path: A `.npy` file for the codes, so that memory does not grow with their number. An existing file is taken for
+            that of the same slices and generator.
         batch_size: Slices that go through the generator at once.
     """
 
     def __init__(self, slices: Labelled, generator: keras.Model, path: Path, batch_size: int = 4) -> None:
         self.slices = slices
         if not path.exists():
+            count, shape = len(slices), slices[0][0].shape
             with replacing(path) as temporary:
-                self._translate(generator, temporary, batch_size)
+                codes = np.lib.format.open_memmap(temporary, "w+", np.int16, (count, *shape))
+                for start in tqdm(range(0, count, batch_size), desc="Translating slices", unit="batch"):
+                    rows = range(start, min(start + batch_size, count))
+                    synthetic = generator.predict_on_batch(np.stack([slices[row][0] for row in rows]))
+                    codes[rows.start : rows.stop] = np.rint(synthetic * STEPS)  # [batch, height, width, 1]
+                codes.flush()
         self.codes: np.ndarray = np.load(path, mmap_mode="r")
-
-    def _translate(self, generator: keras.Model, path: Path, batch_size: int) -> None:
-        count = len(self.slices)
-        codes = np.lib.format.open_memmap(path, "w+", np.int16, (count, *self.slices[0][0].shape))
-        for start in tqdm(range(0, count, batch_size), desc="Translating slices", unit="batch"):
-            rows = range(start, min(start + batch_size, count))
-            synthetic = generator.predict_on_batch(np.stack([self.slices[row][0] for row in rows]))
-            codes[rows.start : rows.stop] = np.rint(synthetic * STEPS)
-        codes.flush()
 
     def __len__(self) -> int:
         return len(self.slices)
@@ -91,7 +89,7 @@ class TranslatedSlices:
         return self.image(index), self.slices[index][1]
 
     def image(self, index: int) -> np.ndarray:
-        """The synthetic image by itself."""
+        """One synthetic image, float32 `[height, width, 1]` in [-1, 1]."""
         return self.codes[index].astype(np.float32) / STEPS
 
 
@@ -109,9 +107,20 @@ class WithSynthetic:
         return len(self.synthetic)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """One slice: float32 `[height, width, 2]` in [-1, 1], and its classes."""
+        """One slice, float32 `[height, width, 2]` in [-1, 1], and its classes."""
         image, classes = self.synthetic.slices[index]
         return np.concatenate([image, self.synthetic.image(index)], axis=-1), classes
+
+
+class _StopOnNonFinite(keras.callbacks.Callback):
+    """Ends the training at the first step whose loss is not finite; the mean loss of a period shows it at once."""
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        if not np.isfinite(float((logs or {})["loss"])):
+            step = int(self.model.optimizer.iterations)
+            raise DivergenceError(
+                f"The segmentation loss became NaN or infinite at step {step}; lower the learning rate."
+            )
 
 
 def train(slices: Labelled, classes: int, settings: Settings, seed: int = 0, folder: Path | None = None) -> keras.Model:
@@ -119,19 +128,19 @@ def train(slices: Labelled, classes: int, settings: Settings, seed: int = 0, fol
 
     Args:
         slices: Images, all of as many channels, with the class of each pixel.
-        classes: Classes, the background (0) included.
+        classes: Number of classes, the background (0) included.
         settings: Network and schedule.
-        seed: Of weights, order and augmentation; the same seed gives the same weights again.
-        folder: For checkpoints, from the newest of which an interrupted training goes on to the same weights; None:
-            none are written.
+        seed: Seed of weights, order and augmentation; the same seed gives the same weights again.
+        folder: For checkpoints, from the newest of which an interrupted training goes on to the same weights; None for
+            none.
 
     Returns:
         A float32 network from `[batch, height, width, channels]` in [-1, 1] to logits
         `[batch, height, width, classes]`.
 
     Raises:
-        DatasetError: Where there are no slices.
-        DivergenceError: Where the loss is not finite.
+        DatasetError: Without slices.
+        DivergenceError: For a loss that is not finite.
         RunError: Where there are checkpoints and none can be read.
     """
     if not len(slices):
@@ -143,23 +152,28 @@ def train(slices: Labelled, classes: int, settings: Settings, seed: int = 0, fol
     rate = ConstantThenLinear(settings.learning_rate, settings.steps, settings.steps // 2)
     network.compile(keras.optimizers.Adam(rate), _loss, jit_compile=uses_xla())
     network.optimizer.build(network.trainable_variables)
-    done = checkpoints.restore(checkpoints.segmenter_state(network), folder) if folder else 0
-    if left := settings.steps - done:
-        batches = labelled_dataset(slices, settings.augmentation, settings.batch_size, seed, done).take(left)
-        with (
-            fixed_order_of_sums(),
-            tqdm(desc="Training segmentation", total=settings.steps, initial=done, unit="step") as bar,
-        ):
-            watchers = [_Bar(bar), *([_Checkpoint(folder, settings.steps)] if folder else [])]
-            network.fit(batches, steps_per_epoch=left, callbacks=watchers, verbose=0, shuffle=False)
-    return float32_copy(network)
+    state = checkpoints.segmenter_state(network)
+    done = checkpoints.resume(state, folder) if folder else 0
+    with (
+        fixed_order_of_sums(),
+        tqdm(desc="Training segmentation", total=settings.steps, initial=done, unit="step") as bar,
+    ):
+        progress = Progress(bar, done, ["loss"])
+        callbacks: list[keras.callbacks.Callback] = [progress, _StopOnNonFinite()]
+        if folder:
+            callbacks.append(Checkpoint(progress, CHECKPOINT_EVERY, settings.steps, lambda: state, folder))
+        for steps, periods in reporting_periods(settings.steps - done, CHECKPOINT_EVERY):
+            batches = labelled_dataset(slices, settings.augmentation, settings.batch_size, seed, progress.step)
+            batches = batches.take(steps * periods)
+            network.fit(batches, epochs=periods, steps_per_epoch=steps, callbacks=callbacks, verbose=0, shuffle=False)
+    return checkpoints.float32_copy(network)
 
 
 def segment(network: keras.Model, volume: Volume, settings: Preparation) -> np.ndarray:
-    """Segments a scan, whole axial slice by whole axial slice.
+    """Segments a scan by whole axial slices.
 
     Args:
-        network: What `train` returned, for images of one channel.
+        network: A network that `train` returned, for images of one channel.
         volume: Any orientation and grid.
         settings: How the training slices were prepared.
 
@@ -175,9 +189,9 @@ def segment_prepared(network: keras.Model, prepared: Prepared, images: np.ndarra
     """Segments a prepared scan.
 
     Args:
-        network: What `train` returned.
+        network: A network that `train` returned.
         prepared: Whole slices, `prepare(..., crop=False)`; those without body stay background.
-        images: What the network sees of them, float32 `[slices, height, width, channels]` in [-1, 1].
+        images: The network's images of them, float32 `[slices, height, width, channels]` in [-1, 1].
         batch_size: Slices that go through the network at once.
 
     Returns:
@@ -201,38 +215,3 @@ def _most_probable(probabilities: np.ndarray, grid: SliceGrid) -> np.ndarray:
 def _loss(classes: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     labels = ops.cast(classes, "int32")  # Keras hands targets over as floats
     return dice(labels, logits) + cross_entropy(labels, logits)
-
-
-class _Bar(keras.callbacks.Callback):
-    """Shows steps and loss, and stops where the loss is not finite."""
-
-    def __init__(self, bar: tqdm) -> None:
-        super().__init__()
-        self.bar = bar
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """`logs` holds the mean loss so far."""
-        loss = float((logs or {})["loss"])
-        if not np.isfinite(loss):
-            step = int(self.model.optimizer.iterations)
-            raise DivergenceError(
-                f"The segmentation loss became NaN or infinite at step {step}; lower the learning rate."
-            )
-        self.bar.update()
-        self.bar.set_postfix(loss=f"{loss:.3f}")
-
-
-class _Checkpoint(keras.callbacks.Callback):
-    """Writes a checkpoint every so many steps and after the last."""
-
-    def __init__(self, folder: Path, last: int) -> None:
-        super().__init__()
-        self.folder, self.last = folder, last
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """The optimiser counts the steps, those before an interruption included; `batch` does not."""
-        step = int(self.model.optimizer.iterations)
-        if step % CHECKPOINT_EVERY == 0 or step == self.last:
-            variables = checkpoints.segmenter_state(self.model)
-            checkpoints.require_finite(variables, step)
-            checkpoints.save(variables, self.folder, step)

@@ -103,32 +103,6 @@ def test_a_batch_depends_on_seed_and_step_alone(stores):
     assert any(not np.array_equal(x, y) for x, y in zip(whole, other, strict=True))
 
 
-@pytest.fixture
-def columns(tmp_path):
-    """Domain a: two scans of 21 slices, codes 0..20 and 100..120; domain b: one of 41, whose codes count by half."""
-    a = [stored(tmp_path, name, [first + i for i in range(21)]) for name, first in (("p", 0), ("q", 100))]
-    return SliceStore(a), SliceStore([stored(tmp_path, "r", list(range(41)))])
-
-
-def by_position(columns, count: int, batch_size: int = 1, first: int = 0) -> list[tuple[list[int], list[int]]]:
-    batches = training_dataset(columns, NONE, batch_size, 0, first, selection="position").take(count)
-    return [(codes(a), codes(b)) for a, b in batches]
-
-
-def test_selection_by_position_pairs_like_places_and_shows_all_of_a_in_an_epoch(columns):
-    found = by_position(columns, 42, batch_size=2)
-    pairs = [pair for a, b in found for pair in zip(a, b, strict=True)]
-    assert all(abs((a % 100) - b / 2) <= 1 for a, b in pairs)  # a twentieth of 21 slices
-    assert sorted(a for a, _ in pairs[:42]) == sorted(a for a, _ in pairs[42:]) == [*range(21), *range(100, 121)]
-    assert len({b - 2 * (a % 100) for a, b in pairs}) == 5  # everything from two below to two above
-    shuffled = training_dataset(columns, NONE, 2, 0, 0).take(42)
-    assert [codes(a) for a, _ in shuffled] == [a for a, _ in found]  # a comes in the order of the other selection
-
-
-def test_a_batch_selected_by_position_depends_on_seed_and_step_alone(columns):
-    assert by_position(columns, 9, batch_size=2)[5:] == by_position(columns, 4, batch_size=2, first=5)
-
-
 def test_domains_are_shuffled_and_augmented_independently(tmp_path):
     same = [SliceStore([stored(tmp_path, name, list(range(1, 21)))]) for name in ("x", "y")]
     pairs = drawn(tuple(same), 20)

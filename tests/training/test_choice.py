@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import entropy, pearsonr
 
-from kerasgan.training.choice import Sample, UnpairedScore, gradient_distance, intensity_distance
+from kerasgan.training.choice import Sample, UnpairedScore, gradient_distance, intensity_distance, newest_is_best
 
 SHAPE = (3, 20, 22)
 
@@ -87,3 +87,31 @@ def test_a_body_of_corners_alone_has_finite_terms():
     corners = Sample(random_sample(0).images, mask)
     assert gradient_distance(corners, corners) == 0
     assert UnpairedScore(corners, corners)(corners.images)["gradient_correlation"] == 0  # no pixel has neighbours
+
+
+def validations(column: str, scores: list[float]) -> list[dict[str, str]]:
+    return [{"step": str(step), column: str(score)} for step, score in enumerate(scores)]
+
+
+@pytest.mark.parametrize(
+    ("errors", "best"),
+    [([3], True), ([3, 2, 1], True), ([3, 1, 2], False), ([1, 2, 3, 2], False), ([2, 2, 2], False), ([9, 10], False)],
+)
+def test_with_pairs_the_newest_is_the_best_where_its_error_is_less_than_every_former_one(errors, best):
+    assert newest_is_best(validations("mae_ab", errors), "ab") == best
+
+
+@pytest.mark.parametrize(
+    ("composites", "best"), [([3], True), ([3, 1, 2], True), ([3, 1, 2.1], False), ([0.1, 0.2, 0.3], False)]
+)
+def test_without_pairs_the_newest_is_the_best_where_its_composite_is_at_most_twice_the_least(composites, best):
+    assert newest_is_best(validations("composite_ba", composites), "ba") == best
+
+
+def test_the_error_decides_before_the_composite():
+    rows = [
+        {"mae_ab": "9", "composite_ab": "0.1", "mae_ba": "3", "composite_ba": "9"},
+        {"mae_ab": "8", "composite_ab": "0.2", "mae_ba": "1", "composite_ba": "8"},
+        {"mae_ab": "7", "composite_ab": "0.3", "mae_ba": "2", "composite_ba": "7"},
+    ]
+    assert newest_is_best(rows, "ab") and not newest_is_best(rows, "ba")

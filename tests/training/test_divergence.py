@@ -1,0 +1,51 @@
+"""A run that diverges stops, and leaves the last good state."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tiny import newest_checkpoint, request, write_heads
+
+from kerasgan.errors import DivergenceError
+from kerasgan.runs import checkpoints
+from kerasgan.training import train as training
+from kerasgan.training.train import train
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return write_heads(tmp_path_factory.mktemp("heads"))
+
+
+def test_weights_that_are_not_finite_are_not_stored(data, tmp_path, monkeypatch):
+    original = checkpoints.state
+
+    def ruined(model):
+        variables = original(model)
+        return variables | (
+            {"generator_ab/0000": np.array([np.nan])} if model.generator_optimizer.iterations == 4 else {}
+        )
+
+    monkeypatch.setattr(checkpoints, "state", ruined)
+    with pytest.raises(
+        DivergenceError, match=r"^generator_ab/0000 became NaN or infinite at step 4\. Begin again with"
+    ):
+        train(request(data, "schedule.steps=6", "schedule.checkpoint_every=2"), tmp_path / "run")
+    assert [path.stem for path in (tmp_path / "run/checkpoints").iterdir()] == ["step-000000002"]
+
+
+def test_loss_that_is_not_finite_stops_the_run_and_leaves_the_last_good_state(data, tmp_path, monkeypatch):
+    original = training.training_dataset
+
+    def poison(*args, **options):
+        step = 5 - args[-1]
+        return (
+            original(*args, **options)
+            .enumerate()
+            .map(lambda i, x: (tf.where(i == step, x[0] * float("nan"), x[0]), x[1]))
+        )
+
+    monkeypatch.setattr(training, "training_dataset", poison)
+    with pytest.raises(DivergenceError, match=r"cycle_a.* NaN or infinite at step 6.*learning rate"):
+        train(request(data), tmp_path / "run")
+    assert [path.stem for path in (tmp_path / "run/checkpoints").iterdir()] == ["step-000000004"]
+    assert all(np.isfinite(array).all() for array in newest_checkpoint(tmp_path / "run").values())

@@ -1,0 +1,117 @@
+"""A resumed run equals the uninterrupted one to the last bit, whatever interrupted it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny import assert_same_checkpoint, copy_after, labelled_request, newest_checkpoint, request, table, write_heads
+
+from kerasgan.training.request import Request
+from kerasgan.training.train import train
+
+FCN = (
+    *("generator.name=fcn", "generator.filters=4", "generator.downsamplings=2", "data.batch_size=2"),
+    *("discriminator.name=fcn", "discriminator.filters=4", "discriminator.downsamplings=3"),
+)
+SEVERAL = ("optimizer.generator_iterations=2", "optimizer.discriminator_iterations=3")
+PENALTY = ("losses.adversarial.name=wasserstein", "discriminator.normalization=instance")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return write_heads(tmp_path_factory.mktemp("heads"))
+
+
+@pytest.fixture(scope="module")
+def requests(data):
+    """What is trained, by the name of the run."""
+    return {
+        "plain": request(data, seed=3),
+        "running averages": request(data, *FCN),
+        # Pool, penalty and rates count steps, the optimisers updates; also with a pool smaller than a batch.
+        "several updates": request(data, *FCN, *SEVERAL, "pool_size=1"),
+        "several updates and a penalty": request(data, *FCN, *SEVERAL, *PENALTY),
+        "deformation and segmentation": labelled_request(data)(),
+    }
+
+
+@pytest.fixture(scope="module")
+def whole(requests, tmp_path_factory):
+    """Trains a run of that name, once; beside it there is what a power cut after its first checkpoint had left."""
+    runs = {}
+    folder = tmp_path_factory.mktemp("runs")
+
+    def trained(name: str):
+        if name not in runs:
+            with pytest.MonkeyPatch.context() as patch:
+                copy_after(patch, 4, folder / name, folder / f"{name}, cut")
+                runs[name] = train(requests[name], folder / name)
+        return runs[name]
+
+    return trained
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("plain", "running averages", "several updates", "several updates and a penalty"),
+        "deformation and segmentation",
+    ],
+)
+def test_resumed_run_equals_the_uninterrupted_one_to_the_last_bit(data, whole, name):
+    run = whole(name)
+    cut = run.path.with_name(f"{name}, cut")
+    assert [path.stem for path in (cut / "checkpoints").iterdir()] == ["step-000000004"]
+    for path in data.rglob("*.nii.gz"):
+        os.utime(path)  # as a copy has it: the data are the same
+    resumed = train(Request(), cut, resume=True)
+    assert_same_checkpoint(resumed.path, run.path)
+    assert any(key.startswith("segmenter/") for key in newest_checkpoint(cut)) == (run.recipe.segmentation is not None)
+    assert (run.path / "history.csv").read_text() == (resumed.path / "history.csv").read_text()
+    assert (run.path / "validation.csv").read_text() == (resumed.path / "validation.csv").read_text()
+
+
+def test_running_averages_are_in_checkpoints_and_generators(whole):
+    """Batch normalisation keeps what no gradient changes: a resumed run and a saved generator need it as well."""
+    run = whole("running averages")
+    generator = run.generator("ab", "last")
+    averages = [v.numpy() for v in generator.non_trainable_variables]
+    assert len(averages) == 6 and all(average.any() and not (average == 1).any() for average in averages)
+    kept = [array for name, array in newest_checkpoint(run.path).items() if name.startswith("generator_ab/")]
+    for variable, array in zip(generator.variables, kept, strict=True):
+        np.testing.assert_array_equal(variable, array)
+
+
+def test_validation_changes_nothing_that_is_trained(data, whole):
+    """Batch normalisation and the seeds must not notice how often it comes."""
+    run = whole("running averages")  # with a validation every four steps
+    often = train(request(data, *FCN, "schedule.preview_every=2"), run.path.with_name("often"))
+    assert_same_checkpoint(often.path, run.path)
+
+
+@pytest.mark.slow
+def test_kill_at_any_moment_loses_nothing_that_was_checkpointed(data, tmp_path):
+    out = tmp_path / "run"
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path; from tiny import request;"
+        "from kerasgan.training.train import train;"
+        "train(request(Path(sys.argv[2]), 'schedule.steps=4000', 'schedule.checkpoint_every=2'), Path(sys.argv[3]))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", program, str(Path(__file__).parents[1]), str(data), str(out)])
+    deadline = time.monotonic() + 120
+    while len(list(out.glob("checkpoints/step-*.npz"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    before = int(sorted(out.glob("checkpoints/step-*.npz"))[-1].stem.removeprefix("step-"))
+    recipe = json.loads((out / "recipe.json").read_text())
+    recipe["schedule"]["steps"] = before + 4
+    (out / "recipe.json").write_text(json.dumps(recipe))
+    train(Request(), out, resume=True)
+    assert [row["step"] for row in table(out / "history.csv")] == list(range(2, before + 5, 2))
