@@ -2,19 +2,16 @@
 
 import sys
 
-FILES = {
-    "core/dist/index.js": 'import {x} from "@litertjs/wasm-utils";\n',
-    "wasm-utils/dist/index.js": "export const x = 1;\n",
-    **{
-        f"core/wasm/litert_wasm_{variant}internal{suffix}": "wasm"
-        for variant in ("", "compat_")
-        for suffix in (".js", ".wasm")
-    },
+from kerasgan.export.page import VENDOR
+
+FILES = dict.fromkeys(VENDOR.values(), "wasm") | {
+    "@litertjs/core/dist/index.js": 'import {x} from "@litertjs/wasm-utils";\n',
+    "@litertjs/wasm-utils/dist/index.js": "export const x = 1;\n",
 }
 
 
 def write_npm(folder, body="install()"):
-    """A folder to be put on PATH; `body` is what its npm does. Its calls are listed in `calls` there."""
+    """Writes a folder to be put on PATH; `body` is what its npm does. Its calls are listed in `calls` there."""
     folder.mkdir()
     npm = folder / "npm"
     npm.write_text(f"""#!{sys.executable}
@@ -22,7 +19,7 @@ import os, pathlib, sys
 
 def install():
     for name, text in {FILES!r}.items():
-        path = pathlib.Path("node_modules", "@litertjs", name)
+        path = pathlib.Path("node_modules", name)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
 

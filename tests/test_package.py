@@ -67,7 +67,7 @@ def test_wheel_holds_the_package_and_nothing_else(files):
 def test_wheel_holds_the_files_of_the_page(files):
     folder = "kerasgan/export/web/"
     packed = {file.removeprefix(folder) for file in files if file.startswith(folder) and "__pycache__" not in file}
-    assert packed == {path.name for path in (CHECKOUT / "export/page").iterdir() if path.is_file()}
+    assert packed == {path.name for path in (CHECKOUT / "export/page").iterdir() if path.suffix != ".md"}
     assert {"index.html", "style.css", "app.js", "package.json", "package-lock.json"} <= packed
 
 

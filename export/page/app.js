@@ -1,14 +1,15 @@
 /** The page: files in, model, viewer, files out. */
 
+import {loadContract, loadJson} from './contract.js';
 import {isDicom, readSeries} from './dicom.js';
 import {writeSeries} from './dicom_write.js';
 import {axial} from './geometry.js';
 import {isImage, readImage, writeNifti} from './images.js';
-import {loadContract, loadJson, loadModel} from './model.js';
+import {loadModel} from './model.js';
 import {percentiles} from './body.js';
 import {translate} from './translate.js';
 import {makeViewer} from './viewer.js';
-import {zip} from './zip.js';
+import {zipSync} from './vendor/fflate.js';
 
 const element = (id) => document.getElementById(id);
 const FOLDER = 'model';
@@ -89,7 +90,7 @@ async function read(files) {
   return {...volume, note: volume.irregular ? ` It has ${volume.irregular}: the slices were translated as they are.` : ''};
 }
 
-/** [level, window] to begin with. */
+/** Returns the [level, window] to begin with. */
 function display({data, modality}) {
   if (modality === 'CT') return SOFT_TISSUE;
   const [low, high] = percentiles(data, [1, 99.5]);
@@ -122,7 +123,7 @@ function save(name, bytes) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }
 
-/** The files of a drop, those below folders included. */
+/** Returns the files of a drop, those below folders included. */
 async function dropped(items) {
   const found = [];
   const visit = async (entry) => {
@@ -158,6 +159,6 @@ document.addEventListener('drop', (event) => {
 const name = () => `synthetic-${page.synthetic.modality.toLowerCase()}`;
 element('save-nifti').addEventListener('click', () => save(`${name()}.nii`, writeNifti(page.synthetic)));
 element('save-dicom').addEventListener('click', () =>
-  save(`${name()}.zip`, zip(writeSeries(page.back(page.synthetic.data), page.source, page.contract))));
+  save(`${name()}.zip`, zipSync(writeSeries(page.back(page.synthetic.data), page.source, page.contract), {level: 0})));
 
 attempt(start);

@@ -1,37 +1,48 @@
 /** The body in axial slices: one connected region without holes, as kerasgan finds it. Masks are Uint8Arrays of 0 and 1. */
 
+import {fitted, roundHalfEven} from './geometry.js';
+
 const BODY_HU = -300;
 const BODY_OF_OTSU = 0.35;
 const CLOSING_MM = 8;
-const TABLE_MM = 8;
+const TABLE_MM = 8;  // thinner sheets, such as the shell of a head holder, are not the body
 
-/** The mask of an axial volume. */
+/** Returns the mask of an axial volume. */
 export function bodyMask({data, shape, spacing, modality}) {
   const [slices, rows, columns] = shape;
+  const size = [rows, columns];
+  const each = (mask, change) => {
+    const result = new Uint8Array(mask.length);
+    const area = rows * columns;
+    for (let start = 0; start < slices * area; start += area) result.set(change(mask.subarray(start, start + area)), start);
+    return result;
+  };
+  const opening = (kernel) => (image) => dilated(eroded(image, size, kernel), size, kernel);
   const threshold = modality === 'CT' ? BODY_HU : mrThreshold(data);
-  const bright = Uint8Array.from(data, (value) => value > threshold);
   const square = [-1, 0, 1].map((row) => [row, 1]);
-  const each = (mask, change) => eachSlice(mask, slices, rows * columns, change);
-  const opening = (mask, kernel) =>
-    each(mask, (image) => dilated(eroded(image, rows, columns, kernel), rows, columns, kernel));
-  const opened = opening(bright, square);
-  const filled = (mask) => each(mask, (image) => enclosed(image, rows, columns));
+  const opened = each(Uint8Array.from(data, (value) => value > threshold), opening(square));
   let body;
   if (modality === 'CT') {
     body = largest(opened, shape);
     const disc = ellipse(spacing, TABLE_MM / 2);
-    const core = largest(opening(body, disc), shape);
+    const core = largest(each(body, opening(disc)), shape);
     if (core.includes(1)) {  // thin sheets go; ears and nose grow back from where they are attached
-      const near = each(core, (image) => dilated(dilated(image, rows, columns, disc), rows, columns, disc));
+      const near = each(core, (image) => dilated(dilated(image, size, disc), size, disc));
       body = body.map((value, index) => value & near[index]);
     }
-  } else {
-    body = largest(filled(opened), shape);
+  } else {  // the scalp encloses the brain, from which the dark skull separates it
+    body = largest(each(opened, (image) => enclosed(image, size)), shape);
   }
-  return each(body, (image) => closedAndFilled(image, rows, columns, ellipse(spacing, CLOSING_MM)));
+  const disc = ellipse(spacing, CLOSING_MM);
+  const margin = Math.max(...disc.flat());  // keeps the closing away from the border
+  const wide = size.map((side) => side + 2 * margin);
+  return each(body, (image) => {
+    const closed = eroded(dilated(fitted(image, size, wide, 0), wide, disc), wide, disc);
+    return fitted(enclosed(closed, wide), wide, size, 0);
+  });
 }
 
-/** Linear percentiles, as NumPy's, of values that are sorted here. */
+/** Returns linear percentiles, as NumPy's. */
 export function percentiles(values, shares) {
   const sorted = Float32Array.from(values).sort();
   return shares.map((share) => {
@@ -47,10 +58,9 @@ function mrThreshold(data) {
   return low + BODY_OF_OTSU * (otsu(data, high) - low);
 }
 
-/** The upper end of the bin that parts a histogram of values cut at `top` with the greatest variance between. */
+/** Returns Otsu's threshold of values cut at `top`: the upper end of a bin, as in ITK. */
 function otsu(data, top, bins = 128) {
-  let low = Infinity;
-  for (const value of data) low = Math.min(low, value);
+  const low = data.reduce((least, value) => Math.min(least, value), Infinity);
   if (low === top) return top;
   const width = ((top - low) * (1 + 1 / bins / 100)) / bins;
   const counts = new Float64Array(bins);
@@ -68,25 +78,17 @@ function otsu(data, top, bins = 128) {
   return result;
 }
 
-function eachSlice(mask, slices, length, change) {
-  const result = new Uint8Array(mask.length);
-  for (let slice = 0; slice < slices; slice++) {
-    result.set(change(mask.subarray(slice * length, (slice + 1) * length)), slice * length);
-  }
-  return result;
-}
-
-/** A disc in mm as rows of [row offset, reach along the columns] in pixels. */
+/** Returns a disc in mm as rows of [row offset, reach along the columns] in pixels. */
 function ellipse(spacing, radius) {
-  const [rows, columns] = [spacing[1], spacing[2]].map((side) => Math.max(1, Math.round(radius / side)));
+  const [rows, columns] = [spacing[1], spacing[2]].map((side) => Math.max(1, roundHalfEven(radius / side)));
   return Array.from({length: 2 * rows + 1}, (_, index) => {
     const row = index - rows;
-    return [row, Math.round(columns * Math.sqrt(1 - (row / rows) ** 2))];
+    return [row, roundHalfEven(columns * Math.sqrt(1 - (row / rows) ** 2))];
   });
 }
 
-function dilated(image, rows, columns, kernel) {
-  const counts = new Int32Array(rows * (columns + 1));
+function dilated(image, [rows, columns], kernel) {
+  const counts = new Int32Array(rows * (columns + 1));  // of ones to the left of each pixel in its row
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < columns; column++) {
       const at = row * (columns + 1) + column;
@@ -107,40 +109,20 @@ function dilated(image, rows, columns, kernel) {
 }
 
 const inverted = (image) => image.map((value) => 1 - value);
-const eroded = (image, rows, columns, kernel) => inverted(dilated(inverted(image), rows, columns, kernel));
+const eroded = (image, size, kernel) => inverted(dilated(inverted(image), size, kernel));
 
-/** Closes gaps in the outline and fills what it encloses; the margin keeps the closing away from the border. */
-function closedAndFilled(image, rows, columns, disc) {
-  const margin = Math.max(...disc.flat());
-  const [tall, broad] = [rows + 2 * margin, columns + 2 * margin];
-  const wide = new Uint8Array(tall * broad);
-  for (let row = 0; row < rows; row++) {
-    wide.set(image.subarray(row * columns, (row + 1) * columns), (row + margin) * broad + margin);
+/** Returns a slice with all that is not connected to its border. */
+function enclosed(image, [rows, columns]) {
+  const outside = inverted(image);
+  for (let index = 0; index < outside.length; index++) {
+    const [row, column] = [Math.floor(index / columns), index % columns];
+    const isBorder = row === 0 || row === rows - 1 || column === 0 || column === columns - 1;
+    if (isBorder && outside[index] === 1) fill(outside, [1, rows, columns], index, 2);
   }
-  const filled = enclosed(eroded(dilated(wide, tall, broad, disc), tall, broad, disc), tall, broad);
-  const result = new Uint8Array(rows * columns);
-  for (let row = 0; row < rows; row++) {
-    const start = (row + margin) * broad + margin;
-    result.set(filled.subarray(start, start + columns), row * columns);
-  }
-  return result;
+  return outside.map((value) => Number(value !== 2));
 }
 
-/** A slice with all that the outside cannot reach. */
-function enclosed(image, rows, columns) {
-  const [tall, broad] = [rows + 2, columns + 2];
-  const outside = new Uint8Array(tall * broad).fill(1);
-  for (let row = 0; row < rows; row++) {
-    for (let column = 0; column < columns; column++) {
-      outside[(row + 1) * broad + column + 1] = 1 - image[row * columns + column];
-    }
-  }
-  fill(outside, [1, tall, broad], 0, 2);
-  return Uint8Array.from({length: rows * columns}, (_, index) =>
-    outside[(Math.floor(index / columns) + 1) * broad + (index % columns) + 1] === 2 ? 0 : 1);
-}
-
-/** The largest region of voxels that touch by their faces. */
+/** Returns the largest region of voxels that touch by their faces. */
 function largest(mask, shape) {
   const marked = Uint8Array.from(mask);
   let [best, seed] = [0, -1];
@@ -161,10 +143,9 @@ function fill(mask, [slices, rows, columns], seed, mark) {
   mask[seed] = mark;
   let size = 0;
   const visit = (index) => {
-    if (mask[index] === 1) {
-      mask[index] = mark;
-      waiting.push(index);
-    }
+    if (mask[index] !== 1) return;
+    mask[index] = mark;
+    waiting.push(index);
   };
   while (waiting.length) {
     const index = waiting.pop();

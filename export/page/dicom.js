@@ -2,7 +2,7 @@
 
 const SYNTAXES = {'1.2.840.10008.1.2': false, '1.2.840.10008.1.2.1': true};  // implicit, explicit little endian
 const SCANS = {'1.2.840.10008.5.1.4.1.1.2': 'CT', '1.2.840.10008.5.1.4.1.1.4': 'MR'};
-const LONG = new Set(['OB', 'OD', 'OF', 'OL', 'OV', 'OW', 'SQ', 'SV', 'UC', 'UN', 'UR', 'UT', 'UV']);
+export const LONG = new Set(['OB', 'OD', 'OF', 'OL', 'OV', 'OW', 'SQ', 'SV', 'UC', 'UN', 'UR', 'UT', 'UV']);  // their length takes four bytes
 const NOT_SCANS = new Set(['LOCALIZER', 'SCOUT', 'TOPOGRAM', 'MPR', 'PROJECTION IMAGE', 'MIP', 'SCREEN SAVE', 'PHASE MAP', 'ADC']);
 const UNDEFINED = 0xffffffff;
 const SAME_POSITION_MM = 0.01;
@@ -13,8 +13,8 @@ export function isDicom(buffer) {
   return buffer.byteLength > 132 && new TextDecoder('latin1').decode(new Uint8Array(buffer, 128, 4)) === 'DICM';
 }
 
-/** The elements of a file up to its pixels: a Map from tags such as 0x00100010 to {vr, offset, length}. */
-export function parse(buffer) {
+/** Returns {buffer, elements}: a Map from tags such as 0x00100010, up to the pixels, to {tag, vr, offset, length}. */
+function parse(buffer) {
   const view = new DataView(buffer);
   const elements = new Map();
   let [offset, explicit, inHead] = [132, true, true];  // the head, group 0002, is explicit in every file
@@ -30,7 +30,7 @@ export function parse(buffer) {
     if (element.tag === 0x7fe00010) break;
     offset = element.length === UNDEFINED ? afterItems(view, element.offset, explicit) : element.offset + element.length;
   }
-  return {buffer, elements, explicit};
+  return {buffer, elements};
 }
 
 function next(view, offset, explicit) {
@@ -41,7 +41,7 @@ function next(view, offset, explicit) {
   return {tag, vr, offset: offset + 8, length: view.getUint16(offset + 6, true)};
 }
 
-/** The offset behind a sequence or item of undefined length. */
+/** Returns the offset behind a sequence or item of undefined length. */
 function afterItems(view, offset, explicit) {
   while (offset + 8 <= view.byteLength) {
     const element = next(view, offset, explicit);
@@ -51,7 +51,7 @@ function afterItems(view, offset, explicit) {
   return offset;
 }
 
-/** The text of an element, '' where it is absent. */
+/** Returns the text of an element, '' where it is absent. */
 export function text({buffer, elements}, tag) {
   const element = elements.get(tag);
   if (!element) return '';
@@ -65,12 +65,12 @@ function short(file, tag, otherwise) {
   return element?.length >= 2 ? new DataView(file.buffer).getUint16(element.offset, true) : otherwise;
 }
 
-/** Whether it was acquired: ImageType names no localizer, reformation or map. */
+/** Returns whether an image was acquired: its ImageType names no localizer, reformation or map. */
 function isScan(file) {
   return !text(file, 0x00080008).split('\\').slice(2).some((value) => NOT_SCANS.has(value.trim().toUpperCase()));
 }
 
-/** The one series of a modality among files {name, buffer}, as a volume with its `files` in the order of the slices. */
+/** Returns the one series of a modality among files {name, buffer}: a volume, with its `files` in the order of the slices. */
 export function readSeries(sources, modality) {
   const scans = [];
   const others = new Set();
@@ -127,7 +127,7 @@ function assembled(scans, modality) {
   };
 }
 
-/** What keeps the slices from being a regular grid, '' for a regular one. */
+/** Returns what keeps the slices from being a regular grid, '' for a regular one. */
 function irregularity(scans, gaps, gap, inPlane) {
   if (gaps.some((other) => Math.abs(other - gap) > UNEVEN * gap)) return 'uneven gaps';
   const shifted = inPlane.some((direction, axis) => {
@@ -144,7 +144,7 @@ function orthonormal(cosines) {
   return [columns, unit(cosines.slice(3).map((value, axis) => value - dot * columns[axis]))];
 }
 
-/** Values in the unit of the modality; padding becomes air in CT and 0 in MR. */
+/** Returns a slice's values in the unit of the modality; padding becomes air in CT and 0 in MR. */
 function pixels(name, file, [rows, columns], modality) {
   const element = file.elements.get(0x7fe00010);
   const bits = short(file, 0x00280100);

@@ -1,38 +1,47 @@
 /** A synthetic volume as a DICOM series of the source's study; patient, study and place are the source's. */
 
-import {text} from './dicom.js';
+import {percentiles} from './body.js';
+import {LONG, text} from './dicom.js';
+import {roundHalfEven} from './geometry.js';
 
 const CLASSES = {CT: '1.2.840.10008.5.1.4.1.1.2', MR: '1.2.840.10008.5.1.4.1.1.4'};
 const IMPLEMENTATION = '2.25.41362258331725489081196710875728708477';
 const STATEMENT = 'Synthetic image, computed by a neural network. Not for primary diagnosis.';
 const SERIES_NUMBER_OFFSET = 1000;
-const LONG = new Set(['OB', 'OW', 'SQ', 'UT']);
-// What is copied as it stands, with its VR; the first line must be there even where nothing is known.
+const PATIENT_GROUPS = [0x0010, 0x0012];  // patient and clinical trial: copied whole where the source names the VRs
+// These are copied as they stand, with their VR; those of the first lines are there even where nothing is known.
 const TYPE_2 = {
   0x00080020: 'DA', 0x00080030: 'TM', 0x00080050: 'SH', 0x00080090: 'PN', 0x00100010: 'PN', 0x00100020: 'LO',
   0x00100030: 'DA', 0x00100040: 'CS', 0x00185100: 'CS', 0x00200010: 'SH', 0x00200012: 'IS', 0x00201040: 'LO', 0x00180050: 'DS',
 };
 const COPIED = {
-  ...TYPE_2, 0x00080005: 'CS', 0x00081030: 'LO', 0x00101010: 'AS', 0x00101030: 'DS', 0x00180015: 'CS', 0x0020000d: 'UI',
-  0x00200032: 'DS', 0x00200037: 'DS', 0x00200052: 'UI', 0x00201041: 'DS', 0x00280030: 'DS', 0x00120062: 'CS', 0x00120063: 'LO',
+  ...TYPE_2, 0x00080005: 'CS', 0x00081030: 'LO', 0x00081048: 'PN', 0x00080022: 'DA', 0x00080032: 'TM', 0x0008002a: 'DT',
+  0x00101010: 'AS', 0x00101030: 'DS', 0x00120062: 'CS', 0x00120063: 'LO', 0x00180015: 'CS', 0x00200060: 'CS', 0x0020000d: 'UI',
+  0x00200032: 'DS', 0x00200037: 'DS', 0x00200052: 'UI', 0x00201041: 'DS', 0x00280030: 'DS', 0x00280301: 'CS', 0x00280302: 'CS',
+  0x00282110: 'CS', 0x00282112: 'DS', 0x00282114: 'CS',
 };
 
 const newUid = () => `2.25.${crypto.getRandomValues(new Uint32Array(4)).reduce((sum, part) => sum * 4294967296n + BigInt(part), 0n)}`;
 
-/** The files {name, bytes} of the series; `data` holds the values as [slices, rows, columns] of the source. */
+/** Returns the bytes of the series' files by name; `data` holds the values as [slices, rows, columns] of the source. */
 export function writeSeries(data, source, contract) {
   const shared = seriesElements(data, source.files[0], contract);
   const area = source.shape[1] * source.shape[2];
-  return source.files.map((file, index) => {
+  return Object.fromEntries(source.files.map((file, index) => {
     const elements = new Map(shared);
+    for (const {tag, vr} of file.elements.values()) {
+      const isText = tag & 0xffff && !['', 'SQ', 'UN'].includes(vr);  // no group length, no sequence
+      if (isText && PATIENT_GROUPS.includes(tag >>> 16)) copy(elements, file, tag, vr);
+    }
     for (const [tag, vr] of Object.entries(COPIED)) copy(elements, file, Number(tag), vr);
-    if (!text(file, 0x00180015)) elements.set(0x00200060, ['CS', '']);  // Laterality, for a part that may be paired
+    // Laterality may be left out only for a body part that is known not to be paired.
+    if (!text(file, 0x00180015) && !elements.has(0x00200060)) elements.set(0x00200060, ['CS', '']);
     elements.set(0x00080018, ['UI', newUid()]);
     elements.set(0x00200013, ['IS', String(index + 1)]);
     elements.set(0x00082112, ['SQ', [sourceImage(file)]]);
     setPixels(elements, source.shape, data.subarray(index * area, (index + 1) * area));
-    return {name: `slice_${String(index + 1).padStart(4, '0')}.dcm`, bytes: fileOf(elements, contract)};
-  });
+    return [`slice_${String(index + 1).padStart(4, '0')}.dcm`, fileOf(elements, contract)];
+  }));
 }
 
 function copy(elements, file, tag, vr) {
@@ -45,7 +54,7 @@ function seriesElements(data, file, {target, source, kerasgan, recipe, quick}) {
   const now = new Date().toISOString().replace(/[-:T]|\..*/g, '');
   const [date, time] = [now.slice(0, 8), now.slice(8)];
   const derivation = `Synthetic ${target.modality} computed from ${source.modality} by an unpaired image-to-image network, kerasgan ${kerasgan}. Not for primary diagnosis.`;
-  const elements = new Map([
+  return new Map([
     [0x00080012, ['DA', date]], [0x00080013, ['TM', time]], [0x00080021, ['DA', date]], [0x00080023, ['DA', date]],
     [0x00080031, ['TM', time]], [0x00080033, ['TM', time]], [0x00080016, ['UI', CLASSES[target.modality]]],
     [0x00080060, ['CS', target.modality]], [0x00080070, ['LO', 'kerasgan']], [0x00081090, ['LO', 'kerasgan']],
@@ -54,9 +63,8 @@ function seriesElements(data, file, {target, source, kerasgan, recipe, quick}) {
     [0x00200011, ['IS', String(SERIES_NUMBER_OFFSET + (Number(text(file, 0x00200011)) || 0))]],
     [0x00200052, ['UI', newUid()]], [0x00204000, ['LT', STATEMENT]], [0x00280301, ['CS', 'NO']],
     [0x0018a001, ['SQ', [...scanner(file), processing(kerasgan, now)]]],
+    ...(target.modality === 'CT' ? ctElements() : mrElements(data)),
   ]);
-  const own = target.modality === 'CT' ? ctElements() : mrElements(data);
-  return new Map([...elements, ...own]);
 }
 
 const ctElements = () => [
@@ -65,12 +73,12 @@ const ctElements = () => [
 ];
 
 function mrElements(data) {
-  let [low, high] = [Infinity, -Infinity];
-  for (const value of data) [low, high] = [Math.min(low, value), Math.max(high, value)];
+  const [low, high] = percentiles(data, [1, 99.5]);
+  const empty = {0x00180022: 'CS', 0x00180023: 'CS', 0x00180080: 'DS', 0x00180081: 'DS', 0x00180091: 'IS'};
   return [
     [0x00080008, ['CS', 'DERIVED\\SECONDARY\\OTHER']], [0x00180020, ['CS', 'RM']], [0x00180021, ['CS', 'NONE']],
-    ...[[0x00180022, 'CS'], [0x00180023, 'CS'], [0x00180080, 'DS'], [0x00180081, 'DS'], [0x00180091, 'IS']].map(([tag, vr]) => [tag, [vr, '']]),
-    [0x00281050, ['DS', String(Math.round((low + high) / 2))]], [0x00281051, ['DS', String(Math.max(1, Math.round(high - low)))]],
+    ...Object.entries(empty).map(([tag, vr]) => [Number(tag), [vr, '']]),
+    [0x00281050, ['DS', String(roundHalfEven((low + high) / 2))]], [0x00281051, ['DS', String(Math.max(1, roundHalfEven(high - low)))]],
   ];
 }
 
@@ -96,7 +104,7 @@ const sourceImage = (file) => new Map([
 ]);
 
 function setPixels(elements, [, rows, columns], values) {
-  const stored = Int16Array.from(values, Math.round);
+  const stored = new Int16Array(values.map(Math.round));
   const shorts = {0x00280002: 1, 0x00280010: rows, 0x00280011: columns, 0x00280100: 16, 0x00280101: 16, 0x00280102: 15, 0x00280103: 1};
   for (const [tag, value] of Object.entries(shorts)) elements.set(Number(tag), ['US', new Uint8Array([value & 255, value >> 8])]);
   elements.set(0x00280004, ['CS', 'MONOCHROME2']);
@@ -138,10 +146,10 @@ function item(elements) {
 
 function even(bytes, vr) {
   if (bytes.length % 2 === 0) return bytes;
-  return joined([bytes, new Uint8Array([vr === 'UI' || LONG.has(vr) ? 0 : 32])]);
+  return joined([bytes, new Uint8Array([vr === 'UI' ? 0 : 32])]);
 }
 
-export function joined(parts) {
+function joined(parts) {
   const result = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
   parts.reduce((offset, part) => (result.set(part, offset), offset + part.length), 0);
   return result;

@@ -5,62 +5,80 @@
  * [slices, rows, columns], the unit vectors along these three in LPS, and the centre of its first voxel in mm.
  */
 
-const PERMUTATIONS = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
-
-/** The same voxels as axial slices, and the way back: {volume, back}. Nothing is interpolated. */
+/** Returns the same voxels as axial slices, and the way back: {volume, back}. Nothing is interpolated. */
 export function axial(volume) {
-  const along = (patient, axis) => volume.axes[axis][patient];
-  const score = (order) => order.reduce((sum, axis, index) => sum + Math.abs(along(2 - index, axis)), 0);
-  const order = PERMUTATIONS.reduce((best, other) => (score(other) > score(best) ? other : best));
-  const signs = order.map((axis, index) => (along(2 - index, axis) < 0 ? -1 : 1));
+  // The largest component of an axis decides first, as in ITK: order[0] becomes slices (S), [1] rows (P), [2] columns (L).
+  const order = [];
+  const nearest = [0, 1, 2].flatMap((axis) => [0, 1, 2].map((patient) => [axis, 2 - patient, Math.abs(volume.axes[axis][patient])]));
+  for (const [axis, place] of nearest.sort((one, other) => other[2] - one[2])) {
+    if (!order.includes(axis) && order[place] === undefined) order[place] = axis;
+  }
+  const signs = order.map((axis, place) => (volume.axes[axis][2 - place] < 0 ? -1 : 1));
   const shape = order.map((axis) => volume.shape[axis]);
   const spacing = order.map((axis) => volume.spacing[axis]);
-  const axes = order.map((axis, index) => volume.axes[axis].map((value) => signs[index] * value));
+  const axes = order.map((axis, place) => volume.axes[axis].map((value) => signs[place] * value));
   const whole = [volume.shape[1] * volume.shape[2], volume.shape[2], 1];
-  const strides = order.map((axis, index) => signs[index] * whole[axis]);
-  const first = order.map((axis, index) => (signs[index] < 0 ? volume.shape[axis] - 1 : 0));
-  const start = order.reduce((sum, axis, index) => sum + first[index] * whole[axis], 0);
+  const strides = order.map((axis, place) => signs[place] * whole[axis]);
+  const first = order.map((axis, place) => (signs[place] < 0 ? volume.shape[axis] - 1 : 0));
+  const start = order.reduce((sum, axis, place) => sum + first[place] * whole[axis], 0);
   const origin = volume.origin.map((value, patient) =>
-    order.reduce((sum, axis, index) => sum + first[index] * volume.spacing[axis] * volume.axes[axis][patient], value));
-  const copy = (assign) => {
-    let index = 0;
-    for (let i = 0; i < shape[0]; i++) {
-      for (let j = 0; j < shape[1]; j++) {
-        for (let k = 0; k < shape[2]; k++) {
-          assign(index++, start + i * strides[0] + j * strides[1] + k * strides[2]);
+    order.reduce((sum, axis, place) => sum + first[place] * volume.spacing[axis] * volume.axes[axis][patient], value));
+  const eachVoxel = (assign) => {
+    for (let slice = 0, here = 0; slice < shape[0]; slice++) {
+      for (let row = 0; row < shape[1]; row++) {
+        for (let column = 0; column < shape[2]; column++, here++) {
+          assign(here, start + slice * strides[0] + row * strides[1] + column * strides[2]);
         }
       }
     }
   };
   const data = new Float32Array(volume.data.length);
-  copy((here, there) => { data[here] = volume.data[there]; });
+  eachVoxel((here, there) => { data[here] = volume.data[there]; });
   const back = (values) => {
     const turned = new Float32Array(values.length);
-    copy((here, there) => { turned[there] = values[here]; });
+    eachVoxel((here, there) => { turned[there] = values[here]; });
     return turned;
   };
   return {volume: {...volume, data, shape, spacing, axes, origin}, back};
 }
-
-/** Resizes to the model's pixels, then pads or crops about the centre; `size` is [height, width] of the model. */
+/** Returns the grid that resizes to the model's pixels, then pads or crops about the centre; `size` is the model's. */
 export function sliceGrid(source, ratio, size) {
-  const scaled = source.map((side, index) => Math.max(1, roundHalfEven(side * ratio[index])));
-  const down = source.map((side, index) => weights(side, scaled[index]));
-  const up = source.map((side, index) => weights(scaled[index], side));
+  const scaled = source.map((side, axis) => Math.max(1, roundHalfEven(side * ratio[axis])));
+  const toScaled = (image) => resized(image, source, scaled);
   return {
-    scaled,
-    toModel: (image, fill) => fitted(resized(image, source, scaled, down), scaled, size, fill),
-    fromModel: (image, fill) => resized(fitted(image, size, scaled, fill), scaled, source, up),
-    toScaled: (image) => resized(image, source, scaled, down),
+    scaled, toScaled,
+    toModel: (image, fill) => fitted(toScaled(image), scaled, size, fill),
+    fromModel: (image, fill) => resized(fitted(image, size, scaled, fill), scaled, source),
   };
 }
 
-function roundHalfEven(value) {
+/** Rounds as Python does: halves to the even number. */
+export function roundHalfEven(value) {
   const floor = Math.floor(value);
   return value - floor === 0.5 ? floor + (floor % 2) : Math.round(value);
 }
 
-/** For each new pixel the [old index, share] pairs: by area where there are fewer pixels, else linear. */
+function resized(image, [rows, columns], [height, width]) {
+  if (rows === height && columns === width) return Float32Array.from(image);
+  const [byRow, byColumn] = [weights(rows, height), weights(columns, width)];
+  const tall = new Float32Array(height * columns);
+  byRow.forEach((pairs, row) => {
+    for (const [old, share] of pairs) {
+      for (let column = 0; column < columns; column++) tall[row * columns + column] += share * image[old * columns + column];
+    }
+  });
+  const result = new Float32Array(height * width);
+  for (let row = 0; row < height; row++) {
+    byColumn.forEach((pairs, column) => {
+      let sum = 0;
+      for (const [old, share] of pairs) sum += share * tall[row * columns + old];
+      result[row * width + column] = sum;
+    });
+  }
+  return result;
+}
+
+/** Returns the [old index, share] pairs of each new pixel: by area where there are fewer pixels, else linear. */
 function weights(before, after) {
   const width = before / after;
   return Array.from({length: after}, (_, index) => {
@@ -79,29 +97,9 @@ function weights(before, after) {
   });
 }
 
-function resized(image, [rows, columns], [height, width], [byRow, byColumn]) {
-  if (rows === height && columns === width) return Float32Array.from(image);
-  const wide = new Float32Array(height * columns);
-  byRow.forEach((pairs, row) => {
-    for (const [old, share] of pairs) {
-      for (let column = 0; column < columns; column++) {
-        wide[row * columns + column] += share * image[old * columns + column];
-      }
-    }
-  });
-  const result = new Float32Array(height * width);
-  for (let row = 0; row < height; row++) {
-    byColumn.forEach((pairs, column) => {
-      let sum = 0;
-      for (const [old, share] of pairs) sum += share * wide[row * columns + old];
-      result[row * width + column] = sum;
-    });
-  }
-  return result;
-}
-
+/** Returns an image of another size with the same centre: what lies outside is cut, what is new becomes `fill`. */
 export function fitted(image, [rows, columns], [height, width], fill) {
-  const result = new Float32Array(height * width).fill(fill);
+  const result = new image.constructor(height * width).fill(fill);
   const [tall, broad] = [Math.min(rows, height), Math.min(columns, width)];
   const [row, column] = [(rows - tall) >> 1, (columns - broad) >> 1];
   const [top, left] = [(height - tall) >> 1, (width - broad) >> 1];

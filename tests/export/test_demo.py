@@ -10,6 +10,10 @@ from functools import partial
 
 import pytest
 from made_up_npm import write_npm
+from typer.testing import CliRunner
+
+from kerasgan.cli import app
+from kerasgan.export import export_tflite
 
 BROWSER = "import pathlib, sys; pathlib.Path(sys.argv[1]).write_text(sys.argv[2])"
 
@@ -65,3 +69,18 @@ def test_a_page_that_stays(demo, tmp_path):
     assert not (tmp_path / "opened").exists() and list((tmp_path / "tmp").iterdir()) == []
     assert (tmp_path / "page/model/contract.json").read_bytes() == served
     assert re.search(rb'"shape": \[\s*1,\s*40,\s*36,\s*1\s*\]', served)
+
+
+def test_a_page_of_a_file_that_was_exported_before(finished_run, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(write_npm(tmp_path / "bin")))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    model, page = export_tflite(finished_run.path, tmp_path / "model.tflite"), tmp_path / "page"
+    for words, remedy in (
+        (["--size", "40", "36", "--out", str(page)], "--size and --data-dir are for a run"),
+        (["--no-serve"], "--no-serve needs --out"),
+    ):
+        refused = CliRunner().invoke(app, ["demo", str(model), *words])
+        assert refused.exit_code == 2 and remedy in " ".join(refused.stderr.split()) and not page.exists()
+    result = CliRunner().invoke(app, ["demo", str(model), "--out", str(page), "--no-serve"])
+    assert (result.stdout, result.exit_code) == (f"Wrote {page}.\n", 0)
+    assert (page / "model/model.tflite").read_bytes() == model.read_bytes()

@@ -1,111 +1,50 @@
-"""The page for devices, as a visitor uses it, in headless Chromium beside the Python program."""
+"""The page as a visitor uses it, in headless Chromium, beside `kerasgan translate`."""
 
 import io
-import json
 import re
 import shutil
 import threading
-import urllib.request
 import zipfile
 
 import numpy as np
 import pydicom
 import pytest
 import SimpleITK
-from made_up_npm import FILES, write_npm
-from made_up_series import SAGITTAL, head, load_script, pixels, write_series
+from made_up_series import SAGITTAL, head, pixels, write_series
+from needed import needed, program
+from playwright.sync_api import sync_playwright
 
 from kerasgan.cli.demo import cache_folder
 from kerasgan.errors import ExportError
 from kerasgan.export import export_tflite
 from kerasgan.export.card import LIMITS
-from kerasgan.export.edge_page import WEB, build_page, page_server
+from kerasgan.export.page import build_page, page_server
 from kerasgan.translation.translate import translate
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync"),
+)
 
 
 @pytest.fixture(scope="module")
-def script():
-    return load_script("export/edge/page.py")
-
-
-@pytest.fixture(scope="module")
-def model(finished_run, tmp_path_factory):
-    return export_tflite(finished_run.path, tmp_path_factory.mktemp("model") / "model.tflite")
-
-
-def test_the_page_names_no_other_host():
-    policy = re.search(r'Content-Security-Policy" content="(.+?)"', (WEB / "index.html").read_text())[1]
-    assert "default-src 'none'" in policy and "connect-src 'self'" in policy and "*" not in policy
-    for path in (path for path in WEB.iterdir() if path.suffix in (".html", ".css", ".js")):
-        assert "//" not in re.sub(r"(?m)^ *//.*|  //.*$", "", path.read_text()), path.name
-
-
-def test_folders_and_models_that_do_not_do(script, model, tmp_path, capsys):
-    def error(*words):
-        assert script.main([str(word) for word in words]) == 2
-        return capsys.readouterr().err
-
-    assert "none.tflite" in error(tmp_path / "none.tflite", tmp_path / "page")
-    (tmp_path / "foreign.tflite").write_bytes(b"no model")
-    assert "is no TFLite file; name one" in error(tmp_path / "foreign.tflite", tmp_path / "p")
-    (tmp_path / "half.tflite").write_bytes(model.read_bytes().replace(b'"weights":"float32"', b'"weights":"float16"'))
-    assert (
-        "has float16 weights" in (text := error(tmp_path / "half.tflite", tmp_path / "p")) and "export float32" in text
-    )
-    assert "holds files and is not overwritten; name a new folder" in error(model, tmp_path)
-    assert "is a file and is not overwritten; name a new folder" in error(model, tmp_path / "half.tflite")
-
-
-def test_the_files_of_a_page(model, tmp_path, monkeypatch):
-    monkeypatch.setenv("PATH", str(write_npm(tmp_path / "bin")))
-    (tmp_path / "page").mkdir()
-    build_page(model, tmp_path / "page", tmp_path / "cache")
-    written = {str(path.relative_to(tmp_path / "page")) for path in (tmp_path / "page").rglob("*") if path.is_file()}
-    vendor = {f"vendor/wasm/{name.rpartition('/')[2]}" for name in FILES if "/wasm/" in name}
-    own = {path.name for path in WEB.iterdir() if path.suffix in (".html", ".css", ".js")}
-    model_files = {"model/model.tflite", "model/contract.json", "model/limits.json"}
-    assert written == own | model_files | vendor | {"vendor/litert.js", "vendor/wasm-utils.js"}
-    assert (tmp_path / "page/vendor/litert.js").read_text() == 'import {x} from "./wasm-utils.js";\n'
-    assert json.loads((tmp_path / "page/model/limits.json").read_text()) == [*LIMITS]
-    assert {path.name for path in tmp_path.iterdir()} == {"bin", "cache", "page"}
-
-
-def test_the_server_is_for_this_machine_and_names_the_type_of_modules(tmp_path):
-    (tmp_path / "app.js").write_text("export {};")
-    with page_server(tmp_path) as server:
-        assert server.server_address[0] == "127.0.0.1"
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        with urllib.request.urlopen(f"http://127.0.0.1:{server.server_port}/app.js") as answer:
-            assert answer.headers["Content-Type"] == "text/javascript" and answer.read() == b"export {};"
-        with pytest.raises(
-            ExportError, match=rf"Port {server.server_port} of 127.0.0.1 .* in use\. Name another, or none"
-        ):
-            page_server(tmp_path, server.server_port)
-        server.shutdown()
-
-
-@pytest.fixture(scope="module")
-def site(model, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("site") / "page"
+def site(finished_run, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("site")
+    model = export_tflite(finished_run.path, folder / "model.tflite")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("shutil.which", lambda name: None)  # nothing is downloaded
         try:
-            build_page(model, folder, cache_folder())
+            build_page(model, folder / "page", cache_folder())
         except ExportError as error:
-            pytest.skip(f"The page's packages are not there, and `kerasgan demo RUN` fetches them. {error}")
-    return folder
+            needed(None, f"The page's packages are missing, and `kerasgan demo RUN` fetches them. {error}")
+    return folder / "page"
 
 
 @pytest.fixture(scope="module")
 def chromium():
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if not found:
-        pytest.skip("no Chromium is installed")
-    with playwright.sync_playwright() as runner:
-        browser = runner.chromium.launch(executable_path=found, args=["--no-sandbox"])
+    path = program("chromium", "chromium-browser", "google-chrome", package="chromium")
+    with sync_playwright() as runner:
+        browser = runner.chromium.launch(executable_path=path, args=[*FLAGS])
         yield browser
         browser.close()
 
@@ -156,10 +95,10 @@ def visit(chromium):
 
 
 @pytest.mark.parametrize("orientation", [(1, 0, 0, 0, 1, 0), SAGITTAL])
-def test_a_dicom_series(visit, site, model, tmp_path, orientation):
+def test_a_dicom_series(visit, site, finished_run, tmp_path, orientation):
     source = write_series(tmp_path / "source", head((20, 14, 24)), orientation)
-    assert load_script("export/edge/translate.py").main([str(model), str(source), str(tmp_path / "device")]) == 0
-    expected = pixels(tmp_path / "device")
+    translate(finished_run.path, source, tmp_path / "package")
+    expected = pixels(tmp_path / "package")
     visitor = visit(site)
     assert visitor.open(*source.iterdir()) == ""
     assert re.search(r"slices of \d+ x \d+ translated, \d+ ms a slice", visitor.page.inner_text("#status"))
@@ -167,12 +106,12 @@ def test_a_dicom_series(visit, site, model, tmp_path, orientation):
     assert archive.testzip() is None
     written = [pydicom.dcmread(io.BytesIO(archive.read(name))) for name in sorted(archive.namelist())]
     assert np.abs(np.stack([dataset.pixel_array for dataset in written]).astype(int) - expected).max() <= 1
-    ours, theirs = written[3], pydicom.dcmread(tmp_path / "device" / "slice_0004.dcm")
+    ours, theirs = written[3], pydicom.dcmread(tmp_path / "package" / "slice_0004.dcm")
     assert ours.dir() == theirs.dir()
     for element in theirs:
         if "Time" not in element.keyword and element.keyword not in {
             *("SOPInstanceUID", "SeriesInstanceUID", "PixelData", "ContributingEquipmentSequence"),
-            *("ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing", "SliceThickness"),
+            *("ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing"),
         }:
             assert ours[element.tag].value == element.value, element.keyword
     for keyword in ("ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing"):
@@ -184,7 +123,7 @@ def test_a_dicom_series(visit, site, model, tmp_path, orientation):
 
 
 def test_what_is_no_scan_is_left_out(visit, site, tmp_path):
-    """By whole words of ImageType, as the program does: MPRAGE is a sequence, MPR a reformation."""
+    """By whole words of ImageType: MPRAGE is a sequence, MPR a reformation."""
     visitor = visit(site)
     scan = write_series(tmp_path / "scan", head((3, 24, 22)), ImageType=["ORIGINAL", "PRIMARY", "MPRAGE"])
     phase = write_series(tmp_path / "phase", head((2, 24, 22)), ImageType=["ORIGINAL", "PRIMARY", "PHASE MAP"])
@@ -192,9 +131,9 @@ def test_what_is_no_scan_is_left_out(visit, site, tmp_path):
     assert "3 slices of" in visitor.page.inner_text("#status")
 
 
-def test_keys_move_the_cross_and_the_value_under_it_is_read_out(visit, site, model, tmp_path):
+def test_keys_move_the_cross_and_the_value_under_it_is_read_out(visit, site, finished_run, tmp_path):
     source = write_series(tmp_path / "source", head((5, 24, 22)))
-    load_script("export/edge/translate.py").main([str(model), str(source), str(tmp_path / "device")])
+    translate(finished_run.path, source, tmp_path / "package")
     page = (visitor := visit(site)).page
     assert visitor.open(*source.iterdir()) == ""
     page.focus("#target")
@@ -203,7 +142,7 @@ def test_keys_move_the_cross_and_the_value_under_it_is_read_out(visit, site, mod
     label = page.get_attribute("#target", "aria-label")
     slice_, row, column, hu = map(int, re.findall(r"-?\d+", label))
     assert (slice_, row, column) == (4, 11, 13)
-    assert abs(hu - pixels(tmp_path / "device")[3, 10, 12]) <= 1
+    assert abs(hu - pixels(tmp_path / "package")[3, 10, 12]) <= 1
     assert page.inner_text("#source-value") == f"{head((5, 24, 22))[3, 10, 12] / 2:.1f}"
     assert page.inner_text("#slice-number") == "4 of 5"
     for text in ("not for diagnosis", "add or remove lesions", "hiasa2018", "-1000 to 1600 HU", *LIMITS):

@@ -1,0 +1,18 @@
+"""What tests need beside Python packages, such as a browser."""
+
+import os
+import shutil
+
+import pytest
+
+
+def needed(found, reason):
+    """Returns what was found; without it the test is skipped, but fails in CI, where `.ci/run` installs everything."""
+    if not found:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+    return found
+
+
+def program(*names, package):
+    """Returns the path of the first program that is installed; `package` is what Debian calls it."""
+    return needed(next(filter(None, map(shutil.which, names)), None), f"{names[0]} is missing: apt install {package}")
