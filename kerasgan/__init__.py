@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kerasgan.api import distill as distill
     from kerasgan.api import train as train
-    from kerasgan.datasets._series import find_series as inspect
+    from kerasgan.datasets import find_series as inspect
     from kerasgan.errors import KerasganError as KerasganError
     from kerasgan.evaluation.compare import RunComparison as RunComparison
     from kerasgan.evaluation.compare import compare as compare
@@ -48,7 +48,7 @@ _PLACES = {
     "evaluate": ("kerasgan.evaluation.evaluate", "evaluate"),
     "export_serving": ("kerasgan.export", "export_serving"),
     "export_tflite": ("kerasgan.export", "export_tflite"),
-    "inspect": ("kerasgan.datasets._series", "find_series"),
+    "inspect": ("kerasgan.datasets", "find_series"),
     "load_run": ("kerasgan.runs.run", "load_run"),
     "names": ("kerasgan.registry", "names"),
     "read_volume": ("kerasgan.io", "read_volume"),

@@ -1,11 +1,10 @@
 """Phantoms of a few voxels, and experiments at a size that takes seconds."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from kerasgan.phantom import BodySize, Grid, PhantomSize, body, write_dataset
+from kerasgan.phantom import Anatomy, Grid, Size, body, write_dataset
 from kerasgan.phantom.abdomen import ABDOMEN
 from kerasgan.phantom.pelvis import PELVIS
 
@@ -47,7 +46,7 @@ def write_experiment(path: Path, name: str, *overrides: str) -> Path:
 
 def write_hips(root: Path, test: int = 2) -> Path:
     """A dataset `phantom_pelvis` with five training patients of each modality."""
-    size = BodySize(
+    size = Size(
         Grid((18, 14, 24), (16.0, 18.0, 15.0)), Grid((14, 18, 22), (17.0, 17.0, 18.0)), 5, validation=1, test=test
     )
     return _write(root, PELVIS, size)
@@ -55,19 +54,19 @@ def write_hips(root: Path, test: int = 2) -> Path:
 
 def write_abdomens(root: Path) -> Path:
     """A dataset `phantom_abdomen` with two training patients of each modality."""
-    size = BodySize(Grid((10, 18, 22), (17.0, 17.0, 22.0)), Grid((12, 18, 22), (16.0, 16.0, 18.0)), 2, 1, 2)
+    size = Size(Grid((10, 18, 22), (17.0, 17.0, 22.0)), Grid((12, 18, 22), (16.0, 16.0, 18.0)), 2, 1, 2)
     return _write(root, ABDOMEN, size)
 
 
-def _write(root: Path, study: Any, size: BodySize) -> Path:
+def _write(root: Path, anatomy: Anatomy, size: Size) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(body, "SAMPLE_MM", 4.5)  # painted within a second
-        write_dataset(root, size, progress=False, study=study)
+        write_dataset(root, size, progress=False, anatomy=anatomy)
     return root
 
 
 def write_heads(root: Path, test: int = 2) -> Path:
     """A dataset `phantom` with two training patients of each modality."""
-    size = PhantomSize(train=2, validation=1, test=test, shape=(16, 40, 40), spacing_mm=(6.0, 6.5, 10.0))
-    write_dataset(root, size, progress=False)
+    grid = Grid((16, 40, 40), (6.0, 6.5, 10.0))
+    write_dataset(root, Size(grid, grid, train=2, validation=1, test=test), progress=False)
     return root

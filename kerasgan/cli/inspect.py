@@ -26,7 +26,7 @@ def inspect(
     Patients of DICOM files are shown by a key, never by name or id; an image file has
     no other name than its own.
     """
-    from kerasgan.datasets._series import find_series
+    from kerasgan.datasets import find_series
     from kerasgan.errors import DicomError
 
     found = find_series(path)

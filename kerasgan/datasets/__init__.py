@@ -1,7 +1,7 @@
 """Datasets: one module and one card each; `load` turns a name and a folder into scans, split by patient.
 
-A dataset module defines `CARD` and `scan(root)`, and where it needs them `describe(root)` (a card that depends on the
-folder), `prepare(root)` (writes the data where it is absent) and `split(root, scans, seed)`.
+A dataset module defines `CARD` and `scan(root)`, and as needed `describe(root)` (a card that depends on the folder),
+`prepare(root)` (writes data that is missing) and `split(root, scans, seed)`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from pathlib import Path
 from types import ModuleType
 
 from kerasgan import registry
-from kerasgan.datasets._split import fewer_training_patients, split_by_patient
-from kerasgan.datasets._types import DOMAINS, DatasetCard, Domain, Part, Scan, Split, files_digest, labelled_classes
+from kerasgan.datasets._card import DatasetCard, labelled_classes
+from kerasgan.datasets._scan import DOMAINS, Domain, Scan, files_digest
+from kerasgan.datasets._series import describe_found, find_series, to_scan, usable_series
+from kerasgan.datasets._split import Part, Split, fewer_training_patients, split_by_patient
 from kerasgan.errors import DatasetError
 from kerasgan.io import patient_key
 
@@ -27,14 +29,18 @@ __all__ = [
     "Scan",
     "Split",
     "check_domains",
+    "describe_found",
     "fewer_training_patients",
     "files_digest",
+    "find_series",
     "labelled_classes",
     "load",
     "load_scans",
     "no_data",
     "patient_key",
     "split_by_patient",
+    "to_scan",
+    "usable_series",
 ]
 
 
@@ -42,16 +48,21 @@ def load(name: str, root: Path | None = None, seed: int = 0) -> tuple[DatasetCar
     """Finds a dataset's scans and splits them by patient.
 
     Args:
-        name: A dataset's name, or a path to a `.py` file that defines one.
-        root: Its data; None for the card's `default_dir`.
-        seed: Of the split.
+        name: Name of a dataset, or path to a `.py` file that defines one.
+        root: Folder of the data; None for the card's `default_dir`.
+        seed: Seed of the split.
 
     Returns:
         The card, with the modalities that the data has, and the split.
 
     Raises:
-        DatasetError: Where the data is missing, lacks a modality or has too few patients.
+        DatasetError: For data that is missing, lacks a modality or has too few patients.
         KerasganError: For an unknown name.
+
+    Example (generates the phantom on first use):
+
+        card, split = load("phantom")
+        mr = split.train.a[0].load()
     """
     card, root, scans, module = _find(name, root)
     if hasattr(module, "split"):
@@ -66,42 +77,39 @@ def load(name: str, root: Path | None = None, seed: int = 0) -> tuple[DatasetCar
 
 
 def load_scans(name: str, root: Path | None = None) -> tuple[DatasetCard, list[Scan]]:
-    """Like `load`, but all scans without a split; `Split.from_keys` turns them into the split that a run recorded."""
+    """All scans of a dataset without a split; `Split.from_keys` turns them into the split that a run recorded."""
     card, _, scans, _ = _find(name, root)
     return card, scans
 
 
 def no_data(card: DatasetCard, root: Path) -> DatasetError:
     """The error for a folder that is missing or holds no scan: how to get the data, and what runs without it."""
+    # In a checkout there may be no command `kerasgan`, and elsewhere there is no script: name what the user has typed.
+    command = "python train.py" if Path(sys.argv[0]).name == "train.py" else "kerasgan train"
     return DatasetError(
         f"No {card.name} data in {root}.\n{card.how_to_get}\n"
         f"Put it into {card.default_dir} or name its folder with --data-dir.\n"
-        f"Without any data, this runs now: {_train_command()} --dataset phantom --quick"
+        f"Without any data, this runs now: {command} --dataset phantom --quick"
     )
 
 
-def _train_command() -> str:
-    """As the user has typed it: in a checkout there may be no command `kerasgan`, and elsewhere there is no script."""
-    return "python train.py" if Path(sys.argv[0]).name == "train.py" else "kerasgan train"
-
-
 def check_domains(card: DatasetCard, root: Path, scans: Sequence[Scan], found: str) -> None:
-    """Makes sure that there are scans of both domains.
+    """Checks that both domains have scans.
 
     Args:
-        card: The dataset's card.
-        root: Where the scans were looked for.
-        scans: The scans that can be used.
-        found: How many series of each modality lie in `root`, used or not, for the message: `"3 MR, 1 PT"`.
+        card: Card of the dataset.
+        root: Folder that was searched.
+        scans: Scans that can be used.
+        found: Number of series of each modality in `root`, used or not, for the message: `"3 MR, 1 PT"`.
 
     Raises:
-        DatasetError: Where one domain has none.
+        DatasetError: For a domain without scans.
     """
     for domain, modality in zip(DOMAINS, card.modalities, strict=True):
         if not any(scan.domain == domain for scan in scans):
             raise DatasetError(
                 f"{root} has no {modality} scan that can be used; found: {found}. {card.name} needs "
-                f"{' and '.join(card.modalities)}; `kerasgan inspect {root}` tells why a series is left out."
+                f"{' and '.join(card.modalities)}; `kerasgan inspect {root}` says why a series is left out."
             )
 
 
@@ -114,21 +122,19 @@ def _find(name: str, root: Path | None) -> tuple[DatasetCard, Path, list[Scan], 
         raise no_data(module.CARD, root)
     card = module.describe(root) if hasattr(module, "describe") else module.CARD
     scans = list(module.scan(root))
-    counts = Counter(scan.modality for scan in scans)
-    check_domains(
-        card, root, scans, ", ".join(f"{count} {modality}" for modality, count in counts.items()) or "nothing"
-    )
-    return replace(card, modalities=_modalities(root, scans)), root, scans, module
-
-
-def _modalities(root: Path, scans: Sequence[Scan]) -> tuple[str, ...]:
-    """The modality of each domain according to the data; all scans of a domain must agree."""
-    counts = {domain: Counter(scan.modality for scan in scans if scan.domain == domain) for domain in DOMAINS}
-    for domain, count in counts.items():
+    total = Counter(scan.modality for scan in scans)
+    check_domains(card, root, scans, ", ".join(f"{count} {name}" for name, count in total.items()) or "nothing")
+    # The modality of each domain according to the data; all scans of a domain must agree.
+    modalities = []
+    for domain in DOMAINS:
+        count = Counter(scan.modality for scan in scans if scan.domain == domain)
         if len(count) > 1:
             mixed = " and ".join(f"{number} {modality}" for modality, number in sorted(count.items()))
-            raise DatasetError(f"Domain {domain} of {root} mixes {mixed} scans; a domain needs one modality.")
-    modalities = tuple(next(iter(counts[domain])) for domain in DOMAINS)
-    if modalities[0] == modalities[1]:
-        raise DatasetError(f"Both domains of {root} hold {modalities[0]}; one needs MR and the other CT.")
-    return modalities
+            raise DatasetError(
+                f"Domain {domain} of {root} mixes {mixed} scans; a domain needs one modality. Move the others away."
+            )
+        modalities.append(next(iter(count)))
+    a, b = modalities
+    if a == b:
+        raise DatasetError(f"Both domains of {root} hold {a}; one needs MR and the other CT. Exchange one of them.")
+    return replace(card, modalities=(a, b)), root, scans, module

@@ -1,4 +1,4 @@
-"""What the datasets that walk a folder tree share: the series below a folder, and which of them can be used."""
+"""Series below a folder, and which of them can be used, for datasets that search a folder tree."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasgan.datasets._types import Domain, Scan
+from kerasgan.datasets._scan import Domain, Scan
 from kerasgan.errors import KerasganError
 from kerasgan.io import Series, discover
 from kerasgan.io.nifti import is_image, read_image, sidecar_modality
@@ -21,9 +21,34 @@ logger = logging.getLogger(__name__)
 LABELS = 64  # a scan has hundreds of grey levels, even in 8 bits; a segmentation has rarely more than some tens
 
 
-def find_series(root: Path) -> list[Series]:
-    """All series below `root`; an image file has the modality of its JSON sidecar, or else of its values."""
-    return [_with_modality(series) for series in discover(root)]
+def find_series(root: Path | str) -> list[Series]:
+    """All series below a folder, or in a file or archive, usable or not.
+
+    Args:
+        root: Folder, DICOM, NIfTI or MetaImage file, or `.zip` archive.
+
+    Returns:
+        The series, sorted by file. An image file has the modality of its JSON sidecar, or else of its values; a mask or
+        label map is not usable. `Series.reason` says why a series cannot be used.
+
+    Raises:
+        DicomError: For a path that does not exist, or an archive that cannot be unpacked.
+
+    Example (needs scans):
+
+        for series in find_series("datasets/adni"):
+            print(series.modality, series.shape, series.reason or "usable")
+    """
+    found = []
+    for series in discover(Path(root)):
+        path = series.files[0]
+        if series.usable and is_image(path):
+            if modality := sidecar_modality(path):
+                series = replace(series, modality=modality)
+            else:
+                series = _with_modality_of_values(series, path)
+        found.append(series)
+    return found
 
 
 def usable_series(found: Iterable[Series]) -> list[Series]:
@@ -36,7 +61,12 @@ def usable_series(found: Iterable[Series]) -> list[Series]:
 
 
 def describe_found(found: Iterable[Series]) -> str:
-    """How many series of each modality there are, for a message: `"3 MR, 2 CT (1 of them cannot be used)"`."""
+    """The number of series of each modality, for a message: `"2 CT, 3 MR (1 of them cannot be used)"`.
+
+    Example:
+        >>> describe_found([Series("", "MR", "", ()), Series("", "CT", "", (), usable=False)])
+        '1 CT (1 of them cannot be used), 1 MR'
+    """
     counts = Counter(series.modality or "unknown" for series in found)
     unusable = Counter(series.modality or "unknown" for series in found if not series.usable)
     texts = (
@@ -48,28 +78,16 @@ def describe_found(found: Iterable[Series]) -> str:
 
 def to_scan(series: Series, patient: str, domain: Domain) -> Scan:
     """A scan that reads a usable MR or CT series."""
-    image = is_image(series.files[0])
     modality: Modality = "CT" if series.modality == "CT" else "MR"
-    return Scan(patient, domain, modality, series.files, series=None if image else series)
+    return Scan(patient, domain, modality, series.files, series=None if is_image(series.files[0]) else series)
 
 
-def _with_modality(series: Series) -> Series:
-    path = series.files[0]
-    if not series.usable or not is_image(path):
-        return series
-    if modality := sidecar_modality(path):
-        return replace(series, modality=modality)
+def _with_modality_of_values(series: Series, path: Path) -> Series:
     try:
         volume = read_image(path)
     except KerasganError as error:
         return replace(series, usable=False, reason=str(error))
-    if _is_label_map(volume.array):
+    values = np.unique(volume.array.ravel()[:: max(1, volume.array.size // 200_003)])  # some 200,000 voxels suffice
+    if len(values) <= LABELS and bool(np.all(values == values.round())):
         return replace(series, usable=False, reason=f"a mask or label map (at most {LABELS} different values)")
     return replace(series, modality=volume.modality)
-
-
-def _is_label_map(array: np.ndarray) -> bool:
-    """Whether `[slices, rows, columns]` holds few values, all whole; some 200,000 voxels tell."""
-    sample = array.ravel()[:: max(1, array.size // 200_003)]
-    values = np.unique(sample)
-    return len(values) <= LABELS and bool(np.all(values == values.round()))

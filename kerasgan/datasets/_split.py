@@ -1,47 +1,131 @@
-"""Seeded splits by patient: about 80 % training, 10 % validation, 10 % test.
+"""Parts of a split that share no patient, and seeded splits: about 80 % training, 10 % validation, 10 % test.
 
-The result depends on the set of patients and the seed, not on the order in which files were found.
+A split depends on the set of patients and the seed, not on the order in which files were found.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from kerasgan.datasets._types import DOMAINS, PartKeys, Scan, Split
+from kerasgan.datasets._scan import DOMAINS, Scan
 from kerasgan.errors import DatasetError
 
 logger = logging.getLogger(__name__)
 
-HELD_OUT = ("test", "validation")  # the order in which they are filled where patients are scarce
+HELD_OUT = ("test", "validation")  # the order in which they are filled if patients are scarce
 HELD_OUT_SHARE = 0.1
+PartKeys = dict[str, list[str]]
+
+
+@dataclass(frozen=True)
+class Part:
+    """The scans of one part of a split.
+
+    Attributes:
+        a: Scans of domain `a`, sorted by patient.
+        b: Scans of domain `b`, sorted by patient.
+    """
+
+    a: tuple[Scan, ...] = ()
+    b: tuple[Scan, ...] = ()
+
+    def pairs(self) -> list[tuple[Scan, Scan]]:
+        """Scans of the same patient in `a` and `b`, the first with the first, and so on.
+
+        They are on one grid only if the dataset's card says `paired`.
+        """
+        partners: dict[str, list[Scan]] = {}
+        for scan in self.b:
+            partners.setdefault(scan.patient, []).append(scan)
+        return [(scan, partners[scan.patient].pop(0)) for scan in self.a if partners.get(scan.patient)]
+
+    def patients(self) -> set[str]:
+        """Keys of the patients in this part, of either domain."""
+        return {scan.patient for scan in (*self.a, *self.b)}
+
+    def keys(self) -> PartKeys:
+        """Patient keys of each domain, sorted."""
+        return {"a": sorted({scan.patient for scan in self.a}), "b": sorted({scan.patient for scan in self.b})}
+
+
+@dataclass(frozen=True)
+class Split:
+    """The training, validation and test part of a dataset; no patient is in two of them.
+
+    Raises:
+        DatasetError: For a patient in two parts.
+
+    Example:
+        >>> scans = [Scan(f"p{n}", domain, "MR", ()) for n in range(2) for domain in DOMAINS]
+        >>> Split.from_keys(scans, {"train": {"a": ["p0"]}, "test": {"b": ["p1"]}}).keys()["test"]
+        {'a': [], 'b': ['p1']}
+    """
+
+    train: Part
+    validation: Part
+    test: Part
+
+    def __post_init__(self) -> None:
+        parts = (self.train, self.validation, self.test)
+        shared = sum(len(part.patients()) for part in parts) - len(set.union(*(part.patients() for part in parts)))
+        if shared:
+            raise DatasetError(f"Patients in more than one part of the split: {shared}; put each into one part only.")
+
+    def keys(self) -> dict[str, PartKeys]:
+        """Patient keys per part and domain, ready for JSON: `{"train": {"a": [...], "b": [...]}, ...}`."""
+        return {"train": self.train.keys(), "validation": self.validation.keys(), "test": self.test.keys()}
+
+    @classmethod
+    def from_keys(cls, scans: Iterable[Scan], keys: Mapping[str, Mapping[str, Iterable[str]]]) -> Split:
+        """The split that `keys` (as from `Split.keys`) describes; scans that it does not list are left out."""
+        ordered = sorted(scans, key=lambda scan: (scan.patient, [str(path) for path in scan.files]))
+        parts = []
+        for part in ("train", "validation", "test"):
+            wanted = {domain: set(keys.get(part, {}).get(domain, ())) for domain in DOMAINS}
+            a, b = (tuple(s for s in ordered if s.domain == d and s.patient in wanted[d]) for d in DOMAINS)
+            parts.append(Part(a, b))
+        return cls(*parts)
 
 
 def split_by_patient(scans: Sequence[Scan], paired: bool, seed: int = 0) -> Split:
-    """Divides the patients among training, validation and test.
+    """A random split of the patients into training, validation and test.
 
-    Paired: validation and test patients have both domains, and a training patient stands in one domain only, so that
+    Paired: validation and test patients have both domains, and a training patient is used in one domain only, so that
     training never sees a pair. Unpaired: a domain with three or more patients has one or more in validation and test.
 
     Args:
         scans: All scans of both domains.
-        paired: Whether scans of one patient lie on one grid (`DatasetCard.paired`).
-        seed: Of the shuffling.
+        paired: Scans of one patient are on one grid (`DatasetCard.paired`).
+        seed: Seed of the shuffling.
 
     Raises:
-        DatasetError: Where there are too few patients to train on both domains.
+        DatasetError: For too few patients to train on both domains.
+
+    Example:
+        >>> scans = [Scan(f"p{n}", domain, "MR", ()) for n in range(10) for domain in DOMAINS]
+        >>> split = split_by_patient(scans, paired=True)
+        >>> len(split.train.a), len(split.train.pairs()), len(split.test.pairs())
+        (4, 0, 1)
     """
     patients: dict[str, set[str]] = {}
     for scan in scans:
         patients.setdefault(scan.patient, set()).add(scan.domain)
     order = [sorted(patients)[i] for i in np.random.default_rng(seed).permutation(len(patients))]
     keys = (_paired_keys if paired else _unpaired_keys)({patient: patients[patient] for patient in order})
+    enough = "4 with both" if paired else "3 in each domain"  # so many patients have some in every part
     if len(patients) < 2 or not (keys["train"]["a"] and keys["train"]["b"]):
-        raise DatasetError(_too_few(patients, paired))
+        counts = (f"{sum(domain in has for has in patients.values())} in domain {domain}" for domain in DOMAINS)
+        people = "1 patient" if len(patients) == 1 else f"{len(patients)} patients"
+        raise DatasetError(
+            f"Found {people} ({', '.join(counts)}), too few to split: a patient is never on two sides. Training needs "
+            f"2 patients, one in each domain; validation and test as well need {enough}. Add patients."
+        )
     if empty := [part for part in reversed(HELD_OUT) if not all(keys[part].values())]:
-        wanted = f"that needs {_enough(paired)}. Add patients, or judge by eye."
+        wanted = f"that needs {enough}. Add patients, or judge by eye."
         logger.warning("Too few patients to hold any out for %s: %s", " and ".join(empty), wanted)
     return Split.from_keys(scans, keys)
 
@@ -52,12 +136,12 @@ def fewer_training_patients(split: Split, count: int | None, seed: int = 0) -> S
     With one seed, a smaller number draws a part of what a larger number draws.
 
     Args:
-        split: Of all patients.
-        count: Training patients of each domain; None: all.
-        seed: Of the drawing.
+        split: Split of all patients.
+        count: Training patients of each domain; None for all.
+        seed: Seed of the drawing.
 
     Raises:
-        DatasetError: Where a domain has fewer.
+        DatasetError: For a domain with fewer training patients.
     """
     if count is None:
         return split
@@ -77,8 +161,11 @@ def fewer_training_patients(split: Split, count: int | None, seed: int = 0) -> S
 
 def _unpaired_keys(patients: dict[str, set[str]]) -> dict[str, PartKeys]:
     """Fills test and validation up to their size in each domain, patients that have both domains first."""
-    sizes = {domain: _held_out(sum(domain in has for has in patients.values())) for domain in DOMAINS}
-    keys = _empty_keys()
+    sizes: dict[str, int] = {}
+    for domain in DOMAINS:
+        count = sum(domain in has for has in patients.values())
+        sizes[domain] = max(1, round(HELD_OUT_SHARE * count)) if count >= 3 else 0
+    keys: dict[str, PartKeys] = {part: {"a": [], "b": []} for part in ("train", *HELD_OUT)}
     for patient in sorted(patients, key=lambda patient: -len(patients[patient])):
         has = patients[patient]
         fits = (
@@ -94,7 +181,7 @@ def _unpaired_keys(patients: dict[str, set[str]]) -> dict[str, PartKeys]:
 
 def _paired_keys(patients: dict[str, set[str]]) -> dict[str, PartKeys]:
     """Holds pairs out as far as enough patients are left to train on, then gives each training patient one domain."""
-    keys = _empty_keys()
+    keys: dict[str, PartKeys] = {part: {"a": [], "b": []} for part in ("train", *HELD_OUT)}
     pairs = [patient for patient, has in patients.items() if len(has) == 2]
     for patient, has in patients.items():
         if len(has) == 1:
@@ -107,29 +194,6 @@ def _paired_keys(patients: dict[str, set[str]]) -> dict[str, PartKeys]:
             keys[part]["a"].append(patient)
             keys[part]["b"].append(patient)
     for patient in pairs:
-        domain = min(DOMAINS, key=lambda domain: len(keys["train"][domain]))
-        keys["train"][domain].append(patient)
+        fewest = min(DOMAINS, key=lambda domain: len(keys["train"][domain]))
+        keys["train"][fewest].append(patient)
     return keys
-
-
-def _held_out(count: int) -> int:
-    """Patients of `count` in validation, and as many in test: none of two or fewer, else at least one."""
-    return max(1, round(HELD_OUT_SHARE * count)) if count >= 3 else 0
-
-
-def _empty_keys() -> dict[str, PartKeys]:
-    return {part: {"a": [], "b": []} for part in ("train", "validation", "test")}
-
-
-def _too_few(patients: dict[str, set[str]], paired: bool) -> str:
-    counts = ", ".join(f"{sum(domain in has for has in patients.values())} in domain {domain}" for domain in DOMAINS)
-    people = "1 patient" if len(patients) == 1 else f"{len(patients)} patients"
-    return (
-        f"Found {people} ({counts}), too few to split: a patient never stands on two sides. Training needs 2 patients, "
-        f"one in each domain; validation and test as well need {_enough(paired)}. Add patients."
-    )
-
-
-def _enough(paired: bool) -> str:
-    """How many patients have some in every part."""
-    return "4 with both" if paired else "3 in each domain"

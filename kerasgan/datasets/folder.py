@@ -59,7 +59,7 @@ def _scan_domain(folder: Path, domain: Domain) -> list[Scan]:
     if not series:
         raise DatasetError(
             f"{folder} has no MR or CT scan that can be used; found: {describe_found(found)}. "
-            f"Put DICOM, NIfTI or MHA scans there; `kerasgan inspect {folder}` tells why a series is left out."
+            f"Put DICOM, NIfTI or MHA scans there; `kerasgan inspect {folder}` says why a series is left out."
         )
     return [to_scan(one, _patient(one, folder), domain) for one in series]
 

@@ -1,6 +1,6 @@
-"""A phantom dataset: patients of its own for MR training, CT training, validation and test, as DICOM on disk.
+"""A phantom dataset: different patients for MR training, CT training, validation and test, as DICOM on disk.
 
-<root>/v<version>/dicom/<subject>/<description>/<date>/<image id>/*.dcm     as ADNI lays its downloads out
+<root>/v<version>/dicom/<subject>/<description>/<date>/<image id>/*.dcm     like a download of ADNI
 <root>/v<version>/labels/, masks/                                           on the grids of the scans, see `map_name`
 <root>/v<version>/split.json                                                subjects of each part, by modality
 """
@@ -12,7 +12,6 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -20,57 +19,78 @@ from tqdm import tqdm
 
 from kerasgan.errors import DatasetError
 from kerasgan.files import staging_folder
+from kerasgan.phantom.anatomy import Anatomy, Size
 from kerasgan.phantom.dicom import SeriesIdentity, write_series
 from kerasgan.phantom.head import HEAD
 from kerasgan.phantom.model import Phantom
 from kerasgan.phantom.render import render_ct, render_mr
-from kerasgan.phantom.study import Study
 from kerasgan.scans.geometry import oriented
 from kerasgan.scans.volume import Modality, Volume
 
 MODALITIES: tuple[Modality, Modality] = ("MR", "CT")
-MAX_WORKERS = 8  # threads suffice: NumPy and SciPy let go of the interpreter lock
-Task = tuple[int, str, tuple[Modality, ...]]
+MAX_WORKERS = 8  # threads suffice: NumPy and SciPy release the interpreter lock
 
 
-def write_dataset(root: Path, size: Any = None, progress: bool = True, study: Study = HEAD) -> Path:
-    """Generate the dataset below `root`, unless it is there already.
+def write_dataset(root: Path, size: Size | None = None, progress: bool = True, anatomy: Anatomy = HEAD) -> Path:
+    """Generates the dataset below `root`, unless it is there already.
 
-    It is written under a temporary name and renamed when it is complete; a broken-off run leaves no half dataset.
+    It is written under a temporary name and renamed when it is complete, so that an interrupted run leaves no half
+    dataset.
 
     Args:
-        root: Created where it is absent.
-        size: A `PhantomSize` for the head, a `BodySize` for other studies; None for the study's own, or for whatever is
-            there already.
+        root: Folder; created where it is missing.
+        size: Number of patients and voxels of their scans; None for the anatomy's default, or for whatever is there.
         progress: Show a progress bar.
-        study: What the patients show.
+        anatomy: Anatomy of the patients.
 
     Returns:
         The folder of this version, `<root>/v<version>`.
 
     Raises:
-        DatasetError: Where a dataset of another size is there.
-        KerasganError: Where `root` cannot be written.
+        DatasetError: For a dataset of another size in the folder.
+        KerasganError: For a `root` that cannot be written.
+
+    Example (writes some hundred files):
+
+        from kerasgan.phantom import write_dataset
+        from kerasgan.phantom.pelvis import PELVIS
+
+        write_dataset(Path("datasets/phantom_pelvis"), anatomy=PELVIS)
     """
-    folder = version_folder(root, study)
+    folder = version_folder(root, anatomy)
     if folder.is_dir():
-        _require_size(folder, size)
+        if size is not None:
+            _require_size(folder, size)
         return folder
     with staging_folder(folder) as staging:
         building = staging / folder.name
-        _build(building, study, size or study.size, progress)
-        _publish(building, folder)
+        _build(building, anatomy, size or anatomy.size, progress)
+        try:
+            os.rename(building, folder)
+        except OSError:
+            if not folder.is_dir():  # else another process was faster, with the same files
+                raise
     return folder
 
 
-def version_folder(root: Path, study: Study = HEAD) -> Path:
-    """Where this version of the phantom lies below `root`."""
-    return Path(root) / f"v{study.version}"
+def version_folder(root: Path, anatomy: Anatomy = HEAD) -> Path:
+    """The folder of this version of an anatomy's dataset below `root`.
+
+    Example:
+        >>> version_folder(Path("datasets/phantom")).as_posix()
+        'datasets/phantom/v3'
+    """
+    return Path(root) / f"v{anatomy.version}"
 
 
-def map_name(subject: str, modality: Modality, study: Study) -> str:
-    """File name of a scan's label map and mask; one file serves both scans where their voxels lie alike."""
-    alike = len(set(study.planes.values())) == 1
+def map_name(subject: str, modality: Modality, anatomy: Anatomy) -> str:
+    """File name of a scan's label map and mask; MR and CT share one file where their slices have the same plane.
+
+    Example:
+        >>> map_name("900_S_0001", "MR", HEAD)
+        '900_S_0001.nii.gz'
+    """
+    alike = len(set(anatomy.planes.values())) == 1
     return f"{subject}.nii.gz" if alike else f"{subject}_{modality}.nii.gz"
 
 
@@ -80,33 +100,11 @@ def read_split(folder: Path) -> dict[str, dict[str, list[str]]]:
     return parts
 
 
-def _build(folder: Path, study: Study, size: Any, progress: bool) -> None:
-    parts = _assign(study, size)
-    tasks = _tasks(parts)
-    with ThreadPoolExecutor(min(MAX_WORKERS, os.cpu_count() or 1)) as pool:
-        done = pool.map(lambda task: _write_patient(folder, study, size, task), tasks)
-        try:
-            for _ in tqdm(done, total=len(tasks), desc="generating phantom patients", disable=not progress):
-                pass
-        except BaseException:
-            pool.shutdown(cancel_futures=True)  # Ctrl-C does not wait for the patients that are still queued
-            raise
-    manifest = {"version": study.version, "size": asdict(size), "parts": parts}
-    (folder / "split.json").write_text(json.dumps(manifest, indent=1) + "\n")
-
-
-def _publish(building: Path, folder: Path) -> None:
-    try:
-        os.rename(building, folder)
-    except OSError:
-        if not folder.is_dir():  # else another process was faster, with the same files
-            raise
-
-
-def _require_size(folder: Path, size: Any) -> None:
-    if size is None:
-        return
+def _require_size(folder: Path, size: Size) -> None:
     found = json.loads((folder / "split.json").read_text())["size"]
+    if "shape" in found:  # version 0.1.0 wrote one grid for both scans of the head
+        grid = {name: found.pop(name) for name in ("shape", "spacing_mm")}
+        found |= {"mr": grid, "ct": grid}
     wanted = json.loads(json.dumps(asdict(size)))
     if found != wanted:
         changed = [name for name in wanted if found[name] != wanted[name]]
@@ -114,51 +112,54 @@ def _require_size(folder: Path, size: Any) -> None:
         raise DatasetError(f"{folder} holds a phantom of another size: {differing}. Delete it or name another folder.")
 
 
-def _assign(study: Study, size: Any) -> dict[str, dict[str, list[str]]]:
+def _build(folder: Path, anatomy: Anatomy, size: Size, progress: bool) -> None:
     counts = (size.train, size.train, size.validation, size.test)
-    subjects = [f"{study.site}_S_{number:04d}" for number in range(1, sum(counts) + 1)]
-    mr, ct, validation, test = np.split(np.array(subjects), np.cumsum(counts)[:-1])
-    return {
-        "train": {"MR": mr.tolist(), "CT": ct.tolist()},
-        "validation": {"MR": validation.tolist(), "CT": validation.tolist()},
-        "test": {"MR": test.tolist(), "CT": test.tolist()},
+    subjects = [f"{anatomy.site}_S_{number:04d}" for number in range(1, sum(counts) + 1)]
+    mr, ct, validation, test = (part.tolist() for part in np.split(np.array(subjects), np.cumsum(counts)[:-1]))
+    parts = {
+        "train": {"MR": mr, "CT": ct},
+        "validation": {"MR": validation, "CT": validation},
+        "test": {"MR": test, "CT": test},
     }
 
+    def write(number: int) -> None:
+        subject = subjects[number - 1]
+        modalities = tuple(m for m in MODALITIES if any(subject in part[m] for part in parts.values()))
+        _write_patient(folder, anatomy, size, number, subject, modalities)
 
-def _tasks(parts: dict[str, dict[str, list[str]]]) -> list[Task]:
-    """Number, subject and modalities of each patient."""
-    wanted: dict[str, list[Modality]] = {}
-    for part in parts.values():
-        for modality in MODALITIES:
-            for subject in part[modality]:
-                wanted.setdefault(subject, []).append(modality)
-    return [(number, subject, tuple(wanted[subject])) for number, subject in enumerate(sorted(wanted), start=1)]
+    with ThreadPoolExecutor(min(MAX_WORKERS, os.cpu_count() or 1)) as pool:
+        done = pool.map(write, range(1, len(subjects) + 1))
+        try:
+            for _ in tqdm(done, total=len(subjects), desc="generating phantom patients", disable=not progress):
+                pass
+        except BaseException:
+            pool.shutdown(cancel_futures=True)  # Ctrl-C does not wait for the patients that are still queued
+            raise
+    manifest = {"version": anatomy.version, "size": asdict(size), "parts": parts}
+    (folder / "split.json").write_text(json.dumps(manifest, indent=1) + "\n")
 
 
-def _write_patient(folder: Path, study: Study, size: Any, task: Task) -> None:
-    number, subject, modalities = task
+def _write_patient(
+    folder: Path, anatomy: Anatomy, size: Size, number: int, subject: str, modalities: tuple[Modality, ...]
+) -> None:
+    """Writes the scans of a patient, and the label map and body mask that go with them."""
     seed = size.seed * 10_000 + number
-    seen = study.examine(seed, modalities, size)
-    for modality, phantom in seen.items():
+    for modality, phantom in anatomy.scans(seed, modalities, size).items():
         volume = render_mr(phantom, seed) if modality == "MR" else render_ct(phantom, seed)
         series = 1 + MODALITIES.index(modality)
-        description = study.descriptions[modality]
+        description = anatomy.descriptions[modality]
         path = folder / "dicom" / subject / description / "2026-01-01_12_00_00.0" / f"I9{series}{number:04d}"
-        identity = SeriesIdentity(subject, description, series, f"{study.version}.{size.seed}", study)
-        write_series(oriented(volume, study.planes[modality]), identity, path)
-        name = map_name(subject, modality, study)
-        if len(modalities) == 2 or study.labels_all:
-            _write_map(folder / "labels" / name, _classes(phantom, study), phantom, study.planes[modality])
+        identity = SeriesIdentity(subject, description, series, f"{anatomy.version}.{size.seed}", anatomy)
+        write_series(oriented(volume, anatomy.planes[modality]), identity, path)
+        name = map_name(subject, modality, anatomy)
+        if len(modalities) == 2 or anatomy.labels_all:
+            labels = phantom.labels
+            if anatomy.labels:
+                values = [anatomy.labels.get(tissue.look.structure, 0) for tissue in anatomy.tissues]
+                labels = np.array(values, dtype=np.uint8)[labels]
+            _write_map(folder / "labels" / name, labels, phantom, anatomy.planes[modality])
         if len(modalities) == 2:
-            _write_map(folder / "masks" / name, phantom.body, phantom, study.planes[modality])
-
-
-def _classes(phantom: Phantom, study: Study) -> np.ndarray:
-    """The label map, `[slices, rows, columns]`."""
-    if study.classes is None:
-        return phantom.labels
-    table = np.array([study.classes.get(tissue, 0) for tissue in phantom.palette.tissues], dtype=np.uint8)
-    return table[phantom.labels]
+            _write_map(folder / "masks" / name, phantom.body, phantom, anatomy.planes[modality])
 
 
 def _write_map(path: Path, values: np.ndarray, phantom: Phantom, plane: str) -> None:

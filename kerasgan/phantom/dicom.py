@@ -10,32 +10,32 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MRImageStorage, generate_uid
 from pydicom.valuerep import DSfloat
 
+from kerasgan.phantom.anatomy import Anatomy
 from kerasgan.phantom.head import HEAD
-from kerasgan.phantom.study import Study
 from kerasgan.scans.volume import Volume
 
 CT_INTERCEPT_HU = -1024  # stored value 0; scanners store CT like this, so that a reader must apply the rescale
-DATE = "20260101"
+DATE, TIME = "20260101", "120000"
 COMMENT = "Computer-generated phantom, not a patient."
 
 
 @dataclass(frozen=True)
 class SeriesIdentity:
-    """Whose series it is, and where its UIDs come from.
+    """The patient and the description of a series, from which its UIDs follow.
 
     Attributes:
         subject: Patient ID (0010,0020), such as `900_S_0001`.
         description: Series Description (0008,103E).
         number: Series Number (0020,0011).
-        version: Of the phantom; stands in the header, and two versions share no UID.
-        study: What the patient shows, and how it was scanned.
+        version: Version of the phantom; it goes into the header, and two versions share no UID.
+        anatomy: Anatomy of the patient, and its sequence.
     """
 
     subject: str
     description: str
     number: int
     version: str
-    study: Study = HEAD
+    anatomy: Anatomy = HEAD
 
     def uid(self, *names: object) -> str:
         """A UID that depends on the subject, the version and `names` only."""
@@ -44,16 +44,20 @@ class SeriesIdentity:
 
 
 def write_series(volume: Volume, identity: SeriesIdentity, folder: Path) -> None:
-    """Write a volume parallel to the patient's axes as one file per slice, in the order of its slices.
+    """Writes a volume parallel to the patient's axes as one file per slice, in the order of its slices.
 
     Args:
         volume: CT in HU, stored signed, or MR, stored unsigned.
         identity: Subject and series.
-        folder: Created where it is absent.
+        folder: Folder of the files; created where it is missing.
     """
     folder.mkdir(parents=True, exist_ok=True)
     common = _common(volume, identity)
-    for index, pixels in enumerate(_stored(volume)):
+    if volume.modality == "CT":
+        stored = np.rint(volume.array - CT_INTERCEPT_HU).astype("<i2")  # [slices, rows, columns]
+    else:
+        stored = np.rint(np.clip(volume.array, 0, 65535)).astype("<u2")
+    for index, pixels in enumerate(stored):
         dataset = Dataset()
         dataset.update(common)
         dataset.SOPInstanceUID = identity.uid(volume.modality, "image", index)
@@ -67,23 +71,28 @@ def write_series(volume: Volume, identity: SeriesIdentity, folder: Path) -> None
         dataset.save_as(folder / name, enforce_file_format=True)
 
 
-def _stored(volume: Volume) -> np.ndarray:
-    """Stored pixel values, `[slices, rows, columns]`."""
-    if volume.modality == "CT":
-        return np.rint(volume.array - CT_INTERCEPT_HU).astype("<i2")
-    return np.rint(np.clip(volume.array, 0, 65535)).astype("<u2")
-
-
 def _common(volume: Volume, identity: SeriesIdentity) -> Dataset:
+    """The elements that all slices share: patient and study, series, equipment, pixel format, acquisition."""
+    anatomy = identity.anatomy
     dataset = Dataset()
-    _add_patient_and_study(dataset, identity)
+    dataset.SpecificCharacterSet = "ISO_IR 100"
+    dataset.PatientName = "ANONYMOUS^PHANTOM"
+    dataset.PatientID = identity.subject
+    dataset.PatientBirthDate = dataset.PatientSex = ""
+    dataset.PatientIdentityRemoved = "YES"
+    dataset.DeidentificationMethod = "Computer-generated, no patient"
+    dataset.StudyInstanceUID = identity.uid("study")
+    dataset.StudyDate, dataset.StudyTime, dataset.StudyID = DATE, TIME, "1"
+    dataset.StudyDescription = f"{anatomy.name.capitalize()} phantom"
+    dataset.ReferringPhysicianName = dataset.AccessionNumber = ""
+
     dataset.Modality = volume.modality
     dataset.SeriesInstanceUID = identity.uid(volume.modality, "series")
     dataset.SeriesNumber = identity.number
     dataset.SeriesDescription = identity.description
     dataset.SeriesDate = dataset.AcquisitionDate = dataset.ContentDate = DATE
-    dataset.SeriesTime = dataset.AcquisitionTime = dataset.ContentTime = "120000"
-    dataset.BodyPartExamined = identity.study.name.upper()
+    dataset.SeriesTime = dataset.AcquisitionTime = dataset.ContentTime = TIME
+    dataset.BodyPartExamined = anatomy.name.upper()
     dataset.PatientPosition = "HFS"
     dataset.FrameOfReferenceUID = identity.uid("frame of reference")  # MR and CT of a subject share it
     dataset.PositionReferenceIndicator = ""
@@ -92,25 +101,7 @@ def _common(volume: Volume, identity: SeriesIdentity) -> Dataset:
     dataset.SoftwareVersions = identity.version
     dataset.AcquisitionNumber = 1
     dataset.ImageComments = COMMENT
-    _add_pixel_format(dataset, volume)
-    _add_ct(dataset, identity) if volume.modality == "CT" else _add_mr(dataset, volume, identity)
-    return dataset
 
-
-def _add_patient_and_study(dataset: Dataset, identity: SeriesIdentity) -> None:
-    dataset.SpecificCharacterSet = "ISO_IR 100"
-    dataset.PatientName = "ANONYMOUS^PHANTOM"
-    dataset.PatientID = identity.subject
-    dataset.PatientBirthDate = dataset.PatientSex = ""
-    dataset.PatientIdentityRemoved = "YES"
-    dataset.DeidentificationMethod = "Computer-generated, no patient"
-    dataset.StudyInstanceUID = identity.uid("study")
-    dataset.StudyDate, dataset.StudyTime, dataset.StudyID = DATE, "120000", "1"
-    dataset.StudyDescription = f"{identity.study.name.capitalize()} phantom"
-    dataset.ReferringPhysicianName = dataset.AccessionNumber = ""
-
-
-def _add_pixel_format(dataset: Dataset, volume: Volume) -> None:
     columns_mm, rows_mm, slices_mm = volume.spacing_mm
     _, dataset.Rows, dataset.Columns = volume.shape
     dataset.PixelSpacing = [_decimal(rows_mm), _decimal(columns_mm)]
@@ -123,22 +114,20 @@ def _add_pixel_format(dataset: Dataset, volume: Volume) -> None:
     dataset.PixelRepresentation = int(volume.modality == "CT")
     dataset.BurnedInAnnotation = "NO"
 
-
-def _add_ct(dataset: Dataset, identity: SeriesIdentity) -> None:
-    dataset.SOPClassUID = CTImageStorage
-    dataset.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
-    dataset.KVP = 120
-    dataset.RescaleSlope, dataset.RescaleIntercept, dataset.RescaleType = 1, CT_INTERCEPT_HU, "HU"
-    dataset.WindowCenter, dataset.WindowWidth = identity.study.ct_window
-
-
-def _add_mr(dataset: Dataset, volume: Volume, identity: SeriesIdentity) -> None:
+    if volume.modality == "CT":
+        dataset.SOPClassUID = CTImageStorage
+        dataset.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
+        dataset.KVP = 120
+        dataset.RescaleSlope, dataset.RescaleIntercept, dataset.RescaleType = 1, CT_INTERCEPT_HU, "HU"
+        dataset.WindowCenter, dataset.WindowWidth = anatomy.ct_window
+        return dataset
     dataset.SOPClassUID = MRImageStorage
     dataset.ImageType = ["ORIGINAL", "PRIMARY", "OTHER"]
-    for keyword, value in identity.study.sequence.items():
+    for keyword, value in anatomy.sequence.items():
         setattr(dataset, keyword, value)
     bright = max(round(float(np.percentile(volume.array, 99.5))), 2)
     dataset.WindowCenter, dataset.WindowWidth = bright // 2, bright
+    return dataset
 
 
 def _decimal(value: float) -> DSfloat:

@@ -1,4 +1,4 @@
-"""What several anatomies are built of: packed muscles, bones with a rind, mottled bowel, the lumbar spine."""
+"""Parts that several anatomies share: packed muscles, bones with a rind, mottled bowel, the lumbar spine."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kerasgan.phantom.shapes import Points, capsule, ellipsoid, smooth_union
+from kerasgan.phantom.shapes import Points, Vector, capsule, ellipsoid, smooth_union, tube
 from kerasgan.phantom.space import Range, Space
 
 
 class Bundle:
-    """Muscles side by side: a sample belongs to the muscle that it lies deepest in, and thin gaps stay between them."""
+    """Muscles side by side: a sample belongs to the muscle that it is deepest in, and thin gaps stay between them.
+
+    Args:
+        space: The body.
+    """
 
     def __init__(self, space: Space):
         self.space = space
@@ -22,14 +26,14 @@ class Bundle:
         self.owner = np.zeros(shape, dtype=np.uint8)
 
     def add(self, tissue: int, shape: Callable[[Points], np.ndarray], x: Range, y: Range, z: Range) -> None:
-        """Lay in a muscle on both sides; outside of its ranges it does not grow.
+        """Adds a muscle on both sides; outside of its ranges it does not grow.
 
         Args:
-            tissue: Its label.
-            shape: Distance to it from `(|x|, y, z)`.
-            x: Range of `|x|` that it lies within.
-            y: The same for y.
-            z: The same for z.
+            tissue: Label of the muscle.
+            shape: Distance to the muscle at `(|x|, y, z)`.
+            x: Range of `|x|` in mm.
+            y: Range of y in mm.
+            z: Range of z in mm.
         """
         for sign, side in ((-1, (-x[1], -x[0])), (1, x)):
             window = self.space.window((side, y, z))
@@ -42,15 +46,27 @@ class Bundle:
             owner[closer] = tissue
             np.minimum(deepest, distance, out=deepest)
 
+    def add_cord(self, tissue: int, path: list[Vector], radii: list[float], margin_mm: float) -> None:
+        """Adds a muscle that runs like a cord through the points of `path`, and grows by `margin_mm` at most."""
+        low, high = np.min(path, axis=0) - margin_mm, np.max(path, axis=0) + margin_mm
+        x, y, z = ((float(first), float(last)) for first, last in zip(low, high, strict=True))
+        self.add(tissue, lambda points: tube(points, path, radii), (max(0.0, x[0]), x[1]), y, z)
+
     def paint(self, gap_mm: float, growth_mm: np.ndarray, within: np.ndarray) -> None:
-        """Label the muscles, grown towards each other, where `within` holds; what two claim alike stays as it is."""
+        """Labels the muscles, grown towards each other; samples that two muscles claim alike stay as they are.
+
+        Args:
+            gap_mm: Difference of the depths in two muscles below which a sample belongs to neither.
+            growth_mm: Distance that muscles grow by.
+            within: Mask of where muscles may be, bool `[slices, rows, columns]`.
+        """
         apart = self.second - self.deepest > gap_mm
         where = (self.deepest < growth_mm) & apart & within
         self.space.labels[where] = self.owner[where]
 
 
 def paint_bone(space: Space, distance: np.ndarray, cortex: int, marrow: int, cortex_mm: float | np.ndarray) -> None:
-    """A bone with a compact rind and marrow inside."""
+    """Paints a bone: a compact rind with marrow inside."""
     space.paint(distance < 0, cortex)
     space.paint(distance < -cortex_mm, marrow)
 
@@ -59,9 +75,9 @@ def ring(x: np.ndarray, y: np.ndarray, width: np.ndarray, front: np.ndarray, bac
     """Distance, in the axial plane, to an outline of the trunk that is a little squarer than an ellipse.
 
     Args:
-        x: Where.
-        y: Where.
-        width: Half its width there.
+        x: Positions from right to left, in mm.
+        y: Positions from front to back, in mm.
+        width: Half the width of the trunk at each position.
         front: y of its foremost point.
         back: y of its rearmost point.
     """
@@ -75,7 +91,7 @@ def ring(x: np.ndarray, y: np.ndarray, width: np.ndarray, front: np.ndarray, bac
 
 @dataclass(frozen=True)
 class BowelTissues:
-    """Labels of the wall, of what is in the bowel, and of gas."""
+    """The labels of a piece of bowel: its wall, its content, and gas."""
 
     wall: int
     content: int
@@ -83,13 +99,13 @@ class BowelTissues:
 
 
 def paint_bowel(space: Space, distance: np.ndarray, tissues: BowelTissues, name: str, gas: float) -> None:
-    """A piece of bowel: wall, lumen, gas in its anterior part and mottled stool behind it.
+    """Paints a piece of bowel: wall, lumen, gas in its anterior part and mottled stool behind it.
 
     Args:
-        space: Where.
-        distance: To its outer surface.
-        tissues: Labels.
-        name: Names the random numbers.
+        space: Part of the body.
+        distance: Distance to the outer surface of the bowel.
+        tissues: Labels of the bowel.
+        name: Name of the random numbers.
         gas: Share of the lumen that gas fills, about.
     """
     space.paint(distance < 0, tissues.wall)
@@ -105,7 +121,7 @@ def paint_bowel(space: Space, distance: np.ndarray, tissues: BowelTissues, name:
 
 @dataclass(frozen=True)
 class SpineTissues:
-    """Labels of the spine's parts."""
+    """The labels of the spine's parts."""
 
     cortex: int
     marrow: int
@@ -114,14 +130,14 @@ class SpineTissues:
 
 
 def paint_vertebra(space: Space, height: float, y: float, tissues: SpineTissues, size: float = 1.0) -> None:
-    """A lumbar or lower thoracic vertebra with the disc below it.
+    """Paints a lumbar or lower thoracic vertebra with the disc below it.
 
     Args:
-        space: Where.
-        height: z of the middle of its body.
-        y: y of the middle of its body.
-        tissues: Labels.
-        size: Width of the body, 1 for the lower lumbar spine.
+        space: The body.
+        height: z of the middle of the vertebral body, in mm.
+        y: y of the middle of the vertebral body, in mm.
+        tissues: Labels of the spine.
+        size: Width of the vertebral body, 1 for the lower lumbar spine.
     """
     part = space.both_sides(x=(0, 52), y=(y - 30, y + 75), z=(height - 32, height + 24))
     points, mirrored = part.points, part.mirrored

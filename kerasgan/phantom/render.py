@@ -1,4 +1,4 @@
-"""What an MR and a CT scanner make of a phantom."""
+"""MR and CT of a phantom, as a scanner would acquire them."""
 
 from __future__ import annotations
 
@@ -15,20 +15,27 @@ BIAS = 0.10  # standard deviation of the logarithm of the coil's sensitivity
 
 
 def render_mr(phantom: Phantom, seed: int) -> Volume:
-    """An MR of the phantom: bias field, Rician noise, and a gain of its own for each scan.
+    """An MR of the phantom: bias field, Rician noise, and another gain for each scan.
 
     Args:
         phantom: The anatomy.
-        seed: Of the scanner: gain, contrast, bias field and noise.
+        seed: Seed of the scanner: gain, contrast, bias field and noise.
 
     Returns:
-        MR in arbitrary units on the phantom's grid. A tissue of signal 1 lies between about 150 and 1,500, the noise is
-        1.5 to 3 % of it.
+        MR in arbitrary units on the phantom's grid. A tissue of signal 1 has about 150 to 1,500, the noise is 1.5 to
+        3 % of it.
+
+    Example:
+        >>> from kerasgan.phantom import Grid, make_head
+        >>> head = make_head(0, Grid(shape=(8, 20, 20), spacing_mm=(12, 12, 20)))
+        >>> render_mr(head, seed=0).array.min() >= 0
+        True
     """
     rng = generator(seed, "MR scanner")
     gain = float(np.exp(rng.uniform(np.log(150), np.log(1500))))
     noise = rng.uniform(0.015, 0.03)
-    table = phantom.palette.mr_signal * rng.normal(1, 0.02, len(phantom.palette.tissues)).astype(np.float32)
+    table = np.array([tissue.look.mr_signal for tissue in phantom.tissues], dtype=np.float32)
+    table = table * rng.normal(1, 0.02, len(table)).astype(np.float32)
     signal = np.einsum("t,tzyx->zyx", table, phantom.fractions)
     signal *= 1 + 0.03 * smooth_field(rng, _axes(phantom), 9.0)
     signal *= np.exp(BIAS * smooth_field(rng, _axes(phantom), 80.0))
@@ -41,32 +48,33 @@ def render_ct(phantom: Phantom, seed: int) -> Volume:
 
     Args:
         phantom: The anatomy.
-        seed: Of the scanner: noise, bone density and, where the palette says so, uptake of contrast medium.
+        seed: Seed of the scanner: noise, bone density and, in organs that take it up, contrast medium.
 
     Returns:
         CT in HU on the phantom's grid, clipped to [-1024, 3071].
+
+    Example:
+        >>> from kerasgan.phantom import Grid, make_head
+        >>> head = make_head(0, Grid(shape=(8, 20, 20), spacing_mm=(12, 12, 20)))
+        >>> round(float(render_ct(head, seed=0).array[head.fractions[0] == 1].mean()), -1)  # air
+        -1000.0
     """
     rng = generator(seed, "CT scanner")
     level = rng.uniform(7.0, 14.0)
-    hu = np.einsum("t,tzyx->zyx", _attenuation(phantom, seed), phantom.fractions)
-    bone = sum((phantom.fractions[tissue] for tissue in phantom.palette.bone), np.zeros_like(hu))
+    uptake = np.clip(generator(seed, "contrast medium").standard_normal(), -2, 2)  # one bolus for all organs
+    looks = [tissue.look for tissue in phantom.tissues]
+    table = np.array([look.ct_hu for look in looks], dtype=np.float32)
+    table += np.float32(uptake) * np.array([look.ct_spread_hu for look in looks], dtype=np.float32)
+    hu = np.einsum("t,tzyx->zyx", table, phantom.fractions)
+    bone = sum((phantom.fractions[tissue] for tissue in phantom.tissues if tissue.look.bone), np.zeros_like(hu))
     hu += 80 * bone * smooth_field(rng, _axes(phantom), 12.0)
     grain = ndimage.gaussian_filter(rng.standard_normal(hu.shape, dtype=np.float32), (0, 0.6, 0.6))
     hu += np.float32(level) * grain / grain.std()
     return _volume(phantom, np.clip(hu, *CT_RANGE_HU), "CT")
 
 
-def _attenuation(phantom: Phantom, seed: int) -> np.ndarray:
-    """HU of each tissue in this patient."""
-    spread = phantom.palette.ct_spread_hu
-    if spread is None:
-        return phantom.palette.ct_hu
-    uptake = np.clip(generator(seed, "contrast medium").standard_normal(), -2, 2)  # one bolus for all organs
-    return phantom.palette.ct_hu + np.float32(uptake) * spread
-
-
 def _axes(phantom: Phantom) -> Points:
-    """Positions of columns, rows and slices relative to the centre of the image."""
+    """Positions of columns, rows and slices in mm from the centre of the image."""
     counts = phantom.fractions.shape[:0:-1]
     x, y, z = ((np.arange(n) - (n - 1) / 2) * step for n, step in zip(counts, phantom.spacing_mm, strict=True))
     return x, y, z

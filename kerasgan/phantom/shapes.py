@@ -1,7 +1,7 @@
-"""Signed distances of simple bodies, negative inside, in mm.
+"""Signed distances to simple shapes, negative inside, in mm.
 
-`points` is always a tuple of arrays `(x, y, z)` of one shape. A distance is exact on the surface and first-order
-accurate near it, which is where walls, rinds and gaps are laid.
+`points` is always a tuple of arrays `(x, y, z)` of one shape. A distance is exact on the surface and accurate to first
+order near it, where walls, rinds and gaps are painted.
 """
 
 from __future__ import annotations
@@ -13,7 +13,13 @@ Vector = tuple[float, float, float]
 
 
 def ellipsoid(points: Points, centre: Vector, radii: Vector) -> np.ndarray:
-    """Distance to an ellipsoid with its axes along x, y and z."""
+    """Distance to an ellipsoid with its axes along x, y and z, in mm.
+
+    Example:
+        >>> x, y, z = np.array([[0.0, 0, 0], [7, 0, 0], [0, 4, 0]]).T
+        >>> ellipsoid((x, y, z), centre=(0, 0, 0), radii=(5, 3, 3)).round(2)
+        array([-0.  ,  2.  ,  1.  ])
+    """
     inside = np.zeros_like(points[0])
     slope = np.zeros_like(points[0])
     for axis, middle, radius in zip(points, centre, radii, strict=True):
@@ -48,28 +54,28 @@ def tube(points: Points, path: list[Vector], radii: list[float]) -> np.ndarray:
 
 
 def smooth_union(first: np.ndarray, second: np.ndarray, blend_mm: float) -> np.ndarray:
-    """Union whose crease is rounded over `blend_mm`."""
+    """A union whose crease is rounded over `blend_mm`."""
     overlap = np.clip(blend_mm - np.abs(first - second), 0, None)
     return np.minimum(first, second) - overlap * overlap / np.float32(4 * blend_mm)
 
 
 def smooth_intersection(first: np.ndarray, second: np.ndarray, blend_mm: float) -> np.ndarray:
-    """Intersection whose edge is rounded over `blend_mm`."""
+    """An intersection whose edge is rounded over `blend_mm`."""
     return -smooth_union(-first, -second, blend_mm)
 
 
 def step(values: np.ndarray, at: np.ndarray | float, width_mm: float) -> np.ndarray:
-    """Smooth step from 0 to 1 around `at`."""
+    """A smooth step from 0 to 1 around `at`."""
     return 0.5 + 0.5 * np.tanh((values - at) / np.float32(width_mm))
 
 
 def bump(values: np.ndarray, at: np.ndarray | float, width_mm: float) -> np.ndarray:
-    """Gaussian bump of height 1 around `at`."""
+    """A Gaussian bump of height 1 around `at`."""
     return np.exp(-(((values - at) / np.float32(width_mm)) ** 2))
 
 
 def to_distance(level: np.ndarray, spacing_mm: Vector) -> np.ndarray:
-    """Turn any smooth function into a first-order distance to its zero surface by dividing by its slope.
+    """First-order distance to the zero surface of a smooth function: the function divided by its slope.
 
     Args:
         level: `[slices, rows, columns]`, negative inside.
@@ -82,10 +88,10 @@ def to_distance(level: np.ndarray, spacing_mm: Vector) -> np.ndarray:
 
 
 def turned(points: Points, centre: Vector, along: Vector, towards: Vector) -> Points:
-    """Coordinates in a frame of its own, for bodies that lie aslant.
+    """Coordinates in a turned frame, for shapes that are not parallel to the axes.
 
     Args:
-        points: Where.
+        points: Positions in the coordinates of the body.
         centre: Origin of the frame.
         along: Direction of its first axis.
         towards: Roughly the direction of its third axis, which is made perpendicular to the first.

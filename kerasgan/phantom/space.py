@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
 import numpy as np
-from scipy import ndimage, sparse
+from scipy import ndimage
 
 from kerasgan.phantom.shapes import Points, Vector
 
@@ -19,7 +19,17 @@ Range = tuple[float, float]
 
 
 def generator(seed: int, name: str) -> np.random.Generator:
-    """A random generator of its own for each part, so that changing one part leaves the others as they are."""
+    """The random generator of one part of a patient, so that changing one part leaves the others as they are.
+
+    Args:
+        seed: Seed of the patient.
+        name: Name of the part.
+
+    Raises:
+        ValueError: For a negative seed.
+    """
+    if seed < 0:
+        raise ValueError(f"A seed must not be negative; got {seed}.")
     return np.random.default_rng([seed, zlib.crc32(name.encode())])
 
 
@@ -40,6 +50,19 @@ def smooth_field(rng: np.random.Generator, axes_mm: Points, scale_mm: float) -> 
     return spline(coefficients, axes_mm, scale_mm) / np.float32(0.479**1.5)
 
 
+def deformation(seed: int, axes_mm: Points, spread_mm: float) -> Points:
+    """A smooth random displacement along x, y and z, in mm.
+
+    Args:
+        seed: Seed of the patient.
+        axes_mm: Positions of the columns, rows and slices (1-D each), relative to the centre of the image.
+        spread_mm: Standard deviation along each axis.
+    """
+    fields = (smooth_field(generator(seed, f"deformation {name}"), axes_mm, 55.0) for name in "xyz")
+    x, y, z = (np.float32(spread_mm) * shift for shift in fields)
+    return x, y, z
+
+
 def spline(coefficients: np.ndarray, axes_mm: Points, scale_mm: float) -> np.ndarray:
     """A cubic B-spline in three dimensions.
 
@@ -52,22 +75,18 @@ def spline(coefficients: np.ndarray, axes_mm: Points, scale_mm: float) -> np.nda
     Returns:
         float32 `[slices, rows, columns]`.
     """
-    field = coefficients
-    # Four weights a sample are not zero: sparse products are fast, and no threaded BLAS gets in the way of our threads.
-    for positions, axis in zip(axes_mm, (2, 1, 0), strict=True):
-        front = np.moveaxis(field, axis, 0)
-        product = _spline_basis(positions, scale_mm, len(front)) @ front.reshape(len(front), -1)
-        field = np.moveaxis(product.reshape(len(positions), *front.shape[1:]), 0, axis)
-    return field
-
-
-def _spline_basis(positions: np.ndarray, scale_mm: float, count: int) -> sparse.csr_array:
-    """Weights `[positions, count]` of the control points for each position."""
     from scipy.interpolate import BSpline  # slow to load, and the dataset's card needs no phantom
 
-    knots = (np.arange(count + 4) - 3) * scale_mm - FIELD_HALF_WIDTH_MM
-    inside = np.clip(positions, -FIELD_HALF_WIDTH_MM, FIELD_HALF_WIDTH_MM - 1e-3)
-    return BSpline.design_matrix(inside, knots, 3).astype(np.float32)
+    values = coefficients
+    # Four weights a sample are not zero: sparse products are fast, and no threaded BLAS gets in the way of our threads.
+    for positions, axis in zip(axes_mm, (2, 1, 0), strict=True):
+        front = np.moveaxis(values, axis, 0)  # [count, ...]
+        knots = (np.arange(len(front) + 4) - 3) * scale_mm - FIELD_HALF_WIDTH_MM
+        inside = np.clip(positions, -FIELD_HALF_WIDTH_MM, FIELD_HALF_WIDTH_MM - 1e-3)
+        weights = BSpline.design_matrix(inside, knots, 3).astype(np.float32)  # [positions, count]
+        product = weights @ front.reshape(len(front), -1)
+        values = np.moveaxis(product.reshape(len(positions), *front.shape[1:]), 0, axis)
+    return values
 
 
 @lru_cache(maxsize=16)
@@ -92,12 +111,15 @@ class Space:
             in a patient of average size who lies straight.
         axes_mm: Positions of columns, rows and slices relative to the centre of the image.
         labels: uint8 `[slices, rows, columns]`, a view into the labels of the whole grid.
+        fields: Distances over the samples that several parts of the body need, such as the depth below the skin;
+            float32 `[slices, rows, columns]` by name.
     """
 
     seed: int
     points: Points
     axes_mm: Points
     labels: np.ndarray
+    fields: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def mirrored(self) -> Points:
@@ -120,14 +142,15 @@ class Space:
             points=tuple(axis[window] for axis in self.points),  # type: ignore[arg-type]
             axes_mm=(columns[window[2]], rows[window[1]], slices[window[0]]),
             labels=self.labels[window],
+            fields={name: values[window] for name, values in self.fields.items()},
         )
 
     def both_sides(self, x: Range, y: Range, z: Range) -> Space:
-        """As `box`, for a range of `|x|`."""
+        """Like `box`, for a part that is alike on both sides of the body, up to `x[1]` from the middle."""
         return self.box((-x[1], x[1]), y, z)
 
     def paint(self, where: np.ndarray, tissue: int) -> None:
-        """Label the samples where `where` holds."""
+        """Labels the samples of a mask, bool `[slices, rows, columns]`."""
         self.labels[where] = tissue
 
     @cached_property
@@ -151,13 +174,20 @@ class Space:
         """A smooth random field of unit variance, see `smooth_field`."""
         return smooth_field(generator(self.seed, name), self.axes_mm, scale_mm)
 
+    def bent(self, name: str, bend_mm: float, scale_mm: float) -> Points:
+        """The coordinates with a smooth random displacement, so that what is painted along them winds."""
+        x, y, z = (
+            axis + bend_mm * self.noise(f"{name} {n}", scale_mm) for axis, n in zip(self.points, "xyz", strict=True)
+        )
+        return x, y, z
+
     def ripples(self, name: str, wavelength_mm: float, points: Points | None = None) -> np.ndarray:
         """Random ripples of one wavelength and all directions; their zero surfaces form a labyrinth of even width.
 
         Args:
-            name: Names the random numbers.
-            wavelength_mm: The zero surfaces lie about 0.87 of it apart.
-            points: Where to take them; the samples' own coordinates unless given.
+            name: Name of the random numbers.
+            wavelength_mm: The zero surfaces are about 0.87 of it apart.
+            points: Positions to take them at; the samples' own coordinates unless given.
         """
         where = np.stack((self.points if points is None else points)[::-1]) * np.float32(RIPPLE_PERIOD / wavelength_mm)
         cube = _ripple_cube(self.seed, name)

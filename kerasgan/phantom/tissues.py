@@ -1,35 +1,48 @@
-"""The tissues of an anatomy and how each looks on CT and on MR."""
+"""Tissues: the labels that anatomy is painted with, and how scanners see each of them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
-
-import numpy as np
 
 
 @dataclass(frozen=True)
-class Palette:
-    """What a scanner needs to know of an anatomy's tissues. Label 0 is always the air around the body.
+class Look:
+    """How MR and CT show a tissue.
 
     Attributes:
-        tissues: The labels that are painted, from 0 upwards without gaps.
-        ct_hu: Attenuation of each tissue, float32 `[tissues]`.
-        mr_signal: Signal of each tissue as a share of the brightest common one, float32 `[tissues]`.
-        bone: Tissues whose density is uneven.
-        ct_spread_hu: Standard deviation of a tissue's attenuation from patient to patient, such as that of enhanced
-            organs; float32 `[tissues]`, or None where all patients are alike.
+        ct_hu: Attenuation at 120 kV, in HU.
+        mr_signal: MR signal as a share of the brightest common tissue's.
+        structure: Structure of the label map that the tissue belongs to, such as `"liver"`; empty for none.
+        ct_spread_hu: Standard deviation of the attenuation from patient to patient, as in organs with contrast medium.
+        bone: Bone has an uneven density.
     """
 
-    tissues: type[IntEnum]
-    ct_hu: np.ndarray
-    mr_signal: np.ndarray
-    bone: tuple[IntEnum, ...]
-    ct_spread_hu: np.ndarray | None = None
+    ct_hu: float
+    mr_signal: float
+    structure: str = ""
+    ct_spread_hu: float = 0.0
+    bone: bool = False
 
 
-def as_array(table: Mapping[Any, float]) -> np.ndarray:
-    """The values of a table by label, ordered by label, float32 `[tissues]`."""
-    return np.array([table[tissue] for tissue in sorted(table)], dtype=np.float32)
+class TissueLabel(IntEnum):
+    """Base class of the tissues of an anatomy: an integer label and a `Look` for each.
+
+    The labels of an anatomy run from 0 upwards without gaps; 0 is the air around the body.
+
+    Example:
+        >>> class Tissue(TissueLabel):
+        ...     AIR = 0, Look(-1000, 0.0)
+        ...     WATER = 1, Look(0, 0.2)
+        >>> Tissue.WATER + 1, Tissue.WATER.look.ct_hu
+        (2, 0)
+    """
+
+    look: Look
+
+    def __new__(cls, label: int, look: Look) -> TissueLabel:
+        """A label with its look; the enumeration calls this for each member."""
+        member = int.__new__(cls, label)
+        member._value_ = label
+        member.look = look
+        return member

@@ -1,4 +1,4 @@
-"""What holds for every dataset, whoever adds it."""
+"""Tests that every dataset must pass, whoever adds it."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 from kerasgan import registry
 from kerasgan.datasets import DOMAINS, DatasetCard, load
-from kerasgan.datasets._types import LABELS
+from kerasgan.datasets._card import LABELS
 from kerasgan.errors import DatasetError
 
 CARDS = Path(__file__).parents[2] / "datasets"

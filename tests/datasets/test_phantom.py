@@ -2,11 +2,12 @@ import numpy as np
 import pytest
 
 from kerasgan import datasets
-from kerasgan.datasets import phantom
+from kerasgan.datasets import _phantom, phantom
 from kerasgan.errors import DatasetError
-from kerasgan.phantom import PhantomSize, Tissue, write_dataset
+from kerasgan.phantom import HEAD, Grid, Size, Tissue, write_dataset
 
-SIZE = PhantomSize(train=2, validation=1, test=1, shape=(16, 40, 40), spacing_mm=(6.0, 6.5, 10.0))
+GRID = Grid((16, 40, 40), (6.0, 6.5, 10.0))
+SIZE = Size(GRID, GRID, train=2, validation=1, test=1)
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +60,9 @@ def test_no_subject_appears_in_a_patient_key(split):
 
 def test_prepare_writes_the_default_size_once(tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr(phantom, "write_dataset", lambda root: asked.append(root))
+    monkeypatch.setattr(_phantom, "write_dataset", lambda root, anatomy: asked.append((root, anatomy)))
     phantom.prepare(tmp_path)
-    assert asked == [tmp_path]
+    assert asked == [(tmp_path, HEAD)]
 
 
 def test_scan_without_prepare_says_what_to_run(tmp_path):

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 
 from kerasgan import datasets
-from kerasgan.datasets import phantom_abdomen, phantom_pelvis
+from kerasgan.datasets import _phantom, phantom_abdomen, phantom_pelvis
 from kerasgan.errors import DatasetError
-from kerasgan.phantom import BodySize, Grid, body, write_dataset
+from kerasgan.phantom import Grid, Size, body, write_dataset
 from kerasgan.phantom.abdomen import ABDOMEN
 from kerasgan.phantom.pelvis import PELVIS
 from kerasgan.scans.geometry import orientation, oriented
 
-STUDIES = {phantom_pelvis: PELVIS, phantom_abdomen: ABDOMEN}
-SIZE = BodySize(
+ANATOMIES = {phantom_pelvis: PELVIS, phantom_abdomen: ABDOMEN}
+SIZE = Size(
     Grid((18, 14, 24), (16.0, 18.0, 15.0)),
     Grid((14, 18, 22), (17.0, 17.0, 18.0)),
     train=1,
@@ -21,7 +21,7 @@ SIZE = BodySize(
 )
 
 
-@pytest.fixture(scope="module", params=STUDIES, ids=lambda module: module.CARD.name)
+@pytest.fixture(scope="module", params=ANATOMIES, ids=lambda module: module.CARD.name)
 def module(request):
     return request.param
 
@@ -31,7 +31,7 @@ def root(module, tmp_path_factory):
     root = tmp_path_factory.mktemp(module.CARD.name)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(body, "SAMPLE_MM", 4.5)  # painted within a second
-        write_dataset(root, SIZE, progress=False, study=STUDIES[module])
+        write_dataset(root, SIZE, progress=False, anatomy=ANATOMIES[module])
     return root
 
 
@@ -77,9 +77,9 @@ def test_training_scans_have_labels_but_no_mask(split):
 
 def test_prepare_writes_this_anatomy(module, tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr(module, "write_dataset", lambda root, study: asked.append((root, study)))
+    monkeypatch.setattr(_phantom, "write_dataset", lambda root, anatomy: asked.append((root, anatomy)))
     module.prepare(tmp_path)
-    assert asked == [(tmp_path, STUDIES[module])]
+    assert asked == [(tmp_path, ANATOMIES[module])]
 
 
 def test_scan_without_prepare_says_what_to_run(module, tmp_path):

@@ -101,7 +101,7 @@ def test_one_domain_is_too_few():
 
 def test_split_refuses_a_patient_in_two_parts():
     a, b = scans_of(1)
-    with pytest.raises(DatasetError, match="in more than one part of the split: 1; each may stand in one only"):
+    with pytest.raises(DatasetError, match="in more than one part of the split: 1; put each into one part only"):
         Split(Part((a,), (b,)), Part(), Part((a,), ()))
 
 

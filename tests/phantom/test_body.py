@@ -1,18 +1,15 @@
-from enum import IntEnum
-
 import numpy as np
 import pytest
 
 from kerasgan.phantom import Grid, body
-from kerasgan.phantom.tissues import Palette
+from kerasgan.phantom.tissues import Look, TissueLabel
 
 
-class Tissue(IntEnum):
-    AIR = 0
-    WATER = 1
+class Tissue(TissueLabel):
+    AIR = 0, Look(-1000, 0)
+    WATER = 1, Look(0, 1)
 
 
-WATER = Palette(Tissue, np.array([-1000, 0], np.float32), np.array([0, 1], np.float32), bone=())
 BOX = ((-40.0, 40.0), (-50.0, 50.0), (-60.0, 60.0))
 
 
@@ -24,7 +21,7 @@ def paint_block(space):
 
 @pytest.fixture(scope="module")
 def block():
-    return body.make_body(3, WATER, BOX, (1.0, 1.0, 1.0), 0.0, paint_block)
+    return body.make_body(3, Tissue, BOX, (1.0, 1.0, 1.0), 0.0, paint_block)
 
 
 def litres(phantom):
@@ -66,13 +63,13 @@ def test_a_pose_says_what_lies_at_each_place_of_the_image(block):
 
 
 def test_a_larger_patient_is_larger():
-    tall = body.make_body(3, WATER, BOX, (1.0, 1.0, 1.3), 0.0, paint_block)
+    tall = body.make_body(3, Tissue, BOX, (1.0, 1.0, 1.3), 0.0, paint_block)
     seen = body.look(tall, Grid((32, 24, 24), (3.8, 4.3, 4.1)), as_it_lies)
     assert litres(seen) == pytest.approx(1.3 * 22 * 30 * 38 / 1e6, rel=0.1)
 
 
 def test_a_deformation_is_smooth_and_of_the_seed(block):
-    first, again, other = (body.make_body(seed, WATER, BOX, (1, 1, 1), 3.0, paint_block) for seed in (1, 1, 2))
+    first, again, other = (body.make_body(seed, Tissue, BOX, (1, 1, 1), 3.0, paint_block) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first.labels, again.labels)
     assert (first.labels != other.labels).any()
     assert 0.6 < first.labels.sum() / block.labels.sum() < 1.6
@@ -80,7 +77,7 @@ def test_a_deformation_is_smooth_and_of_the_seed(block):
 
 def test_refuses_what_is_no_seed_or_grid(block):
     with pytest.raises(ValueError, match=r"must not be negative; got -2"):
-        body.make_body(-2, WATER, BOX, (1.0, 1.0, 1.0), 0.0, paint_block)
+        body.make_body(-2, Tissue, BOX, (1.0, 1.0, 1.0), 0.0, paint_block)
     with pytest.raises(ValueError, match=r"at least 8 voxels along each axis; got .* \(7, 9, 9\)"):
         body.look(block, Grid((7, 9, 9), (4.0, 4.0, 4.0)), as_it_lies)
     with pytest.raises(ValueError, match=r"positive, in mm; got \(4.0, 4.0, -1.0\)"):

@@ -12,7 +12,8 @@ from pydicom.uid import CTImageStorage, MRImageStorage
 from kerasgan.errors import DatasetError, KerasganError
 from kerasgan.phantom import (
     HEAD,
-    PhantomSize,
+    Grid,
+    Size,
     Tissue,
     dataset,
     make_head,
@@ -22,7 +23,8 @@ from kerasgan.phantom import (
     write_dataset,
 )
 
-SIZE = PhantomSize(train=2, validation=1, test=1, shape=(16, 40, 40), spacing_mm=(6.0, 6.5, 10.0))
+GRID = Grid((16, 40, 40), (6.0, 6.5, 10.0))
+SIZE = Size(GRID, GRID, train=2, validation=1, test=1)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +64,7 @@ def test_training_patients_have_one_modality_and_the_others_both(folder, series)
 
 def test_pixels_are_the_rendered_values(folder, series):
     subject = read_split(folder)["test"]["MR"][0]
-    head = make_head(6, SIZE.shape, SIZE.spacing_mm)  # the sixth patient
+    head = make_head(6, GRID)  # the sixth patient
     for modality, expected in (("MR", render_mr(head, 6)), ("CT", render_ct(head, 6))):
         slices = series[subject, modality]
         slope, intercept = slices[0].get("RescaleSlope", 1), slices[0].get("RescaleIntercept", 0)
@@ -112,7 +114,7 @@ def test_label_and_mask_of_paired_patients_lie_on_the_grid_of_their_scans(folder
         labels = sitk.ReadImage(str(folder / "labels" / f"{subject}.nii.gz"))
         mask = sitk.GetArrayFromImage(sitk.ReadImage(str(folder / "masks" / f"{subject}.nii.gz")))
         np.testing.assert_array_equal(mask, sitk.GetArrayFromImage(labels) != Tissue.AIR)
-        np.testing.assert_allclose(labels.GetSpacing(), SIZE.spacing_mm, atol=1e-5)
+        np.testing.assert_allclose(labels.GetSpacing(), GRID.spacing_mm, atol=1e-5)
         np.testing.assert_allclose(labels.GetOrigin(), series[subject, "CT"][0].ImagePositionPatient, atol=1e-4)
 
 
@@ -121,7 +123,7 @@ def test_two_generations_are_equal_to_the_byte(folder, tmp_path):
 
 
 def test_another_seed_gives_other_images_and_uids(folder, tmp_path):
-    size = PhantomSize(train=1, validation=0, test=0, shape=SIZE.shape, spacing_mm=SIZE.spacing_mm, seed=1)
+    size = replace(SIZE, train=1, validation=0, test=0, seed=1)
     other = write_dataset(tmp_path, size, progress=False)
     name = "dicom/900_S_0001/MPRAGE_phantom/2026-01-01_12_00_00.0/I910001/900_S_0001_MR_008.dcm"
     first, second = pydicom.dcmread(folder / name), pydicom.dcmread(other / name)
@@ -137,7 +139,7 @@ def test_a_second_call_finds_it_and_does_nothing(folder, monkeypatch):
 
 def test_a_dataset_of_another_size_is_not_taken_for_it(folder):
     with pytest.raises(DatasetError, match=r"another size: train 2 \(wanted 3\), .*Delete it or name another folder"):
-        write_dataset(folder.parent, PhantomSize(train=3, validation=1, test=2, shape=SIZE.shape))
+        write_dataset(folder.parent, Size(GRID, GRID, train=3, validation=1, test=2))
 
 
 def test_a_broken_off_generation_leaves_nothing(tmp_path, monkeypatch):
@@ -151,10 +153,11 @@ def test_a_broken_off_generation_leaves_nothing(tmp_path, monkeypatch):
 
 
 def test_a_changed_phantom_goes_into_a_folder_of_its_own(tmp_path):
-    size = PhantomSize(train=1, validation=0, test=0, shape=(8, 24, 24), spacing_mm=(10.0, 10.0, 20.0))
+    grid = Grid((8, 24, 24), (10.0, 10.0, 20.0))
+    size = Size(grid, grid, train=1, validation=0, test=0)
     first = write_dataset(tmp_path, size, progress=False)
     changed = replace(HEAD, version=HEAD.version + 1)
-    second = write_dataset(tmp_path, size, progress=False, study=changed)
+    second = write_dataset(tmp_path, size, progress=False, anatomy=changed)
     assert first != second
     assert json.loads((second / "split.json").read_text())["version"] == changed.version
 

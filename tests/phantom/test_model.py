@@ -14,18 +14,18 @@ def test_fractions_count_the_samples_of_each_voxel():
 
 
 def test_samples_lie_evenly_about_the_centre_of_the_image():
-    x, y, z = model.fine_axes((1, 2, 3), (4.0, 2.0, 6.0))
-    np.testing.assert_allclose(x, [-5, -3, -1, 1, 3, 5])
-    np.testing.assert_allclose(y, [-1.5, -0.5, 0.5, 1.5])
-    np.testing.assert_allclose(z, [-1.5, 1.5])
+    x, y, z = model.fine_axes(model.Grid((8, 9, 10), (4.0, 2.0, 6.0)))
+    np.testing.assert_allclose(x, np.arange(-19, 20, 2))  # two samples a voxel, 20 for 10 columns of 4 mm
+    np.testing.assert_allclose(y, np.arange(-8.5, 9))
+    np.testing.assert_allclose(z, np.arange(-22.5, 23, 3))
 
 
 def test_the_first_voxel_lies_half_an_image_before_a_place_within_30_mm_of_the_origin():
-    shape, spacing = (3, 5, 9), (2.0, 4.0, 6.0)
-    corner = np.array(model.table_origin(0, shape, spacing))
-    middle = corner + np.array([8.0, 8.0, 6.0])
+    grid = model.Grid((8, 9, 10), (2.0, 4.0, 6.0))
+    corner = np.array(model.table_origin(0, grid))
+    middle = corner + np.array([9.0, 16.0, 21.0])
     assert np.abs(middle).max() <= 30
-    assert model.table_origin(1, shape, spacing) != model.table_origin(0, shape, spacing)
+    assert model.table_origin(1, grid) != model.table_origin(0, grid)
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,14 @@
 import numpy as np
 import pytest
 
-from kerasgan.phantom import CT_HU, T1_SIGNAL, Tissue, make_head, render_ct, render_mr
+from kerasgan.phantom import Grid, Tissue, make_head, render_ct, render_mr
 
 SHAPE, SPACING = (26, 56, 56), (4.5, 4.5, 6.5)
 
 
 @pytest.fixture(scope="module")
 def head():
-    return make_head(5, SHAPE, SPACING)
+    return make_head(5, Grid(SHAPE, SPACING))
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def test_both_scans_lie_on_the_grid_of_the_head(head, mr, ct):
 
 def test_hounsfield_units_are_those_of_the_table(head, ct):
     for tissue in (Tissue.FAT, Tissue.MUSCLE, Tissue.CSF, Tissue.GREY_MATTER, Tissue.WHITE_MATTER):
-        assert ct.array[_pure(head, tissue)].mean() == pytest.approx(CT_HU[tissue], abs=4), tissue.name
+        assert ct.array[_pure(head, tissue)].mean() == pytest.approx(tissue.look.ct_hu, abs=4), tissue.name
     assert ct.array[_pure(head, Tissue.CORTICAL_BONE)].mean() == pytest.approx(1350, abs=60)
     assert ct.array[_pure(head, Tissue.AIR)].mean() == pytest.approx(-1000, abs=4)
     assert ct.array[_pure(head, Tissue.WHITE_MATTER)].std() < 16
@@ -55,7 +55,7 @@ def test_mr_shows_tissues_in_the_order_of_t1(head, mr):
     order = [Tissue.FAT, Tissue.WHITE_MATTER, Tissue.GREY_MATTER, Tissue.CSF, Tissue.AIR]
     means = [mr.array[_pure(head, tissue)].mean() for tissue in order]
     assert means == sorted(means, reverse=True)
-    assert means[1] / means[2] == pytest.approx(1 / T1_SIGNAL[Tissue.GREY_MATTER], rel=0.15)
+    assert means[1] / means[2] == pytest.approx(1 / Tissue.GREY_MATTER.look.mr_signal, rel=0.15)
 
 
 def test_air_bone_and_csf_are_dark_on_mr_and_far_apart_on_ct(head, mr, ct):

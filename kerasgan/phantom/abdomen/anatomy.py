@@ -1,33 +1,15 @@
-"""An abdomen from a seed, and how it lies and breathes in a scanner."""
+"""An abdomen from a seed: its paint, from the outside to the inside, and its pose and breath in a scanner."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from kerasgan.phantom.abdomen.organs import (
-    paint_bowels,
-    paint_kidneys,
-    paint_liver,
-    paint_pancreas,
-    paint_spleen,
-    paint_stomach,
-    paint_vessels,
-)
-from kerasgan.phantom.abdomen.tissues import PALETTE, Tissue
+from kerasgan.phantom.abdomen import organs, wall
+from kerasgan.phantom.abdomen.tissues import LABELS, Tissue
 from kerasgan.phantom.abdomen.traits import Traits
-from kerasgan.phantom.abdomen.wall import (
-    WALL_MM,
-    core_surface,
-    diaphragm_height,
-    fat_thickness,
-    paint_muscles,
-    paint_ribs,
-    paint_spine,
-    paint_thorax,
-    paint_wall,
-)
-from kerasgan.phantom.body import Body, Pose, make_body
-from kerasgan.phantom.model import rotation, transformed
+from kerasgan.phantom.anatomy import AXIAL, Anatomy, Size
+from kerasgan.phantom.body import Body, Pose, look, lying, make_body
+from kerasgan.phantom.model import Grid
 from kerasgan.phantom.shapes import Points, bump, step
 from kerasgan.phantom.space import Space, generator
 from kerasgan.scans.volume import Modality
@@ -41,69 +23,61 @@ BREATH = {"MR": -0.7, "CT": 0.9}  # MR is held in expiration, CT in inspiration
 
 
 def make_abdomen(seed: int) -> Body:
-    """Paint the abdomen of a seed, breathing half out.
+    """The painted abdomen of a seed, breathing half out, feet towards the first slice.
 
     Args:
-        seed: Not negative.
-
-    Returns:
-        The body, feet towards the first slice.
+        seed: Seed of the patient, not negative.
 
     Raises:
         ValueError: For a negative seed.
     """
-    if seed < 0:
-        raise ValueError(f"A seed must not be negative; got {seed}.")
-    traits = Traits.draw(seed)
-    return make_body(seed, PALETTE, BOX, traits.scale, DEFORMATION_MM, lambda space: paint(space, traits))
+    traits = Traits(seed)
+    return make_body(seed, Tissue, BOX, traits.scale, DEFORMATION_MM, lambda space: paint(space, traits))
 
 
 def paint(space: Space, traits: Traits) -> None:
-    """Label every sample of `space`; what is painted later lies over what was painted before."""
-    core = core_surface(space, traits)
-    depth = -core
-    surface = core - fat_thickness(space, traits)
-    under = diaphragm_height(space, depth) - space.points[2]
-    inside = depth - WALL_MM
+    """Labels every sample; what is painted later covers what was painted before."""
+    core = wall.core_surface(space, traits)
+    surface = core - wall.fat_thickness(space, traits)
+    space.fields["depth"] = -core  # below the surface of the muscles
+    space.fields["inside"] = -core - wall.WALL_MM  # from the wall of the trunk inwards
+    space.fields["under"] = wall.diaphragm_height(space) - space.points[2]  # below the diaphragm
     space.paint(surface < 0, Tissue.FAT)
-    paint_wall(space, depth)
-    paint_thorax(space, traits, depth, under)
-    paint_bowels(space, traits, np.minimum(inside, under))
-    paint_stomach(space, traits, inside, under)
-    paint_spleen(space, traits, inside, under)
-    paint_liver(space, traits, inside, under)
-    paint_pancreas(space)
-    paint_muscles(space, traits, depth)
-    paint_kidneys(space, traits, inside)
-    paint_vessels(space)
-    paint_spine(space)
-    paint_ribs(space, depth)
+    wall.paint_wall(space)
+    wall.paint_thorax(space)
+    organs.paint_bowels(space, traits)
+    organs.paint_stomach(space, traits)
+    organs.paint_spleen(space, traits)
+    organs.paint_liver(space, traits)
+    organs.paint_pancreas(space)
+    wall.paint_muscles(space, traits)
+    organs.paint_kidneys(space, traits)
+    organs.paint_vessels(space)
+    wall.paint_spine(space)
+    wall.paint_ribs(space)
     space.paint(surface > -SKIN_MM, Tissue.SKIN)
     space.paint(surface > 0, Tissue.AIR)
 
 
 def pose(seed: int, modality: Modality) -> Pose:
-    """How the patient lies in a scanner and how deeply breath is held there.
+    """A patient's pose in a scanner, and the breath that is held there.
 
     Args:
-        seed: Of the patient.
-        modality: Each scanner has its own habits.
+        seed: Seed of the patient.
+        modality: Modality of the scanner; each has other habits.
+
+    Returns:
+        The map from positions relative to the centre of the image to the patient's own coordinates.
     """
     rng = generator(seed, f"pose {modality}")
-    traits = Traits.draw(seed)
-    tilt = rotation(tuple((np.clip(rng.normal(0, 1, 3), -2, 2) * (1.5, 1.5, 2.5)).tolist()))
-    shift = rng.uniform(-8, 8, 3)
-    centre = np.multiply(IMAGE_CENTRE[modality], traits.scale)
+    traits = Traits(seed)
+    to_patient = lying(rng, (1.5, 1.5, 2.5), np.multiply(IMAGE_CENTRE[modality], traits.scale))
     breath = float(np.clip(rng.normal(BREATH[modality], 0.35), -1.5, 1.8))
-
-    def mapped(points: Points) -> Points:
-        return _exhaled(transformed(points, tilt.T, centre + shift), traits, breath)
-
-    return mapped
+    return lambda points: _exhaled(to_patient(points), traits, breath)
 
 
 def _exhaled(points: Points, traits: Traits, breath: float) -> Points:
-    """Undo a breath: the diaphragm pushed the viscera down along wall and spine, and the belly forwards."""
+    """A breath undone: the diaphragm pushed the viscera down along wall and spine, and the belly forwards."""
     x, y, z = (axis / np.float32(size) for axis, size in zip(points, traits.scale, strict=True))
     from_axis = np.sqrt((x / 132) ** 2 + ((y - 4) / 92) ** 2)
     free = step(0.86 - from_axis, 0, 0.10) * (1 - bump(x, 0, 46) * step(y, 18, 10))
@@ -111,3 +85,33 @@ def _exhaled(points: Points, traits: Traits, breath: float) -> Points:
     forwards = 6.0 * breath * step(-y, 10, 30) * bump(z, 0, 90)
     sideways = 0.02 * breath * step(z, 30, 40) * (1 - free)
     return (x * (1 - sideways)) * traits.scale[0], (y + forwards) * traits.scale[1], (z + down) * traits.scale[2]
+
+
+ABDOMEN = Anatomy(
+    name="abdomen",
+    site=902,
+    version=1,
+    tissues=Tissue,
+    view=lambda seed, modality, grid: look(make_abdomen(seed), grid, pose(seed, modality)),
+    first="CT",
+    size=Size(
+        mr=Grid(shape=(36, 104, 128), spacing_mm=(3.0, 3.0, 6.0)),
+        ct=Grid(shape=(60, 112, 128), spacing_mm=(2.8, 2.8, 4.0)),
+    ),
+    descriptions={"MR": "T1_InPhase_phantom", "CT": "CT_Venous_phantom"},
+    planes={"MR": AXIAL, "CT": AXIAL},
+    sequence={  # gradient echo in phase
+        "ScanningSequence": "GR",
+        "SequenceVariant": "SP",
+        "ScanOptions": "",
+        "MRAcquisitionType": "2D",
+        "RepetitionTime": 120,
+        "EchoTime": 4.6,
+        "FlipAngle": 80,
+        "EchoTrainLength": 1,
+        "MagneticFieldStrength": 1.5,
+    },
+    ct_window=(50, 400),
+    labels=LABELS,
+    labels_all=True,
+)

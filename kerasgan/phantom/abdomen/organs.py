@@ -8,7 +8,6 @@ from kerasgan.phantom.abdomen.tissues import Tissue
 from kerasgan.phantom.abdomen.traits import Traits
 from kerasgan.phantom.parts import BowelTissues, paint_bowel
 from kerasgan.phantom.shapes import (
-    Points,
     Vector,
     capsule,
     ellipsoid,
@@ -24,21 +23,10 @@ STOMACH: list[Vector] = [(50, 26, 88), (62, 2, 70), (60, -34, 40), (30, -56, 6),
 STOMACH_RADII = [27, 31, 27, 19, 13, 9]
 
 
-def room(space: Space, box: tuple[tuple[float, float], ...], *fields: np.ndarray) -> tuple[Space, list[np.ndarray]]:
-    """A part of the space, and of fields over it."""
-    window = space.window((box[0], box[1], box[2]))
-    return space.box(*box), [field[window] for field in fields]
-
-
-def paint_bowels(space: Space, traits: Traits, cavity_mm: np.ndarray) -> None:
-    """Small bowel, duodenum and colon.
-
-    Args:
-        space: Where.
-        traits: Of the patient.
-        cavity_mm: How far inside the peritoneal cavity.
-    """
-    part, (inside,) = room(space, ((-105, 115), (-100, 40), (-140, 25)), cavity_mm)
+def paint_bowels(space: Space, traits: Traits) -> None:
+    """Paints small bowel, duodenum and colon."""
+    part = space.box(x=(-105, 115), y=(-100, 40), z=(-140, 25))
+    inside = np.minimum(part.fields["inside"], part.fields["under"])  # the peritoneal cavity
     loops = ellipsoid(part.points, (18, -32, -62), (86, 46, 66))
     wave = np.abs(part.ripples("small bowel", 36.0))
     rim = 0.22 + 0.16 * traits.visceral
@@ -56,18 +44,18 @@ def paint_bowels(space: Space, traits: Traits, cavity_mm: np.ndarray) -> None:
 
 
 def _paint_colon(part: Space, traits: Traits) -> None:
-    bends = [axis + 5 * part.noise(f"colon {name}", 45.0) for axis, name in zip(part.points, "xyz", strict=True)]
-    points = (bends[0], bends[1], bends[2])
+    points = part.bent("colon", 5, 45.0)
     right = tube(points, [(-92, 8, -150), (-92, 4, -60), (-84, -20, -26), (-46, -62, -40)], [24, 22, 19, 19])
     middle = tube(points, [(-46, -62, -40), (14, -70, -48), (66, -54, -8), (100, 4, 32)], [19, 18, 17, 16])
     left = tube(points, [(100, 4, 32), (104, 20, -20), (98, 18, -150)], [16, 14, 13])
-    haustra = 2.2 * np.sin(bends[0] / np.float32(4.8)) * np.cos(bends[2] / np.float32(5.4))
+    haustra = 2.2 * np.sin(points[0] / np.float32(4.8)) * np.cos(points[2] / np.float32(5.4))
     colon = np.minimum.reduce([right, middle, left]) - haustra
     paint_bowel(part, colon, BOWEL, "colon", traits.gas)
 
 
-def liver(points: Points, traits: Traits, cavity_mm: np.ndarray, under_mm: np.ndarray) -> np.ndarray:
+def liver(part: Space, traits: Traits) -> np.ndarray:
     """Distance to the liver: below the right dome of the diaphragm, its left lobe reaching over the stomach."""
+    points = part.points
     low = traits.liver_mm
     wide, deep, high = traits.liver
     right = ellipsoid(points, (-66, 4, 42 - low / 2), (78 * wide, 92 * deep, 88 * high + low / 2))
@@ -80,14 +68,14 @@ def liver(points: Points, traits: Traits, cavity_mm: np.ndarray, under_mm: np.nd
     whole = smooth_intersection(whole, -under_left, 10)
     kidney = ellipsoid(points, (-58, 46, -10), (36, 30, 56))
     whole = smooth_intersection(whole, -kidney, 8)
-    return smooth_intersection(whole, np.maximum(2.0 - cavity_mm, 2.5 - under_mm), 3)
+    return smooth_intersection(whole, np.maximum(2.0 - part.fields["inside"], 2.5 - part.fields["under"]), 3)
 
 
-def paint_liver(space: Space, traits: Traits, cavity_mm: np.ndarray, under_mm: np.ndarray) -> None:
-    """The liver with its veins, fissure and gallbladder."""
-    part, fields = room(space, ((-150, 90), (-115, 100), (-90, 150)), cavity_mm, under_mm)
+def paint_liver(space: Space, traits: Traits) -> None:
+    """Paints the liver with its veins, fissure and gallbladder."""
+    part = space.box(x=(-150, 90), y=(-115, 100), z=(-90, 150))
     points = part.points
-    distance = liver(points, traits, fields[0], fields[1]) + 1.5 * part.noise("liver", 25.0)
+    distance = liver(part, traits) + 1.5 * part.noise("liver", 25.0)
     organ = distance < 0
     part.paint(organ, Tissue.LIVER)
     trunks: list[tuple[list[Vector], list[float]]] = [
@@ -109,23 +97,23 @@ def paint_liver(space: Space, traits: Traits, cavity_mm: np.ndarray, under_mm: n
     part.paint(gallbladder < -1.6, Tissue.BILE)
 
 
-def paint_spleen(space: Space, traits: Traits, cavity_mm: np.ndarray, under_mm: np.ndarray) -> None:
-    """The spleen between left ribs, stomach and kidney."""
-    part, (inside, under) = room(space, ((30, 145), (-40, 100), (-20, 130)), cavity_mm, under_mm)
+def paint_spleen(space: Space, traits: Traits) -> None:
+    """Paints the spleen between left ribs, stomach and kidney."""
+    part = space.box(x=(30, 145), y=(-40, 100), z=(-20, 130))
     local = turned(part.points, (94, 38, 52), (0.15, -0.45, -0.9), (0.9, 0.35, 0.0))
     spleen = ellipsoid(local, (0, 0, 0), (58 * traits.spleen, 46, 36)) + 1.5 * part.noise("spleen", 25.0)
     hollow = ellipsoid(part.points, (52, 14, 46), (36, 44, 58))
     spleen = smooth_intersection(spleen, -hollow, 8)
-    part.paint(smooth_intersection(spleen, np.maximum(2.0 - inside, 2.5 - under), 3) < 0, Tissue.SPLEEN)
+    cavity = np.maximum(2.0 - part.fields["inside"], 2.5 - part.fields["under"])
+    part.paint(smooth_intersection(spleen, cavity, 3) < 0, Tissue.SPLEEN)
 
 
-def paint_stomach(space: Space, traits: Traits, cavity_mm: np.ndarray, under_mm: np.ndarray) -> None:
-    """The stomach; the patient lies on the back, so air floats in front of a level."""
-    part, (inside, under) = room(space, ((-60, 115), (-100, 70), (-30, 130)), cavity_mm, under_mm)
-    bends = [axis + 4 * part.noise(f"stomach {name}", 45.0) for axis, name in zip(part.points, "xyz", strict=True)]
+def paint_stomach(space: Space, traits: Traits) -> None:
+    """Paints the stomach; the patient lies on the back, so air floats in front of a level."""
+    part = space.box(x=(-60, 115), y=(-100, 70), z=(-30, 130))
     radii = [radius * traits.stomach for radius in STOMACH_RADII]
-    stomach = tube((bends[0], bends[1], bends[2]), STOMACH, radii)
-    stomach = smooth_intersection(stomach, np.maximum(3.0 - inside, 3.0 - under), 6)
+    stomach = tube(part.bent("stomach", 4, 45.0), STOMACH, radii)
+    stomach = smooth_intersection(stomach, np.maximum(3.0 - part.fields["inside"], 3.0 - part.fields["under"]), 6)
     folds = 1.6 * np.abs(part.ripples("folds of the stomach", 12.0))
     part.paint(stomach < 0, Tissue.STOMACH_WALL)
     lumen = stomach < -3.0 - folds
@@ -136,7 +124,7 @@ def paint_stomach(space: Space, traits: Traits, cavity_mm: np.ndarray, under_mm:
 
 
 def paint_pancreas(space: Space) -> None:
-    """Head in the bend of the duodenum, tail towards the spleen; fat runs in between its lobules. Adrenals as well."""
+    """Paints the pancreas, its lobules parted by fat, and the adrenals."""
     part = space.box(x=(-50, 95), y=(-40, 55), z=(-30, 70))
     pancreas = tube(
         part.points, [(-30, -8, -14), (-16, -16, 8), (18, -14, 24), (44, 6, 32), (74, 26, 44)], [14, 11, 8, 9, 7]
@@ -150,8 +138,8 @@ def paint_pancreas(space: Space) -> None:
     part.paint(np.minimum(left, right) < 0, Tissue.PANCREAS)
 
 
-def paint_kidneys(space: Space, traits: Traits, cavity_mm: np.ndarray) -> None:
-    """Both kidneys in their fat: cortex, medullary pyramids, and the sinus open towards the middle."""
+def paint_kidneys(space: Space, traits: Traits) -> None:
+    """Paints both kidneys in their fat: cortex, medullary pyramids, and the sinus open towards the middle."""
     right, left = traits.kidneys_mm
     both: list[tuple[Vector, tuple[int, int]]] = [
         ((-60, 38, -8 + right), (Tissue.RIGHT_KIDNEY_CORTEX, Tissue.RIGHT_KIDNEY_MEDULLA)),
@@ -159,13 +147,12 @@ def paint_kidneys(space: Space, traits: Traits, cavity_mm: np.ndarray) -> None:
     ]
     for centre, tissues in both:
         x, _, z = centre
-        part, (inside,) = room(space, ((x - 48, x + 48), (-4, 90), (z - 72, z + 72)), cavity_mm)
-        _paint_kidney(part, traits, centre, tissues, inside)
+        part = space.box(x=(x - 48, x + 48), y=(-4, 90), z=(z - 72, z + 72))
+        _paint_kidney(part, traits.kidney, centre, tissues)
 
 
-def _paint_kidney(part: Space, traits: Traits, centre: Vector, tissues: tuple[int, int], inside: np.ndarray) -> None:
+def _paint_kidney(part: Space, size: float, centre: Vector, tissues: tuple[int, int]) -> None:
     side = np.sign(centre[0])
-    size = traits.kidney
     local = turned(part.points, centre, (-0.22 * side, 0.16, 0.96), (0.85 * side, -0.5, 0.0))
     along, across, out = local
     # Bean-shaped: bent around the hilum.
@@ -173,7 +160,7 @@ def _paint_kidney(part: Space, traits: Traits, centre: Vector, tissues: tuple[in
         (along, across, out + np.float32(0.004) * along**2 - 3), (0, 0, 0), (53 * size, 22 * size, 27 * size)
     )
     kidney += 0.8 * part.noise("kidney", 18.0)
-    kidney = smooth_intersection(kidney, 2.0 - inside, 6)
+    kidney = smooth_intersection(kidney, 2.0 - part.fields["inside"], 6)
     part.paint((kidney < 7) & (part.labels != Tissue.MUSCLE), Tissue.FAT)
     part.paint(kidney < 0, tissues[0])
     columns = np.abs(part.ripples("renal columns", 22.0)) < 0.3
@@ -187,7 +174,7 @@ def _paint_kidney(part: Space, traits: Traits, centre: Vector, tissues: tuple[in
 
 
 def paint_vessels(space: Space) -> None:
-    """Aorta, caval vein, the portal vein with what joins it, and the arteries to the viscera."""
+    """Paints aorta, caval vein, the portal vein with what joins it, and the arteries to the viscera."""
     part = space.box(x=(-45, 100), y=(-40, 60), z=(-150, 220))
     points = part.points
     aorta = tube(points, [(6, 12, 240), (7, 10, 60), (5, 8, -20), (3, 6, -150)], [11.5, 11, 10, 8.5])

@@ -1,8 +1,6 @@
-"""What differs from abdomen to abdomen besides smooth deformation."""
+"""Individual anatomy of an abdomen: sizes and places of the organs, and the amount of fat."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -10,55 +8,26 @@ from kerasgan.phantom.space import generator
 from kerasgan.scans.volume import Triple
 
 
-@dataclass(frozen=True)
 class Traits:
-    """Individual anatomy of one abdomen.
+    """Properties in which the abdomen of a seed differs from others, besides its smooth deformation.
 
-    Attributes:
-        scale: Size of the patient along x, y and z.
-        fat_mm: Thickness of the subcutaneous fat.
-        visceral: Amount of fat around the viscera, 1 on average.
-        muscle: Bulk of the muscles, 1 on average.
-        liver: Size of the liver along x, y and z, 1 on average.
-        liver_mm: How much lower than on average it reaches.
-        spleen: Length of the spleen, 1 on average.
-        kidneys_mm: Height of the right and of the left kidney over their usual places.
-        kidney: Size of the kidneys, 1 on average.
-        stomach: Width of the stomach, 1 on average.
-        level_mm: y of the fluid level in the stomach; air lies in front of it.
-        gas: Share of the bowel that gas fills, about.
+    Args:
+        seed: Seed of the patient, not negative.
     """
 
-    scale: Triple
-    fat_mm: float
-    visceral: float
-    muscle: float
-    liver: Triple
-    liver_mm: float
-    spleen: float
-    kidneys_mm: tuple[float, float]
-    kidney: float
-    stomach: float
-    level_mm: float
-    gas: float
-
-    @classmethod
-    def draw(cls, seed: int) -> Traits:
-        """The traits of the abdomen of this seed."""
+    def __init__(self, seed: int) -> None:
         rng = generator(seed, "traits")
         each = np.clip(rng.normal(1.0, 0.035) + rng.normal(0, 0.025, 3), 0.9, 1.08).tolist()
         liver = np.clip(rng.normal(1, 0.05, 3), 0.88, 1.12).tolist()
-        return cls(
-            scale=(each[0], each[1], each[2]),
-            fat_mm=float(rng.uniform(6, 26)),
-            visceral=float(rng.uniform(0.4, 1.7)),
-            muscle=float(rng.uniform(0.88, 1.1)),
-            liver=(liver[0], liver[1], liver[2]),
-            liver_mm=float(rng.uniform(-12, 16)),
-            spleen=float(rng.uniform(0.82, 1.22)),
-            kidneys_mm=(float(rng.uniform(-14, 8)), float(rng.uniform(-10, 12))),
-            kidney=float(rng.uniform(0.9, 1.1)),
-            stomach=float(rng.uniform(0.75, 1.15)),
-            level_mm=float(rng.uniform(-50, -18)),
-            gas=float(rng.uniform(0.25, 0.6)),
-        )
+        self.scale: Triple = (each[0], each[1], each[2])  # size of the patient along x, y and z
+        self.liver: Triple = (liver[0], liver[1], liver[2])  # size of the liver along x, y and z
+        self.fat_mm = rng.uniform(6, 26)  # thickness of the subcutaneous fat
+        self.visceral = rng.uniform(0.4, 1.7)  # amount of fat around the viscera, 1 on average
+        self.muscle = rng.uniform(0.88, 1.1)  # bulk of the muscles
+        self.liver_mm = rng.uniform(-12, 16)  # distance that the liver reaches below its usual lower end
+        self.spleen = rng.uniform(0.82, 1.22)  # length of the spleen
+        self.kidneys_mm = (rng.uniform(-14, 8), rng.uniform(-10, 12))  # height of the right and of the left kidney
+        self.kidney = rng.uniform(0.9, 1.1)  # size of the kidneys
+        self.stomach = rng.uniform(0.75, 1.15)  # width of the stomach
+        self.level_mm = rng.uniform(-50, -18)  # y of the fluid level in the stomach; air is in front of it
+        self.gas = rng.uniform(0.25, 0.6)  # share of the bowel that gas fills, about

@@ -1,11 +1,9 @@
 """Trunk around the viscera: outline, fat, muscles, ribs, spine, and the diaphragm with the lungs above it.
 
-The origin lies in the middle of the body at the level of the disc below the first lumbar vertebra.
+The origin is in the middle of the body at the level of the disc below the first lumbar vertebra.
 """
 
 from __future__ import annotations
-
-from functools import partial
 
 import numpy as np
 
@@ -49,7 +47,7 @@ MUSCLES: list[tuple[list[Vector], list[float]]] = [
 
 
 def core_surface(space: Space, traits: Traits) -> np.ndarray:
-    """Distance to the surface of the muscles, on which the subcutaneous fat lies."""
+    """Distance to the surface of the muscles, which the subcutaneous fat covers."""
     x, y, z = space.mirrored
     width = np.interp(z, [-130, -50, 20, 80, 180], [128, 126, 135, 141, 140]).astype(np.float32)
     belly = 9 * (traits.visceral - 1)
@@ -65,23 +63,19 @@ def fat_thickness(space: Space, traits: Traits) -> np.ndarray:
     return traits.fat_mm * share * (1 + 0.13 * space.noise("fat", 55.0))
 
 
-def diaphragm_height(space: Space, depth: np.ndarray) -> np.ndarray:
-    """Height of the diaphragm: two domes, falling away towards the ribs and lowest behind.
-
-    Args:
-        space: Where.
-        depth: Below the surface of the muscles, in mm.
-    """
+def diaphragm_height(space: Space) -> np.ndarray:
+    """Height of the diaphragm: two domes, falling away towards the ribs and lowest behind."""
     x, y, _ = space.points
     domes = 94 + 26 * bump(x, -62, 52) * bump(y, -5, 75) + 15 * bump(x, 68, 48) * bump(y, 2, 70)
-    inward = np.clip(depth - WALL_MM, 0, None)
+    inward = np.clip(space.fields["inside"], 0, None)
     fall = 62 * np.exp(-inward / 10) + 62 * step(y, 40, 16) * np.exp(-inward / 26)
     return domes - fall + 2 * space.noise("diaphragm", 40.0)
 
 
-def paint_wall(space: Space, depth: np.ndarray) -> None:
-    """The flat muscles in three sheets, the rectus in front, and the muscles between the ribs."""
+def paint_wall(space: Space) -> None:
+    """Paints the flat muscles in three sheets, the rectus in front, and the muscles between the ribs."""
     x, y, z = space.mirrored
+    depth = space.fields["depth"]
     wall = (depth > 0.5) & (depth < WALL_MM - 1.5)
     space.paint(wall, Tissue.MUSCLE)
     lateral = (x > 60) | (y > 0)
@@ -95,21 +89,15 @@ def paint_wall(space: Space, depth: np.ndarray) -> None:
     space.paint(in_front & (x < 3) & (depth < 5), Tissue.TENDON)  # linea alba
 
 
-def paint_thorax(space: Space, traits: Traits, depth: np.ndarray, under_mm: np.ndarray) -> None:
-    """Lungs with their vessels and the heart above the diaphragm.
-
-    Args:
-        space: Where.
-        traits: Of the patient.
-        depth: Below the surface of the muscles, in mm.
-        under_mm: How far below the diaphragm, negative above.
-    """
-    above = (under_mm < 0) & (depth > WALL_MM)
+def paint_thorax(space: Space) -> None:
+    """Paints the lungs with their vessels and the heart above the diaphragm, which is a sheet of muscle."""
+    within, under = space.fields["depth"] > WALL_MM, space.fields["under"]
+    above = (under < 0) & within
     space.paint(above, Tissue.LUNG)
     part = space.box(x=(-140, 140), y=(-110, 100), z=(20, 200))
     twigs = np.hypot(part.ripples("lung vessels 1", 30.0), part.ripples("lung vessels 2", 30.0))
     part.paint((part.labels == Tissue.LUNG) & (twigs < 0.16), Tissue.VESSEL)
-    space.paint((np.abs(under_mm - 1) < 1.6) & (depth > WALL_MM), Tissue.MUSCLE)
+    space.paint((np.abs(under - 1) < 1.6) & within, Tissue.MUSCLE)
     heart = ellipsoid(space.points, (24, -34, 136), (62, 46, 46))
     mediastinum = ellipsoid(space.points, (2, 8, 170), (26, 40, 80))
     space.paint(above & (mediastinum < 0), Tissue.FAT)
@@ -119,16 +107,13 @@ def paint_thorax(space: Space, traits: Traits, depth: np.ndarray, under_mm: np.n
     space.paint(oesophagus < 0, Tissue.STOMACH_WALL)
 
 
-def paint_muscles(space: Space, traits: Traits, depth: np.ndarray) -> None:
-    """The muscles along the spine."""
+def paint_muscles(space: Space, traits: Traits) -> None:
+    """Paints the muscles along the spine."""
     bundle = Bundle(space)
     for path, radii in MUSCLES:
-        low, high = np.min(path, axis=0) - 40, np.max(path, axis=0) + 40
-        x, y, z = ((float(first), float(last)) for first, last in zip(low, high, strict=True))
-        muscle = partial(tube, path=path, radii=[radius * traits.muscle for radius in radii])
-        bundle.add(Tissue.MUSCLE, muscle, (max(0.0, x[0]), x[1]), y, z)
+        bundle.add_cord(Tissue.MUSCLE, path, [radius * traits.muscle for radius in radii], margin_mm=40)
     behind = step(space.points[1], 62, 6)
-    bundle.paint(1.6, 14 * behind, within=depth > 5)
+    bundle.paint(1.6, 14 * behind, within=space.fields["depth"] > 5)
     part = space.both_sides(x=(0, 90), y=(50, 110), z=(-140, 200))
     px, py, pz = part.mirrored
     fine = part.ripples("fat within muscles", 22.0, (px, py, 0.3 * pz))
@@ -136,7 +121,7 @@ def paint_muscles(space: Space, traits: Traits, depth: np.ndarray) -> None:
 
 
 def paint_spine(space: Space) -> None:
-    """Vertebrae with discs, and the cord in their canal."""
+    """Paints the vertebrae with their discs, and the cord in their canal."""
     for height, size in VERTEBRAE:
         paint_vertebra(space, height, SPINE_Y, SPINE, size)
     part = space.both_sides(x=(0, 10), y=(50, 75), z=(-10, 200))
@@ -144,8 +129,9 @@ def paint_spine(space: Space) -> None:
     part.paint(cord < 0, Tissue.CORD)
 
 
-def paint_ribs(space: Space, depth: np.ndarray) -> None:
-    """Ribs wind around the trunk from high behind to low in front, where cartilage goes on upwards."""
+def paint_ribs(space: Space) -> None:
+    """Paints the ribs, which wind from high behind to low in front, where cartilage goes on upwards."""
+    depth = space.fields["depth"]
     shell = (np.abs(depth - 8.5) < 6) & (space.points[2] > -90)
     x, y, z = (axis[shell] for axis in space.mirrored)
     angle = np.arctan2(x / np.float32(1.35), y - 4)

@@ -1,58 +1,72 @@
-"""A head from a seed: anatomy painted on a fine grid, averaged to the voxels of a scanner."""
+"""A head from a seed: anatomy painted on the samples of a scanner, averaged to its voxels."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from kerasgan.phantom.anatomy import AXIAL, Anatomy, Size
 from kerasgan.phantom.head.brain import paint_brain
 from kerasgan.phantom.head.face import paint_face
 from kerasgan.phantom.head.skull import CRANIUM, cavity, outline, paint_skull, paint_soft_tissue
-from kerasgan.phantom.head.tissues import PALETTE, Tissue
+from kerasgan.phantom.head.tissues import Tissue
 from kerasgan.phantom.head.traits import Traits
-from kerasgan.phantom.model import (
-    SAMPLES,
-    Phantom,
-    Shape,
-    check_grid,
-    fine_axes,
-    rotation,
-    table_origin,
-    tissue_fractions,
-)
+from kerasgan.phantom.model import SAMPLES, Grid, Phantom, fine_axes, rotation, table_origin, tissue_fractions
 from kerasgan.phantom.shapes import Points
-from kerasgan.phantom.space import Space, generator, smooth_field
-from kerasgan.scans.volume import Triple
+from kerasgan.phantom.space import Space, deformation
 
+GRID = Grid(shape=(38, 112, 112), spacing_mm=(2.0, 2.0, 3.5))
 IMAGE_CENTRE = (0.0, -2.0, 28.0)  # anatomical coordinates in the middle of the image
-HEAD = {"x": (-100.0, 100.0), "y": (-130.0, 115.0), "z": (-400.0, 100.0)}
+BOX = {"x": (-100.0, 100.0), "y": (-130.0, 115.0), "z": (-400.0, 100.0)}
 SLAB_SLICES = 6
 SKIN_MM = 1.8
 DEFORMATION_MM = 2.0
 
 
-def make_head(seed: int, shape: Shape = (38, 112, 112), spacing_mm: Triple = (2.0, 2.0, 3.5)) -> Phantom:
-    """Draw the head of a seed. The same seed gives the same anatomy on every grid.
+def make_head(seed: int, grid: Grid = GRID) -> Phantom:
+    """The head of a seed. The same seed gives the same anatomy on every grid.
 
     Args:
-        seed: Not negative.
-        shape: `(slices, rows, columns)`.
-        spacing_mm: Distance of neighbours along columns, rows and slices.
+        seed: Seed of the patient, not negative.
+        grid: Voxels of the scan.
 
     Returns:
         The head, its nose towards row 0 and its crown in the last slice.
 
     Raises:
-        ValueError: For a negative seed, fewer than eight voxels along an axis or a spacing that is not positive.
+        ValueError: For a negative seed.
+
+    Example:
+        >>> head = make_head(0, Grid(shape=(8, 20, 20), spacing_mm=(12, 12, 20)))
+        >>> head.fractions.shape  # shares of 15 tissues in 8 slices
+        (15, 8, 20, 20)
     """
-    check_grid(seed, shape, spacing_mm)
-    starts = range(0, shape[0], SLAB_SLICES)
-    slabs = [_paint_slab(seed, shape, spacing_mm, start, min(start + SLAB_SLICES, shape[0])) for start in starts]
-    origin = table_origin(seed, shape, spacing_mm)
-    return Phantom(seed, PALETTE, np.concatenate(slabs, axis=1), spacing_mm, origin)
+    traits = Traits(seed)
+    columns, rows, slices = fine_axes(grid)
+    slabs = []
+    for start in range(0, grid.shape[0], SLAB_SLICES):  # slab by slab, arrays stay small enough for the cache
+        first, last = start * SAMPLES[0], min(start + SLAB_SLICES, grid.shape[0]) * SAMPLES[0]
+        above = max(first - 1, 0)  # one sample more on each side, for derivatives across slices
+        slab = (columns, rows, slices[above : last + 1])
+        labels = np.zeros([len(axis) for axis in slab[::-1]], dtype=np.uint8)
+        space = Space(seed, _anatomical(seed, traits, slab), slab, labels)
+        paint(space.box(**BOX), traits)
+        slabs.append(tissue_fractions(labels[first - above :][: last - first], len(Tissue)))
+    origin = table_origin(seed, grid)
+    return Phantom(seed, Tissue, np.concatenate(slabs, axis=1), grid.spacing_mm, origin)
+
+
+def _anatomical(seed: int, traits: Traits, axes: Points) -> Points:
+    """The head's coordinates of each sample in the scanner: pose and deformation undone."""
+    back = np.diag(1 / np.array(traits.scale)) @ rotation(traits.tilt_degrees).T
+    offset = np.array(IMAGE_CENTRE) - back @ traits.shift_mm
+    x, y, z = axes[0][None, None, :], axes[1][None, :, None], axes[2][:, None, None]
+    rows = zip(back.astype(np.float32), offset.astype(np.float32), deformation(seed, axes, DEFORMATION_MM), strict=True)
+    first, second, third = (shift + (row[0] * x + start) + row[1] * y + row[2] * z for row, start, shift in rows)
+    return first, second, third
 
 
 def paint(space: Space, traits: Traits) -> None:
-    """Label every sample of `space` from the outside to the inside."""
+    """Labels every sample from the outside to the inside; what is painted later covers what was painted before."""
     surface = outline(space, traits)
     paint_soft_tissue(space, traits, surface)
     cranium = space.box(**CRANIUM)
@@ -65,27 +79,27 @@ def paint(space: Space, traits: Traits) -> None:
     space.paint(surface > 0, Tissue.AIR)
 
 
-def _paint_slab(seed: int, shape: Shape, spacing_mm: Triple, start: int, stop: int) -> np.ndarray:
-    """Fractions of the slices from `start` to `stop`: slab by slab, arrays stay small enough for the cache."""
-    traits = Traits.draw(seed)
-    axes = fine_axes(shape, spacing_mm)
-    halo = 1  # one sample more on each side, for derivatives across slices
-    first, last = start * SAMPLES[0], stop * SAMPLES[0]
-    above = slice(max(first - halo, 0), last + halo)
-    slab = (axes[0], axes[1], axes[2][above])
-    labels = np.zeros([len(axis) for axis in slab[::-1]], dtype=np.uint8)
-    space = Space(seed, _anatomical(seed, traits, slab), slab, labels)
-    paint(space.box(**HEAD), traits)
-    return tissue_fractions(labels[first - above.start :][: last - first], len(Tissue))
-
-
-def _anatomical(seed: int, traits: Traits, axes: Points) -> Points:
-    """Pose and deformation undone: head coordinates of each position in the scanner."""
-    back = np.diag(1 / np.array(traits.scale)) @ rotation(traits.tilt_degrees).T
-    offset = np.array(IMAGE_CENTRE) - back @ np.array(traits.shift_mm)
-    x, y, z = axes[0][None, None, :], axes[1][None, :, None], axes[2][:, None, None]
-    found = []
-    for row, start, name in zip(back.astype(np.float32), offset.astype(np.float32), "xyz", strict=True):
-        shift = np.float32(DEFORMATION_MM) * smooth_field(generator(seed, f"deformation {name}"), axes, 55.0)
-        found.append(shift + (row[0] * x + start) + row[1] * y + row[2] * z)
-    return found[0], found[1], found[2]
+HEAD = Anatomy(
+    name="head",
+    site=900,
+    version=3,
+    tissues=Tissue,
+    view=lambda seed, _, grid: make_head(seed, grid),  # lies alike in both scanners
+    first="MR",
+    size=Size(mr=GRID, ct=GRID),
+    descriptions={"MR": "MPRAGE_phantom", "CT": "CT_Head_phantom"},
+    planes={"MR": AXIAL, "CT": AXIAL},
+    sequence={  # MPRAGE
+        "ScanningSequence": ["GR", "IR"],
+        "SequenceVariant": "MP",
+        "ScanOptions": "",
+        "MRAcquisitionType": "3D",
+        "RepetitionTime": 2300,
+        "EchoTime": 3,
+        "InversionTime": 900,
+        "FlipAngle": 9,
+        "EchoTrainLength": 1,
+        "MagneticFieldStrength": 3,
+    },
+    ct_window=(40, 80),
+)

@@ -67,8 +67,7 @@ def _folds(space: Space, traits: Traits, depth: np.ndarray) -> np.ndarray:
     Sulci are the zero surfaces of ripples that hardly change with depth, so that they run inwards from the surface;
     each ends at a depth of its own.
     """
-    bends = [axis + 2.0 * space.noise(f"bends {name}", 14.0) for axis, name in zip(space.points, "xyz", strict=True)]
-    x, y, z = bends
+    x, y, z = space.bent("bends", 2.0, 14.0)
     radius = np.sqrt(x * x + y * y + z * z) + 1
     inward = (np.float32(65.0) / radius) ** (0.1 + 0.45 * step(z, 2, 10))  # towards the base, depth is no radius
     wave = space.ripples("sulci", 2.0 * traits.gyrus_mm, (x * inward, y * inward, z * inward))

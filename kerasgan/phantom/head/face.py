@@ -77,7 +77,7 @@ def _paint_sphenoid(space: Space, traits: Traits) -> None:
     body = ellipsoid(points, (0, -24, -43), (18, 17, 13))
     clivus = capsule(points, (0, -12, -40), (0, 6, -67), 7, 5)
     _paint_bone(space, np.minimum(body, clivus), 1.5)
-    size = traits.sinuses[1]
+    size = traits.sphenoid_sinus
     lateral = space.points[0] + 1.5 * space.noise("sphenoid septum", 30.0)
     sinus = ellipsoid((np.abs(lateral), *points[1:]), (7.5, -25, -42), (7.5 * size, 11 * size, 8.5 * size))
     space.paint((sinus < 0) & (np.abs(lateral) > 0.8), Tissue.CAVITY_AIR)
@@ -126,7 +126,7 @@ def _paint_nose(space: Space) -> None:
 
 def _paint_maxillary_sinus(space: Space, traits: Traits) -> None:
     points = space.mirrored
-    size = traits.sinuses[2]
+    size = traits.maxillary_sinus
     bulge = 1.5 * space.noise("maxillary sinus", 18.0)
     sinus = ellipsoid(points, (30, -60, -64), (13.5 * size, 17 * size, 13.5 * size)) + bulge
     _paint_walls(space, np.maximum(sinus, 15.0 - points[0]), 2.0)
@@ -134,7 +134,7 @@ def _paint_maxillary_sinus(space: Space, traits: Traits) -> None:
 
 def _paint_frontal_sinus(space: Space, traits: Traits) -> None:
     """Two unequal air cells between the tables of the frontal bone, pushing the outer one forward."""
-    size = traits.sinuses[0]
+    size = traits.frontal_sinus
     x, y, z = space.points
     lobes = 2.5 * space.noise("frontal sinus", 16.0)
     sinus = ellipsoid((np.abs(x), y, z), (12, -86, -14), (13 * size, 5.5 * size, 13 * size)) + lobes

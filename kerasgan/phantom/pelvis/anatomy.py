@@ -1,16 +1,17 @@
-"""A pelvis from a seed, and how it lies in a scanner."""
+"""A pelvis from a seed: its paint, from the outside to the inside, and its pose in a scanner."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from kerasgan.phantom.body import Body, Pose, make_body
-from kerasgan.phantom.model import rotation, transformed
+from kerasgan.phantom.anatomy import AXIAL, CORONAL, Anatomy, Size
+from kerasgan.phantom.body import Body, Pose, look, lying, make_body
+from kerasgan.phantom.model import Grid, rotation, transformed
 from kerasgan.phantom.parts import ring
-from kerasgan.phantom.pelvis.bones import HIP, paint_femora, paint_hip_bones, paint_joints, paint_spine
+from kerasgan.phantom.pelvis.bones import HIP, paint_bones, paint_joints
 from kerasgan.phantom.pelvis.muscles import paint_muscles
 from kerasgan.phantom.pelvis.organs import paint_organs
-from kerasgan.phantom.pelvis.tissues import PALETTE, Tissue
+from kerasgan.phantom.pelvis.tissues import LABELS, Tissue
 from kerasgan.phantom.pelvis.traits import Traits
 from kerasgan.phantom.shapes import Points, bump, capsule, ellipsoid, smooth_union, step, tube
 from kerasgan.phantom.space import Space, generator
@@ -20,45 +21,39 @@ BOX = ((-196.0, 196.0), (-148.0, 168.0), (-196.0, 178.0))
 IMAGE_CENTRE = {"MR": (0.0, 12.0, 8.0), "CT": (0.0, 14.0, 0.0)}  # template coordinates in the middle of the image
 SKIN_MM = 2.2
 DEFORMATION_MM = 2.5
-FLEXION_DEGREES = {"MR": 2.0, "CT": 9.0}  # a cushion lies under the knees in CT
+FLEXION_DEGREES = {"MR": 2.0, "CT": 9.0}  # in CT, a cushion supports the knees
 TURN_DEGREES = {"MR": -4.0, "CT": 5.0}  # feet strapped together in MR, falling outwards in CT
 
 
 def make_pelvis(seed: int) -> Body:
-    """Paint the pelvis of a seed.
+    """The painted pelvis of a seed, feet towards the first slice.
 
     Args:
-        seed: Not negative.
-
-    Returns:
-        The body, feet towards the first slice.
+        seed: Seed of the patient, not negative.
 
     Raises:
         ValueError: For a negative seed.
     """
-    if seed < 0:
-        raise ValueError(f"A seed must not be negative; got {seed}.")
-    traits = Traits.draw(seed)
-    return make_body(seed, PALETTE, BOX, traits.scale, DEFORMATION_MM, lambda space: paint(space, traits))
+    traits = Traits(seed)
+    return make_body(seed, Tissue, BOX, traits.scale, DEFORMATION_MM, lambda space: paint(space, traits))
 
 
 def paint(space: Space, traits: Traits) -> None:
-    """Label every sample of `space` from the soft to the hard and then the skin around it."""
+    """Labels every sample from the soft to the hard; what is painted later covers what was painted before."""
     core = core_surface(space, traits)
     surface = core - fat_thickness(space, traits)
+    space.fields["depth"] = -core  # below the surface of the muscles
     space.paint(surface < 0, Tissue.FAT)
-    paint_organs(space, traits, core)
+    paint_organs(space, traits)
     paint_joints(space)
-    paint_muscles(space, traits, core)
-    paint_spine(space)
-    paint_hip_bones(space, traits)
-    paint_femora(space, traits)
+    paint_muscles(space, traits)
+    paint_bones(space, traits)
     space.paint(surface > -SKIN_MM, Tissue.SKIN)
     space.paint(surface > 0, Tissue.AIR)
 
 
 def core_surface(space: Space, traits: Traits) -> np.ndarray:
-    """Distance to the surface of the muscles, on which the subcutaneous fat lies."""
+    """Distance to the surface of the muscles; the subcutaneous fat covers it."""
     x, y, z = space.mirrored
     width = np.interp(z, [-80, 0, 60, 130, 200], [146, 152, 152, 142, 138]).astype(np.float32)
     front = np.interp(z, [-80, -30, 20, 80, 200], [-60, -72, -88, -94, -98]).astype(np.float32)
@@ -80,30 +75,27 @@ def fat_thickness(space: Space, traits: Traits) -> np.ndarray:
 
 
 def pose(seed: int, modality: Modality) -> Pose:
-    """How the patient lies in a scanner: tilted, shifted, and with the legs bent and turned at the hips.
+    """A patient's pose in a scanner: tilted, shifted, and with the legs bent and turned at the hips.
 
     Args:
-        seed: Of the patient.
-        modality: Each scanner has its own couch and habits.
+        seed: Seed of the patient.
+        modality: Modality of the scanner; each has another couch.
+
+    Returns:
+        The map from positions relative to the centre of the image to the patient's own coordinates.
     """
     rng = generator(seed, f"pose {modality}")
-    traits = Traits.draw(seed)
-    tilt = rotation(tuple((np.clip(rng.normal(0, 1, 3), -2, 2) * (3.5, 1.5, 1.5)).tolist()))
-    shift = rng.uniform(-8, 8, 3)
-    centre = np.multiply(IMAGE_CENTRE[modality], traits.scale)
+    traits = Traits(seed)
+    to_patient = lying(rng, (3.5, 1.5, 1.5), np.multiply(IMAGE_CENTRE[modality], traits.scale))
     flexion = np.clip(rng.normal(FLEXION_DEGREES[modality], 3, 2), -4, 16)
     turn = np.clip(rng.normal(TURN_DEGREES[modality], 4, 2), -12, 14)
     spread = np.clip(rng.normal(1.0, 1.5, 2), -2, 5)
     legs = [(float(flexion[i]), float(spread[i]), float(turn[i])) for i in range(2)]
-
-    def mapped(points: Points) -> Points:
-        return _legs_straightened(transformed(points, tilt.T, centre + shift), traits, legs)
-
-    return mapped
+    return lambda points: _legs_straightened(to_patient(points), traits, legs)
 
 
 def _legs_straightened(points: Points, traits: Traits, legs: list[Triple]) -> Points:
-    """Undo flexion, spread and turn of each leg; between leg and pelvis the flesh bends."""
+    """Flexion, spread and turn of each leg undone; between leg and pelvis the flesh bends."""
     x, y, z = points
     for side, angles in zip((1, -1), legs, strict=True):
         centre = np.multiply(HIP, traits.scale) * (side, 1, 1)
@@ -119,7 +111,7 @@ def _legs_straightened(points: Points, traits: Traits, legs: list[Triple]) -> Po
 
 
 def _leg_share(leg: Points, pelvis: Points) -> np.ndarray:
-    """How much a point moves with the leg: 1 at the femur, 0 at the hip bone; coordinates relative to the hip joint."""
+    """Share of a leg's movement that a point follows: 1 at the femur, 0 at the hip bone; relative to the hip joint."""
     thigh = tube(leg, [(0, 0, 0), (36, 8, -36), (34, 8, -60), (18, 0, -260)], [22, 24, 24, 40])
     bones = np.minimum.reduce(
         [
@@ -130,3 +122,33 @@ def _leg_share(leg: Points, pelvis: Points) -> np.ndarray:
     )
     near_leg, near_bone = np.clip(thigh, 0, None), np.clip(bones, 0, None)
     return near_bone / (near_leg + near_bone + np.float32(1e-3))
+
+
+PELVIS = Anatomy(
+    name="pelvis",
+    site=901,
+    version=1,
+    tissues=Tissue,
+    view=lambda seed, modality, grid: look(make_pelvis(seed), grid, pose(seed, modality)),
+    first="MR",
+    size=Size(
+        mr=Grid(shape=(96, 60, 128), spacing_mm=(2.75, 4.0, 2.75)),
+        ct=Grid(shape=(64, 112, 128), spacing_mm=(3.0, 3.0, 4.5)),
+    ),
+    descriptions={"MR": "Cor_T1_SPGR_phantom", "CT": "CT_Pelvis_phantom"},
+    planes={"MR": CORONAL, "CT": AXIAL},
+    sequence={  # spoiled gradient echo
+        "ScanningSequence": "GR",
+        "SequenceVariant": "SP",
+        "ScanOptions": "",
+        "MRAcquisitionType": "3D",
+        "RepetitionTime": 7.9,
+        "EchoTime": 3.08,
+        "FlipAngle": 30,
+        "EchoTrainLength": 1,
+        "MagneticFieldStrength": 1,
+    },
+    ct_window=(50, 400),
+    labels=LABELS,
+    labels_all=True,
+)

@@ -1,4 +1,4 @@
-"""Hip bones, femora, sacrum and lower lumbar spine. The origin lies midway between the hip joints."""
+"""Hip bones, femora, sacrum and lower lumbar spine. The origin is midway between the hip joints."""
 
 from __future__ import annotations
 
@@ -50,10 +50,13 @@ def hip_bone(points: Points, size: float = 1.0) -> np.ndarray:
     """Distance to one hip bone: ilium, socket, ischium and pubis.
 
     Args:
-        points: `(|x|, y, z)`.
+        points: Positions `(|x|, y, z)`.
         size: Thickness of the rami, 1 on average.
     """
-    socket = np.maximum(ellipsoid(points, HIP, (35, 35, 35)), _opening(points) - 6)
+    x, y, z = points
+    # The socket opens sideways, downwards and forwards.
+    opening = (x - HIP[0]) * np.float32(0.72) - y * np.float32(0.34) - z * np.float32(0.60)
+    socket = np.maximum(ellipsoid(points, HIP, (35, 35, 35)), opening - 6)
     roof = ellipsoid(points, (84, 4, 26), (26, 27, 20))
     bone = smooth_union(_ilium(points), smooth_union(socket, roof, 10), 14)
     ischium = tube(points, [(74, 24, -6), (68, 36, -40), (63, 34, -76)], [15 * size, 11 * size, 15 * size])
@@ -65,16 +68,11 @@ def hip_bone(points: Points, size: float = 1.0) -> np.ndarray:
     rami = smooth_union(smooth_union(upper, lower, 8), pubis, 8)
     bone = smooth_union(bone, rami, 9)
     bone = -smooth_union(-bone, ellipsoid(points, HIP, (SOCKET_MM,) * 3), 1.0)
-    return np.maximum(bone, 2.0 - points[0])
-
-
-def _opening(points: Points) -> np.ndarray:
-    """How far a point lies out of the socket, which opens sideways, downwards and forwards."""
-    x, y, z = points
-    return (x - HIP[0]) * np.float32(0.72) - y * np.float32(0.34) - z * np.float32(0.60)
+    return np.maximum(bone, 2.0 - x)
 
 
 def _ilium(points: Points) -> np.ndarray:
+    """Distance to the iliac wing."""
     out, along, half = blade(points)
     z = points[2]
     front = np.interp(z, [0, 38, 82, 84], [-24, -44, -65, -68]).astype(np.float32)
@@ -96,53 +94,26 @@ def femur(points: Points, traits: Traits) -> np.ndarray:
     return smooth_union(smooth_union(bone, shaft, 14), lesser, 8)
 
 
-def paint_femora(space: Space, traits: Traits) -> None:
-    """Both femora: thin cortex on head and neck, thick on the shaft, which is full of fat."""
-    part = space.both_sides(x=(60, 160), y=(-30, 50), z=(-260, 30))
-    for side in (part.box(x=(60, 160), y=(-99, 99), z=(-999, 99)), part.box(x=(-160, -60), y=(-99, 99), z=(-999, 99))):
-        points = side.mirrored
-        bone = femur(points, traits)
-        cortex = 2.0 + 4.4 * step(-points[2], 78, 14)
-        paint_bone(side, bone, Tissue.FEMUR_CORTEX, Tissue.FEMUR_FATTY_MARROW, cortex)
-        head = ellipsoid(points, HIP, (25, 25, 25))
-        bearing = capsule(points, (86, 0, 18), (108, 5, -42), 8.0, 6.0)  # trabeculae from the head to the calcar
-        dense = np.minimum(head, bearing)
-        side.paint((bone < -cortex) & (dense < 0), Tissue.FEMUR_HEAD_MARROW)
-        crossing = np.abs(dense + 1.5 * side.noise("trabeculae", 9.0)) < 2.2
-        side.paint((bone < -cortex) & crossing & (points[2] > -50), Tissue.FEMUR_HEAD_MARROW)
-
-
 def paint_joints(space: Space) -> None:
-    """Cartilage and capsule between head and socket; drawn before the bones."""
+    """Paints cartilage and capsule between the head of the femur and its socket; the bones cover them later."""
     part = space.both_sides(x=(50, 125), y=(-38, 38), z=(-38, 38))
     ball = ellipsoid(part.mirrored, HIP, (28, 28, 28))
     part.paint(ball < 0, Tissue.CARTILAGE)
 
 
-def paint_hip_bones(space: Space, traits: Traits) -> None:
-    """Both hip bones with the fibrocartilage of the symphysis between them."""
-    middle = space.both_sides(x=(0, 12), y=(-60, -28), z=(-56, -6))
-    symphysis = ellipsoid(middle.points, (0, -44, -30), (9, 9, 18))
-    middle.paint(symphysis < 0, Tissue.CARTILAGE)
-    for side in ((2, 150), (-150, -2)):
-        part = space.box(x=side, y=(-65, 110), z=(-102, 132))
-        bone = hip_bone(part.mirrored, 0.92 if traits.female else 1.04)
-        thickness = 2.1 + 0.25 * part.noise("pelvic cortex", 25.0)
-        joint = (bone < 2.6) & np.isin(part.labels, [Tissue.SPINE_CORTEX, Tissue.SPINE_MARROW])
-        part.paint(joint, Tissue.CARTILAGE)
-        paint_bone(part, bone, Tissue.PELVIS_CORTEX, Tissue.PELVIS_MARROW, thickness)
-
-
-def paint_spine(space: Space) -> None:
-    """The last lumbar vertebrae, sacrum and coccyx."""
+def paint_bones(space: Space, traits: Traits) -> None:
+    """Paints the last lumbar vertebrae, sacrum and coccyx, hip bones and femora."""
     for height, y in ((192.0, 0.0), (158.0, 4.0), (123.0, 14.0)):
         paint_vertebra(space, height, y, SPINE)
     _paint_sacrum(space.both_sides(x=(0, 62), y=(10, 125), z=(-45, 112)))
+    _paint_hip_bones(space, traits)
+    _paint_femora(space, traits)
 
 
 def _paint_sacrum(part: Space) -> None:
+    """Paints the sacrum with its canal, its foramina and what is left of its discs."""
     points, mirrored = part.points, part.mirrored
-    disc = capsule(part.points, (-14, 27, 101), (14, 27, 101), 11)
+    disc = capsule(points, (-14, 27, 101), (14, 27, 101), 11)
     part.paint(disc < 0, Tissue.DISC)
     segments = [
         ellipsoid(points, (0, 40, 82), (29, 20, 17)),
@@ -173,3 +144,33 @@ def _paint_sacrum(part: Space) -> None:
     for height, y, aside in ((70, 56, 26), (42, 74, 22), (18, 84, 18)):
         foramen = capsule(mirrored, (aside, y - 26, height - 10), (aside - 6, y + 30, height + 2), 4.6)
         part.paint(foramen < 0, Tissue.FAT)
+
+
+def _paint_hip_bones(space: Space, traits: Traits) -> None:
+    """Paints both hip bones with the fibrocartilage of the symphysis between them."""
+    middle = space.both_sides(x=(0, 12), y=(-60, -28), z=(-56, -6))
+    symphysis = ellipsoid(middle.points, (0, -44, -30), (9, 9, 18))
+    middle.paint(symphysis < 0, Tissue.CARTILAGE)
+    for side in ((2, 150), (-150, -2)):
+        part = space.box(x=side, y=(-65, 110), z=(-102, 132))
+        bone = hip_bone(part.mirrored, 0.92 if traits.female else 1.04)
+        thickness = 2.1 + 0.25 * part.noise("pelvic cortex", 25.0)
+        joint = (bone < 2.6) & np.isin(part.labels, [Tissue.SPINE_CORTEX, Tissue.SPINE_MARROW])
+        part.paint(joint, Tissue.CARTILAGE)
+        paint_bone(part, bone, Tissue.PELVIS_CORTEX, Tissue.PELVIS_MARROW, thickness)
+
+
+def _paint_femora(space: Space, traits: Traits) -> None:
+    """Paints both femora: thin cortex on head and neck, thick on the shaft, which is full of fat."""
+    part = space.both_sides(x=(60, 160), y=(-30, 50), z=(-260, 30))
+    for side in (part.box(x=(60, 160), y=(-99, 99), z=(-999, 99)), part.box(x=(-160, -60), y=(-99, 99), z=(-999, 99))):
+        points = side.mirrored
+        bone = femur(points, traits)
+        cortex = 2.0 + 4.4 * step(-points[2], 78, 14)
+        paint_bone(side, bone, Tissue.FEMUR_CORTEX, Tissue.FEMUR_FATTY_MARROW, cortex)
+        head = ellipsoid(points, HIP, (25, 25, 25))
+        bearing = capsule(points, (86, 0, 18), (108, 5, -42), 8.0, 6.0)  # trabeculae from the head to the calcar
+        dense = np.minimum(head, bearing)
+        side.paint((bone < -cortex) & (dense < 0), Tissue.FEMUR_HEAD_MARROW)
+        crossing = np.abs(dense + 1.5 * side.noise("trabeculae", 9.0)) < 2.2
+        side.paint((bone < -cortex) & crossing & (points[2] > -50), Tissue.FEMUR_HEAD_MARROW)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from kerasgan.phantom.parts import Bundle
@@ -40,56 +38,28 @@ CORDS: list[tuple[list[Vector], list[float]]] = [
 ]
 
 
-def paint_muscles(space: Space, traits: Traits, core_mm: np.ndarray) -> None:
-    """Label all muscles and the tendons among them.
-
-    Args:
-        space: Where.
-        traits: Of the patient.
-        core_mm: Distance to the surface on which the subcutaneous fat lies.
-    """
+def paint_muscles(space: Space, traits: Traits) -> None:
+    """Paints all muscles and the tendons among them."""
+    bulk = traits.muscle
     bundle = Bundle(space)
-    for path, radii in CORDS:
-        _add_cord(bundle, path, [radius * traits.muscle for radius in radii])
-    _add_deep(bundle, traits.muscle)
-    _add_gluteals(bundle, traits.muscle)
-    _paint_wall(space, core_mm)
-    bundle.paint(GAP_MM, _growth(space), within=core_mm < -1.0)
-    _paint_marbling(space, traits)
-    _paint_tendons(space, core_mm)
-
-
-def _growth(space: Space) -> np.ndarray:
-    """How far muscles swell: they fill the fascia of thigh and back, but leave fat around hip and pelvic organs."""
-    _, y, z = space.points
-    return 4 + 10 * step(-z, 66, 14) + 10 * step(y, 58, 8) * step(z, 84, 12)
-
-
-def _add_cord(bundle: Bundle, path: list[Vector], radii: list[float]) -> None:
-    reach = max(radii) + 14
-    low, high = np.min(path, axis=0) - reach, np.max(path, axis=0) + reach
-    x, y, z = ((float(first), float(last)) for first, last in zip(low, high, strict=True))
-    bundle.add(Tissue.MUSCLE, lambda points: tube(points, path, radii), (max(0.0, x[0]), x[1]), y, z)
-
-
-def _add_deep(bundle: Bundle, bulk: float) -> None:
-    """Iliacus in the iliac fossa, obturator internus within and quadratus femoris behind the hip bone."""
-    bundle.add(
-        Tissue.MUSCLE, lambda p: _on_blade(p, -1, (-14, 76), (46, 44), 20 * bulk), (40, 130), (-60, 80), (10, 124)
-    )
-    inner: Shape = lambda p: ellipsoid(p, (49, 6, -24), (8 * bulk, 36, 34))  # noqa: E731
-    bundle.add(Tissue.MUSCLE, inner, (35, 62), (-35, 48), (-62, 16))
-    behind: Shape = lambda p: ellipsoid(p, (94, 32, -66), (26, 9 * bulk, 20))  # noqa: E731
-    bundle.add(Tissue.MUSCLE, behind, (65, 122), (20, 44), (-88, -44))
-
-
-Shape = Callable[[Points], np.ndarray]
-
-
-def _add_gluteals(bundle: Bundle, bulk: float) -> None:
+    for path, each in CORDS:
+        radii = [radius * bulk for radius in each]
+        bundle.add_cord(Tissue.MUSCLE, path, radii, margin_mm=max(radii) + 14)
+    # Iliacus in the iliac fossa, obturator internus within and quadratus femoris behind the hip bone.
+    iliac, inner, behind = (20 * bulk, (8 * bulk, 36, 34), (26, 9 * bulk, 20))
+    bundle.add(Tissue.MUSCLE, lambda p: _on_blade(p, -1, (-14, 76), (46, 44), iliac), (40, 130), (-60, 80), (10, 124))
+    bundle.add(Tissue.MUSCLE, lambda p: ellipsoid(p, (49, 6, -24), inner), (35, 62), (-35, 48), (-62, 16))
+    bundle.add(Tissue.MUSCLE, lambda p: ellipsoid(p, (94, 32, -66), behind), (65, 122), (20, 44), (-88, -44))
     bundle.add(Tissue.GLUTEUS_MINIMUS, lambda p: _minimus(p, bulk), (60, 150), (-50, 60), (-25, 110))
     bundle.add(Tissue.GLUTEUS_MEDIUS, lambda p: _medius(p, bulk), (30, 175), (-70, 110), (-30, 135))
     bundle.add(Tissue.GLUTEUS_MAXIMUS, lambda p: _maximus(p, bulk), (3, 165), (10, 150), (-140, 105))
+    _paint_wall(space)
+    # Muscles swell: they fill the fascia of thigh and back, but leave fat around hip and pelvic organs.
+    _, y, z = space.points
+    growth = 4 + 10 * step(-z, 66, 14) + 10 * step(y, 58, 8) * step(z, 84, 12)
+    bundle.paint(GAP_MM, growth, within=space.fields["depth"] > 1.0)
+    _paint_marbling(space, traits)
+    _paint_tendons(space)
 
 
 def _on_blade(
@@ -104,13 +74,14 @@ def _on_blade(
 
 
 def _minimus(points: Points, bulk: float) -> np.ndarray:
+    """Distance to the gluteus minimus: on the wing, and down to the front of the greater trochanter."""
     lens = _on_blade(points, 1, (-14, 60), (44, 38), 17 * bulk)
     end = tube(points, [(112, -8, 46), (124, -10, 16), (134, -2, -10)], [9 * bulk, 10 * bulk, 4])
     return smooth_union(lens, end, 8)
 
 
 def _medius(points: Points, bulk: float) -> np.ndarray:
-    """On the wing from crest to joint, over the minimus, and down to the tip of the greater trochanter."""
+    """Distance to the gluteus medius: on the wing from crest to joint, over the minimus, and down to the trochanter."""
     lens = _on_blade(points, 1, (-8, 76), (72, 62), 40 * bulk)
     end = tube(points, [(126, 4, 50), (138, 8, 22), (145, 14, -10)], [17 * bulk, 16 * bulk, 6])
     whole = smooth_union(lens, end, 12)
@@ -118,16 +89,16 @@ def _medius(points: Points, bulk: float) -> np.ndarray:
 
 
 def _maximus(points: Points, bulk: float) -> np.ndarray:
-    """A coarse sheet from sacrum and wing, aslant over the joint, to the back of the femur."""
+    """Distance to the gluteus maximus: a coarse sheet from sacrum and wing, across the joint, to the femur."""
     local = turned(points, (80, 78, -14), (0.52, -0.33, -0.79), (0.42, 0.88, 0.0))
     bend = local[2] + np.float32(0.0028) * local[1] ** 2 + np.float32(0.0011) * local[0] ** 2 - 6
     return ellipsoid((local[0], local[1], bend), (0, 0, 0), (110, 68, 26 * bulk))
 
 
-def _paint_wall(space: Space, core_mm: np.ndarray) -> None:
-    """Rectus in front, the three flat muscles at the sides with fat between their sheets."""
+def _paint_wall(space: Space) -> None:
+    """Paints the wall of the belly: rectus in front, three flat muscles with fat between them at the sides."""
     x, y, z = space.mirrored
-    depth = -core_mm
+    depth = space.fields["depth"]
     low = 32 * step(x, 56, 14) - 22  # above the groin
     wall = (depth > 1) & (depth < 11.5) & (y < 14 + 46 * step(z, 112, 6)) & (z > low)
     space.paint(wall, Tissue.MUSCLE)
@@ -138,7 +109,7 @@ def _paint_wall(space: Space, core_mm: np.ndarray) -> None:
 
 
 def _paint_marbling(space: Space, traits: Traits) -> None:
-    """Streaks of fat along the fibres, coarse in the gluteus maximus."""
+    """Paints streaks of fat along the fibres, coarse in the gluteus maximus."""
     x, y, z = space.mirrored
     others = [Tissue.MUSCLE, Tissue.GLUTEUS_MEDIUS, Tissue.GLUTEUS_MINIMUS]
     fine = space.ripples("fat within muscles", 24.0, (x, y, 0.3 * z))
@@ -149,10 +120,10 @@ def _paint_marbling(space: Space, traits: Traits) -> None:
     part.paint((part.labels == Tissue.GLUTEUS_MAXIMUS) & (np.abs(coarse) < 0.11 * traits.marbling), Tissue.FAT)
 
 
-def _paint_tendons(space: Space, core_mm: np.ndarray) -> None:
-    """The iliotibial band along the thigh and the ligament from ischium to sacrum: dark on MR, but not bright on CT."""
+def _paint_tendons(space: Space) -> None:
+    """Paints the iliotibial band and the ligament from ischium to sacrum: dark on MR, but not bright on CT."""
     x, y, z = space.mirrored
-    band = (np.abs(core_mm + 1.0) < 1.3) & (x > 118) & (np.abs(y) < 45) & (z < 0)
+    band = (np.abs(space.fields["depth"] - 1.0) < 1.3) & (x > 118) & (np.abs(y) < 45) & (z < 0)
     space.paint(band, Tissue.TENDON)
     part = space.both_sides(x=(5, 80), y=(25, 110), z=(-85, 40))
     ligament = capsule(part.mirrored, (62, 46, -72), (26, 92, 8), 2.6)

@@ -1,4 +1,4 @@
-"""What lies within the pelvic ring: bladder, uterus or prostate, rectum, colon, small bowel and vessels."""
+"""Viscera within the pelvic ring: bladder, uterus or prostate, rectum, colon, small bowel and vessels."""
 
 from __future__ import annotations
 
@@ -13,28 +13,19 @@ from kerasgan.phantom.space import Space
 BOWEL = BowelTissues(Tissue.BOWEL_WALL, Tissue.BOWEL_CONTENT, Tissue.GAS)
 
 
-def paint_organs(space: Space, traits: Traits, core_mm: np.ndarray) -> None:
-    """Label the viscera; muscles and bones are painted over them.
-
-    Args:
-        space: Where.
-        traits: Of the patient.
-        core_mm: Distance to the surface on which the subcutaneous fat lies.
-    """
-    _paint_small_bowel(space, core_mm)
-    inner = space.both_sides(x=(0, 140), y=(-75, 110), z=(-90, 200))
-    _paint_colon(inner, traits)
+def paint_organs(space: Space, traits: Traits) -> None:
+    """Paints the viscera; muscles and bones cover them later."""
+    _paint_small_bowel(space.both_sides(x=(0, 120), y=(-95, 45), z=(25, 260)))
+    _paint_colon(space.both_sides(x=(0, 140), y=(-75, 110), z=(-90, 200)), traits)
     _paint_bladder(space.both_sides(x=(0, 80), y=(-75, 70), z=(-50, 90)), traits)
     _paint_vessels(space.both_sides(x=(0, 100), y=(-75, 40), z=(-260, 200)))
 
 
-def _paint_small_bowel(space: Space, core_mm: np.ndarray) -> None:
-    """Loops of even width in the peritoneal cavity, with mesenteric fat between them."""
-    part = space.both_sides(x=(0, 120), y=(-95, 45), z=(25, 260))
-    depth = -core_mm[space.window(((-120, 120), (-95, 45), (25, 260)))]
+def _paint_small_bowel(part: Space) -> None:
+    """Paints loops of even width in the peritoneal cavity, with mesenteric fat between them."""
     cavity = ellipsoid(part.points, (0, -32, 130), (98, 48, 96))
     wave = np.abs(part.ripples("small bowel", 38.0))
-    inside = (cavity < 0) & (depth > 16)
+    inside = (cavity < 0) & (part.fields["depth"] > 16)
     part.paint(inside & (wave > 0.35), Tissue.BOWEL_WALL)
     part.paint(inside & (wave > 0.62), Tissue.BOWEL_CONTENT)
     airy = part.noise("small bowel gas", 30.0) - 0.02 * (part.points[1] + 40) > 0.7
@@ -42,10 +33,9 @@ def _paint_small_bowel(space: Space, core_mm: np.ndarray) -> None:
 
 
 def _paint_colon(space: Space, traits: Traits) -> None:
-    """Caecum on the right, descending colon and sigmoid on the left, rectum in front of the sacrum."""
+    """Paints the caecum on the right, descending colon and sigmoid on the left, rectum before the sacrum."""
     x, y, z = space.points
-    bends = [axis + 5 * space.noise(f"colon {name}", 45.0) for axis, name in zip((x, y, z), "xyz", strict=True)]
-    points = (bends[0], bends[1], bends[2])
+    points = space.bent("colon", 5, 45.0)
     haustra = 2.2 * np.sin(z / np.float32(4.6)) * (z > 60)
     caecum = tube(points, [(-84, -26, 52), (-96, -18, 90), (-104, 2, 220)], [19, 25, 22]) - haustra
     sigmoid = tube(
@@ -63,6 +53,7 @@ def _paint_colon(space: Space, traits: Traits) -> None:
 
 
 def _paint_bladder(space: Space, traits: Traits) -> None:
+    """Paints the bladder, and the uterus or the prostate with the seminal vesicles."""
     size = traits.bladder ** (1 / 3)
     points = space.points
     if traits.female:
@@ -82,7 +73,7 @@ def _paint_bladder(space: Space, traits: Traits) -> None:
 
 
 def _paint_vessels(space: Space) -> None:
-    """Iliac and femoral arteries and veins."""
+    """Paints iliac and femoral arteries and veins."""
     points = space.mirrored
     path: list[Vector] = [
         (10, -20, 150),

@@ -1,8 +1,6 @@
-"""What differs from pelvis to pelvis besides smooth deformation."""
+"""Individual anatomy of a pelvis: sex, sizes of its parts, and the amount of fat."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -10,44 +8,24 @@ from kerasgan.phantom.space import generator
 from kerasgan.scans.volume import Triple
 
 
-@dataclass(frozen=True)
 class Traits:
-    """Individual anatomy of one pelvis.
+    """Properties in which the pelvis of a seed differs from others, besides its smooth deformation.
 
-    Attributes:
-        scale: Size of the patient along x, y and z.
-        female: Wider pelvis with a uterus in place of the prostate, and more fat at the hips.
-        fat_mm: Thickness of the subcutaneous fat.
-        marbling: Amount of fat within and between muscles, 1 on average.
-        muscle: Bulk of the muscles, 1 on average.
-        bladder: Size of the bladder, 1 on average.
-        gas: Share of the bowel that gas fills, about.
-        neck_mm: How far the greater trochanter stands out from the hip joint.
+    Args:
+        seed: Seed of the patient, not negative.
     """
 
-    scale: Triple
-    female: bool
-    fat_mm: float
-    marbling: float
-    muscle: float
-    bladder: float
-    gas: float
-    neck_mm: float
-
-    @classmethod
-    def draw(cls, seed: int) -> Traits:
-        """The traits of the pelvis of this seed."""
+    def __init__(self, seed: int) -> None:
         rng = generator(seed, "traits")
-        female = bool(rng.random() < 0.5)
-        size = rng.normal(0.96 if female else 1.0, 0.03)
-        each = np.clip(size + rng.normal(0, 0.02, 3) + (0.02 if female else 0.0, 0, 0), 0.9, 1.06)
-        return cls(
-            scale=(float(each[0]), float(each[1]), float(each[2])),
-            female=female,
-            fat_mm=float(rng.uniform(9, 26) + 5 * female),
-            marbling=float(rng.uniform(0.4, 1.7)),
-            muscle=float(rng.uniform(0.86, 1.06) + 0.03 * (not female)),
-            bladder=float(rng.uniform(0.7, 1.35)),
-            gas=float(rng.uniform(0.2, 0.6)),
-            neck_mm=float(rng.uniform(-3, 3)),
-        )
+        self.female = bool(
+            rng.random() < 0.5
+        )  # wider, with a uterus in place of the prostate, and more fat at the hips
+        size = rng.normal(0.96 if self.female else 1.0, 0.03)
+        each = np.clip(size + rng.normal(0, 0.02, 3) + (0.02 if self.female else 0.0, 0, 0), 0.9, 1.06).tolist()
+        self.scale: Triple = (each[0], each[1], each[2])  # size of the patient along x, y and z
+        self.fat_mm = rng.uniform(9, 26) + 5 * self.female  # thickness of the subcutaneous fat
+        self.marbling = rng.uniform(0.4, 1.7)  # amount of fat within and between muscles, 1 on average
+        self.muscle = rng.uniform(0.86, 1.06) + 0.03 * (not self.female)  # bulk of the muscles
+        self.bladder = rng.uniform(0.7, 1.35)  # size of the bladder
+        self.gas = rng.uniform(0.2, 0.6)  # share of the bowel that gas fills, about
+        self.neck_mm = rng.uniform(-3, 3)  # distance of the greater trochanter from its usual place

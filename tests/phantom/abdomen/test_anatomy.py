@@ -76,7 +76,7 @@ def test_one_abdomen_has_the_same_volumes_on_another_grid(abdomen, seen):
 
 
 def test_a_breath_moves_the_viscera_down_but_neither_spine_nor_skin(abdomen):
-    traits = anatomy.Traits.draw(0)
+    traits = anatomy.Traits(0)
     out, full = (look(abdomen, GRID, lambda p, b=b: anatomy._exhaled(p, traits, b)) for b in (0.0, 1.5))
     moved_mm = (place(full, Tissue.LIVER) - place(out, Tissue.LIVER))[0] * GRID.spacing_mm[2]
     assert -22 < moved_mm < -8

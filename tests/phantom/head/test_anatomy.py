@@ -2,15 +2,16 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from kerasgan.phantom import Tissue, make_head
+from kerasgan.phantom import Grid, Tissue, make_head
 from kerasgan.phantom.head import anatomy
 
 SHAPE, SPACING = (26, 56, 56), (4.5, 4.5, 6.5)
+GRID = Grid(SHAPE, SPACING)
 
 
 @pytest.fixture(scope="module")
 def small():
-    return make_head(0, SHAPE, SPACING)
+    return make_head(0, GRID)
 
 
 def test_fractions_are_shares_on_the_grid_asked_for(small):
@@ -27,7 +28,7 @@ def test_every_tissue_is_there(small):
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_volumes_are_those_of_an_adult_head(seed):
-    fractions = make_head(seed, SHAPE, SPACING).fractions
+    fractions = make_head(seed, GRID).fractions
     ml = fractions.sum(axis=(1, 2, 3)) * np.prod(SPACING) / 1000
     brain = ml[Tissue.GREY_MATTER] + ml[Tissue.DEEP_GREY] + ml[Tissue.WHITE_MATTER]
     assert 900 < brain < 1700
@@ -63,20 +64,20 @@ def test_the_nose_points_to_row_zero_and_the_crown_to_the_last_slice(small):
 
 
 def test_the_same_seed_gives_the_same_head(small):
-    again = make_head(0, SHAPE, SPACING)
+    again = make_head(0, GRID)
     np.testing.assert_array_equal(again.fractions, small.fractions)
     assert again.origin_mm == small.origin_mm
 
 
 def test_other_seeds_give_other_heads(small):
-    other = make_head(1, SHAPE, SPACING)
+    other = make_head(1, GRID)
     assert (other.labels != small.labels).mean() > 0.05
     assert other.origin_mm != small.origin_mm
 
 
 def test_one_seed_is_the_same_anatomy_on_another_grid(small):
     shape, spacing = (52, 84, 84), (3.0, 3.0, 3.25)
-    fine = make_head(0, shape, spacing)
+    fine = make_head(0, Grid(shape, spacing))
     coarse_ml = small.fractions.sum(axis=(1, 2, 3)) * np.prod(SPACING) / 1000
     fine_ml = fine.fractions.sum(axis=(1, 2, 3)) * np.prod(spacing) / 1000
     for tissue in (Tissue.WHITE_MATTER, Tissue.MUSCLE, Tissue.FAT, Tissue.VITREOUS):
@@ -85,7 +86,7 @@ def test_one_seed_is_the_same_anatomy_on_another_grid(small):
 
 def test_the_head_does_not_depend_on_how_it_is_cut_into_slabs(small, monkeypatch):
     monkeypatch.setattr(anatomy, "SLAB_SLICES", SHAPE[0])
-    whole = make_head(0, SHAPE, SPACING)
+    whole = make_head(0, GRID)
     assert (whole.labels != small.labels).mean() < 1e-3
 
 
@@ -96,9 +97,9 @@ def test_refuses_a_negative_seed():
 
 def test_refuses_a_tiny_grid():
     with pytest.raises(ValueError, match=r"at least 8 voxels along each axis; got .* \(4, 32, 32\)"):
-        make_head(0, (4, 32, 32))
+        make_head(0, Grid((4, 32, 32), (2.0, 2.0, 3.5)))
 
 
 def test_refuses_a_spacing_that_is_not_positive():
     with pytest.raises(ValueError, match=r"positive, in mm; got \(2.0, 0.0, 3.5\)"):
-        make_head(0, (16, 32, 32), (2.0, 0.0, 3.5))
+        make_head(0, Grid((16, 32, 32), (2.0, 0.0, 3.5)))

@@ -78,7 +78,7 @@ def test_scanners_see_the_patient_in_another_pose(pelvis, seen):
 
 
 def test_legs_bend_at_the_hips_and_the_pelvis_stays(pelvis):
-    traits = anatomy.Traits.draw(0)
+    traits = anatomy.Traits(0)
 
     def bent(degrees):
         legs = [(degrees, 0.0, 0.0)] * 2

@@ -1,0 +1,131 @@
+"""One scan of one patient, before any of its files is read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from kerasgan.datasets._label_pictures import read_label_pictures
+from kerasgan.errors import DatasetError
+from kerasgan.scans.volume import Modality, Volume
+
+if TYPE_CHECKING:
+    from kerasgan.io import Series
+
+Domain = Literal["a", "b"]
+DOMAINS: tuple[Domain, Domain] = ("a", "b")
+
+
+@dataclass(frozen=True)
+class Scan:
+    """One scan of one patient, not read yet.
+
+    Attributes:
+        patient: `patient_key(...)` of the patient's id, never the id itself.
+        domain: `"a"` or `"b"`.
+        modality: Modality according to the data, whatever the folder is called.
+        files: DICOM files of one series, or one NIfTI or MetaImage file.
+        mask: Body mask image on the scan's grid.
+        labels: Label map image on the scan's grid; or grey pictures, one for each of `files`, in their order.
+        series: DICOM series that `files` form; None for an image file.
+
+    Example:
+        >>> Scan("p0123456789", "a", "MR", (Path("mr.nii.gz"),)).labels is None
+        True
+    """
+
+    patient: str
+    domain: Domain
+    modality: Modality
+    files: tuple[Path, ...]
+    mask: Path | None = None
+    labels: Path | tuple[Path, ...] | None = None
+    series: Series | None = None
+
+    def load(self, strict: bool = False) -> Volume:
+        """Reads the scan.
+
+        Args:
+            strict: Refuse a series with uneven gaps or gantry tilt instead of resampling it.
+
+        Raises:
+            DicomError: For files that cannot be read.
+        """
+        if self.series is not None:
+            from kerasgan.io import read_series
+
+            return read_series(self.series, strict=strict)
+        from kerasgan.io.nifti import read_image
+
+        return read_image(self.files[0], modality=self.modality)
+
+    @contextmanager
+    def usable(self) -> Iterator[None]:
+        """Turns a ValueError about the content of the scan into a DatasetError with the patient's key."""
+        try:
+            yield
+        except ValueError as error:
+            raise DatasetError(f"The {self.modality} scan of patient {self.patient} cannot be used: {error}") from error
+
+    def load_mask(self, like: Volume | None = None) -> np.ndarray | None:
+        """The body mask, bool `[slices, rows, columns]`, or None in a dataset without masks.
+
+        Args:
+            like: The scan itself, to check that the mask is on its grid.
+
+        Raises:
+            DatasetError: For a mask on another grid than `like`.
+        """
+        mask = _load_on_grid(self.mask, like)
+        return None if mask is None else mask > 0
+
+    def load_labels(self, like: Volume | None = None) -> np.ndarray | None:
+        """The label map, int32 `[slices, rows, columns]`, or None for a scan without labels.
+
+        Args:
+            like: The scan itself as `load` reads it; a stack of pictures needs it, and reads it again if it is None.
+
+        Raises:
+            DatasetError: For labels on another grid than the scan, or a label file that is missing or damaged.
+        """
+        if isinstance(self.labels, tuple):
+            return read_label_pictures(self.labels, self.files, self.load() if like is None else like)
+        labels = _load_on_grid(self.labels, like)
+        return None if labels is None else labels.round().astype(np.int32)
+
+
+def _load_on_grid(path: Path | None, like: Volume | None) -> np.ndarray | None:
+    if path is None:
+        return None
+    from kerasgan.io.nifti import read_image
+
+    image = read_image(path, modality="MR")  # a mask has no modality; MR keeps its values as they are
+    if like is not None and not image.same_grid(like):
+        raise DatasetError(
+            f"{path.name} ({image.shape}, {image.spacing_mm} mm) is not on the grid of its scan "
+            f"({like.shape}, {like.spacing_mm} mm); resample it onto the scan."
+        )
+    return image.array
+
+
+def files_digest(scans: Iterable[Scan]) -> str:
+    """Digest of scans: domains, patients, names and sizes of files, and the content of the label files.
+
+    A copy in another folder has the same digest. Images are too large to be read; a corrected label file is likely to
+    keep its size, and so is read.
+    """
+    found = []
+    for scan in scans:
+        labels = scan.labels if isinstance(scan.labels, tuple) else (scan.labels,) if scan.labels else ()
+        images = [*scan.files, *([scan.mask] if scan.mask else [])]
+        files = [(path.name, str(path.stat().st_size)) for path in images]
+        files += [(path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in labels]
+        found.append((scan.domain, scan.patient, files))
+    return hashlib.sha256(json.dumps(sorted(found)).encode()).hexdigest()
