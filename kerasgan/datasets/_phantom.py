@@ -9,6 +9,7 @@ from pathlib import Path
 from kerasgan.datasets import DOMAINS, DatasetCard, Domain, Scan, Split, adni, patient_key
 from kerasgan.errors import DatasetError
 from kerasgan.phantom import Anatomy, map_name, read_split, version_folder, write_dataset
+from kerasgan.scans.volume import Modality
 
 
 class PhantomDataset:
@@ -33,7 +34,7 @@ class PhantomDataset:
         structures: Mapping[str, tuple[int, ...]],
     ) -> None:
         self.anatomy = anatomy
-        second = "CT" if anatomy.first == "MR" else "MR"
+        second: Modality = "CT" if anatomy.first == "MR" else "MR"
         self.card = DatasetCard(
             name=name,
             title=title,
@@ -80,9 +81,9 @@ class PhantomDataset:
 
     def split(self, root: Path, scans: Sequence[Scan], seed: int) -> Split:
         """The split that the phantom was generated with; `seed` changes nothing."""
-        keys = {
+        keys: dict[str, dict[str, list[str]]] = {
             part: {
-                domain: [patient_key(subject) for subject in subjects[modality]]
+                str(domain): [patient_key(subject) for subject in subjects[modality]]
                 for domain, modality in zip(DOMAINS, self.card.modalities, strict=True)
             }
             for part, subjects in read_split(self._folder(root)).items()

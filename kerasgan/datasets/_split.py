@@ -174,8 +174,8 @@ def _unpaired_keys(patients: dict[str, set[str]]) -> dict[str, PartKeys]:
             if all(len(keys[part][domain]) < sizes[domain] for domain in DOMAINS if domain in has)
         )
         part = next(fits, "train")
-        for domain in has:
-            keys[part][domain].append(patient)
+        for own in has:
+            keys[part][own].append(patient)
     return keys
 
 
