@@ -28,8 +28,8 @@ def render_mr(phantom: Phantom, seed: int) -> Volume:
     Example:
         >>> from kerasgan.phantom import Grid, make_head
         >>> head = make_head(0, Grid(shape=(8, 20, 20), spacing_mm=(12, 12, 20)))
-        >>> render_mr(head, seed=0).array.min() >= 0
-        True
+        >>> render_mr(head, seed=0).shape
+        (8, 20, 20)
     """
     rng = generator(seed, "MR scanner")
     gain = float(np.exp(rng.uniform(np.log(150), np.log(1500))))
