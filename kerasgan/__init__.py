@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from kerasgan.api import train as train
     from kerasgan.datasets import find_series as inspect
     from kerasgan.errors import KerasganError as KerasganError
-    from kerasgan.evaluation.compare import RunComparison as RunComparison
     from kerasgan.evaluation.compare import compare as compare
+    from kerasgan.evaluation.comparison import RunComparison as RunComparison
     from kerasgan.evaluation.evaluate import evaluate as evaluate
     from kerasgan.evaluation.results import Evaluation as Evaluation
     from kerasgan.experiments import reproduce as reproduce
@@ -41,7 +41,7 @@ _PLACES = {
     "Evaluation": ("kerasgan.evaluation.results", "Evaluation"),
     "KerasganError": ("kerasgan.errors", "KerasganError"),
     "Run": ("kerasgan.runs.run", "Run"),
-    "RunComparison": ("kerasgan.evaluation.compare", "RunComparison"),
+    "RunComparison": ("kerasgan.evaluation.comparison", "RunComparison"),
     "Volume": ("kerasgan.scans.volume", "Volume"),
     "compare": ("kerasgan.evaluation.compare", "compare"),
     "distill": ("kerasgan.api", "distill"),

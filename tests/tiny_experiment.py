@@ -12,7 +12,7 @@ EXPERIMENT = """
 from dataclasses import replace
 
 from kerasgan.config import Component
-from kerasgan.experiments import {name} as paper
+from kerasgan.experiments.papers import {name} as paper
 
 SCALE = replace(paper.SCALES["laptop"], seeds=1, overrides={overrides}, {changes})
 EXPERIMENT = replace(paper.EXPERIMENT, scales={{"laptop": SCALE}})

@@ -1,8 +1,6 @@
-"""What intensities alone can do: for each patient the best look-up table of all the others."""
+"""The baseline of an evaluation: what intensities alone can do, by the best look-up table of all other patients."""
 
 from __future__ import annotations
-
-from collections.abc import Iterable
 
 import numpy as np
 
@@ -17,19 +15,27 @@ VOXELS = 50_000  # of each pair: 256 medians need no more, and memory stays boun
 
 
 class LookupBaseline:
-    """Voxel samples of aligned pairs, from which a table that leaves one patient out is fitted."""
+    """Voxel samples of aligned pairs, from which a look-up table is fitted that leaves one patient out.
+
+    Example:
+        >>> baseline, shape = LookupBaseline(), (1, 2, 2)
+        >>> for patient, value in (("one", 10.0), ("two", 50.0)):
+        ...     baseline.add(patient, np.zeros(shape), np.full(shape, value), np.ones(shape, bool))
+        >>> baseline.translate("one", np.zeros(shape)).ravel()
+        array([50., 50., 50., 50.], dtype=float32)
+    """
 
     def __init__(self) -> None:
         self.samples: list[tuple[str, np.ndarray, np.ndarray]] = []
 
     def add(self, key: str, source: np.ndarray, target: np.ndarray, mask: np.ndarray) -> None:
-        """Takes a random sample of the voxels of a pair; a patient may have several pairs.
+        """Keeps a random sample of the voxels of a pair; a patient may have several pairs.
 
         Args:
-            key: The patient.
-            source: `[slices, rows, columns]` in the networks' [-1, 1].
-            target: Same shape, in physical units.
-            mask: Body, same shape.
+            key: Key of the patient.
+            source: Source `[slices, rows, columns]` in the networks' [-1, 1].
+            target: True target of the same shape, in physical units.
+            mask: Body mask of the same shape.
         """
         chosen = np.flatnonzero(mask)
         if len(chosen) > VOXELS:
@@ -37,18 +43,14 @@ class LookupBaseline:
         self.samples.append((key, source.ravel()[chosen], target.ravel()[chosen]))
 
     def without(self, key: str) -> LookupTable | None:
-        """The table of all patients but one; None where there is no other."""
-        others = [sample for name, *sample in self.samples if name != key]
+        """Fits the table of all patients but one; None where there is no other."""
+        others = [(source[None, None], target[None, None]) for name, source, target in self.samples if name != key]
         if not others:
             return None
-        sources, targets = (_volumes(samples) for samples in zip(*others, strict=True))
+        sources, targets = zip(*others, strict=True)
         return fit_lookup_table(sources, targets, [np.ones(source.shape, bool) for source in sources])
 
     def translate(self, key: str, source: np.ndarray) -> np.ndarray | None:
-        """A patient's source through the table of all the others, in the target's physical unit."""
+        """Translates a patient's source by the table of all others, into the target's physical unit."""
         table = self.without(key)
         return None if table is None else apply_lookup_table(table, source)
-
-
-def _volumes(samples: Iterable[np.ndarray]) -> list[np.ndarray]:
-    return [sample[None, None] for sample in samples]

@@ -1,109 +1,23 @@
-"""From the evaluations of some runs to their comparison."""
+"""Joins the evaluations of several runs, and refuses what cannot be compared."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
-import numpy as np
-
 from kerasgan.errors import RunError
-from kerasgan.evaluation import compare_read as _read
-from kerasgan.evaluation import compare_write as _write
-from kerasgan.evaluation.results import Scores
-from kerasgan.evaluation.statistics import PairedResult, compare_paired
-from kerasgan.metrics import Summary, summarise
+from kerasgan.evaluation.comparison import RunComparison, Section
+from kerasgan.evaluation.results import Scores, is_current, read_scores, read_summary
 from kerasgan.runs.run import Run, load_run
 
-
-@dataclass(frozen=True)
-class Line:
-    """One metric of one run.
-
-    Attributes:
-        metric: Its name.
-        run: The run's number, from 1.
-        summary: Mean and SD over the patients.
-        against_first: Compared with run 1; `None` for run 1 itself, and where fewer than two patients have a finite
-            figure in every run.
-    """
-
-    metric: str
-    run: int
-    summary: Summary
-    against_first: PairedResult | None
-
-
-@dataclass(frozen=True)
-class Section:
-    """One evaluation that all the runs have, such as that of one direction.
-
-    Attributes:
-        name: Of the evaluations' folders, as `evaluation-ba`.
-        direction: `"ab"` or `"ba"`.
-        part: Which patients: `"test"`, `"validation"` or `"external"`.
-        definitions: Unit, definition and `in_table` of each metric.
-        scores: For each run its figures by patient.
-        notes: For each run what its reader must know, such as "quick run".
-        left_out: Metrics that not all runs have, or that their windows give another meaning.
-    """
-
-    name: str
-    direction: str
-    part: str
-    definitions: dict[str, dict[str, Any]]
-    scores: tuple[Scores, ...]
-    notes: tuple[str, ...]
-    left_out: tuple[str, ...]
-
-    @property
-    def patients(self) -> list[str]:
-        """Their keys."""
-        return list(self.scores[0])
-
-    def lines(self, metric: str) -> list[Line]:
-        """A metric of each run, and each further run compared with the first."""
-        summaries = [summarise([{metric: row[metric]} for row in scores.values()])[metric] for scores in self.scores]
-        figures = self.complete(metric)
-        is_testable = len(figures["1"]) > 1
-        paired = compare_paired(figures) if is_testable else {}
-        return [Line(metric, run, summary, paired.get(str(run))) for run, summary in enumerate(summaries, 1)]
-
-    def complete(self, metric: str) -> dict[str, dict[str, float]]:
-        """By run number, the figures of the patients for whom all runs have a finite one."""
-        found: dict[str, dict[str, float]] = {str(run): {} for run in range(1, len(self.scores) + 1)}
-        for key in self.patients:
-            values = [scores[key][metric] for scores in self.scores]
-            finite = [value for value in values if value is not None and np.isfinite(value)]
-            if len(finite) == len(values):
-                for run, value in zip(found, finite, strict=True):
-                    found[run][key] = value
-        return found
-
-
-@dataclass(frozen=True)
-class RunComparison:
-    """Some runs on the same patients.
-
-    Attributes:
-        runs: The runs, the first of which the others are compared with.
-        sections: One for each evaluation that all of them have.
-        left_out: Further evaluations that were found, by name, each with the reason why it cannot be compared.
-    """
-
-    runs: tuple[Run, ...]
-    sections: tuple[Section, ...]
-    left_out: dict[str, str]
-
-    def table(self) -> str:
-        """The main figures in Markdown, run below run, with statistics and definitions."""
-        return _write.table(self)
+AGAIN = {"ba": " --direction ba", "external": " --data-dir ..., and the same --dataset as before, if any"}
+"""Options of `kerasgan evaluate`, by what they put into the name of its folder."""
 
 
 def compare(runs: Sequence[str | Path], out: str | Path | None = None) -> RunComparison:
-    """Joins what `kerasgan evaluate` found for some runs, by direction and patient, and tests the differences.
+    """Joins what `kerasgan evaluate` found for several runs, by direction and patient, and tests the differences.
 
     Args:
         runs: Two run directories or more; the others are compared with the first.
@@ -123,40 +37,117 @@ def compare(runs: Sequence[str | Path], out: str | Path | None = None) -> RunCom
     if len(runs) < 2:
         raise RunError(f"A comparison needs two runs or more; got {len(runs)}. Name another run directory.")
     opened = tuple(load_run(path) for path in runs)
-    names = _read.common_evaluations(opened)
-    found = {name for run in opened for name in _read.evaluations(run)}
+    found = {run: sorted(path.parent.name for path in run.path.glob("evaluation*/summary.json")) for run in opened}
+    for run, names in found.items():
+        if not names:
+            raise RunError(f"{run.path} has not been evaluated; run: kerasgan evaluate {quote(str(run.path))}")
+    common = [name for name in found[opened[0]] if all(name in names for names in found.values())]
+    if not common:
+        texts = "; ".join(f"{run.path} has {', '.join(names)}" for run, names in found.items())
+        raise RunError(
+            f"The runs have no evaluation in common: {texts}. Evaluate them alike: the same --direction (ab, ba) and "
+            "data, with kerasgan evaluate RUN."
+        )
     sections, refused = list[Section](), dict[str, RunError]()
-    for name in names:
+    for name in common:
         try:
             sections.append(_section(opened, name))
         except RunError as error:  # of other patients, say; the others can be compared nevertheless
             refused[name] = error
     if not sections:
-        raise refused[names[0]]
-    left_out = dict.fromkeys(sorted(found.difference(names)), "only some of the runs have it")
+        raise refused[common[0]]
+    some = {name for names in found.values() for name in names}.difference(common)
+    left_out = dict.fromkeys(sorted(some), "only some of the runs have it")
     left_out |= {name: str(error) for name, error in refused.items()}
     comparison = RunComparison(opened, tuple(sections), left_out)
     if out is not None:
-        _write.write(comparison, Path(out))
+        comparison.write(Path(out))
     return comparison
 
 
 def _section(runs: Sequence[Run], name: str) -> Section:
-    """An evaluation of all runs.
+    """Joins an evaluation of all runs.
+
+    A metric in units of the model's window means something else where the windows differ, and is left out; one in HU
+    does not.
 
     Raises:
         RunError: Where it cannot be compared.
     """
-    parts = [_read.read(run, name) for run in runs]
-    summaries, scores = [summary for summary, _ in parts], tuple(rows for _, rows in parts)
-    _read.require_alike(runs, name, summaries)
-    _read.require_same_patients(runs, name, summaries, scores)
-    first = summaries[0]
-    notes = tuple(summary["note"] for summary in summaries)
-    definitions, odd = _read.shared_definitions(summaries)
-    if not definitions:
+    read = [_read(run, name) for run in runs]
+    summaries, scores = [summary for summary, _ in read], tuple(rows for _, rows in read)
+    _require_alike(runs, name, summaries, scores)
+    definitions = [summary["definitions"] for summary in summaries]
+    shared = {
+        metric: entry
+        for metric, entry in definitions[0].items()
+        if all(other.get(metric) == entry for other in definitions[1:])
+    }
+    if not shared:
         raise RunError(
-            f"No figure of {name} means the same in {' and '.join(str(run.path) for run in runs)}: versions of "
-            "kerasgan or, in figures of an MR, the models' windows differ. Evaluate all with this version."
+            f"No metric of {name} means the same in {' and '.join(str(run.path) for run in runs)}: versions of "
+            "kerasgan or, in metrics of an MR, the models' windows differ. Evaluate all with this version."
         )
-    return Section(name, first["direction"], first["part"], definitions, scores, notes, odd)
+    first, notes = summaries[0], tuple(summary["note"] for summary in summaries)
+    left_out = tuple(sorted(set().union(*definitions) - set(shared)))
+    return Section(name, first["direction"], first["part"], shared, scores, notes, left_out)
+
+
+def _read(run: Run, name: str) -> tuple[dict[str, Any], Scores]:
+    """Reads the content of `summary.json`, and the scores of each patient.
+
+    Raises:
+        RunError: Where the files are damaged, of an earlier version, or of other weights.
+    """
+    folder = run.path / name
+    options = "".join(AGAIN.get(part, "") for part in name.split("-"))
+    again = f"evaluate again: kerasgan evaluate {quote(str(run.path))}{options}"
+    try:
+        summary, scores = read_summary(folder), read_scores(folder)
+    except (OSError, ValueError, KeyError) as error:
+        raise RunError(f"{folder} cannot be read ({error}); {again}") from error
+    if not {"part", "direction", "weights", "scans"} <= summary.keys() or not scores:
+        raise RunError(f"{folder} was written by an earlier version of kerasgan; {again}")
+    if not is_current(run, folder):
+        raise RunError(f"{folder} scored other weights than {run.path} has now; {again}")
+    return summary, scores
+
+
+def _require_alike(
+    runs: Sequence[Run], name: str, summaries: Sequence[dict[str, Any]], scores: Sequence[Scores]
+) -> None:
+    """Makes sure that direction, part, dataset, patients and scans are those of the first run.
+
+    External patients may be of another dataset than the run was trained on.
+
+    Raises:
+        RunError: With what differs.
+    """
+    first, base = runs[0], summaries[0]
+    others = list(zip(runs[1:], summaries[1:], scores[1:], strict=True))
+    for run, summary, _ in others:
+        for fact in ("direction", "part"):
+            if summary[fact] != base[fact]:
+                raise RunError(
+                    f"{run.path / name} is an evaluation of {fact} {summary[fact]}, {first.path / name} one of "
+                    f"{base[fact]}. Evaluate both runs alike, on the same patients and with the same --direction."
+                )
+        if summary["part"] != "external" and run.facts.dataset != first.facts.dataset:
+            raise RunError(
+                f"{run.path} was trained on dataset {run.facts.dataset}, {first.path} on {first.facts.dataset}. "
+                "Compare runs of one dataset, or evaluate both on other people's scans with --dataset and --data-dir."
+            )
+    for run, _, rows in others:
+        if odd := set(rows) ^ set(scores[0]):
+            raise RunError(
+                f"{run.path / name} and {first.path / name} have different patients: {len(rows)} and "
+                f"{len(scores[0])}, {len(odd)} of them in one only. Compare runs of one split (the same data and "
+                "--seed, or trained with --set data.split_seed=0), or evaluate them all on other patients with "
+                "--data-dir."
+            )
+    for run, summary, _ in others:
+        if summary["scans"] != base["scans"]:
+            raise RunError(
+                f"{run.path / name} and {first.path / name} scored other scans under the same patient keys. Evaluate "
+                "both on the same data."
+            )

@@ -1,11 +1,10 @@
-"""What an evaluation found: the figures of each patient, as a table, and as files that a comparison of runs reads."""
+"""The scores that an evaluation found: as a table, and as files that a comparison of runs reads."""
 
 from __future__ import annotations
 
 import csv
 import hashlib
 import json
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,25 +19,25 @@ from kerasgan.scans.contract import Direction
 from kerasgan.text import markdown_table, mean_and_spread, points, valid_json, with_count
 
 METHOD = "kerasgan"
-"""What the run's own generator is called beside the baseline."""
+"""The name of the run's own generator beside the baseline."""
 
 Scores = dict[str, dict[str, float | None]]
-"""Figures by patient key and metric; `None` where a figure is not defined."""
+"""Scores by patient key and metric; `None` where a metric is not defined."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores of a run.
+    """The scores of a run on paired patients.
 
     Attributes:
-        folder: Where table, CSV, JSON and pictures lie.
+        folder: Folder of the table, CSV, JSON and pictures.
         part: `"test"`, `"validation"` or `"external"`: which patients, see `unseen_pairs`.
         metrics: What was measured, each with its definition.
-        scores: `"kerasgan"` and, with two patients or more, the look-up table; for each the scores by patient key,
-            the mean of the pairs where a patient has several.
-        note: What a reader must know of the run, such as `"quick run"`; `""` where there is nothing.
+        scores: Scores by patient key of `"kerasgan"` and, with two patients or more, of the look-up table; the mean
+            over the pairs where a patient has several.
+        note: What a reader must know of the run, such as `"quick run"`; else `""`.
         direction: Which generator.
-        weights: Digest of its file.
+        weights: Digest of the generator's file.
         scans: Digest of what was translated and compared with.
     """
 
@@ -52,16 +51,17 @@ class Evaluation:
     scans: str
 
     def summaries(self) -> dict[str, dict[str, Summary]]:
-        """Mean and SD over patients, of each method and metric."""
+        """Computes mean and SD over patients for each method and metric."""
         return {method: summarise(list(rows.values())) for method, rows in self.scores.items()}
 
     def table(self) -> str:
-        """The main figures in Markdown: mean and SD over patients, with the definitions below."""
+        """Writes the main metrics in Markdown: mean and SD over patients, with the definitions below."""
         summaries, patients = self.summaries(), len(self.scores[METHOD])
         shown = [metric for metric in self.metrics if metric.in_table]
         rows = [["metric", *summaries]]
         for metric in shown:
-            cells = [_cell(summary[metric.name], patients) for summary in summaries.values()]
+            values = [summary[metric.name] for summary in summaries.values()]
+            cells = [with_count(mean_and_spread(value.mean, value.sd), value.count, patients) for value in values]
             rows.append([with_unit(metric.name, metric.unit), *cells])
         definitions = [f"{metric.name}: {metric.definition}" for metric in shown]
         if baseline.NAME in summaries:
@@ -72,7 +72,12 @@ class Evaluation:
 
 
 def with_unit(name: str, unit: str) -> str:
-    """`mae_hu [HU]`."""
+    """Adds a unit to a metric's name, if it has one.
+
+    Example:
+        >>> with_unit("mae_hu", "HU"), with_unit("ssim_255", "")
+        ('mae_hu [HU]', 'ssim_255')
+    """
     return f"{name} [{unit}]" if unit else name
 
 
@@ -80,19 +85,19 @@ def clear(folder: Path) -> None:
     """Removes a former evaluation's `summary.json`, which marks a whole one, and the pictures of its patients."""
     if (folder / "summary.json").exists():
         (folder / "summary.json").unlink()
-        with suppress(OSError, ValueError, KeyError):  # of a damaged one nobody knows the patients
+        with suppress(OSError, ValueError, KeyError):  # a damaged one does not tell its patients
             for key in read_scores(folder):
                 for picture in (folder / f"{key}.png", *folder.glob(f"{key}-*.png")):
                     picture.unlink(missing_ok=True)
 
 
 def require_same_scans(folder: Path, scans: str) -> None:
-    """Makes sure that a folder holds no finished evaluation of other scans, whose figures nobody would miss in time.
+    """Makes sure that a folder has no finished evaluation of other scans, which would be replaced unnoticed.
 
     Raises:
         RunError: With how to keep both.
     """
-    with suppress(OSError, ValueError, KeyError):  # there is none, or a damaged one, which is made again
+    with suppress(OSError, ValueError, KeyError):  # missing, or damaged and made again
         if read_summary(folder)["scans"] != scans:
             raise RunError(
                 f"{folder} holds an evaluation of other scans. To keep both, name a folder for these, such as --out "
@@ -101,7 +106,7 @@ def require_same_scans(folder: Path, scans: str) -> None:
 
 
 def is_current(run: Run, folder: Path) -> bool:
-    """Whether a finished evaluation scored the generator that the run has now; a damaged one has not."""
+    """Whether a finished evaluation scored the generator that the run has now; False for a damaged one."""
     try:
         summary = read_summary(folder)
         return bool(summary["weights"] == weights_digest(run.generator_path(summary["direction"])))
@@ -110,7 +115,7 @@ def is_current(run: Run, folder: Path) -> bool:
 
 
 def weights_digest(path: Path) -> str:
-    """SHA-256 of a generator's file."""
+    """Computes the SHA-256 digest of a generator's file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -145,21 +150,13 @@ def write(result: Evaluation) -> None:
 
 
 def read_summary(folder: Path) -> dict[str, Any]:
-    """The content of an evaluation's `summary.json`; a mean that is infinite or not defined is None there."""
+    """Reads an evaluation's `summary.json`; a mean that is infinite or not defined is None there."""
     content: dict[str, Any] = json.loads((folder / "summary.json").read_text())
     return content
 
 
 def read_scores(folder: Path) -> Scores:
-    """The run's own figures from an evaluation's `scores.csv`, those of the baseline left out."""
+    """Reads the run's own scores from an evaluation's `scores.csv`, without those of the baseline."""
     with (folder / "scores.csv").open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row.pop("method") == METHOD]
-    return {row.pop("patient"): _figures(row) for row in rows}
-
-
-def _figures(row: Mapping[str, str]) -> dict[str, float | None]:
-    return {name: float(cell) if cell else None for name, cell in row.items()}
-
-
-def _cell(summary: Summary, patients: int) -> str:
-    return with_count(mean_and_spread(summary.mean, summary.sd), summary.count, patients)
+    return {row.pop("patient"): {name: float(cell) if cell else None for name, cell in row.items()} for row in rows}

@@ -1,4 +1,4 @@
-"""Whether one method's figures differ from another's on the same patients.
+"""Paired tests: whether the scores of one method differ from those of another on the same patients.
 
 The patient is the unit: slices of one patient resemble each other and would make any difference look certain.
 
@@ -10,27 +10,35 @@ Reference:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
 
+from kerasgan.text import p_text, with_count
+
 RESAMPLINGS = 10_000
 CONFIDENCE = 0.95
 FEW = 10  # patients, below which `caution` is due
 
+HEADINGS = ("p (t)", "p (W)", "d_z")
+"""Headings of the columns that every table of paired tests has after its difference; see `PairedResult.cells`."""
+
+INTERVAL = f"the {CONFIDENCE:.0%} percentile interval of {RESAMPLINGS:,} bootstrap samples of the patients"
+TESTS = "two-sided paired t-test (t) and Wilcoxon signed-rank test (W)"
+
 
 @dataclass(frozen=True)
 class PairedResult:
-    """One method against the first one.
+    """The difference of one method to another on the same patients, with its tests.
 
     Attributes:
         count: Number of patients.
-        difference: Mean over patients of this method's figure minus the first one's.
+        difference: Mean over patients of this method's score minus the other one's.
         interval: Bootstrap interval of that mean, see `bootstrap_interval`.
-        p_t: Of the paired t-test, two-sided, corrected by Holm.
-        p_wilcoxon: Of the Wilcoxon signed-rank test, two-sided, corrected by Holm.
+        p_t: p of the two-sided paired t-test, corrected by Holm.
+        p_wilcoxon: p of the two-sided Wilcoxon signed-rank test, corrected by Holm.
         effect_size: Cohen's d_z, see `effect_size`.
     """
 
@@ -41,38 +49,102 @@ class PairedResult:
     p_wilcoxon: float
     effect_size: float
 
+    def cells(self, number: Callable[[float], str], effect: Callable[[float], str], patients: int) -> list[str]:
+        """Writes a row of a table of paired tests: the difference with its interval, both p values and d_z.
 
-def compare_paired(figures: Mapping[str, Mapping[str, float]], seed: int = 0) -> dict[str, PairedResult]:
-    """Each further method against the first one; Holm's correction spans these comparisons, test by test.
+        Args:
+            number: How a difference is written.
+            effect: How the effect size is written.
+            patients: Patients of the whole table; a row with fewer states its number.
+        """
+        low, high = map(number, self.interval)
+        difference = with_count(f"{number(self.difference)} [{low}, {high}]", self.count, patients)
+        return [difference, p_text(self.p_t), p_text(self.p_wilcoxon), effect(self.effect_size)]
+
+
+def compare_paired(scores: Mapping[str, Mapping[str, float]], seed: int = 0) -> dict[str, PairedResult]:
+    """Compares each further method with the first one; Holm's correction spans these comparisons, test by test.
 
     Args:
-        figures: For each method its figures by patient.
-        seed: Of the bootstrap.
+        scores: For each method its scores by patient.
+        seed: Seed of the bootstrap.
 
     Returns:
         A result for each method but the first.
 
     Raises:
-        ValueError: For fewer than two methods or patients, other patients than the first method's, or figures that are
+        ValueError: For fewer than two methods or patients, other patients than the first method's, or scores that are
             not finite.
+
+    Example:
+        >>> scores = {"plain": {"p1": 30.0, "p2": 32.0, "p3": 31.0}, "new": {"p1": 28.0, "p2": 29.0, "p3": 30.0}}
+        >>> result = compare_paired(scores)["new"]
+        >>> result.difference, round(result.p_t, 3), round(result.effect_size, 1)
+        (-2.0, 0.074, -2.0)
     """
-    if len(figures) < 2:
-        raise ValueError(f"A comparison needs two methods or more; got {len(figures)}.")
-    differences = _differences(figures)
-    results = {method: _uncorrected(values, seed) for method, values in differences.items()}
-    corrected = zip(
-        holm([result.p_t for result in results.values()]),
-        holm([result.p_wilcoxon for result in results.values()]),
-        strict=True,
-    )
-    return {
-        method: replace(result, p_t=p_t, p_wilcoxon=p_wilcoxon)
-        for (method, result), (p_t, p_wilcoxon) in zip(results.items(), corrected, strict=True)
-    }
+    if len(scores) < 2:
+        raise ValueError(f"A comparison needs two methods or more; got {len(scores)}.")
+    (first, base), *others = scores.items()
+    if len(base) < 2:
+        raise ValueError(f"Paired tests need two patients or more; {first} has {len(base)}.")
+    for method, values in scores.items():
+        if odd := sorted(set(values) ^ set(base)):
+            raise ValueError(
+                f"{method} and {first} do not have the same patients: {len(odd)} only in one of them, such as "
+                f"{odd[0]}. Compare methods on the same patients."
+            )
+        if bad := sorted(key for key, value in values.items() if not np.isfinite(value)):
+            raise ValueError(f"{method} has no finite score for {len(bad)} patients, such as {bad[0]}; leave them out.")
+    results = paired_tests([(base, values) for _, values in others], seed)
+    return {method: result for (method, _), result in zip(others, results, strict=True) if result}
+
+
+def paired_tests(
+    pairs: Sequence[tuple[Mapping[str, float], Mapping[str, float]]], seed: int = 0
+) -> list[PairedResult | None]:
+    """Tests several differences, each on the patients that both sides have; Holm's correction spans all tests.
+
+    Args:
+        pairs: Scores by patient before and after each change.
+        seed: Seed of the bootstrap.
+
+    Returns:
+        A result for each pair; None where fewer than two patients have both scores.
+
+    Example:
+        >>> before, after = {"p1": 30.0, "p2": 32.0, "p3": 31.0}, {"p1": 28.0, "p2": 29.0}
+        >>> [result.difference if result else None for result in paired_tests([(before, after), (before, {})])]
+        [-2.5, None]
+    """
+    results: list[PairedResult | None] = []
+    for before, after in pairs:
+        differences = np.array([after[key] - before[key] for key in before if key in after])
+        if len(differences) < 2:
+            results.append(None)
+            continue
+        results.append(
+            PairedResult(
+                len(differences),
+                float(differences.mean()),
+                bootstrap_interval(differences, seed),
+                t_test(differences),
+                wilcoxon_test(differences),
+                effect_size(differences),
+            )
+        )
+    tested = [result for result in results if result]
+    p_t = iter(holm([result.p_t for result in tested]))
+    p_wilcoxon = iter(holm([result.p_wilcoxon for result in tested]))
+    return [result and replace(result, p_t=next(p_t), p_wilcoxon=next(p_wilcoxon)) for result in results]
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's step-down correction: the smallest of m values times m, the next times m - 1, never falling, at most 1."""
+    """Holm's step-down correction: the smallest of m values times m, the next times m - 1, never falling, at most 1.
+
+    Example:
+        >>> holm([0.01, 0.04, 0.03])
+        [0.03, 0.06, 0.06]
+    """
     values = np.asarray(p_values, float)
     order = np.argsort(values)
     raised = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1))
@@ -84,7 +156,11 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def effect_size(differences: np.ndarray) -> float:
     """Cohen's d_z: mean of the differences over their standard deviation (divisor n - 1).
 
-    0 where all differences are 0, infinite where they are equal otherwise.
+    It is 0 where all differences are 0, and infinite where they are equal otherwise.
+
+    Example:
+        >>> effect_size(np.array([1.0, 2.0, 3.0]))
+        2.0
     """
     mean = float(np.mean(differences))
     if _has_spread(differences):
@@ -93,7 +169,12 @@ def effect_size(differences: np.ndarray) -> float:
 
 
 def bootstrap_interval(differences: np.ndarray, seed: int = 0) -> tuple[float, float]:
-    """95 % percentile interval of the mean: patients are drawn with replacement 10,000 times."""
+    """95 % percentile interval of the mean: patients are drawn with replacement 10,000 times.
+
+    Example:
+        >>> bootstrap_interval(np.array([0.0, 2.0]))
+        (0.0, 2.0)
+    """
     drawn = np.random.default_rng(seed).integers(len(differences), size=(RESAMPLINGS, len(differences)))
     tail = 50 * (1 - CONFIDENCE)
     low, high = np.percentile(differences[drawn].mean(axis=1), (tail, 100 - tail))
@@ -101,10 +182,14 @@ def bootstrap_interval(differences: np.ndarray, seed: int = 0) -> tuple[float, f
 
 
 def caution(count: int) -> str:
-    """What fewer than ten patients do to interval and tests, in a sentence; "" for ten or more.
+    """A sentence on what fewer than ten patients do to interval and tests; "" for ten or more.
 
-    The coverage is that of 2,000 samples of normal figures: 0.48, 0.75, 0.79, 0.84, 0.87, 0.88 and 0.90 for 2, 3, 4, 5,
+    The coverage is that of 2,000 samples of normal values: 0.48, 0.75, 0.79, 0.84, 0.87, 0.88 and 0.90 for 2, 3, 4, 5,
     6, 8 and 10 patients.
+
+    Example:
+        >>> caution(4)
+        '4 patients are few: ... p (W) cannot fall below 0.125.'
     """
     if count >= FEW:
         return ""
@@ -115,14 +200,24 @@ def caution(count: int) -> str:
 
 
 def t_test(differences: np.ndarray) -> float:
-    """Two-sided p of the paired t-test; for equal differences, which have no spread, 1 if they are 0, else 0."""
+    """Two-sided p of the paired t-test; for equal differences, which have no spread, 1 if they are 0, else 0.
+
+    Example:
+        >>> t_test(np.array([1.0, 1.0])), t_test(np.array([-1.0, 1.0]))
+        (0.0, 1.0)
+    """
     if not _has_spread(differences):
         return 0.0 if differences[0] else 1.0
     return float(stats.ttest_1samp(differences, 0.0).pvalue)
 
 
 def wilcoxon_test(differences: np.ndarray) -> float:
-    """Two-sided p of the Wilcoxon signed-rank test; patients without a difference are left out, 1 if none is left."""
+    """Two-sided p of the Wilcoxon signed-rank test; patients without a difference are left out, 1 if none is left.
+
+    Example:
+        >>> wilcoxon_test(np.array([1.0, 2.0, 3.0])), wilcoxon_test(np.zeros(3))
+        (0.25, 1.0)
+    """
     changed = differences[differences != 0]
     return float(stats.wilcoxon(changed).pvalue) if len(changed) else 1.0
 
@@ -130,36 +225,3 @@ def wilcoxon_test(differences: np.ndarray) -> float:
 def _has_spread(differences: np.ndarray) -> bool:
     """Whether the differences differ by more than the rounding of the subtractions that gave them."""
     return bool(np.ptp(differences) > 1e-12 * np.abs(differences).max())
-
-
-def _uncorrected(differences: np.ndarray, seed: int) -> PairedResult:
-    return PairedResult(
-        len(differences),
-        float(differences.mean()),
-        bootstrap_interval(differences, seed),
-        t_test(differences),
-        wilcoxon_test(differences),
-        effect_size(differences),
-    )
-
-
-def _differences(figures: Mapping[str, Mapping[str, float]]) -> dict[str, np.ndarray]:
-    """For each method but the first, its figures minus the first one's, patients in one order."""
-    (first, base), *others = figures.items()
-    if len(base) < 2:
-        raise ValueError(f"Paired tests need two patients or more; {first} has {len(base)}.")
-    for method, values in figures.items():
-        _check(method, values, first, base)
-    return {method: np.array([values[key] - base[key] for key in base]) for method, values in others}
-
-
-def _check(method: str, values: Mapping[str, float], first: str, base: Mapping[str, float]) -> None:
-    odd = sorted(set(values) ^ set(base))
-    if odd:
-        raise ValueError(
-            f"{method} and {first} do not have the same patients: {len(odd)} only in one of them, such as {odd[0]}. "
-            "Compare methods on the same patients."
-        )
-    bad = sorted(key for key, value in values.items() if not np.isfinite(value))
-    if bad:
-        raise ValueError(f"{method} has no finite figure for {len(bad)} patients, such as {bad[0]}; leave them out.")

@@ -149,7 +149,7 @@ def test_an_evaluation_without_a_figure_of_one_meaning_is_left_out(make_run):
 
 
 def test_the_caution_counts_the_patients_of_a_figure(make_run, monkeypatch):
-    monkeypatch.setattr("kerasgan.evaluation.compare_write.caution", lambda count: f"Of {count}.")
+    monkeypatch.setattr("kerasgan.evaluation.comparison.caution", lambda count: f"Of {count}.")
     paths = [make_run("base"), make_run("better", BETTER)]
     for path in paths:
         scores = path / "evaluation" / "scores.csv"
@@ -186,7 +186,7 @@ def test_what_cannot_be_compared(make_run, tmp_path):
         compare([base, plain])
     with pytest.raises(RunError, match=r"was trained on dataset synthrad, .*base on phantom. Compare runs of one"):
         compare([base, make_run("clinic", dataset="synthrad")])
-    with pytest.raises(RunError, match=r"do not hold the same patients: 8 and 8, 6 of them in one only.*--seed"):
+    with pytest.raises(RunError, match=r"have different patients: 8 and 8, 6 of them in one only.*--seed"):
         compare([base, make_run("seed1", first=3)])
     with pytest.raises(RunError, match=r"no evaluation in common: .*base has evaluation; .*back has evaluation-ba"):
         compare([base, make_run("back", folder="evaluation-ba", direction="ba")])
@@ -244,7 +244,7 @@ def test_evaluations_of_earlier_versions_and_damaged_ones(make_run):
     path = other / "evaluation" / "summary.json"
     content = json.loads(path.read_text())
     path.write_text(json.dumps({**content, "definitions": {}}))
-    with pytest.raises(RunError, match=r"No figure of evaluation means the same in .*base and .*other: versions of"):
+    with pytest.raises(RunError, match=r"No metric of evaluation means the same in .*base and .*other: versions of"):
         compare([base, other])
     path.write_text(json.dumps({**content, "definitions": {"mae_hu": content["definitions"]["mae_hu"]}}))
     assert list(compare([base, other]).sections[0].definitions) == ["mae_hu"]

@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -11,11 +12,13 @@ import SimpleITK as sitk
 from tiny import request, write_head, write_heads
 
 from kerasgan import datasets
-from kerasgan.datasets import patient_key
+from kerasgan.datasets import Scan, patient_key
 from kerasgan.errors import DatasetError, RunError
+from kerasgan.evaluation import evaluate as module
 from kerasgan.evaluation import results
 from kerasgan.evaluation.baseline import LookupBaseline
 from kerasgan.evaluation.evaluate import evaluate
+from kerasgan.metrics import apply_lookup_table, fit_lookup_table, score
 from kerasgan.training.train import train
 
 
@@ -55,6 +58,36 @@ def test_the_other_way_is_scored_on_the_models_mr_scale(run, tmp_path):
     assert [metric.name for metric in result.metrics][:2] == ["mae_255", "psnr_255"]
     assert json.loads((result.folder / "summary.json").read_text())["direction"] == "ba"
     assert all(0 <= scores["mae_255"] <= 255 for scores in result.scores["kerasgan"].values())
+
+
+def test_each_scan_is_read_and_prepared_once(run, heads, tmp_path, monkeypatch):
+    """The look-up table's samples come from the same pass as the scores; nothing that was kept for them stays."""
+    read, prepared = Counter(), []
+    load, prepare = Scan.load, module.prepare
+    monkeypatch.setattr(Scan, "load", lambda scan: read.update([scan.files]) or load(scan))
+    monkeypatch.setattr(
+        module, "prepare", lambda *given, **options: prepared.append(given) or prepare(*given, **options)
+    )
+    result = evaluate(run.path, out=tmp_path / "out")
+    part, pairs, others = module.unseen_pairs(run, *datasets.load_scans("synthrad", heads))
+    assert part == "test" and others and set(read.values()) == {1}
+    assert set(read) == {scan.files for pair in (*pairs, *others) for scan in pair}
+    assert len(prepared) == len(pairs) + len(others)  # the MR alone: a CT is compared as it is
+    assert {path.suffix for path in result.folder.iterdir()} == {".png", ".csv", ".json", ".md"}
+
+
+@pytest.mark.parametrize("direction", ["ab", "ba"])
+def test_the_baseline_is_that_of_all_other_patients_held_back(run, heads, tmp_path, direction):
+    """Fitted and scored here in two passes, on whole volumes."""
+    result = evaluate(run.path, out=tmp_path / "out", direction=direction)
+    _, pairs, others = module.unseen_pairs(run, *datasets.load_scans("synthrad", heads))
+    cases = [module._load(run, pair, direction) for pair in (*pairs, *others)]
+    sources = [case.source.map.forward(case.source.axial.array) for case in cases]
+    for case, source in zip(cases[: len(pairs)], sources, strict=False):
+        kept = [(s, c.truth.array, c.mask) for s, c in zip(sources, cases, strict=True) if c.key != case.key]
+        guess = apply_lookup_table(fit_lookup_table(*zip(*kept, strict=True)), source)
+        expected = score(guess, case.truth.array, case.mask, result.metrics, case.acquired.array)
+        assert result.scores["best look-up table"][case.key] == expected
 
 
 def test_look_up_table_leaves_the_patient_out():

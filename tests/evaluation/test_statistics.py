@@ -103,5 +103,5 @@ def test_what_cannot_be_compared():
         compare_paired({"a": patients([1]), "b": patients([1])})
     with pytest.raises(ValueError, match="b and a do not have the same patients: 2 only in one of them, such as p1"):
         compare_paired({"a": patients([1, 2]), "b": {"p0": 1.0, "x": 2.0}})
-    with pytest.raises(ValueError, match="b has no finite figure for 1 patients, such as p1; leave them out"):
+    with pytest.raises(ValueError, match="b has no finite score for 1 patients, such as p1; leave them out"):
         compare_paired({"a": patients([1, 2]), "b": patients([1, np.inf])})

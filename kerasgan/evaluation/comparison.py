@@ -1,0 +1,224 @@
+"""The comparison of runs on the same patients: a table for readers, CSV and JSON for programs, and pictures."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerasgan.evaluation.results import Scores, with_unit
+from kerasgan.evaluation.statistics import (
+    CONFIDENCE,
+    FEW,
+    HEADINGS,
+    INTERVAL,
+    TESTS,
+    PairedResult,
+    caution,
+    compare_paired,
+)
+from kerasgan.files import replacing
+from kerasgan.metrics import Summary, summarise
+from kerasgan.pictures.charts import Panel, paired_figure
+from kerasgan.runs.run import Run
+from kerasgan.text import markdown_table, mean_and_spread, points, rounded, valid_json, with_count
+
+COLUMNS = ("evaluation", "direction", "metric", "unit", "run", "mean", "sd", "count", "pairs", "difference")
+STATISTICS = ("interval_low", "interval_high", "p_t_holm", "p_wilcoxon_holm", "effect_size_dz")
+NO_TESTS = "One patient: nothing is known of the spread between patients, so there are no intervals and no tests."
+
+
+@dataclass(frozen=True)
+class Line:
+    """One metric of one run.
+
+    Attributes:
+        metric: Name of the metric.
+        run: Number of the run, from 1.
+        summary: Mean and SD over the patients.
+        against_first: The difference to run 1; `None` for run 1 itself, and where fewer than two patients have a finite
+            score in every run.
+    """
+
+    metric: str
+    run: int
+    summary: Summary
+    against_first: PairedResult | None
+
+
+@dataclass(frozen=True)
+class Section:
+    """One evaluation that all the runs have, such as that of one direction.
+
+    Attributes:
+        name: Name of the evaluation's folder in every run, as `evaluation-ba`.
+        direction: `"ab"` or `"ba"`.
+        part: Which patients: `"test"`, `"validation"` or `"external"`.
+        definitions: Unit, definition and `in_table` of each metric.
+        scores: The scores by patient of each run.
+        notes: What the reader of each run must know, such as "quick run".
+        left_out: Metrics that only some runs have, or that mean something else in each because the models' windows
+            differ.
+    """
+
+    name: str
+    direction: str
+    part: str
+    definitions: dict[str, dict[str, Any]]
+    scores: tuple[Scores, ...]
+    notes: tuple[str, ...]
+    left_out: tuple[str, ...]
+
+    @property
+    def patients(self) -> list[str]:
+        """The keys of the patients."""
+        return list(self.scores[0])
+
+    @property
+    def shown(self) -> list[str]:
+        """The metrics that the table and the picture show; files hold all."""
+        return [name for name, entry in self.definitions.items() if entry["in_table"]]
+
+    def lines(self, metric: str) -> list[Line]:
+        """A metric of each run, with the difference of each further run to the first."""
+        summaries = [summarise([{metric: row[metric]} for row in scores.values()])[metric] for scores in self.scores]
+        complete = self.complete(metric)
+        paired = compare_paired(complete) if len(complete["1"]) > 1 else {}
+        return [Line(metric, run, summary, paired.get(str(run))) for run, summary in enumerate(summaries, 1)]
+
+    def complete(self, metric: str) -> dict[str, dict[str, float]]:
+        """By run number, the scores of the patients for whom all runs have a finite one."""
+        found: dict[str, dict[str, float]] = {str(run): {} for run in range(1, len(self.scores) + 1)}
+        for key in self.patients:
+            values = [scores[key][metric] for scores in self.scores]
+            finite = [value for value in values if value is not None and np.isfinite(value)]
+            if len(finite) == len(values):
+                for run, value in zip(found, finite, strict=True):
+                    found[run][key] = value
+        return found
+
+
+@dataclass(frozen=True)
+class RunComparison:
+    """Runs that were compared on the same patients.
+
+    Attributes:
+        runs: The runs; the others are compared with the first.
+        sections: One for each evaluation that all of them have.
+        left_out: Further evaluations that were found, by name, each with the reason why it cannot be compared.
+    """
+
+    runs: tuple[Run, ...]
+    sections: tuple[Section, ...]
+    left_out: dict[str, str]
+
+    def heading(self, section: Section) -> str:
+        """The title of a section, such as "MR to CT, 8 test patients"."""
+        source, target = (self.runs[0].facts.modalities[domain] for domain in section.direction)
+        count = len(section.patients)
+        return f"{source} to {target}, {count} {section.part} patient{'s' if count > 1 else ''}"
+
+    def table(self) -> str:
+        """Writes the main metrics in Markdown, run below run, with statistics and definitions."""
+        runs = []
+        for number, run in enumerate(self.runs):
+            notes = {section.notes[number] for section in self.sections} - {""}
+            runs.append(f"{number + 1}: {run.path} (recipe {run.recipe.name}, seed {run.facts.seed})")
+            runs[-1] = "; ".join([runs[-1], *sorted(notes)])
+        lines = ["Runs", "", *points(runs)]
+        results = []
+        for section in self.sections:
+            rows = [["metric", "run", "mean ± SD", f"difference [{CONFIDENCE:.0%} CI]", *HEADINGS]]
+            patients = len(section.patients)
+            for name in section.shown:
+                title = with_unit(name, section.definitions[name]["unit"])
+                for line in section.lines(name):
+                    result, mean = line.against_first, mean_and_spread(line.summary.mean, line.summary.sd)
+                    results.append(result)
+                    cells = ["", "", "", ""]
+                    if result:
+                        cells = result.cells(lambda value: rounded(value, 3), lambda value: rounded(value, 2), patients)
+                    first = title if line.run == 1 else ""
+                    rows.append([first, str(line.run), with_count(mean, line.summary.count, patients), *cells])
+            lines += ["", self.heading(section), "", *markdown_table(rows)]
+            if section.left_out:
+                names = ", ".join(section.left_out)
+                text = "Not in all runs, or of another meaning (a model's window is in it), so left out:"
+                lines += ["", f"{text} {names}."]
+        lines += ["", *points([*self._explanations(results), *self._definitions()])]
+        if self.left_out:
+            lines += ["", "Left out", "", *points([f"{name}: {why}" for name, why in self.left_out.items()])]
+        return "\n".join(lines)
+
+    def write(self, folder: Path) -> None:
+        """Writes `comparison.md`, `comparison.csv`, `comparison.json`, and a picture named as each evaluation."""
+        records = list(self._records())
+        with replacing(folder / "comparison.md") as path:
+            path.write_text(self.table() + "\n")
+        content = {
+            "runs": [
+                {"run": number, "path": str(run.path), "recipe": run.recipe.name}
+                for number, run in enumerate(self.runs, 1)
+            ],
+            "patients": {section.name: section.patients for section in self.sections},
+            "definitions": {section.name: section.definitions for section in self.sections},
+            "results": records,
+        }
+        with replacing(folder / "comparison.json") as path:
+            path.write_text(valid_json(content))
+        with replacing(folder / "comparison.csv") as path, path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, [*COLUMNS, *STATISTICS])
+            writer.writeheader()
+            writer.writerows(records)
+        legend = ", ".join(f"{number} {run.path.name}" for number, run in enumerate(self.runs, 1))
+        for section in self.sections:
+            panels = [
+                Panel(
+                    with_unit(name, section.definitions[name]["unit"]),
+                    np.array([list(values.values()) for values in section.complete(name).values()]),
+                )
+                for name in section.shown
+            ]
+            note = "; ".join(sorted(set(filter(None, section.notes))))
+            paired_figure(panels, folder / f"{section.name}.png", self.heading(section), note, legend)
+
+    def _explanations(self, results: list[PairedResult | None]) -> list[str]:
+        """What the statistics mean; `results` are those of the table."""
+        if all(len(section.patients) == 1 for section in self.sections):
+            return [NO_TESTS]
+        others = len(self.runs) - 1
+        family = (
+            f"corrected by Holm over the {others} comparisons of a metric" if others > 1 else "one comparison a metric"
+        )
+        return [
+            f"difference: mean over patients of the run's figure minus that of run 1, with {INTERVAL}.",
+            f"p: {TESTS}, {family}. There is no correction across metrics: choose the one that decides before you "
+            "look.",
+            "d_z: Cohen's effect size, mean of the patients' differences over their standard deviation.",
+            *filter(None, [caution(min((result.count for result in results if result), default=FEW))]),
+        ]
+
+    def _definitions(self) -> list[str]:
+        entries = {name: entry for section in self.sections for name, entry in section.definitions.items()}
+        return [f"{name}: {entry['definition']}" for name, entry in entries.items() if entry["in_table"]]
+
+    def _records(self) -> Iterator[dict[str, Any]]:
+        """A row for each evaluation, metric and run."""
+        for section in self.sections:
+            for name, entry in section.definitions.items():
+                for line in section.lines(name):
+                    record: dict[str, Any] = {
+                        "evaluation": section.name,
+                        "direction": section.direction,
+                        "metric": name,
+                    }
+                    record |= {"unit": entry["unit"], "run": line.run, **asdict(line.summary)}
+                    if result := line.against_first:
+                        values = (*result.interval, result.p_t, result.p_wilcoxon, result.effect_size)
+                        record |= {"pairs": result.count, "difference": result.difference}
+                        record |= dict(zip(STATISTICS, values, strict=True))
+                    yield record
