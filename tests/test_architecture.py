@@ -157,3 +157,12 @@ def test_import_loads_nothing_heavy(tmp_path):
 )
 def test_reading_scans_and_checking_input_loads_no_tensorflow(module, tmp_path):
     assert not loaded_by(f"import {module}", tmp_path) & TENSORFLOW
+
+
+def test_training_loads_neither_the_exporters_nor_litert(tmp_path):
+    code = (
+        "import kerasgan.api, kerasgan.training.train, kerasgan.training.segmentation\n"
+        "above = ('kerasgan.export', 'kerasgan.distillation', 'kerasgan.serving')\n"
+        "assert not [name for name in sys.modules if name.startswith(above)]"
+    )
+    assert "ai_edge_litert" not in loaded_by(code, tmp_path)

@@ -22,6 +22,7 @@ from kerasgan.pictures import patients as report
 from kerasgan.runs import checkpoints
 from kerasgan.runs.run import Run
 from kerasgan.scans.contract import DIRECTIONS, Direction
+from kerasgan.scans.slices import predict_slices
 from kerasgan.training.choice import Pairs, Sample, UnpairedScore, masked_error, newest_is_best
 from kerasgan.training.history import append_row, read_rows, truncate
 
@@ -202,8 +203,7 @@ class Validation(Periodic):
                 scores[f"mae_{direction}"] = masked_error(generators[direction], self.pairs, direction, target)
         for direction in DIRECTIONS:
             score = self.unpaired[direction]
-            # Slice after slice: what a whole batch needs may exceed the memory that training leaves.
-            synthetic = np.concatenate([np.asarray(generators[direction](x[None])) for x in score.source.images])
+            synthetic = predict_slices(generators[direction], score.source.images)
             scores |= {f"{name}_{direction}": value for name, value in score(synthetic).items()}
         append_row(self.path, {"step": self.progress.step, **scores})
         with self.writer.as_default(step=self.progress.step):

@@ -31,6 +31,7 @@ from scipy.stats import wasserstein_distance
 
 from kerasgan.metrics.dependence import BINS, gradient_correlation, mutual_information
 from kerasgan.scans.intensity import IntensityMap
+from kerasgan.scans.slices import predict_slices
 
 WINDOW = (-1.0, 1.0)  # the networks' range
 TOLERATED = 2.0  # times the least composite of a run, for a checkpoint to be kept
@@ -162,11 +163,9 @@ def masked_error(generator: Callable[..., Any], pairs: Pairs, direction: str, ta
         500.0
     """
     source, truth = (pairs.a, pairs.b) if direction == "ab" else (pairs.b, pairs.a)
-    total = 0.0
-    for image, wanted, body in zip(source, truth, pairs.mask, strict=True):
-        difference = np.abs(np.asarray(generator(image[None]))[0, ..., 0] - wanted[..., 0])
-        total += float(difference[body].sum())
-    return total / max(int(pairs.mask.sum()), 1) / target.scale
+    difference = np.abs(predict_slices(generator, source) - truth)[..., 0]  # [slices, height, width]
+    total = difference[pairs.mask].sum(dtype=np.float64)
+    return float(total / max(int(pairs.mask.sum()), 1) / target.scale)
 
 
 def newest_is_best(validations: Sequence[Mapping[str, str]], direction: str) -> bool:

@@ -21,8 +21,9 @@ from kerasgan.models._optimizers import ConstantThenLinear
 from kerasgan.networks.build import bind
 from kerasgan.runs import checkpoints
 from kerasgan.runs.device import dtype_policy, fixed_order_of_sums, resolve_precision, uses_xla
-from kerasgan.scans.geometry import SliceGrid, orientation, oriented
+from kerasgan.scans.geometry import orientation, oriented
 from kerasgan.scans.preparation import Preparation, Prepared, prepare
+from kerasgan.scans.slices import predict_slices
 from kerasgan.scans.volume import Volume
 from kerasgan.training.batches import Labelled, labelled_dataset
 from kerasgan.training.cache import STEPS
@@ -30,6 +31,7 @@ from kerasgan.training.callbacks import Checkpoint, Progress
 from kerasgan.training.train import reporting_periods
 
 CHECKPOINT_EVERY = 200  # steps
+READ_AT_ONCE = 64  # slices, which bounds the memory
 
 
 class Settings(BaseModel):
@@ -74,10 +76,11 @@ class TranslatedSlices:
             count, shape = len(slices), slices[0][0].shape
             with replacing(path) as temporary:
                 codes = np.lib.format.open_memmap(temporary, "w+", np.int16, (count, *shape))
-                for start in tqdm(range(0, count, batch_size), desc="Translating slices", unit="batch"):
-                    rows = range(start, min(start + batch_size, count))
-                    synthetic = generator.predict_on_batch(np.stack([slices[row][0] for row in rows]))
-                    codes[rows.start : rows.stop] = np.rint(synthetic * STEPS)  # [batch, height, width, 1]
+                for start in tqdm(range(0, count, READ_AT_ONCE), desc="Translating slices", unit="part"):
+                    rows = range(start, min(start + READ_AT_ONCE, count))
+                    images = np.stack([slices[row][0] for row in rows])  # [rows, height, width, 1]
+                    synthetic = predict_slices(generator.predict_on_batch, images, batch_size)
+                    codes[rows.start : rows.stop] = np.rint(synthetic * STEPS)
                 codes.flush()
         self.codes: np.ndarray = np.load(path, mmap_mode="r")
 
@@ -199,17 +202,17 @@ def segment_prepared(network: keras.Model, prepared: Prepared, images: np.ndarra
     """
     classes = np.zeros(prepared.axial.shape, np.uint8)
     occupied = np.flatnonzero(prepared.mask.any(axis=(1, 2)))
-    for start in range(0, len(occupied), batch_size):
-        rows = occupied[start : start + batch_size]
-        probabilities = ops.convert_to_numpy(ops.softmax(network.predict_on_batch(images[rows])))
-        classes[rows] = _most_probable(probabilities, prepared.grid)
+
+    def most_probable(batch: np.ndarray) -> np.ndarray:
+        """Classes on the source's pixels, smooth where these are the smaller ones, `[batch, rows, columns]`."""
+        probabilities = ops.convert_to_numpy(ops.softmax(network.predict_on_batch(batch)))
+        ours = (np.ascontiguousarray(part) for part in np.moveaxis(probabilities, -1, 0))  # [batch, height, width]
+        parts = [prepared.grid.to_source(part, fill=float(number == 0)) for number, part in enumerate(ours)]
+        return np.argmax(parts, axis=0)
+
+    if len(occupied):
+        classes[occupied] = predict_slices(most_probable, images[occupied], batch_size)
     return classes
-
-
-def _most_probable(probabilities: np.ndarray, grid: SliceGrid) -> np.ndarray:
-    """`[slices, height, width, classes]` as classes on the source's pixels, smooth where these are the smaller ones."""
-    ours = (np.ascontiguousarray(part) for part in np.moveaxis(probabilities, -1, 0))
-    return np.argmax([grid.to_source(part, fill=float(number == 0)) for number, part in enumerate(ours)], axis=0)
 
 
 def _loss(classes: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:

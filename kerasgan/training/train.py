@@ -19,6 +19,7 @@ from kerasgan.errors import RunError
 from kerasgan.models.cyclegan import CycleGAN
 from kerasgan.models.distiller import Distiller
 from kerasgan.models.essnet import model_class
+from kerasgan.networks.build import check_components
 from kerasgan.pictures import patients as report
 from kerasgan.runs import checkpoints
 from kerasgan.runs.device import dtype_policy, fixed_order_of_sums, resolve_precision, uses_xla
@@ -73,6 +74,7 @@ def train_recipe(recipe: Recipe, request: Request, out: Path, former: Run | None
         former: The run to continue, whose directory is `out`.
     """
     seed = request.seed or 0
+    check_components(recipe)
     data = prepare_data(request, recipe, out.parent / ".cache")
     if not former:
         recipe = recipe.with_epochs_in_steps(max(len(SliceStore(scans)) for scans in data.train))

@@ -1,0 +1,45 @@
+"""A run that kerasgan 0.1.0 trained still loads and translates to the same values."""
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+import kerasgan
+
+FIXTURE = Path(__file__).parents[1] / "fixtures" / "run-0.1.0.zip"
+
+
+@pytest.fixture(scope="module")
+def former(tmp_path_factory):
+    """A folder with the run, two scans, and what version 0.1.0 made of them."""
+    folder = tmp_path_factory.mktemp("former")
+    with zipfile.ZipFile(FIXTURE) as archive:
+        archive.extractall(folder)
+    return folder
+
+
+def test_a_former_run_loads_although_its_recipe_has_fields_that_are_gone(former):
+    recipe = (former / "run" / "recipe.json").read_text()
+    assert '"patience": null' in recipe and '"selection": "random"' in recipe
+    run = kerasgan.load_run(former / "run")
+    assert run.facts.kerasgan == "0.1.0"
+    assert (run.recipe.name, run.recipe.generator.options) == ("hiasa2018", {"filters": 4, "blocks": 1})
+
+
+@pytest.mark.parametrize(
+    ("direction", "source", "tolerance"),
+    [("ab", "mr.nii.gz", 0.5), ("ba", "ct.nii.gz", 0.005 * (323.774 - 55.999))],  # HU; 0.5 % of the MR range
+)
+def test_a_former_run_translates_to_the_values_of_its_version(former, direction, source, tolerance):
+    output = former / f"found_{direction}.nii.gz"
+    kerasgan.translate(former / "run", former / source, output)
+    found, expected = (sitk.ReadImage(str(path)) for path in (output, former / f"expected_{direction}.nii.gz"))
+    assert found.GetSize() == expected.GetSize()
+    np.testing.assert_allclose(found.GetOrigin(), expected.GetOrigin(), atol=1e-3)
+    np.testing.assert_allclose(found.GetDirection(), expected.GetDirection(), atol=1e-6)
+    values = [sitk.GetArrayFromImage(image).astype(float) for image in (found, expected)]
+    assert np.ptp(values[1]) > 100
+    np.testing.assert_allclose(values[0], values[1], atol=tolerance)
