@@ -152,7 +152,7 @@ def test_import_loads_nothing_heavy(tmp_path):
     [
         *("kerasgan.datasets", "kerasgan.io", "kerasgan.scans.preparation", "kerasgan.runs.run", "kerasgan.api"),
         *("kerasgan.evaluation.compare", "kerasgan.export.serving_contract", "kerasgan.export.pixels"),
-        *("kerasgan.serving.scans", "kerasgan.serving.rest_transport"),
+        *("kerasgan.serving.translator", "kerasgan.serving.rest_transport"),
     ],
 )
 def test_reading_scans_and_checking_input_loads_no_tensorflow(module, tmp_path):

@@ -21,8 +21,8 @@ def translate(
         list[Path],
         typer.Argument(
             metavar="RUN INPUT OUTPUT",
-            help="RUN: a directory that kerasgan train wrote; not with --server. INPUT: a DICOM folder, a .zip of one, "
-            "NIfTI or MHA. OUTPUT: a folder (DICOM), or a .nii.gz or .mha file.",
+            help="RUN: a directory that kerasgan train wrote, or a .tflite file of kerasgan export; not with --server. "
+            "INPUT: a DICOM folder, a .zip of one, NIfTI or MHA. OUTPUT: a folder (DICOM), or a .nii.gz or .mha file.",
         ),
     ],
     direction: Annotated[Direction | None, typer.Option(help="[default: the one that takes the input]")] = None,
@@ -40,6 +40,7 @@ def translate(
     \b
     Example:
       kerasgan translate runs/first patient/T1 patient/synthetic-ct
+      kerasgan translate model.tflite patient/T1 patient/synthetic-ct      # needs no TensorFlow
       kerasgan translate --server grpc://localhost:8500/NAME patient/T1 patient/synthetic-ct
     """
     wanted = "INPUT OUTPUT" if server else "RUN INPUT OUTPUT"
@@ -55,7 +56,8 @@ def translate(
             with _client(server, token_file, certificate) as client:
                 written = translate_by_server(client, source, output, direction=direction, strict=strict)
         else:
-            require_run(runs[0])
+            if runs[0].suffix != ".tflite":
+                require_run(runs[0])
             from kerasgan.translation.translate import translate as run_translation
 
             written = run_translation(runs[0], source, output, direction=direction, strict=strict)

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kerasgan.export.bundle import export_serving as export_serving
     from kerasgan.export.tflite import export_tflite as export_tflite
-    from kerasgan.export.tflite_metadata import read_contract as read_contract
+    from kerasgan.translation.tflite_metadata import read_contract as read_contract
 
 _PLACES = {
     "export_serving": "kerasgan.export.bundle",
     "export_tflite": "kerasgan.export.tflite",
-    "read_contract": "kerasgan.export.tflite_metadata",
+    "read_contract": "kerasgan.translation.tflite_metadata",
 }
 
 __all__ = ["export_serving", "export_tflite", "read_contract"]

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from kerasgan.errors import ExportError
 from kerasgan.export.card import LIMITS
-from kerasgan.export.tflite_metadata import read_contract
 from kerasgan.files import staging_folder
+from kerasgan.translation.tflite_metadata import read_contract
 
 INSTALLED = Path(__file__).parent / "web"
 CHECKOUT = Path(__file__).parents[2] / "export" / "page"

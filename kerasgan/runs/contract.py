@@ -21,24 +21,46 @@ from kerasgan.scans.names import DEFAULT, IMAGE, SYNTHETIC
 
 
 def contract(run: Run, direction: Direction, shape: Shape, weights: Precision) -> Contract:
-    """The contract of an artifact whose one signature takes images on the scale of the run's source window.
+    """The contract of a model whose one signature takes images on the scale of the run's source window.
 
     Args:
-        run: Where it comes from.
-        direction: Of the translation.
-        shape: `(batch, height, width)`; None for any.
+        run: The run that the generator belongs to.
+        direction: `"ab"` or `"ba"`.
+        shape: `(batch, height, width)` of the images; None for any.
         weights: Precision of the stored weights.
+
+    Raises:
+        RunError: Where the run has no weights yet.
     """
     facts, generator = run.facts, run.generator_path(direction)
-    source, target = (_side(run, domain) for domain in direction)
+    sides = []
+    for domain in direction:
+        modality, window = facts.modalities[domain], run.map(domain)
+        unit = "HU" if modality == "CT" else "arbitrary"
+        sides.append(Side(modality=modality, unit=unit, window=(window.low, window.high)))
+    source, target = sides
+    scaling = None
+    if source.modality == "MR":
+        settings = facts.preparation
+        percentiles = None if settings.mr_window else settings.mr_percentiles
+        scaling = MrScaling(
+            percentiles=percentiles,
+            bias_correction=settings.bias_correction,
+            rescaling=RESCALING if percentiles else None,
+        )
     return Contract(
         quick=run.quick,
         direction=direction,
         anatomy=facts.anatomy,
         source=source,
         target=target,
-        mr_scaling=_mr_scaling(run) if source.modality == "MR" else None,
-        signatures={DEFAULT: default_signature(source, target, shape)},
+        mr_scaling=scaling,
+        signatures={
+            DEFAULT: Signature(
+                inputs={IMAGE: image_tensor(shape, _images_of(source))},
+                outputs={SYNTHETIC: image_tensor(shape, _images_of(target))},
+            )
+        },
         weights=weights,
         pixel_mm=facts.preparation.pixel_mm,
         trained_height_width=(facts.preparation.size, facts.preparation.size),
@@ -50,35 +72,16 @@ def contract(run: Run, direction: Direction, shape: Shape, weights: Precision) -
     )
 
 
-def _side(run: Run, domain: str) -> Side:
-    modality, window = run.facts.modalities[domain], run.map(domain)
-    return Side(modality=modality, unit="HU" if modality == "CT" else "arbitrary", window=(window.low, window.high))
-
-
-def _mr_scaling(run: Run) -> MrScaling:
-    settings = run.facts.preparation
-    percentiles = None if settings.mr_window else settings.mr_percentiles
-    rescaling = RESCALING if percentiles else None
-    return MrScaling(percentiles=percentiles, bias_correction=settings.bias_correction, rescaling=rescaling)
-
-
-def default_signature(source: Side, target: Side, shape: Shape) -> Signature:
-    """From images in the source's unit to images in the target's.
-
-    Args:
-        source: What comes in.
-        target: What goes out.
-        shape: `(batch, height, width)`; None for any.
-    """
-    taken, given = (image_tensor(shape, f"{side.modality} in {_unit(side)}") for side in (source, target))
-    return Signature(inputs={IMAGE: taken}, outputs={SYNTHETIC: given})
-
-
 def image_tensor(shape: Shape, meaning: str) -> Tensor:
-    """A tensor of images, `[batch, height, width, 1]`."""
+    """The description of a tensor of images, `[batch, height, width, 1]`.
+
+    Example:
+        >>> image_tensor((1, 64, 64), "CT in HU").shape
+        (1, 64, 64, 1)
+    """
     return Tensor(shape=(*shape, 1), axes=("batch", "height", "width", "channel"), meaning=meaning)
 
 
-def _unit(side: Side) -> str:
+def _images_of(side: Side) -> str:
     low, high = side.window
-    return "HU" if side.unit == "HU" else f"arbitrary units, {low:g} to {high:g}"
+    return f"{side.modality} in {'HU' if side.unit == 'HU' else f'arbitrary units, {low:g} to {high:g}'}"

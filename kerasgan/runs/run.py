@@ -25,7 +25,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from kerasgan.config import Recipe, from_json
 from kerasgan.errors import RunError
 from kerasgan.files import staging_folder
-from kerasgan.scans.contract import DIRECTIONS, Direction
+from kerasgan.scans.contract import Direction
 from kerasgan.scans.intensity import IntensityMap
 from kerasgan.scans.preparation import Preparation
 from kerasgan.scans.volume import Modality
@@ -99,30 +99,6 @@ class Run:
         """Patient keys by part and domain."""
         return json.loads((self.path / "split.json").read_text())
 
-    def direction(self, modality: Modality, wanted: Direction | None = None) -> Direction:
-        """The direction in which a scan of a modality is translated.
-
-        Args:
-            modality: Modality of the scan.
-            wanted: The direction that the user asks for; None for the only one that fits.
-
-        Raises:
-            RunError: Where no generator, or not the wanted one, takes that modality.
-        """
-        sources = {direction: self.facts.modalities[direction[0]] for direction in DIRECTIONS}
-        fitting = [direction for direction, source in sources.items() if source == modality]
-        if wanted is None and len(fitting) == 2:
-            raise RunError(f"Both domains of this run are {modality}; say --direction ab or ba.")
-        chosen = wanted or next(iter(fitting), None)
-        if chosen not in fitting:
-            trained = f"this run takes {' or '.join(sources.values())}"
-            if wanted:
-                trained = f"direction {wanted} takes {sources[wanted]}"
-            raise RunError(
-                f"The input is {modality}, but {trained}. Give a scan of that modality, or another direction or run."
-            )
-        return chosen
-
     def generator_path(self, direction: Direction, which: Which = "best") -> Path:
         """The `.keras` file of a generator; the last one before the first validation has chosen a best one.
 
@@ -184,7 +160,7 @@ def load_run(path: str | Path) -> Run:
     if not (path / "run.json").is_file():
         hint = ""  # for an exported model, which is easily named in place of its run
         if path.suffix == ".tflite":
-            hint = f" A TFLite file is for devices: python export/edge/translate.py {path} INPUT OUTPUT"
+            hint = f" A TFLite file translates, and does nothing else: kerasgan translate {path} INPUT OUTPUT"
         elif any(path.glob("*/[0-9]*/saved_model.pb")):
             hint = f" Exported models are served, by kerasgan serve {path}, and then used with --server."
         raise RunError(

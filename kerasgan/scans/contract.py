@@ -1,4 +1,4 @@
-"""What a client of an exported model has to know, in one JSON file: names, shapes, units, windows and geometry."""
+"""The contract of a model: which images it takes and gives, with units, windows and geometry, as one JSON object."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from kerasgan.scans.names import IMAGE
 from kerasgan.scans.volume import Modality
 from kerasgan.text import RESEARCH_ONLY
 
@@ -24,7 +25,7 @@ Shape = tuple[int | None, int | None, int | None]
 
 
 class Frozen(BaseModel):
-    """Neither changed nor extended."""
+    """A record that cannot be changed and accepts no unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -39,13 +40,13 @@ class Tensor(Frozen):
 
 
 class Signature(Frozen):
-    """A callable of the artifact: its tensors by name.
+    """A callable of the exported model: its tensors by name.
 
     Attributes:
-        inputs: What it takes.
-        outputs: What it gives.
-        batch: `"images"`: each is translated on its own; `"volume"`: a batch is the slices of one scan, which share a
-            range of intensities, so that a server must not merge requests.
+        inputs: The tensors that it takes.
+        outputs: The tensors that it gives.
+        batch: `"images"`: each image is translated on its own; `"volume"`: a batch is the slices of one scan, which
+            share a range of intensities, so that a server must not merge requests.
     """
 
     inputs: dict[str, Tensor]
@@ -54,12 +55,16 @@ class Signature(Frozen):
 
 
 class Side(Frozen):
-    """What comes in or goes out.
+    """The images that go in, or those that come out.
 
     Attributes:
         modality: MR or CT.
         unit: `"HU"`, or `"arbitrary"` for MR.
         window: Values outside are clipped to it; results never leave it.
+
+    Example:
+        >>> print(Side(modality="CT", unit="HU", window=(-1000, 1600)))
+        CT, -1000 to 1600 HU
     """
 
     modality: Modality
@@ -72,20 +77,20 @@ class Side(Frozen):
 
 
 class Encoding(Frozen):
-    """How int16 pixels stand for physical values: value = stored * slope + intercept."""
+    """The meaning of int16 pixels: value = stored * slope + intercept."""
 
     slope: float
     intercept: float
 
 
 class MrScaling(Frozen):
-    """How a scan in its scanner's arbitrary units fits an MR source.
+    """The step from an MR scan in its scanner's arbitrary units to the source's window.
 
     Attributes:
         percentiles: `low` and `high` of a scan are these percentiles of its voxels inside the body; None where all
-            scans were windowed alike, and are to be given as they are.
+            training scans had one fixed window, and a scan is given as it is.
         bias_correction: Whether N4 comes first.
-        rescaling: What to give to a signature that works with the source's window, from `low` and `high` of the scan;
+        rescaling: The formula for a signature that works with the source's window, from `low` and `high` of the scan;
             None where there is no such signature, or scans need none.
     """
 
@@ -95,31 +100,31 @@ class MrScaling(Frozen):
 
 
 class Contract(Frozen):
-    """What an artifact does in one direction.
+    """The promise of a model in one direction: all that a client has to know to use it.
 
     Attributes:
         format: Version of this layout.
-        statement: To be shown to whoever sees a result.
+        statement: A warning to show to everybody who sees a result.
         quick: Whether the run only showed that the line works; its images mean nothing.
         direction: `"ab"` or `"ba"`.
-        anatomy: What the model was trained on; "" where unknown.
-        source: Of the images that go in.
-        target: Of the images that come out.
-        mr_scaling: For an MR source.
-        signatures: By name.
-        encoding: Of the pixels in `synthetic_bytes`; None where no signature has them.
+        anatomy: The body part that the model was trained on; "" where unknown.
+        source: The images that go in.
+        target: The images that come out.
+        mr_scaling: The scaling of an MR source; None for CT.
+        signatures: The callables of the model by name.
+        encoding: The meaning of the pixels in `synthetic_bytes`; None where no signature has them.
         weights: Precision of the stored weights. Arithmetic is float32, but for the convolutions of `"int8"`, on 8-bit
             activations, and of `"int16x8"`, on 16-bit ones.
-        pixel_mm: Side of a pixel; images are resampled to it before and from it afterwards.
+        pixel_mm: Side of a pixel in mm; images are resampled to it before and from it afterwards.
         trained_height_width: Size of the training images; other sizes work where the shapes allow them.
-        orientation: Of the images.
-        slices: What to cut a scan into.
-        resampling: What a client does to reach `pixel_mm`.
-        kerasgan: Version that exported.
+        orientation: Directions of the images' rows and columns in the patient.
+        slices: A reminder to translate whole slices.
+        resampling: The way to reach `pixel_mm`.
+        kerasgan: Version of kerasgan that exported the model.
         recipe: Name of the recipe.
         data_fingerprint: Digest of the run's training and validation data.
         generator: File name of the generator in the run.
-        generator_sha256: Its digest.
+        generator_sha256: Digest of that file.
     """
 
     format: int = FORMAT
@@ -143,3 +148,12 @@ class Contract(Frozen):
     data_fingerprint: str
     generator: str
     generator_sha256: str
+
+    @property
+    def fixed_size(self) -> tuple[int, int] | None:
+        """Height and width of the only slices that the model takes, in pixels; None where it takes any size."""
+        for signature in self.signatures.values():
+            if IMAGE in signature.inputs:
+                _, height, width, _ = signature.inputs[IMAGE].shape
+                return (height, width) if height and width else None
+        return None

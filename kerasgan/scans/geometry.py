@@ -11,10 +11,16 @@ import SimpleITK as sitk
 from kerasgan.scans.volume import Volume, anatomical_axes, from_sitk
 
 AXIAL = "LPS"  # columns run to the left, rows to posterior, slices to superior
+MULTIPLE = 4  # the sides of a slice: the networks halve it twice
 
 
 def orientation(volume: Volume) -> str:
-    """The anatomical axes nearest to column, row and slice direction, such as `"LPS"` or, if sagittal, `"PIR"`."""
+    """The anatomical axes nearest to column, row and slice direction, such as `"LPS"` or, if sagittal, `"PIR"`.
+
+    Example:
+        >>> orientation(Volume(np.zeros((2, 3, 4)), (1, 1, 5)))
+        'LPS'
+    """
     return anatomical_axes(volume.direction)
 
 
@@ -24,8 +30,14 @@ def oriented(volume: Volume, code: str = AXIAL) -> Volume:
     An oblique scan stays oblique: its slices become those nearest to the axial plane.
 
     Args:
-        volume: Any volume.
+        volume: A scan of any orientation.
         code: Three letters as `orientation` returns them.
+
+    Example:
+        >>> axial = Volume(np.zeros((2, 3, 4)), spacing_mm=(1, 1, 5))
+        >>> sagittal = oriented(axial, "PIR")
+        >>> sagittal.shape, sagittal.spacing_mm
+        ((4, 2, 3), (1.0, 5.0, 1.0))
     """
     if orientation(volume) == code:
         return volume
@@ -35,12 +47,20 @@ def oriented(volume: Volume, code: str = AXIAL) -> Volume:
 
 @dataclass(frozen=True)
 class SliceGrid:
-    """How the pixels of a slice map onto the networks': resize to the pixel size, then pad or crop about the centre.
+    """The way of a slice to the networks' pixels: resized to the pixel size, then padded or cropped about the centre.
 
     Attributes:
         source: `(rows, columns)` of the slice.
         scaled: The same at the networks' pixel size.
         size: `(height, width)` that the networks see.
+
+    Example:
+        >>> grid = SliceGrid(source=(2, 4), scaled=(1, 2), size=(1, 4))
+        >>> seen = grid.to_network(np.array([[[1.0, 3, 10, 10], [5, 7, 20, 20]]]), fill=-1)
+        >>> seen
+        array([[[-1.,  4., 15., -1.]]])
+        >>> grid.to_source(seen, fill=0).shape
+        (1, 2, 4)
     """
 
     source: tuple[int, int]
@@ -53,7 +73,11 @@ class SliceGrid:
 
     def labels_to_network(self, labels: np.ndarray) -> np.ndarray:
         """Like `to_network` for a label map: each pixel takes the label nearest to its centre, and 0 outside."""
-        return _fitted(_nearest(labels, self.scaled), self.size, 0)
+        rows, columns = (
+            ((np.arange(new) + 0.5) * old / new).astype(int)
+            for old, new in zip(labels.shape[1:], self.scaled, strict=True)
+        )
+        return _fitted(labels[:, rows[:, None], columns], self.size, 0)
 
     def to_source(self, slices: np.ndarray, fill: float) -> np.ndarray:
         """The inverse of `to_network`; what the networks did not see becomes `fill`."""
@@ -68,13 +92,15 @@ def slice_grid(volume: Volume, pixel_mm: float, size: int, crop: bool) -> SliceG
         pixel_mm: Side of the networks' square pixel in mm.
         size: Side of the square that the networks were trained on, in pixels.
         crop: True cuts slices to `size`; False keeps whole slices, padded to at least `size` and a multiple of 4.
+
+    Example:
+        >>> slice_grid(Volume(np.zeros((1, 90, 60)), (1, 1, 5)), pixel_mm=2, size=32, crop=False)
+        SliceGrid(source=(90, 60), scaled=(45, 30), size=(48, 32))
     """
     _, rows, columns = volume.shape
     spacing_x, spacing_y, _ = volume.spacing_mm
     scaled = max(1, round(rows * spacing_y / pixel_mm)), max(1, round(columns * spacing_x / pixel_mm))
-    if crop:
-        return SliceGrid((rows, columns), scaled, (size, size))
-    height, width = (max(size, -(-side // 4) * 4) for side in scaled)
+    height, width = (size if crop else max(size, -(-side // MULTIPLE) * MULTIPLE) for side in scaled)
     return SliceGrid((rows, columns), scaled, (height, width))
 
 
@@ -89,23 +115,14 @@ def _resized(slices: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     return np.stack([cv2.resize(image, shape[::-1], interpolation=method) for image in slices])
 
 
-def _nearest(slices: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    rows, columns = (
-        ((np.arange(new) + 0.5) * old / new).astype(int) for old, new in zip(slices.shape[1:], shape, strict=True)
-    )
-    return slices[:, rows[:, None], columns]
-
-
 def _fitted(slices: np.ndarray, shape: tuple[int, int], fill: float) -> np.ndarray:
     """Pads with `fill` or crops about the centre; undone by itself with the former shape where it only padded."""
     fitted = np.full((len(slices), *shape), fill, dtype=slices.dtype)
-    take, put = zip(*(_overlap(old, new) for old, new in zip(slices.shape[1:], shape, strict=True)), strict=True)
-    fitted[:, put[0], put[1]] = slices[:, take[0], take[1]]
+    take, put = [slice(None)], [slice(None)]
+    for old, new in zip(slices.shape[1:], shape, strict=True):
+        common = min(old, new)
+        # Rounding down on both sides makes padding and cropping exact inverses of each other.
+        take.append(slice((old - common) // 2, (old - common) // 2 + common))
+        put.append(slice((new - common) // 2, (new - common) // 2 + common))
+    fitted[tuple(put)] = slices[tuple(take)]
     return fitted
-
-
-def _overlap(old: int, new: int) -> tuple[slice, slice]:
-    common = min(old, new)
-    # Rounding down on both sides makes padding and cropping exact inverses of each other.
-    first_old, first_new = (old - common) // 2, (new - common) // 2
-    return slice(first_old, first_old + common), slice(first_new, first_new + common)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from kerasgan.config import Recipe, Window
+from kerasgan.scans.contract import Contract
 from kerasgan.scans.geometry import SliceGrid, oriented, slice_grid
 from kerasgan.scans.intensity import IntensityMap, body_mask, correct_bias, percentile_map
 from kerasgan.scans.volume import Volume
@@ -18,13 +19,13 @@ class Preparation(BaseModel):
 
     Attributes:
         size: Side of the square slices in training, in pixels.
-        pixel_mm: Side of a pixel.
+        pixel_mm: Side of a pixel in mm.
         ct_window_hu: CT values that become -1 and 1.
         mr_percentiles: Percentiles over the body that become -1 and 1, for each MR scan.
         mr_window: Fixed MR values in place of the percentiles, or None.
         bias_correction: Whether MR scans go through N4.
         minimum_body_fraction: Training slices with less body than this fraction of the square are left out.
-        windows_from: `"recipe"` or `"dataset"`: where the windows came from.
+        windows_from: `"recipe"` or `"dataset"`: the origin of the windows.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,9 +46,9 @@ class Prepared:
     Attributes:
         slices: float32 `[slices, height, width]` in [-1, 1].
         mask: bool, same shape: the body.
-        map: The map from physical values.
+        map: The intensity map that made the slices from physical values.
         grid: The way back to the axial source.
-        axial: The axial volume the slices were made from (bias-corrected where asked).
+        axial: The axial volume the slices were made from, bias-corrected where the settings ask for it.
         body: bool `[slices, rows, columns]`, the body on the axial source's grid.
         labels: uint8 `[slices, height, width]`, or None where the scan has none.
     """
@@ -67,15 +68,20 @@ class Prepared:
 
 
 def preparation(recipe: Recipe, anatomy: str, ct_window_hu: Window | None, field_of_view_mm: float) -> Preparation:
-    """How scans of a dataset are prepared under a recipe.
+    """The preparation of a dataset's scans under a recipe.
 
     Args:
-        recipe: Its windows hold for its own anatomy and with `intensity.windows="recipe"`. A recipe without anatomy
-            fits every dataset.
-        anatomy: What the dataset shows, such as `"head"`; "" where unknown: then MR is mapped by percentiles, since the
-            unit of unknown scans is unknown too.
+        recipe: Its windows apply to its own anatomy, and to others with `intensity.windows="recipe"`. A recipe without
+            anatomy fits every dataset.
+        anatomy: The body part that the dataset shows, such as `"head"`; "" where unknown: then MR is mapped by
+            percentiles, since the unit of unknown scans is unknown too.
         ct_window_hu: The dataset's own CT window; None: the recipe's, whatever the anatomy.
-        field_of_view_mm: Side of the dataset's square slices; the recipe's own comes first.
+        field_of_view_mm: Side of the dataset's square slices in mm; the recipe's own comes first.
+
+    Example:
+        >>> settings = preparation(Recipe(name="x"), "head", (-1000, 2000), field_of_view_mm=320)
+        >>> settings.pixel_mm, settings.ct_window_hu
+        (1.25, (-1000.0, 2000.0))
     """
     intensity = recipe.intensity
     by_recipe = intensity.windows == "recipe" or recipe.anatomy in ("", anatomy)
@@ -91,14 +97,40 @@ def preparation(recipe: Recipe, anatomy: str, ct_window_hu: Window | None, field
     )
 
 
-def prepare(volume: Volume, settings: Preparation, crop: bool, labels: np.ndarray | None = None) -> Prepared:
+def preparation_of(contract: Contract) -> Preparation:
+    """The preparation that a model was trained with, as far as translation needs it.
+
+    Args:
+        contract: The contract of the model; its source window is the CT window, or that of MR scans that all had one.
+    """
+    scaling, window = contract.mr_scaling, contract.source.window
+    return Preparation(
+        size=contract.trained_height_width[0],
+        pixel_mm=contract.pixel_mm,
+        ct_window_hu=window,
+        mr_percentiles=scaling.percentiles if scaling and scaling.percentiles else (0.0, 100.0),
+        mr_window=window if scaling and not scaling.percentiles else None,
+        bias_correction=bool(scaling and scaling.bias_correction),
+        minimum_body_fraction=0.0,
+        windows_from="recipe",
+    )
+
+
+def prepare(
+    volume: Volume,
+    settings: Preparation,
+    crop: bool,
+    labels: np.ndarray | None = None,
+    size: tuple[int, int] | None = None,
+) -> Prepared:
     """Orients, corrects, windows and resizes a scan, and its labels with it.
 
     Args:
-        volume: Any orientation.
-        settings: How.
+        volume: A scan of any orientation.
+        settings: The windows and the pixel size.
         crop: True for training squares, False for whole slices.
         labels: Whole numbers from 0 to 255 on the volume's grid, `[slices, rows, columns]`.
+        size: `(height, width)` of a model that takes no other; None: as `crop` says.
 
     Raises:
         ValueError: For a constant MR scan, or labels of another shape or range.
@@ -107,8 +139,15 @@ def prepare(volume: Volume, settings: Preparation, crop: bool, labels: np.ndarra
     body = body_mask(axial)
     if axial.modality == "MR" and settings.bias_correction:
         axial = correct_bias(axial, body)
-    intensity_map = _intensity_map(axial, body, settings)
+    if axial.modality == "CT":
+        intensity_map = IntensityMap(*settings.ct_window_hu)
+    elif settings.mr_window:
+        intensity_map = IntensityMap(*settings.mr_window)
+    else:
+        intensity_map = percentile_map(axial.array, body, settings.mr_percentiles)
     grid = slice_grid(axial, settings.pixel_mm, settings.size, crop)
+    if size is not None:
+        grid = replace(grid, size=size)
     slices = grid.to_network(intensity_map.forward(axial.array), fill=intensity_map.target_low)
     mask = grid.to_network(body.astype(np.float32), fill=0.0) >= 0.5
     seen = None if labels is None else grid.labels_to_network(axial_labels(volume, labels))
@@ -116,20 +155,12 @@ def prepare(volume: Volume, settings: Preparation, crop: bool, labels: np.ndarra
 
 
 def axial_labels(volume: Volume, labels: np.ndarray) -> np.ndarray:
-    """Labels on a volume's grid as uint8 on that of the axial volume.
+    """Turns labels on a volume's grid into uint8 labels on the grid of the axial volume.
 
     Raises:
-        ValueError: For a label below 0 or above 255.
+        ValueError: For a label below 0 or above 255, or labels of another shape.
     """
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high > np.iinfo(np.uint8).max:
         raise ValueError(f"Its labels must lie between 0 and 255; got {low} to {high}. Number them anew.")
     return oriented(volume.with_array(labels)).array.astype(np.uint8)
-
-
-def _intensity_map(axial: Volume, body: np.ndarray, settings: Preparation) -> IntensityMap:
-    if axial.modality == "CT":
-        return IntensityMap(*settings.ct_window_hu)
-    if settings.mr_window:
-        return IntensityMap(*settings.mr_window)
-    return percentile_map(axial.array, body, settings.mr_percentiles)

@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kerasgan.serving.client import Client as Client
-    from kerasgan.serving.scans import translate as translate
-    from kerasgan.serving.scans import translate_volume as translate_volume
     from kerasgan.serving.server import Server as Server
     from kerasgan.serving.server import Settings as Settings
+    from kerasgan.serving.translator import translate as translate
+    from kerasgan.serving.translator import translate_volume as translate_volume
 
 _PLACES = {
     "Client": "kerasgan.serving.client",
     "Server": "kerasgan.serving.server",
     "Settings": "kerasgan.serving.server",
-    "translate": "kerasgan.serving.scans",
-    "translate_volume": "kerasgan.serving.scans",
+    "translate": "kerasgan.serving.translator",
+    "translate_volume": "kerasgan.serving.translator",
 }
 
 __all__ = ["Client", "Server", "Settings", "translate", "translate_volume"]

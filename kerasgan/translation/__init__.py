@@ -1,1 +1,1 @@
-"""From a scan on disk to its synthetic counterpart on disk."""
+"""One way from scan to scan, for every model that has a contract and predicts slices; it runs without TensorFlow."""

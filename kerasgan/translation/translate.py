@@ -1,36 +1,29 @@
-"""A patient's scan through a trained generator and back onto its own grid."""
+"""A scan translated from disk to disk, by a run, a TFLite file or any other translator."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import numpy as np
-from tqdm import tqdm
 
 from kerasgan.errors import KerasganError
 from kerasgan.io import read_volume, write_dicom, write_image
 from kerasgan.io.nifti import SUFFIXES, is_image
 from kerasgan.runs.run import Run, load_run
 from kerasgan.scans.contract import Direction
-from kerasgan.scans.geometry import orientation, oriented
-from kerasgan.scans.intensity import IntensityMap
-from kerasgan.scans.preparation import Prepared, prepare
-from kerasgan.scans.volume import Modality, Volume
+from kerasgan.scans.preparation import Prepared
+from kerasgan.scans.volume import Volume
+from kerasgan.translation.of_run import RunTranslator
+from kerasgan.translation.of_tflite import TFLiteTranslator
+from kerasgan.translation.translator import Translator
 
 if TYPE_CHECKING:
     import keras
 
-AIR_HU = -1000.0
-
-logger = logging.getLogger(__name__)
+Model = Translator | Run | str | Path
 
 
 def translate(
-    run_path: str | Path,
+    model: Model,
     source_path: str | Path,
     output: str | Path,
     direction: Direction | None = None,
@@ -39,7 +32,7 @@ def translate(
     """Translates one scan from disk to disk.
 
     Args:
-        run_path: The run directory.
+        model: A run, its directory, a `.tflite` file that kerasgan exported, or another `Translator`.
         source_path: A DICOM folder, a .zip of one, or a NIfTI or MetaImage file.
         output: A `.nii.gz`, `.nii` or `.mha` file; any other name is a folder for a DICOM series, which needs a
             DICOM input.
@@ -50,54 +43,35 @@ def translate(
         The file or folder that was written.
 
     Raises:
-        KerasganError: Where the run, the input or the output cannot be used.
+        KerasganError: Where the model, the input or the output cannot be used.
+
+    Example:
+        ::
+
+            kerasgan.translate("runs/first", "patient/T1", "patient/synthetic-ct")
+            kerasgan.translate("model.tflite", "patient/T1.nii.gz", "patient/synthetic-ct.nii.gz")
     """
-    run = load_run(run_path)
-
-    def translated(source: Volume) -> tuple[Volume, str]:
-        synthetic = translate_volume(run, source, direction)
-        return synthetic, description(run, synthetic.modality)
-
-    return translate_file(source_path, output, translated, strict)
-
-
-def translate_file(
-    source_path: str | Path,
-    output: str | Path,
-    translated: Callable[[Volume], tuple[Volume, str]],
-    strict: bool = False,
-) -> Path:
-    """Translates one scan from disk to disk, by whatever means.
-
-    Args:
-        source_path: As for `translate`.
-        output: As for `translate`.
-        translated: The synthetic volume of a source volume, and the description of its series.
-        strict: Refuse a series that needs repair.
-
-    Raises:
-        KerasganError: Where the input or the output cannot be used.
-    """
-    output = Path(output)
+    translator, output = open_translator(model), Path(output)
     if output.is_file() or (output.is_dir() and any(output.iterdir())):
         raise KerasganError(f"{output} exists; name another output, so that nothing is overwritten.")
     source = read_volume(source_path, strict=strict)
     if not is_image(output) and not source.source:
         raise KerasganError(f"A DICOM series needs a DICOM input; name an output that ends in {' or '.join(SUFFIXES)}.")
-    synthetic, described = translated(source)
+    synthetic, contract = translator.translate(source, direction)
     if is_image(output):
         write_image(synthetic, output)
     else:
-        write_dicom(synthetic, source, output, described)
+        quick = ", quick run" if contract.quick else ""
+        write_dicom(synthetic, source, output, f"Synthetic {synthetic.modality} ({contract.recipe}{quick})")
     return output
 
 
-def translate_volume(run: Run, volume: Volume, direction: Direction | None = None) -> Volume:
+def translate_volume(model: Model, volume: Volume, direction: Direction | None = None) -> Volume:
     """Translates a volume, whole axial slice by whole axial slice.
 
     Args:
-        run: A trained run; its best generator is used.
-        volume: Any orientation and grid.
+        model: A run, its directory, a `.tflite` file that kerasgan exported, or another `Translator`.
+        volume: A scan of any orientation and grid.
         direction: `"ab"` or `"ba"`; None: the one that takes the volume's modality.
 
     Returns:
@@ -105,78 +79,30 @@ def translate_volume(run: Run, volume: Volume, direction: Direction | None = Non
         and air outside the body.
 
     Raises:
-        RunError: For a modality that the run was not trained to translate, or a run without weights.
+        KerasganError: For a modality that the model was not trained to translate, or a model that cannot be used.
     """
-    direction = run.direction(volume.modality, direction)
-    announce(volume.modality, run.facts.modalities[direction[1]], direction, run.quick)
-    generator = run.generator(direction)
-    prepared = prepare(volume, run.facts.preparation, crop=False)
-    axial = translate_prepared(run, prepared, direction, generator)
-    return replace(oriented(axial, orientation(volume)), source=volume.source)
+    return open_translator(model).translate(volume, direction)[0]
+
+
+def open_translator(model: Model) -> Translator:
+    """Opens a model as a translator, by what it is: a new kind of engine adds its file and a line here.
+
+    Raises:
+        KerasganError: Where it is neither a run nor a TFLite file that kerasgan exported.
+    """
+    if isinstance(model, Translator):
+        return model
+    if isinstance(model, Run):
+        return RunTranslator(model)
+    if Path(model).suffix == ".tflite":
+        return TFLiteTranslator(model)
+    return RunTranslator(load_run(model))
 
 
 def translate_prepared(
     run: Run, prepared: Prepared, direction: Direction, generator: keras.Model, batch_size: int = 4
 ) -> Volume:
-    """Translates a prepared scan.
-
-    Slices are never cut into tiles: instance normalisation would give each tile a contrast of its own.
-
-    Args:
-        run: The run that the generator belongs to.
-        prepared: Whole slices, `prepare(..., crop=False)`.
-        direction: Which generator it is.
-        generator: `[batch, height, width, 1]` in [-1, 1] to the same.
-        batch_size: Slices that go through the network at once.
-
-    Returns:
-        The synthetic scan on the axial grid.
-    """
-    target_map, modality = run.map(direction[1]), run.facts.modalities[direction[1]]
-    synthetic = np.full(prepared.slices.shape, target_map.target_low, np.float32)
-    occupied = np.flatnonzero(prepared.mask.any(axis=(1, 2)))
-    with tqdm(desc="Translating", total=len(occupied), unit="slice", leave=False) as bar:
-        for start in range(0, len(occupied), batch_size):
-            rows = occupied[start : start + batch_size]
-            synthetic[rows] = generator.predict_on_batch(prepared.slices[rows, ..., None])[..., 0]
-            bar.update(len(rows))
-    return on_source_grid(prepared, target_map.inverse(synthetic), modality, target_map)
-
-
-def on_source_grid(prepared: Prepared, values: np.ndarray, modality: Modality, target_map: IntensityMap) -> Volume:
-    """Takes synthetic slices back to where the scan came from, with air outside the body.
-
-    Args:
-        prepared: The scan.
-        values: Physical values of its slices at the networks' pixels, `[slices, height, width]`.
-        modality: Of the values.
-        target_map: Of the values.
-
-    Returns:
-        The synthetic scan on the axial grid.
-    """
-    values = prepared.grid.to_source(values, fill=target_map.low)
-    values[~prepared.body] = air(modality, target_map)
-    return prepared.axial.with_array(values, modality)
-
-
-def announce(source: Modality, target: Modality, direction: Direction, quick: bool) -> None:
-    """Logs what is translated into what, and that a model of a quick run is no good."""
-    logger.info("%s to %s (--direction %s).", source, target, direction)
-    if quick:
-        logger.warning("The model is from a quick run: it shows that the line works, its images mean nothing.")
-
-
-def air(modality: Modality, target_map: IntensityMap) -> float:
-    """The value outside the body: -1000 HU, or the lower end of the MR scale."""
-    return AIR_HU if modality == "CT" else target_map.low
-
-
-def description(run: Run, modality: Modality) -> str:
-    """What a synthetic series is called, with the recipe and whether the run was a quick one."""
-    return series_description(modality, run.recipe.name, run.quick)
-
-
-def series_description(modality: Modality, recipe: str, quick: bool) -> str:
-    """The same from the recipe's name and whether the run was a quick one."""
-    return f"Synthetic {modality} ({recipe}{', quick run' if quick else ''})"
+    """Translates a prepared scan with a generator of a run, see `Translator.translate_prepared`."""
+    translator = RunTranslator(run)
+    translator._generators[direction] = generator
+    return translator.translate_prepared(prepared, direction)

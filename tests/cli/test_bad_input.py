@@ -140,8 +140,8 @@ def test_exported_models_that_are_named_as_a_run(refused, tmp_path):
     (tmp_path / "ct.tflite").touch()
     error = refused("translate", tmp_path / "served", "in", "out")
     assert f"Exported models are served, by kerasgan serve {tmp_path}/served, and then used with --server" in error
-    error = refused("translate", tmp_path / "ct.tflite", "in", "out")
-    assert f"for devices: python export/edge/translate.py {tmp_path}/ct.tflite INPUT OUTPUT" in error
+    error = refused("evaluate", tmp_path / "ct.tflite")
+    assert f"A TFLite file translates, and does nothing else: kerasgan translate {tmp_path}/ct.tflite" in error
 
 
 def test_runs_that_have_no_student(refused, untrained_run, tmp_path):
@@ -162,7 +162,7 @@ def test_runs_that_cannot_be_compared(refused, untrained_run):
 def test_ct_given_to_an_mr_model(refused, tmp_path, untrained_run, write_nifti):
     write_nifti(tmp_path / "scan.nii.gz", "CT")
     error = refused("translate", untrained_run, "scan.nii.gz", "out.nii.gz", "--direction", "ab")
-    assert "The input is CT, but direction ab takes MR" in error and "Give a scan of that modality" in error
+    assert "The input is CT, but direction ab of the run takes MR" in error and "Give a scan of that modality" in error
     assert not (tmp_path / "out.nii.gz").exists()
 
 

@@ -1,6 +1,9 @@
 """Translation keeps the scan's grid, its units and its patient's air, whatever the weights."""
 
+import shutil
+
 import numpy as np
+import pydicom
 import pytest
 import SimpleITK as sitk
 from tiny import request, write_heads
@@ -8,10 +11,9 @@ from tiny import request, write_heads
 from kerasgan.errors import KerasganError, RunError
 from kerasgan.io import read_image, read_volume
 from kerasgan.phantom.dicom import SeriesIdentity, write_series
-from kerasgan.runs.run import load_run
 from kerasgan.scans.volume import from_sitk
 from kerasgan.training.train import train
-from kerasgan.translation.translate import announce, description, series_description, translate, translate_volume
+from kerasgan.translation.translate import translate, translate_volume
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +57,9 @@ def test_gain_of_the_scanner_does_not_change_the_result(run, mr):
 def test_ct_goes_the_other_way_and_not_into_the_mr_generator(run, heads):
     ct = read_image(heads / "1BA000" / "ct.nii.gz", "CT")
     assert translate_volume(run, ct).modality == "MR"
-    with pytest.raises(RunError, match=r"The input is CT, but direction ab takes MR\. Give a scan of that modality"):
+    with pytest.raises(
+        RunError, match=r"The input is CT, but direction ab of the run takes MR\. Give a scan of that modality"
+    ):
         translate_volume(run, ct, "ab")
 
 
@@ -86,10 +90,13 @@ def test_existing_output_is_not_overwritten(run, heads, tmp_path):
     assert (tmp_path / "ct.mha").read_bytes() == b"precious"
 
 
-def test_description_and_log_mark_a_quick_run(run, caplog):
-    announce("MR", "CT", "ab", quick=False)
-    assert "quick" not in caplog.text
-    announce("MR", "CT", "ab", quick=True)
-    assert "from a quick run" in caplog.text
-    assert series_description("CT", "hiasa2018", quick=True) == "Synthetic CT (hiasa2018, quick run)"
-    assert description(load_run(run.path), "CT") == "Synthetic CT (hiasa2018)"
+@pytest.mark.parametrize(
+    ("quick", "name"), [(False, "Synthetic CT (hiasa2018)"), (True, "Synthetic CT (hiasa2018, quick run)")]
+)
+def test_description_and_log_mark_a_quick_run(run, mr, tmp_path, caplog, quick, name):
+    path = shutil.copytree(run.path, tmp_path / "run")
+    (path / "recipe.json").write_text(run.recipe.model_copy(update={"quick": quick}).model_dump_json())
+    write_series(mr, SeriesIdentity("900_S_0001", "T1", 1, "test"), tmp_path / "in")
+    translate(path, tmp_path / "in", tmp_path / "out")
+    assert {pydicom.dcmread(file).SeriesDescription for file in (tmp_path / "out").iterdir()} == {name}
+    assert ("from a quick run" in caplog.text) == quick

@@ -71,7 +71,7 @@ def test_volumes_of_both_modalities(client, run, head, name, modality):
 
 def test_the_wrong_direction(client, head):
     volume = read_image(head / "mr.nii.gz", "MR")
-    with pytest.raises(ServingError, match="The input is MR, but mr2ct does not take it so: ab takes MR, ba takes CT"):
+    with pytest.raises(ServingError, match=r"input is MR, but direction ba of mr2ct takes CT\. Give a scan of"):
         translate_volume(client, volume, "ba")
 
 

@@ -1,0 +1,109 @@
+"""A served model as a translator: scans are prepared and put back here, the server sees slices alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from kerasgan.errors import ServingError
+from kerasgan.export.serving_contract import ServingContract
+from kerasgan.scans.contract import Contract, Direction
+from kerasgan.scans.intensity import IntensityMap
+from kerasgan.scans.volume import Modality, Volume
+from kerasgan.serving.client import Client
+from kerasgan.translation.translate import translate as translate_by_any
+from kerasgan.translation.translator import Translator
+
+
+class ServerTranslator(Translator):
+    """Translates with a model behind a port, each scan by one version of it.
+
+    Args:
+        client: The client of the model.
+
+    Example:
+        ::
+
+            with Client("grpc://localhost:8500/heads") as client:
+                ct, contract = ServerTranslator(client).translate(kerasgan.read_volume("patient/T1"))
+    """
+
+    error = ServingError
+    batch_size = 64  # the client sends several messages at once
+
+    def __init__(self, client: Client) -> None:
+        self.client, self.name = client, str(client.address)
+        self._described: ServingContract | None = None  # the version that translates the present scan
+
+    def translate(self, volume: Volume, direction: Direction | None = None) -> tuple[Volume, Contract]:
+        """Like `Translator.translate`; starts again where the server has meanwhile gone on to another version."""
+
+        def by_one_version(described: ServingContract) -> tuple[Volume, Contract]:
+            self._described, self.name = described, described.name
+            return super(ServerTranslator, self).translate(volume, direction)
+
+        return self.client.with_one_version(by_one_version)
+
+    @property
+    def described(self) -> ServingContract:
+        """The contract of the version that translates the present scan."""
+        if self._described is None:
+            self._described = self.client.contract()
+        return self._described
+
+    def sources(self) -> Mapping[Direction, Modality]:
+        """The modality that goes in, for each direction."""
+        return {direction: contract.source.modality for direction, contract in self.described.directions.items()}
+
+    def contract(self, direction: Direction) -> Contract:
+        """The contract of one direction, from the server."""
+        return self.described.directions[direction]
+
+    def predict(self, direction: Direction, images: np.ndarray, scan: IntensityMap) -> np.ndarray:
+        """Translates `[batch, height, width, 1]` in [-1, 1] into the target's unit."""
+        window = (scan.low, scan.high) if self.contract(direction).source.modality == "MR" else None
+        return np.concatenate(list(self.client.stream(scan.inverse(images), self.described, direction, window)))
+
+
+def translate(
+    client: Client,
+    source_path: str | Path,
+    output: str | Path,
+    direction: Direction | None = None,
+    strict: bool = False,
+) -> Path:
+    """Translates one scan from disk to disk by a served model, with the result of `kerasgan.translate`.
+
+    Args:
+        client: The client of the model.
+        source_path: A DICOM folder, a .zip of one, or a NIfTI or MetaImage file.
+        output: A `.nii.gz`, `.nii` or `.mha` file; any other name is a folder for a DICOM series.
+        direction: `"ab"` or `"ba"`; None: the one that takes the input's modality.
+        strict: Refuse a series that needs repair.
+
+    Returns:
+        The file or folder that was written.
+
+    Raises:
+        KerasganError: Where the server, the input or the output cannot be used.
+    """
+    return translate_by_any(ServerTranslator(client), source_path, output, direction, strict)
+
+
+def translate_volume(client: Client, volume: Volume, direction: Direction | None = None) -> Volume:
+    """Translates a volume by a served model, all by one version of it.
+
+    Args:
+        client: The client of the model.
+        volume: A scan of any orientation and grid.
+        direction: `"ab"` or `"ba"`; None: the one that takes the volume's modality.
+
+    Returns:
+        The other modality on the volume's grid, with air outside the body.
+
+    Raises:
+        ServingError: Where the server cannot be reached or refuses, or the model does not take that modality.
+    """
+    return ServerTranslator(client).translate(volume, direction)[0]

@@ -1,0 +1,77 @@
+"""A TFLite file as a translator: the engine of devices, without TensorFlow."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from pydantic import ValidationError
+
+from kerasgan.errors import ExportError
+from kerasgan.scans.contract import FORMAT, Contract, Direction
+from kerasgan.scans.intensity import IntensityMap
+from kerasgan.scans.names import DEFAULT, IMAGE, SYNTHETIC
+from kerasgan.scans.volume import Modality
+from kerasgan.translation.tflite_metadata import read_contract
+from kerasgan.translation.translator import Translator
+
+
+class TFLiteTranslator(Translator):
+    """Translates with a TFLite file, which has one direction and one size of slices, on all processor cores.
+
+    Args:
+        path: A `.tflite` file that `kerasgan export` wrote.
+
+    Raises:
+        ExportError: Where the file is missing, damaged, made by another program, or by another version of kerasgan.
+
+    Example:
+        ::
+
+            mr = kerasgan.read_volume("patient/T1")
+            ct, contract = TFLiteTranslator("model.tflite").translate(mr)
+    """
+
+    error = ExportError
+
+    def __init__(self, path: str | Path) -> None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        self.name = Path(path).name
+        content = read_contract(path)
+        try:
+            if content.get("format") != FORMAT:
+                raise ValueError(f"format {content.get('format')}")
+            self._contract = Contract.model_validate(content)
+        except (ValidationError, ValueError) as error:
+            raise ExportError(
+                f"{path} has a contract that this version of kerasgan does not read ({error}; it reads format "
+                f"{FORMAT}). Take model and kerasgan from one release."
+            ) from error
+        try:
+            interpreter = Interpreter(model_path=str(path), num_threads=os.cpu_count())
+            signatures = interpreter.get_signature_list()
+        except (ValueError, RuntimeError) as error:
+            raise ExportError(
+                f"{path} is damaged ({str(error).splitlines()[0]}); copy it again, or export the run again."
+            ) from error
+        wanted = {"inputs": [IMAGE], "outputs": [SYNTHETIC]}
+        if signatures.get(DEFAULT) != wanted:
+            raise ExportError(f"{path} has the signatures {signatures}, needed is {DEFAULT} {wanted}. Export it again.")
+        self._run = interpreter.get_signature_runner(DEFAULT)
+
+    def sources(self) -> Mapping[Direction, Modality]:
+        """The modality that goes in, for the one direction."""
+        return {self._contract.direction: self._contract.source.modality}
+
+    def contract(self, direction: Direction) -> Contract:
+        """The contract inside the file."""
+        return self._contract
+
+    def predict(self, direction: Direction, images: np.ndarray, scan: IntensityMap) -> np.ndarray:
+        """Translates a slice `[1, height, width, 1]` in [-1, 1] into the target's unit."""
+        source, target = (IntensityMap(*side.window) for side in (self._contract.source, self._contract.target))
+        values = self._run(**{IMAGE: source.inverse(images)})[SYNTHETIC]
+        return np.clip(values, target.low, target.high)

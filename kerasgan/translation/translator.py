@@ -1,0 +1,175 @@
+"""The walk of a scan through a model: direction, preparation, slices, and back onto the scan's own grid."""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from kerasgan.errors import KerasganError
+from kerasgan.scans.contract import Contract, Direction
+from kerasgan.scans.geometry import MULTIPLE, orientation, oriented
+from kerasgan.scans.intensity import IntensityMap
+from kerasgan.scans.preparation import Prepared, preparation_of, prepare
+from kerasgan.scans.slices import predict_slices
+from kerasgan.scans.volume import Modality, Volume
+
+AIR_HU = -1000.0
+
+logger = logging.getLogger(__name__)
+
+
+class Translator(ABC):
+    """A model that translates slices, wherever it runs: a run, a TFLite file, a server.
+
+    A subclass says which modalities the model takes, gives the contract of a direction and predicts a batch of slices.
+    Everything else between two scans is done here, once for all of them.
+
+    Attributes:
+        name: What messages call the model.
+        error: The class of errors about a scan that does not fit the model.
+        batch_size: Number of slices that `predict` gets at once.
+
+    Example:
+        A network that answers every slice with 0 HU::
+
+            class Water(Translator):
+                name = "water"
+
+                def sources(self):
+                    return {"ab": "MR"}
+
+                def contract(self, direction):
+                    return read_my_contract()
+
+                def predict(self, direction, images, scan):
+                    return np.zeros_like(images)
+
+            ct = Water().translate(read_volume("patient/T1"))[0]
+    """
+
+    name: str
+    error: type[KerasganError] = KerasganError
+    batch_size: int = 1
+
+    @abstractmethod
+    def sources(self) -> Mapping[Direction, Modality]:
+        """The modality that goes in, for each direction that the model has."""
+
+    @abstractmethod
+    def contract(self, direction: Direction) -> Contract:
+        """The contract of one direction.
+
+        Raises:
+            KerasganError: Where the model lacks it or cannot be read.
+        """
+
+    @abstractmethod
+    def predict(self, direction: Direction, images: np.ndarray, scan: IntensityMap) -> np.ndarray:
+        """Translates a batch of slices.
+
+        Args:
+            direction: One of `sources()`.
+            images: float32 `[batch, height, width, 1]` in [-1, 1].
+            scan: The map that made them from the scan's own values.
+
+        Returns:
+            `[batch, height, width, 1]` in the target's unit, such as HU.
+        """
+
+    def direction(self, modality: Modality, wanted: Direction | None = None) -> Direction:
+        """The direction in which a scan is translated.
+
+        Args:
+            modality: Modality of the scan.
+            wanted: `"ab"` or `"ba"`; None: the one that takes the modality.
+
+        Raises:
+            KerasganError: Where no direction, or not the wanted one, takes that modality, or both do and none is
+                wanted. The class is `error`.
+        """
+        sources = self.sources()
+        fitting = [direction for direction, source in sources.items() if source == modality]
+        if wanted is None and len(fitting) > 1:
+            raise self.error(f"Both directions of {self.name} take {modality}; say --direction ab or ba.")
+        if wanted is not None and wanted not in sources:
+            raise self.error(
+                f"{self.name} holds direction {' and '.join(sources)} only, not {wanted}; leave --direction out, or "
+                f"export the other one with: kerasgan export RUN OTHER.tflite --direction {wanted}"
+            )
+        if (wanted or next(iter(fitting), None)) not in fitting:
+            asked = [wanted] if wanted else list(sources)
+            takes = " and ".join(f"direction {one} of {self.name} takes {sources[one]}" for one in asked)
+            raise self.error(
+                f"The input is {modality}, but {takes}. Give a scan of that modality, or another direction or model."
+            )
+        return wanted or fitting[0]
+
+    def translate(self, volume: Volume, direction: Direction | None = None) -> tuple[Volume, Contract]:
+        """Translates a volume, whole axial slice by whole axial slice.
+
+        Args:
+            volume: A scan of any orientation and grid.
+            direction: `"ab"` or `"ba"`; None: the one that takes the volume's modality.
+
+        Returns:
+            The other modality on the volume's grid: HU within the trained window for CT, the median training scale for
+            MR, and air outside the body. And the contract that it was made by.
+
+        Raises:
+            KerasganError: For a modality that the model does not take, a body that is larger than its fixed size, or a
+                model that cannot be used.
+        """
+        direction = self.direction(volume.modality, direction)
+        contract = self.contract(direction)
+        logger.info("%s to %s (--direction %s).", volume.modality, contract.target.modality, direction)
+        if contract.quick:
+            logger.warning("The model is from a quick run: it shows that the line works, its images mean nothing.")
+        try:
+            prepared = prepare(volume, preparation_of(contract), crop=False, size=contract.fixed_size)
+        except ValueError as error:
+            raise self.error(f"The scan cannot be translated: {error} Name another scan.") from error
+        self._require_whole_body(prepared)
+        axial = self.translate_prepared(prepared, direction)
+        return replace(oriented(axial, orientation(volume)), source=volume.source), contract
+
+    def translate_prepared(self, prepared: Prepared, direction: Direction) -> Volume:
+        """Translates a scan that was prepared before.
+
+        Args:
+            prepared: Whole slices, `prepare(..., crop=False)`.
+            direction: The direction that takes the scan's modality.
+
+        Returns:
+            The synthetic scan on the axial grid.
+        """
+        target = self.contract(direction).target
+        low, _ = target.window
+        values = np.full(prepared.slices.shape, low, np.float32)  # [slices, height, width]
+        occupied = np.flatnonzero(prepared.mask.any(axis=(1, 2)))
+        if len(occupied):
+            values[occupied] = predict_slices(
+                lambda images: self.predict(direction, images, prepared.map),
+                prepared.slices[occupied, ..., None],  # [occupied slices, height, width, 1]
+                self.batch_size,
+                "Translating",
+            )[..., 0]
+        values = prepared.grid.to_source(values, fill=low)  # [slices, rows, columns]
+        values[~prepared.body] = AIR_HU if target.modality == "CT" else low
+        return prepared.axial.with_array(values, target.modality)
+
+    def _require_whole_body(self, prepared: Prepared) -> None:
+        """Refuses a scan whose body is cut by the model's fixed size: the rest would silently become air."""
+        grid, outline = prepared.grid, prepared.body.max(axis=0)[None].astype(np.float32)
+        whole = replace(grid, size=grid.scaled).to_network(outline, fill=0.0) >= 0.5
+        seen = grid.to_network(outline, fill=0.0) >= 0.5
+        if seen.sum() < whole.sum():
+            sides = zip(grid.size, grid.scaled, strict=True)
+            needed = " ".join(str(max(size, -(-scaled // MULTIPLE) * MULTIPLE)) for size, scaled in sides)
+            raise self.error(
+                f"The body reaches beyond the {grid.size[0]} x {grid.size[1]} pixels of {self.name}; export a model "
+                f"that shows it: kerasgan export RUN MODEL.tflite --size {needed}"
+            )
