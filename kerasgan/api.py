@@ -1,24 +1,26 @@
-"""`kerasgan.train` and `kerasgan.distill`: one call to a run directory each; and how runs are named and found.
+"""One function for each command of the command line; a run is given as a `Run` or as the path of its directory.
 
-Runs and datasets, which load SimpleITK and pydicom, are imported where they are used: a misspelt name is told at once.
+Each function imports what it needs when it is called, so that importing this module loads neither TensorFlow nor DICOM.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from kerasgan import registry
-from kerasgan.errors import KerasganError, RunError
-from kerasgan.training.request import DEFAULT_RECIPE, Request
+from kerasgan.training.request import Request
+from kerasgan.training.start import check, choose_out, student_out
 
 if TYPE_CHECKING:
+    from kerasgan.evaluation.comparison import RunComparison
+    from kerasgan.evaluation.results import Evaluation
+    from kerasgan.io import Series
     from kerasgan.runs.run import Run
-    from kerasgan.scans.contract import Direction
+    from kerasgan.scans.contract import Direction, Precision
+    from kerasgan.translation.translate import Model
 
-RUNS = Path("runs")
+RunOrPath: TypeAlias = "Run | str | Path"
 
 
 def train(
@@ -38,43 +40,32 @@ def train(
     Args:
         dataset: Name of a dataset, such as `"adni"`, or path of a `.py` file that defines one. May be left out when
             `resume` is given.
-        data_dir: Its data; None: where the dataset's card says.
+        data_dir: Folder of its data; None: the folder that the dataset's card names.
         recipe: Name of a recipe, or path of a `.py` file that defines one; None: `"kerasgan2026"`, or the run's own.
         out: The run directory; None: a new one under `runs/`, or with `resume` the newest there that fits.
         quick: Scale the recipe down to minutes on two cores; everything the run writes is marked as quick.
         resume: Continue from the last checkpoint.
-        seed: Of everything random; None: 0, or the run's own.
+        seed: Seed of everything random; None: 0, or the run's own.
         overrides: `path=value` assignments to fields of the recipe, such as `"schedule.steps=5000"`.
         strict: Refuse scans that need repair (uneven gaps, gantry tilt, damaged files) instead of repairing them.
 
     Returns:
-        The run, trained to the recipe's last step.
+        The run, trained to the recipe's last step. A student's run has been measured against its teacher.
 
     Raises:
-        KerasganError: For bad input, with its remedy.
+        KerasganError: For bad input; the message says what to do.
 
     Example:
         run = kerasgan.train("phantom", quick=True, overrides=["schedule.steps=500"])
-        run.path  # -> runs/phantom-kerasgan2026-quick-20250101-120000
+        run.path  # runs/phantom-kerasgan2026-quick-20250101-120000
     """
-    folder = None if data_dir is None else Path(data_dir)
-    request = Request(dataset, folder, recipe, quick, tuple(overrides), seed, strict)
-    place = choose_out(request, None if out is None else Path(out), resume)
+    request = Request(dataset, _optional(data_dir), recipe, quick, tuple(overrides), seed, strict)
+    place = choose_out(request, _optional(out), resume)
     check(request, place, resume)
-    return train_request(request, place, resume)
 
+    from kerasgan.training import train as training
 
-def train_request(request: Request, out: Path, resume: bool) -> Run:
-    """Trains what `check` has accepted; of a student, measures it beside its teacher at the end.
-
-    Args:
-        request: Dataset and recipe.
-        out: The run directory.
-        resume: Continue the run in `out`.
-    """
-    from kerasgan.training import train as training  # loads TensorFlow
-
-    run = training.train(request, out, resume)
+    run = training.train(request, place, resume)
     if run.recipe.distillation:
         from kerasgan import distillation
 
@@ -82,8 +73,174 @@ def train_request(request: Request, out: Path, resume: bool) -> Run:
     return run
 
 
+def inspect(path: str | Path) -> list[Series]:
+    """Finds every image series below a path and says of each whether it can be used.
+
+    Args:
+        path: A folder, a `.zip` of one, or one DICOM, NIfTI or MetaImage file.
+
+    Returns:
+        The series, with modality, geometry, `usable`, and the reason if it cannot be used. Patients of DICOM files
+        appear by a key that does not show their name or id.
+
+    Raises:
+        DicomError: If the path is missing or cannot be read.
+
+    Example:
+        [(series.modality, series.shape) for series in kerasgan.inspect("patient")]
+    """
+    from kerasgan.datasets import find_series
+
+    return find_series(Path(path))
+
+
+def translate(
+    model: Model,
+    source: str | Path,
+    output: str | Path,
+    direction: Direction | None = None,
+    strict: bool = False,
+) -> Path:
+    """Synthesises the other modality of a scan, from disk to disk, on the scan's own grid.
+
+    Args:
+        model: A trained run, a `.tflite` file that kerasgan exported, or another `Translator`, such as a server's.
+        source: A DICOM folder, a `.zip` of one, or a NIfTI or MetaImage file.
+        output: A `.nii.gz`, `.nii` or `.mha` file; any other name is a folder for a DICOM series, which needs a DICOM
+            source. It must not exist.
+        direction: `"ab"` or `"ba"`; None: the direction that takes the scan's modality.
+        strict: Refuse a series that needs repair.
+
+    Returns:
+        The file or folder that was written: HU for CT, the median training scale for MR.
+
+    Raises:
+        KerasganError: If the model, the scan or the output cannot be used; the message says what to do.
+
+    Example:
+        kerasgan.translate("runs/first", "patient/T1", "patient/synthetic-ct")
+        kerasgan.translate("model.tflite", "patient/T1.nii.gz", "patient/synthetic-ct.nii.gz")  # needs no TensorFlow
+    """
+    from kerasgan.translation import translate as translation
+
+    return translation.translate(model, source, output, direction, strict)
+
+
+def evaluate(
+    run: RunOrPath,
+    data_dir: str | Path | None = None,
+    out: str | Path | None = None,
+    direction: Direction = "ab",
+    dataset: str | None = None,
+) -> Evaluation:
+    """Translates every paired test patient of a run and compares the result with the truth.
+
+    Args:
+        run: A trained run.
+        data_dir: The dataset's folder, or one of the same layout with other patients; None: the folder of the training.
+        out: Folder for the results; None: `evaluation` in the run, or `evaluation-ba`, `evaluation-external` and so on.
+        direction: `"ab"` or `"ba"`: the generator to score.
+        dataset: Another dataset, or a `.py` file, of other people; None: the run's own.
+
+    Returns:
+        The scores by patient, which are also written to `out` as CSV, JSON, a table and a picture for each pair.
+
+    Raises:
+        KerasganError: If there are no paired patients that the run has not seen, or the run cannot be used.
+
+    Example:
+        print(kerasgan.evaluate("runs/first").table())
+    """
+    from kerasgan.evaluation import evaluate as evaluation
+
+    return evaluation.evaluate(_path(run), _optional(data_dir), _optional(out), direction, dataset)
+
+
+def compare(runs: Sequence[RunOrPath], out: str | Path | None = None) -> RunComparison:
+    """Compares evaluated runs on the same patients, with paired tests of the differences to the first run.
+
+    Args:
+        runs: Two runs or more that were evaluated on the same data.
+        out: Folder for `comparison.md`, `.csv`, `.json` and a picture for each direction; None: nothing is written.
+
+    Returns:
+        The comparison; print its `table()`.
+
+    Raises:
+        RunError: For fewer than two runs, or runs whose evaluations cannot be compared.
+
+    Example:
+        print(kerasgan.compare(["runs/plain", "runs/gc"]).table())
+    """
+    from kerasgan.evaluation import compare as comparison
+
+    return comparison.compare([_path(run) for run in runs], out)
+
+
+def export_serving(
+    run: RunOrPath,
+    output: str | Path,
+    name: str | None = None,
+    version: int | None = None,
+    data_dir: str | Path | None = None,
+) -> Path:
+    """Writes both generators of a run as TensorFlow Serving reads them, and compares them with the Keras generators.
+
+    Args:
+        run: A trained run.
+        output: Folder of served models, a new one or one that this function has written to.
+        name: Name of the model; None: the recipe's.
+        version: A number above the last version; None: the next one.
+        data_dir: Folder of the run's dataset; None: the folder of the training.
+
+    Returns:
+        `output/<name>/<version>`, which `tf.saved_model.load` takes.
+
+    Raises:
+        KerasganError: If the served model would differ from a Keras generator or cannot be written.
+
+    Example:
+        kerasgan.export_serving("runs/first", "serving", name="head")
+    """
+    from kerasgan.export import export_serving
+
+    return export_serving(_path(run), output, name, version, _optional(data_dir))
+
+
+def export_tflite(
+    run: RunOrPath,
+    output: str | Path,
+    direction: Direction | None = None,
+    size: tuple[int, int] | None = None,
+    precision: Precision = "float32",
+    data_dir: str | Path | None = None,
+) -> Path:
+    """Writes one generator of a run as a TFLite file for LiteRT, and compares it with the Keras generator.
+
+    Args:
+        run: A trained run.
+        output: The `.tflite` file, which must not exist; a `.json` file of the same name reports size and comparison.
+        direction: `"ab"` or `"ba"`; None: `"ab"`.
+        size: `(height, width)` of a slice in pixels, multiples of 4; None: the size trained on.
+        precision: Numbers of the weights; input and output are float32 in any case.
+        data_dir: Folder of the run's dataset; None: the folder of the training.
+
+    Returns:
+        `output`. The file carries its contract, so it can be passed on alone.
+
+    Raises:
+        KerasganError: For an invalid size or name, or if the file would differ too much from the Keras generator.
+
+    Example:
+        kerasgan.export_tflite("runs/first", "model.tflite", size=(256, 256), precision="int8")
+    """
+    from kerasgan.export import export_tflite
+
+    return export_tflite(_path(run), output, direction, size, precision, _optional(data_dir))
+
+
 def distill(
-    run: str | Path,
+    run: RunOrPath,
     student: str = "small",
     *,
     direction: Direction = "ab",
@@ -94,125 +251,76 @@ def distill(
     """Trains a small generator to do what a run's large one does, and compares both in `distillation.json`.
 
     Args:
-        run: The teacher's run directory.
+        run: The teacher, a trained run.
         student: `"small"`, at most 1/20 of the teacher's multiply-accumulates and 1/30 of its parameters, or `"tiny"`,
             1/60 and 1/80.
-        direction: Which of the run's generators; the other one is taken over as it is.
+        direction: `"ab"` or `"ba"`: the generator to distil; the other one is copied from the teacher.
         out: The student's run directory; None: `<run>-<student>`.
-        steps: Length of the training; None: as the teacher's.
-        data_dir: The run's dataset; None: where it lay in training.
+        steps: Length of the training; None: as long as the teacher's.
+        data_dir: Folder of the run's dataset; None: the folder of the training.
 
     Returns:
         The student's run, which can be translated with, evaluated and exported. An interrupted one is continued with
         `train(out=..., resume=True)`.
 
     Raises:
-        KerasganError: For bad input, with its remedy.
+        KerasganError: For bad input; the message says what to do.
 
     Reference:
         Li et al. 2020, https://arxiv.org/abs/2003.08936.
+
+    Example:
+        kerasgan.distill("runs/first", "tiny").path  # runs/first-tiny
     """
-    place = student_out(run, student, out)
+    place = student_out(_path(run), student, _optional(out))
 
     from kerasgan import distillation
     from kerasgan.runs.run import load_run
     from kerasgan.training import train as training
 
-    teacher = load_run(run)
-    facts = teacher.facts
-    request = Request(facts.dataset, Path(data_dir or facts.data_dir), seed=facts.seed)
+    teacher = load_run(_path(run))
+    request = Request(teacher.facts.dataset, Path(data_dir or teacher.facts.data_dir), seed=teacher.facts.seed)
     trained = training.train_recipe(distillation.student_recipe(teacher, student, direction, steps), request, place)
     distillation.write_report(trained, request.data_dir)
     return trained
 
 
-def student_out(run: str | Path, student: str, out: str | Path | None) -> Path:
-    """The run directory of a student: the one given, or a name beside its teacher's.
+def reproduce(
+    name: str,
+    *,
+    dataset: str | None = None,
+    data_dir: str | Path | None = None,
+    scale: Literal["laptop", "paper"] = "laptop",
+    out: str | Path | None = None,
+    seeds: int | None = None,
+) -> Path:
+    """Runs a paper's experiment, or what is left of it, and writes a report with the paper's values next to ours.
+
+    Args:
+        name: Name of an experiment, such as `"hiasa2018"`, or path of a `.py` file that defines one.
+        dataset: Name or path of a dataset; None: the experiment's own.
+        data_dir: Folder of its data; None: the folder that the dataset's card names.
+        scale: `"laptop"`, two hours on two cores, or `"paper"`.
+        out: Folder for everything; None: `reproductions/<name>-<dataset>-<scale>`.
+        seeds: Number of repetitions; None: as many as the scale asks for.
+
+    Returns:
+        `report.html`.
 
     Raises:
-        RunError: Where the teacher is no run, or the directory is taken.
+        KerasganError: For bad input; the message says what to do.
+
+    Example:
+        kerasgan.reproduce("hiasa2018")  # reproductions/hiasa2018-phantom_pelvis-laptop/report.html
     """
-    from kerasgan.runs.run import load_run, require_free
+    from kerasgan import experiments
 
-    teacher = load_run(run).path
-    place = teacher.with_name(f"{teacher.resolve().name}-{student}") if out is None else Path(out)
-    require_free(place)
-    return place
+    return experiments.reproduce(name, dataset=dataset, data_dir=data_dir, scale=scale, out=out, seeds=seeds)
 
 
-def choose_out(request: Request, out: Path | None, resume: bool) -> Path:
-    """The run directory of a request: the one given, the newest that fits, or a new name under `runs/`.
-
-    Raises:
-        KerasganError: Where a new run has no dataset, or there is no run to resume.
-    """
-    if out is not None:
-        return out
-    return newest_run(request) if resume else new_run_name(request)
+def _path(run: RunOrPath) -> Path:
+    return Path(run) if isinstance(run, (str, Path)) else run.path
 
 
-def new_run_name(request: Request) -> Path:
-    """`runs/<dataset>-<recipe>[-quick]-<date>-<time>`, in local time."""
-    parts = [_stem(request.dataset or ""), _stem(request.recipe or DEFAULT_RECIPE), "quick" if request.quick else ""]
-    return RUNS / "-".join(filter(None, [*parts, time.strftime("%Y%m%d-%H%M%S")]))
-
-
-def newest_run(request: Request, runs: Path = RUNS) -> Path:
-    """The run directory that was begun last and agrees with what the request says.
-
-    Raises:
-        RunError: Where there is none.
-    """
-    begun = sorted(runs.glob("*/run.json"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in begun:
-        if _fits(request, path.parent):
-            return path.parent
-    wanted = [request.dataset or "any dataset", request.recipe, "quick" if request.quick else ""]
-    raise RunError(
-        f"{runs} holds no run of {' '.join(filter(None, wanted))} to resume; "
-        "name the run directory with --out, or leave --resume out."
-    )
-
-
-def check(request: Request, out: Path, resume: bool) -> None:
-    """Finds in a moment what would otherwise stop the training after TensorFlow has loaded.
-
-    Raises:
-        KerasganError: For a run to resume that is none, an unknown dataset, recipe, field or value, a data folder
-            that is missing or empty, or a run directory that is taken.
-    """
-    request.build_recipe()
-    if resume:
-        from kerasgan.runs.run import load_run
-
-        load_run(out)  # has its own dataset
-        return
-    if request.dataset is None:
-        raise KerasganError(
-            f"A training needs --dataset: {', '.join(registry.names('datasets'))}, or a path to a .py file."
-        )
-    module = registry.find("datasets", request.dataset)
-    root = Path(request.data_dir or module.CARD.default_dir)
-    is_absent = not root.is_dir() or not any(root.iterdir())
-    if is_absent and not hasattr(module, "prepare"):
-        from kerasgan import datasets
-
-        raise datasets.no_data(module.CARD, root)
-    from kerasgan.runs.run import require_free
-
-    require_free(out)
-
-
-def _fits(request: Request, path: Path) -> bool:
-    from kerasgan.runs.run import load_run
-
-    try:
-        run = load_run(path)
-    except (KerasganError, OSError):
-        return False
-    same_dataset = request.dataset in (None, run.facts.dataset)
-    return same_dataset and request.recipe in (None, run.recipe.name) and request.quick <= run.quick
-
-
-def _stem(name: str) -> str:
-    return Path(name).stem if name.endswith(".py") else name
+def _optional(path: str | Path | None) -> Path | None:
+    return None if path is None else Path(path)

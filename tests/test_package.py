@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import re
+import subprocess
+import sys
 from importlib.metadata import distribution, version
 from pathlib import Path
 
@@ -34,10 +36,17 @@ def test_every_public_name_is_there(name):
 def test_all_is_what_type_checkers_see():
     assert set(kerasgan._PLACES) == set(kerasgan.__all__) - {"__version__"}
     source = Path(kerasgan.__file__).read_text()
-    checked = source.split("if TYPE_CHECKING:")[1].split("# Public name")[0]
-    for name, (module, attribute) in kerasgan._PLACES.items():
-        assert re.search(rf"from {re.escape(module)} import {attribute} as {name}\n", checked), name
-        assert getattr(importlib.import_module(module), attribute) is getattr(kerasgan, name)
+    checked = source.split("if TYPE_CHECKING:")[1].split("__version__: str")[0]
+    shown = dict(re.findall(r"^    from \S+ import (\w+) as (\w+)$", checked, re.MULTILINE))
+    assert shown == {name: name for name in kerasgan._PLACES}
+    for name, module in kerasgan._PLACES.items():
+        assert f"    from {module} import {name} as {name}\n" in checked, name
+        assert getattr(importlib.import_module(module), name) is getattr(kerasgan, name)
+
+
+@pytest.mark.parametrize("use", ["import kerasgan; kerasgan.losses", "from kerasgan import losses, layers, generators"])
+def test_submodules_need_no_import_of_their_own(use):
+    subprocess.run([sys.executable, "-c", use], check=True, capture_output=True)
 
 
 def test_unknown_name():

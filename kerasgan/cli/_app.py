@@ -10,11 +10,10 @@ from typing import Annotated, Any, Literal
 import typer
 from typer.core import TyperGroup
 
-from kerasgan.cli._console import close_progress_bars, describe_error, prepare_environment, say
+from kerasgan.cli._console import INTERRUPTED, close_progress_bars, describe_error, prepare_environment, say
 from kerasgan.errors import KerasganError
 
 BAD_INPUT = 2
-INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
 
 Direction = Literal["ab", "ba"]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A directory that kerasgan train wrote.")]

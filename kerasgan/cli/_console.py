@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import typer
 from kerasgan.errors import KerasganError
 from kerasgan.files import disk_error, reason_and_remedy
 
+INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
 NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
 TENSORFLOW_THREADS = {"TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"}  # a user who sets them has chosen
 
@@ -94,6 +95,17 @@ def _held_back() -> Iterator[None]:
         finally:
             os.dup2(terminal, 2)
             os.close(terminal)
+
+
+@contextmanager
+def resumable(hint: Callable[[], str]) -> Iterator[None]:
+    """Says after Ctrl-C how to go on, and exits as a shell reports an interruption."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        close_progress_bars()
+        typer.echo(f"Stopped. {hint()}", err=True)
+        raise typer.Exit(INTERRUPTED) from error
 
 
 @contextmanager

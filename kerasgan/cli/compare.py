@@ -24,10 +24,10 @@ def compare(
       kerasgan evaluate runs/gc
       kerasgan compare runs/plain runs/gc --out comparison
     """
-    from kerasgan.evaluation.compare import compare as run_comparison
+    from kerasgan import api
 
     with writing(out or runs[0]):
-        result = run_comparison(runs, out)
+        result = api.compare(runs, out)
     say(result.table())
     if out:
         say(f"\nTable, CSV, JSON and pictures: {out}")

@@ -8,26 +8,26 @@ from typing import Annotated, Literal
 
 import typer
 
-from kerasgan.cli._app import app
-from kerasgan.cli._console import load_tensorflow, say, table, writing
-from kerasgan.cli.train import resumable
+from kerasgan.cli._app import Direction, RunPath, app
+from kerasgan.cli._console import load_tensorflow, resumable, say, table, writing
+from kerasgan.cli.train import how_to_resume
 
 
 @app.command(short_help="Train a small generator from a run's large one.")
 def distill(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A directory that kerasgan train wrote: the teacher.")],
+    run: RunPath,
     student: Annotated[
         Literal["small", "tiny"], typer.Option(help="At most 1/20 or 1/60 of the teacher's arithmetic.")
     ] = "small",
-    direction: Annotated[Literal["ab", "ba"], typer.Option(help="Which generator.")] = "ab",
+    direction: Annotated[Direction, typer.Option(help="Which generator.")] = "ab",
     out: Annotated[Path | None, typer.Option(help="Run directory of the student.  [default: RUN-STUDENT]")] = None,
-    steps: Annotated[int | None, typer.Option(help="Of the training.  [default: as the teacher's]", min=1)] = None,
+    steps: Annotated[int | None, typer.Option(help="Length of the training.  [default: the teacher's]", min=1)] = None,
     data_dir: Annotated[Path | None, typer.Option(help="The data.  [default: where it lay in training]")] = None,
 ) -> None:
     """Train a small generator to do what a run's large one does, and compare both.
 
-    The result is a run of its own: translate, evaluate and export take it. Its generator of the other direction is the
-    teacher's. An interrupted distillation goes on with kerasgan train --resume --out.
+    RUN is the teacher. The result is a run of its own: translate, evaluate and export take it. Its generator of the
+    other direction is a copy of the teacher's. An interrupted distillation goes on with kerasgan train --resume --out.
 
     \b
     Example:
@@ -35,13 +35,14 @@ def distill(
       kerasgan export runs/first-small model.tflite
     """
     from kerasgan import api
+    from kerasgan.training.start import student_out
 
-    place = api.student_out(run, student, out)
+    place = student_out(run, student, out)
     load_tensorflow()
-    with writing(place), resumable(place):
+    with writing(place), resumable(lambda: how_to_resume(place)):
         from kerasgan.distillation import REPORT, read_report
 
         trained = api.distill(run, student, direction=direction, out=place, steps=steps, data_dir=data_dir)
     say(table(*read_report(trained).rows()))
-    say(f"\nThe student's run: {place}; these figures: {place / REPORT}\nNext:")
+    say(f"\nThe student's run: {place}; these numbers: {place / REPORT}\nNext:")
     say(f"  kerasgan export {quote(str(place))} model.tflite --direction {direction}")

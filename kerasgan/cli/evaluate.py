@@ -36,9 +36,9 @@ def evaluate(
       kerasgan evaluate runs/adni --dataset folder --data-dir PAIRS     # PAIRS/a, PAIRS/b, PAIRS/paired
     """
     require_run(run)
-    from kerasgan.evaluation.evaluate import evaluate as run_evaluation
+    from kerasgan import api
 
     with writing(out or run):
-        result = run_evaluation(run, data_dir, out, direction, dataset)
+        result = api.evaluate(run, data_dir, out, direction, dataset)
     say(result.table())
     say(f"\nTable, scores and a picture for each patient: {result.folder}")

@@ -52,14 +52,14 @@ def export(
     if kind == "tflite" and (name or version):
         raise typer.BadParameter("--name and --version are for --format serving; a TFLite file is named by OUTPUT.")
     require_run(run)
-    from kerasgan import export as exporting
+    from kerasgan import api
 
     with writing(output):
         if kind == "serving":
-            written = exporting.export_serving(run, output, name, version, data_dir)
+            written = api.export_serving(run, output, name, version, data_dir)
             report = written / "assets.extra" / "comparison.json"
         else:
-            written = exporting.export_tflite(run, output, direction, size, precision or "float32", data_dir)
+            written = api.export_tflite(run, output, direction, size, precision or "float32", data_dir)
             report = written.with_suffix(".json")
             say(_export_table(json.loads(report.read_text())) + "\n")
     say(f"Wrote {written}; it keeps to the limits against the Keras generator: {report}")

@@ -26,10 +26,10 @@ def inspect(
     Patients of DICOM files are shown by a key, never by name or id; an image file has
     no other name than its own.
     """
-    from kerasgan.datasets import find_series
+    from kerasgan import api
     from kerasgan.errors import DicomError
 
-    found = find_series(path)
+    found = api.inspect(path)
     if not found:
         raise DicomError(f"{path} holds no DICOM series, NIfTI or MHA file; name a folder that does.")
     say(table(_HEADS, [_series_row(series) for series in found]))

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from kerasgan.cli._app import INTERRUPTED, app
-from kerasgan.cli._console import close_progress_bars, divide_cores, load_tensorflow, say, writing
-
-if TYPE_CHECKING:
-    from kerasgan.runs.run import Run
+from kerasgan.cli._app import app
+from kerasgan.cli._console import divide_cores, load_tensorflow, resumable, say, writing
 
 
 @app.command()
@@ -25,69 +20,63 @@ def train(
     out: Annotated[Path | None, typer.Option(help="Run directory.  [default: a new one under runs/]")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Scale the recipe down to minutes.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Continue --out, or the newest run that fits.")] = False,
-    seed: Annotated[int | None, typer.Option(help="Of everything random.  [default: 0]", min=0)] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything random.  [default: 0]", min=0)] = None,
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Change the recipe; may be repeated.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done; write nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check all settings and show the plan; write nothing.")
+    ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse scans that need repair.")] = False,
 ) -> None:
-    """Train on a dataset's scans, or continue a training.
+    """Train on a dataset's scans, or continue a run.
 
     \b
     Example:
       kerasgan train --dataset adni --data-dir /data/ADNI --set schedule.steps=5000
     """
     from kerasgan import api
+    from kerasgan.training import start
     from kerasgan.training.request import Request
 
-    request = Request(dataset, data_dir, recipe, quick, tuple(overrides or ()), seed, strict)
-    place = api.choose_out(request, out, resume)
-    api.check(request, place, resume)
+    changes = tuple(overrides or ())
+    request = Request(dataset, data_dir, recipe, quick, changes, seed, strict)
+    place = start.choose_out(request, out, resume)
+    start.check(request, place, resume)
     load_tensorflow()
     if dry_run:
         from kerasgan.cli._plan import plan
 
         say(plan(request, place, resume))
         return
-    with writing(place), resumable(place):
+    with writing(place), resumable(lambda: how_to_resume(place)):
         divide_cores()
-        run = api.train_request(request, place, resume)
-    say(_report(run))
-
-
-@contextmanager
-def resumable(place: Path) -> Iterator[None]:
-    """Says after Ctrl-C how to go on."""
-    try:
-        yield
-    except KeyboardInterrupt as error:
-        close_progress_bars()
-        if (place / "run.json").exists():
-            hint = f"Stopped. Continue from the last checkpoint with: kerasgan train --resume --out {quote(str(place))}"
-        else:
-            hint = "Stopped before the first step. Prepared slices are kept; the same command goes on from there."
-        typer.echo(hint, err=True)
-        raise typer.Exit(INTERRUPTED) from error
-
-
-def _report(run: Run) -> str:
-    """Where things lie, and what to do next."""
+        run = api.train(
+            dataset,
+            data_dir=data_dir,
+            recipe=recipe,
+            out=place,
+            quick=quick,
+            resume=resume,
+            seed=seed,
+            overrides=changes,
+            strict=strict,
+        )
     path = quote(str(run.path))
-    steps = f"{run.recipe.schedule.steps} steps of {run.recipe.name}"
-    note = " (quick run: it shows that the line works, not what the recipe reaches)" if run.quick else ""
-    evaluate = [f"  kerasgan evaluate {path}"] if run.facts.paired else []
-    lines = [
-        f"Trained {steps}{note}.",
-        "",
-        f"  Run          {run.path}",
-        f"  Losses       {run.path / 'losses.png'}, {run.path / 'history.csv'}",
-        f"  Previews     {run.path / 'previews'}",
-        f"  TensorBoard  tensorboard --logdir {path}/tensorboard",
-        "",
-        "Next:",
-        *evaluate,
-        f"  kerasgan translate {path} INPUT OUTPUT",
-        f"  kerasgan export {path} OUTPUT --format serving",
-    ]
-    return "\n".join(lines)
+    note = " (quick run: it shows that everything works, not what the recipe reaches)" if run.quick else ""
+    say(f"Trained {run.recipe.schedule.steps} steps of {run.recipe.name}{note}.\n")
+    say(f"  Run          {run.path}")
+    say(f"  Losses       {run.path / 'losses.png'}, {run.path / 'history.csv'}")
+    say(f"  Previews     {run.path / 'previews'}")
+    say(f"  TensorBoard  tensorboard --logdir {path}/tensorboard\n\nNext:")
+    if run.facts.paired:
+        say(f"  kerasgan evaluate {path}")
+    say(f"  kerasgan translate {path} INPUT OUTPUT")
+    say(f"  kerasgan export {path} OUTPUT --format serving")
+
+
+def how_to_resume(place: Path) -> str:
+    """Returns what continues an interrupted training: its checkpoint, or the same command before the first step."""
+    if (place / "run.json").exists():
+        return f"Continue from the last checkpoint with: kerasgan train --resume --out {quote(str(place))}"
+    return "The first step had not begun. Prepared slices are kept; the same command goes on from there."

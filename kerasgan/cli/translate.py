@@ -58,9 +58,9 @@ def translate(
         else:
             if runs[0].suffix != ".tflite":
                 require_run(runs[0])
-            from kerasgan.translation.translate import translate as run_translation
+            from kerasgan import api
 
-            written = run_translation(runs[0], source, output, direction=direction, strict=strict)
+            written = api.translate(runs[0], source, output, direction=direction, strict=strict)
     say(f"Wrote {written}. {MAY_BE_WRONG}")
 
 

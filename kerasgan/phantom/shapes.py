@@ -18,7 +18,7 @@ def ellipsoid(points: Points, centre: Vector, radii: Vector) -> np.ndarray:
     Example:
         >>> x, y, z = np.array([[0.0, 0, 0], [7, 0, 0], [0, 4, 0]]).T
         >>> ellipsoid((x, y, z), centre=(0, 0, 0), radii=(5, 3, 3)).round(2)
-        array([-0.  ,  2.  ,  1.  ])
+        array([-0., 2., 1.])
     """
     inside = np.zeros_like(points[0])
     slope = np.zeros_like(points[0])

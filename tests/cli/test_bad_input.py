@@ -102,7 +102,7 @@ def test_text_file_called_dcm(kerasgan, refused, tmp_path, untrained_run):
         (["--dataset", "phantom", "--set", "schedule.steps=many"], "schedule.steps", "valid integer"),
         (["--dataset", "phantom", "--set", "data.size=130"], "data.size", "multiple of 4"),
         (["--dataset", "my.py"], "my.py is not a file", "path to an existing .py file"),
-        ([], "A training needs --dataset", "adni, chaos, folder, phantom, phantom_abdomen, phantom_pelvis, synthrad"),
+        ([], "--dataset is missing", "adni, chaos, folder, phantom, phantom_abdomen, phantom_pelvis, synthrad"),
     ],
 )
 def test_unknown_dataset_recipe_field_or_value(refused, tmp_path, arguments, found, remedy):
@@ -282,3 +282,17 @@ def test_through_the_script(tmp_path):
     assert result.returncode == 2 and result.stdout == ""
     assert "No adni data in datasets/adni." in result.stderr and "https://adni.loni.usc.edu" in result.stderr
     assert "this runs now: python train.py --dataset phantom --quick" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("override", "named", "remedy"),
+    [
+        ("generator.filtres=8", "'filtres'", "filters"),
+        ("losses.adversarial.name=wasserstien", "'wasserstien'", "wasserstein"),
+        ("discriminator.filters=many", "filters='many'", "integer"),
+    ],
+)
+def test_a_dry_run_refuses_misspelt_components_and_options(refused, two_folders, override, named, remedy):
+    words = ["train", "--dataset", "folder", "--data-dir", two_folders, "--set", override, "--dry-run"]
+    error = refused(*words)
+    assert named in error and remedy in error

@@ -13,11 +13,12 @@ import pytest
 from evaluated_runs import write_run
 from typer.testing import CliRunner
 
-from kerasgan import api, io
+from kerasgan import io
 from kerasgan.cli import app, main
 from kerasgan.errors import KerasganError
 from kerasgan.scans.geometry import oriented
 from kerasgan.scans.volume import Volume
+from kerasgan.training import start
 from kerasgan.training.request import Request
 
 COMMANDS = [
@@ -167,9 +168,9 @@ def test_dry_run_of_the_phantom_generates_nothing(kerasgan, tmp_path):
 
 def test_new_run_is_named_after_dataset_recipe_and_time(monkeypatch):
     monkeypatch.setattr(time, "strftime", lambda form: "20300102-030405")
-    assert api.new_run_name(Request("adni")) == Path("runs/adni-kerasgan2026-20300102-030405")
+    assert start.new_run_name(Request("adni")) == Path("runs/adni-kerasgan2026-20300102-030405")
     own = Request("my/clinic.py", recipe="my/fast.py", quick=True)
-    assert api.new_run_name(own) == Path("runs/clinic-fast-quick-20300102-030405")
+    assert start.new_run_name(own) == Path("runs/clinic-fast-quick-20300102-030405")
 
 
 def test_newest_run_that_fits_is_resumed(tmp_path, untrained_run):
@@ -183,12 +184,12 @@ def test_newest_run_that_fits_is_resumed(tmp_path, untrained_run):
         os.utime(copy / "run.json", (time.time() - age,) * 2)
     (runs / "damaged").mkdir()
     (runs / "damaged/run.json").write_text("{")
-    assert api.newest_run(Request("folder"), runs) == runs / "new"
-    assert api.newest_run(Request(), runs) == runs / "new"
+    assert start.newest_run(Request("folder"), runs) == runs / "new"
+    assert start.newest_run(Request(), runs) == runs / "new"
     with pytest.raises(KerasganError, match="holds no run of adni to resume; name the run directory with --out"):
-        api.newest_run(Request("adni"), runs)
+        start.newest_run(Request("adni"), runs)
     with pytest.raises(KerasganError, match="holds no run of folder quick to resume"):
-        api.newest_run(Request("folder", quick=True), runs)
+        start.newest_run(Request("folder", quick=True), runs)
 
 
 @pytest.mark.parametrize("began", [True, False])

@@ -40,7 +40,7 @@ def test_dry_run_shows_what_is_finished_and_a_run_computes_nothing_again(kerasga
     result = kerasgan(*words)
     assert result.exit_code == 0, result.output
     assert "nothing left to compute" in result.stdout
-    assert "Report: out/report.html; all figures: out/report.json" in result.stdout
+    assert "Report: out/report.html; all numbers: out/report.json" in result.stdout
 
 
 def test_misspelt_name(refused):

@@ -1,0 +1,100 @@
+"""What happens before a training: its run directory is chosen, and what can be refused at once is refused.
+
+Nothing here loads TensorFlow. Runs and datasets, which load SimpleITK and pydicom, are imported where they are used, so
+that a misspelt name is reported without a wait.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from kerasgan import registry
+from kerasgan.errors import KerasganError, RunError
+from kerasgan.training.request import DEFAULT_RECIPE, Request
+
+RUNS = Path("runs")
+
+
+def choose_out(request: Request, out: Path | None, resume: bool) -> Path:
+    """Returns the run directory of a request: the one given, the newest that fits, or a new name under `runs/`.
+
+    Raises:
+        RunError: If no run fits the request that is to be resumed.
+    """
+    if out is not None:
+        return out
+    return newest_run(request) if resume else new_run_name(request)
+
+
+def new_run_name(request: Request) -> Path:
+    """Returns `runs/<dataset>-<recipe>[-quick]-<date>-<time>`, in local time."""
+    names = [request.dataset or "", request.recipe or DEFAULT_RECIPE]
+    stems = [Path(name).stem if name.endswith(".py") else name for name in names]
+    return RUNS / "-".join(filter(None, [*stems, "quick" if request.quick else "", time.strftime("%Y%m%d-%H%M%S")]))
+
+
+def newest_run(request: Request, runs: Path = RUNS) -> Path:
+    """Returns the run directory that was begun last and agrees with what the request says.
+
+    Raises:
+        RunError: If no run directory agrees.
+    """
+    from kerasgan.runs.run import load_run
+
+    for path in sorted(runs.glob("*/run.json"), key=lambda path: path.stat().st_mtime, reverse=True):
+        try:
+            run = load_run(path.parent)
+        except (KerasganError, OSError):
+            continue
+        same_dataset = request.dataset in (None, run.facts.dataset)
+        if same_dataset and request.recipe in (None, run.recipe.name) and request.quick <= run.quick:
+            return path.parent
+    wanted = [request.dataset or "any dataset", request.recipe, "quick" if request.quick else ""]
+    raise RunError(
+        f"{runs} holds no run of {' '.join(filter(None, wanted))} to resume; "
+        "name the run directory with --out, or leave --resume out."
+    )
+
+
+def check(request: Request, out: Path, resume: bool) -> None:
+    """Finds in a moment what would otherwise stop the training after TensorFlow has loaded.
+
+    Raises:
+        KerasganError: For an invalid run to resume, an unknown dataset, recipe, field or value, a data folder that is
+            missing or empty, or a run directory that is not empty.
+    """
+    request.build_recipe()
+    if resume:
+        from kerasgan.runs.run import load_run
+
+        load_run(out)  # has its own dataset
+        return
+    if request.dataset is None:
+        raise KerasganError(
+            f"--dataset is missing; give one of {', '.join(registry.names('datasets'))}, or the path of a .py file."
+        )
+    module = registry.find("datasets", request.dataset)
+    root = Path(request.data_dir or module.CARD.default_dir)
+    is_absent = not root.is_dir() or not any(root.iterdir())
+    if is_absent and not hasattr(module, "prepare"):
+        from kerasgan import datasets
+
+        raise datasets.no_data(module.CARD, root)
+    from kerasgan.runs.run import require_free
+
+    require_free(out)
+
+
+def student_out(run: Path, student: str, out: Path | None) -> Path:
+    """Returns the run directory of a student: the one given, or a name next to its teacher's.
+
+    Raises:
+        RunError: If the teacher is not a run, or the directory is not empty.
+    """
+    from kerasgan.runs.run import load_run, require_free
+
+    teacher = load_run(run).path
+    place = teacher.with_name(f"{teacher.resolve().name}-{student}") if out is None else out
+    require_free(place)
+    return place
