@@ -123,6 +123,7 @@ def _common(volume: Volume, identity: SeriesIdentity) -> Dataset:
         return dataset
     dataset.SOPClassUID = MRImageStorage
     dataset.ImageType = ["ORIGINAL", "PRIMARY", "OTHER"]
+    dataset.ScanOptions, dataset.EchoTrainLength = "", 1
     for keyword, value in anatomy.sequence.items():
         setattr(dataset, keyword, value)
     bright = max(round(float(np.percentile(volume.array, 99.5))), 2)

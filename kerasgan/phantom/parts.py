@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
-from kerasgan.phantom.shapes import Points, Vector, capsule, ellipsoid, smooth_union, tube
+from kerasgan.phantom.shapes import Points, Vector, capsule, ellipsoid, tube, union
 from kerasgan.phantom.space import Range, Space
+from kerasgan.phantom.tissues import TissueLabel
 
 
 class Bundle:
@@ -65,10 +65,10 @@ class Bundle:
         self.space.labels[where] = self.owner[where]
 
 
-def paint_bone(space: Space, distance: np.ndarray, cortex: int, marrow: int, cortex_mm: float | np.ndarray) -> None:
-    """Paints a bone: a compact rind with marrow inside."""
-    space.paint(distance < 0, cortex)
-    space.paint(distance < -cortex_mm, marrow)
+def paint_bone(space: Space, distance: np.ndarray, tissues: tuple[int, int], cortex_mm: float | np.ndarray) -> None:
+    """Paints a bone: a compact rind with marrow inside, `tissues` being the labels of the two."""
+    space.paint(distance < 0, tissues[0])
+    space.paint(distance < -cortex_mm, tissues[1])
 
 
 def ring(x: np.ndarray, y: np.ndarray, width: np.ndarray, front: np.ndarray, back: np.ndarray) -> np.ndarray:
@@ -89,61 +89,42 @@ def ring(x: np.ndarray, y: np.ndarray, width: np.ndarray, front: np.ndarray, bac
     return (share - 1) * share / slope
 
 
-@dataclass(frozen=True)
-class BowelTissues:
-    """The labels of a piece of bowel: its wall, its content, and gas."""
-
-    wall: int
-    content: int
-    gas: int
-
-
-def paint_bowel(space: Space, distance: np.ndarray, tissues: BowelTissues, name: str, gas: float) -> None:
+def paint_bowel(space: Space, distance: np.ndarray, tissues: type[TissueLabel], name: str, gas: float) -> None:
     """Paints a piece of bowel: wall, lumen, gas in its anterior part and mottled stool behind it.
 
     Args:
         space: Part of the body.
         distance: Distance to the outer surface of the bowel.
-        tissues: Labels of the bowel.
+        tissues: Labels of the anatomy, with `BOWEL_WALL`, `BOWEL_CONTENT` and `GAS`.
         name: Name of the random numbers.
         gas: Share of the lumen that gas fills, about.
     """
-    space.paint(distance < 0, tissues.wall)
+    space.paint(distance < 0, tissues["BOWEL_WALL"])
     lumen = distance < -2.5
-    space.paint(lumen, tissues.content)
+    space.paint(lumen, tissues["BOWEL_CONTENT"])
     filling = space.noise(f"{name} gas", 28.0) + 3.0 * (gas - 0.5)  # in some parts of the bowel only
     bubbles = space.ripples(f"{name} bubbles", 11.0)
     # Patients lie on their back: gas rises to the anterior wall, where the distance falls towards posterior.
     anterior = np.gradient(distance, axis=1) < 0
-    space.paint(lumen & (filling > 0.2) & anterior, tissues.gas)
-    space.paint(lumen & (filling < 0.2) & (filling > -0.6) & (bubbles > 0.9), tissues.gas)
+    space.paint(lumen & (filling > 0.2) & anterior, tissues["GAS"])
+    space.paint(lumen & (filling < 0.2) & (filling > -0.6) & (bubbles > 0.9), tissues["GAS"])
 
 
-@dataclass(frozen=True)
-class SpineTissues:
-    """The labels of the spine's parts."""
-
-    cortex: int
-    marrow: int
-    disc: int
-    canal: int
-
-
-def paint_vertebra(space: Space, height: float, y: float, tissues: SpineTissues, size: float = 1.0) -> None:
+def paint_vertebra(space: Space, height: float, y: float, tissues: type[TissueLabel], size: float = 1.0) -> None:
     """Paints a lumbar or lower thoracic vertebra with the disc below it.
 
     Args:
         space: The body.
         height: z of the middle of the vertebral body, in mm.
         y: y of the middle of the vertebral body, in mm.
-        tissues: Labels of the spine.
+        tissues: Labels of the anatomy, with `SPINE_CORTEX`, `SPINE_MARROW`, `DISC` and `CANAL`.
         size: Width of the vertebral body, 1 for the lower lumbar spine.
     """
     part = space.both_sides(x=(0, 52), y=(y - 30, y + 75), z=(height - 32, height + 24))
     points, mirrored = part.points, part.mirrored
     body = _drum(points, (0, y, height), (25 * size, 17 * size), 13.0)
     disc = _drum(points, (0, y, height - 17), (24 * size, 16 * size), 5.0)
-    part.paint(disc < 0, tissues.disc)
+    part.paint(disc < 0, tissues["DISC"])
     arch = np.minimum.reduce(
         [
             capsule(mirrored, (14 * size, y + 12, height + 3), (17 * size, y + 30, height + 1), 5.0),  # pedicle
@@ -153,10 +134,10 @@ def paint_vertebra(space: Space, height: float, y: float, tissues: SpineTissues,
         ]
     )
     spinous = ellipsoid(points, (0, y + 55, height - 9), (4.0, 16, 11))
-    bone = smooth_union(smooth_union(body, arch, 4), spinous, 4)
-    paint_bone(part, bone, tissues.cortex, tissues.marrow, 2.0)
+    bone = union(union(body, arch, 4), spinous, 4)
+    paint_bone(part, bone, (tissues["SPINE_CORTEX"], tissues["SPINE_MARROW"]), 2.0)
     canal = np.hypot(points[0] / np.float32(1.25), points[1] - np.float32(y + 29)) - 8.5
-    part.paint(canal < 0, tissues.canal)
+    part.paint(canal < 0, tissues["CANAL"])
 
 
 def _drum(points: Points, centre: tuple[float, float, float], radii: tuple[float, float], half_mm: float) -> np.ndarray:
@@ -165,4 +146,4 @@ def _drum(points: Points, centre: tuple[float, float, float], radii: tuple[float
     up = (z - np.float32(centre[2])) / np.float32(half_mm)
     waist = 1 - 0.1 * np.clip(1 - up * up, 0, 1)
     around = ellipsoid((x / waist, y, np.zeros_like(z)), (centre[0], centre[1], 0), (*radii, 1e3))
-    return -smooth_union(-around, -(np.abs(up) - 1) * np.float32(half_mm), 4.0)
+    return -union(-around, -(np.abs(up) - 1) * np.float32(half_mm), 4.0)

@@ -18,7 +18,7 @@ def ellipsoid(points: Points, centre: Vector, radii: Vector) -> np.ndarray:
     Example:
         >>> x, y, z = np.array([[0.0, 0, 0], [7, 0, 0], [0, 4, 0]]).T
         >>> ellipsoid((x, y, z), centre=(0, 0, 0), radii=(5, 3, 3)).round(2)
-        array([-0., 2., 1.])
+        array([-0.,  2.,  1.])
     """
     inside = np.zeros_like(points[0])
     slope = np.zeros_like(points[0])
@@ -53,15 +53,15 @@ def tube(points: Points, path: list[Vector], radii: list[float]) -> np.ndarray:
     return np.minimum.reduce([capsule(points, start, end, first, last) for start, end, first, last in legs])
 
 
-def smooth_union(first: np.ndarray, second: np.ndarray, blend_mm: float) -> np.ndarray:
+def union(first: np.ndarray, second: np.ndarray, blend_mm: float) -> np.ndarray:
     """A union whose crease is rounded over `blend_mm`."""
     overlap = np.clip(blend_mm - np.abs(first - second), 0, None)
     return np.minimum(first, second) - overlap * overlap / np.float32(4 * blend_mm)
 
 
-def smooth_intersection(first: np.ndarray, second: np.ndarray, blend_mm: float) -> np.ndarray:
+def intersection(first: np.ndarray, second: np.ndarray, blend_mm: float) -> np.ndarray:
     """An intersection whose edge is rounded over `blend_mm`."""
-    return -smooth_union(-first, -second, blend_mm)
+    return -union(-first, -second, blend_mm)
 
 
 def step(values: np.ndarray, at: np.ndarray | float, width_mm: float) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
@@ -108,7 +109,7 @@ class Space:
     Attributes:
         seed: Seed of every random field.
         points: `(x, y, z)`, each float32 `[slices, rows, columns]`: left, posterior, superior of the anatomy's origin,
-            in a patient of average size who lies straight.
+            in a patient of average size without rotation.
         axes_mm: Positions of columns, rows and slices relative to the centre of the image.
         labels: uint8 `[slices, rows, columns]`, a view into the labels of the whole grid.
         fields: Distances over the samples that several parts of the body need, such as the depth below the skin;
@@ -152,6 +153,11 @@ class Space:
     def paint(self, where: np.ndarray, tissue: int) -> None:
         """Labels the samples of a mask, bool `[slices, rows, columns]`."""
         self.labels[where] = tissue
+
+    def paint_layers(self, distance: np.ndarray, layers: Mapping[float, int]) -> None:
+        """Labels the samples within each distance in mm, from the outside to the inside: `{1.2: MUCOSA, 0: AIR}`."""
+        for limit_mm, tissue in layers.items():
+            self.labels[distance < limit_mm] = tissue
 
     @cached_property
     def _extents(self) -> list[list[tuple[np.ndarray, np.ndarray]]]:

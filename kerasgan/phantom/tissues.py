@@ -8,7 +8,7 @@ from enum import IntEnum
 
 @dataclass(frozen=True)
 class Look:
-    """How MR and CT show a tissue.
+    """The look of a tissue on CT and MR.
 
     Attributes:
         ct_hu: Attenuation at 120 kV, in HU.

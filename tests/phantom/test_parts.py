@@ -3,6 +3,18 @@ import pytest
 
 from kerasgan.phantom import parts, shapes
 from kerasgan.phantom.space import Space
+from kerasgan.phantom.tissues import Look, TissueLabel
+
+
+class Tissue(TissueLabel):
+    AIR = 0, Look(-1000, 0)
+    BOWEL_WALL = 1, Look(40, 0.4)
+    BOWEL_CONTENT = 2, Look(20, 0.3)
+    GAS = 3, Look(-990, 0)
+    SPINE_CORTEX = 4, Look(600, 0.1)
+    SPINE_MARROW = 5, Look(180, 0.5)
+    DISC = 6, Look(90, 0.3)
+    CANAL = 7, Look(20, 0.2)
 
 
 @pytest.fixture
@@ -39,7 +51,7 @@ def test_muscles_grow_up_to_a_limit_and_within_bounds(space):
 
 
 def test_a_bone_has_a_rind(space):
-    parts.paint_bone(space, np.abs(space.points[0]) - 5, cortex=7, marrow=8, cortex_mm=2.0)
+    parts.paint_bone(space, np.abs(space.points[0]) - 5, tissues=(7, 8), cortex_mm=2.0)
     assert row(space)[34:47].tolist() == [0, 0, 7, 7, 8, 8, 8, 8, 8, 7, 7, 0, 0]
 
 
@@ -50,9 +62,8 @@ def test_an_outline_goes_through_its_foremost_rearmost_and_widest_points():
 
 
 def test_gas_rises_to_the_anterior_wall_of_the_bowel(space):
-    tissues = parts.BowelTissues(wall=1, content=2, gas=3)
     distance = shapes.ellipsoid(space.points, (0, 0, 0), (30, 30, 30))
-    parts.paint_bowel(space, distance, tissues, "test", gas=3.0)  # gas everywhere that it can be
+    parts.paint_bowel(space, distance, Tissue, "test", gas=3.0)  # gas everywhere that it can be
     assert set(np.unique(space.labels)) == {0, 1, 2, 3}
     assert space.points[1][space.labels == 3].max() <= 1
     assert (space.labels[distance < -4] > 1).all()
@@ -63,9 +74,9 @@ def test_a_vertebra_has_a_body_a_canal_and_a_disc():
     axis = np.arange(-60, 61, 2, dtype=np.float32)
     z, y, x = np.meshgrid(axis, axis + 30, axis, indexing="ij")
     space = Space(0, (x, y, z), (axis, axis, axis), np.zeros(x.shape, np.uint8))
-    parts.paint_vertebra(space, 0.0, 0.0, parts.SpineTissues(cortex=1, marrow=2, disc=3, canal=4))
+    parts.paint_vertebra(space, 0.0, 0.0, Tissue)
     at = {name: space.labels[(x == px) & (y == py) & (z == pz)].item() for name, (px, py, pz) in {
         "body": (2, 2, 0), "canal": (2, 28, 0), "disc": (2, 2, -18), "outside": (-50, -20, 40)
     }.items()}  # fmt: skip
-    assert (at["body"], at["canal"], at["disc"], at["outside"]) == (2, 4, 3, 0)
+    assert (at["body"], at["canal"], at["disc"], at["outside"]) == (5, 7, 6, 0)
     assert (space.labels == space.labels[:, :, ::-1]).all()

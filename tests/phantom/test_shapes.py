@@ -35,8 +35,8 @@ def test_tube_is_the_nearest_of_its_legs():
 
 def test_smooth_union_rounds_the_crease_by_a_quarter_of_the_blend_and_leaves_the_rest():
     first, second = np.array([0.0, 0.0]), np.array([0.0, 9.0])
-    np.testing.assert_allclose(shapes.smooth_union(first, second, 4.0), [-1.0, 0.0])
-    np.testing.assert_allclose(shapes.smooth_intersection(-first, -second, 4.0), [1.0, 0.0])
+    np.testing.assert_allclose(shapes.union(first, second, 4.0), [-1.0, 0.0])
+    np.testing.assert_allclose(shapes.intersection(-first, -second, 4.0), [1.0, 0.0])
 
 
 def test_step_and_bump():

@@ -103,12 +103,10 @@ ABDOMEN = Anatomy(
     sequence={  # gradient echo in phase
         "ScanningSequence": "GR",
         "SequenceVariant": "SP",
-        "ScanOptions": "",
         "MRAcquisitionType": "2D",
         "RepetitionTime": 120,
         "EchoTime": 4.6,
         "FlipAngle": 80,
-        "EchoTrainLength": 1,
         "MagneticFieldStrength": 1.5,
     },
     ct_window=(50, 400),

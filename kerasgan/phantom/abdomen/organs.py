@@ -6,19 +6,10 @@ import numpy as np
 
 from kerasgan.phantom.abdomen.tissues import Tissue
 from kerasgan.phantom.abdomen.traits import Traits
-from kerasgan.phantom.parts import BowelTissues, paint_bowel
-from kerasgan.phantom.shapes import (
-    Vector,
-    capsule,
-    ellipsoid,
-    smooth_intersection,
-    smooth_union,
-    tube,
-    turned,
-)
+from kerasgan.phantom.parts import paint_bowel
+from kerasgan.phantom.shapes import Vector, capsule, ellipsoid, intersection, tube, turned, union
 from kerasgan.phantom.space import Space
 
-BOWEL = BowelTissues(Tissue.BOWEL_WALL, Tissue.BOWEL_CONTENT, Tissue.GAS)
 STOMACH: list[Vector] = [(50, 26, 88), (62, 2, 70), (60, -34, 40), (30, -56, 6), (-14, -50, 2), (-38, -32, 8)]
 STOMACH_RADII = [27, 31, 27, 19, 13, 9]
 
@@ -38,19 +29,19 @@ def paint_bowels(space: Space, traits: Traits) -> None:
     twigs = np.hypot(part.ripples("mesentery 1", 26.0), part.ripples("mesentery 2", 26.0))
     part.paint(where & (wave < rim) & (twigs < 0.25), Tissue.VESSEL)
     duodenum = tube(part.points, [(-40, -30, 6), (-50, -6, -20), (-42, 6, -50), (4, 2, -58)], [11, 13, 13, 10])
-    part.paint(duodenum < 0, Tissue.BOWEL_WALL)
-    part.paint(duodenum < -3, Tissue.BOWEL_CONTENT)
+    part.paint_layers(duodenum, {0: Tissue.BOWEL_WALL, -3: Tissue.BOWEL_CONTENT})
     _paint_colon(space.box(x=(-130, 132), y=(-100, 50), z=(-140, 62)), traits)
 
 
 def _paint_colon(part: Space, traits: Traits) -> None:
+    """Paints the colon: ascending on the right, transverse in front, descending on the left."""
     points = part.bent("colon", 5, 45.0)
     right = tube(points, [(-92, 8, -150), (-92, 4, -60), (-84, -20, -26), (-46, -62, -40)], [24, 22, 19, 19])
     middle = tube(points, [(-46, -62, -40), (14, -70, -48), (66, -54, -8), (100, 4, 32)], [19, 18, 17, 16])
     left = tube(points, [(100, 4, 32), (104, 20, -20), (98, 18, -150)], [16, 14, 13])
     haustra = 2.2 * np.sin(points[0] / np.float32(4.8)) * np.cos(points[2] / np.float32(5.4))
     colon = np.minimum.reduce([right, middle, left]) - haustra
-    paint_bowel(part, colon, BOWEL, "colon", traits.gas)
+    paint_bowel(part, colon, Tissue, "colon", traits.gas)
 
 
 def liver(part: Space, traits: Traits) -> np.ndarray:
@@ -61,14 +52,14 @@ def liver(part: Space, traits: Traits) -> np.ndarray:
     right = ellipsoid(points, (-66, 4, 42 - low / 2), (78 * wide, 92 * deep, 88 * high + low / 2))
     tip = ellipsoid(points, (-86, 18, -6 - low), (32, 46, 50))
     left = ellipsoid(points, (-4, -48, 62), (70 * wide, 36, 38 * high))
-    whole = smooth_union(smooth_union(right, tip, 16), left, 18)
+    whole = union(union(right, tip, 16), left, 18)
     hilum = ellipsoid(points, (8, 18, 14), (42, 38, 54))
     under_left = ellipsoid(points, (42, 6, 44), (56, 42, 46))
-    whole = smooth_intersection(whole, -hilum, 12)
-    whole = smooth_intersection(whole, -under_left, 10)
+    whole = intersection(whole, -hilum, 12)
+    whole = intersection(whole, -under_left, 10)
     kidney = ellipsoid(points, (-58, 46, -10), (36, 30, 56))
-    whole = smooth_intersection(whole, -kidney, 8)
-    return smooth_intersection(whole, np.maximum(2.0 - part.fields["inside"], 2.5 - part.fields["under"]), 3)
+    whole = intersection(whole, -kidney, 8)
+    return intersection(whole, np.maximum(2.0 - part.fields["inside"], 2.5 - part.fields["under"]), 3)
 
 
 def paint_liver(space: Space, traits: Traits) -> None:
@@ -93,8 +84,7 @@ def paint_liver(space: Space, traits: Traits) -> None:
     fissure = (np.abs(x + 16 + 3 * part.noise("fissure", 30.0)) < 2.4) & (y < -34) & (z < 64 - 0.4 * y - 30)
     part.paint(organ & fissure, Tissue.FAT)
     gallbladder = capsule(points, (-36, -24, 20), (-52, -54, -12 - traits.liver_mm / 2), 6, 14)
-    part.paint(gallbladder < 0, Tissue.BOWEL_WALL)
-    part.paint(gallbladder < -1.6, Tissue.BILE)
+    part.paint_layers(gallbladder, {0: Tissue.BOWEL_WALL, -1.6: Tissue.BILE})
 
 
 def paint_spleen(space: Space, traits: Traits) -> None:
@@ -103,9 +93,9 @@ def paint_spleen(space: Space, traits: Traits) -> None:
     local = turned(part.points, (94, 38, 52), (0.15, -0.45, -0.9), (0.9, 0.35, 0.0))
     spleen = ellipsoid(local, (0, 0, 0), (58 * traits.spleen, 46, 36)) + 1.5 * part.noise("spleen", 25.0)
     hollow = ellipsoid(part.points, (52, 14, 46), (36, 44, 58))
-    spleen = smooth_intersection(spleen, -hollow, 8)
+    spleen = intersection(spleen, -hollow, 8)
     cavity = np.maximum(2.0 - part.fields["inside"], 2.5 - part.fields["under"])
-    part.paint(smooth_intersection(spleen, cavity, 3) < 0, Tissue.SPLEEN)
+    part.paint(intersection(spleen, cavity, 3) < 0, Tissue.SPLEEN)
 
 
 def paint_stomach(space: Space, traits: Traits) -> None:
@@ -113,7 +103,7 @@ def paint_stomach(space: Space, traits: Traits) -> None:
     part = space.box(x=(-60, 115), y=(-100, 70), z=(-30, 130))
     radii = [radius * traits.stomach for radius in STOMACH_RADII]
     stomach = tube(part.bent("stomach", 4, 45.0), STOMACH, radii)
-    stomach = smooth_intersection(stomach, np.maximum(3.0 - part.fields["inside"], 3.0 - part.fields["under"]), 6)
+    stomach = intersection(stomach, np.maximum(3.0 - part.fields["inside"], 3.0 - part.fields["under"]), 6)
     folds = 1.6 * np.abs(part.ripples("folds of the stomach", 12.0))
     part.paint(stomach < 0, Tissue.STOMACH_WALL)
     lumen = stomach < -3.0 - folds
@@ -152,6 +142,7 @@ def paint_kidneys(space: Space, traits: Traits) -> None:
 
 
 def _paint_kidney(part: Space, size: float, centre: Vector, tissues: tuple[int, int]) -> None:
+    """Paints one kidney with its fat; `tissues` are the labels of cortex and medulla."""
     side = np.sign(centre[0])
     local = turned(part.points, centre, (-0.22 * side, 0.16, 0.96), (0.85 * side, -0.5, 0.0))
     along, across, out = local
@@ -160,7 +151,7 @@ def _paint_kidney(part: Space, size: float, centre: Vector, tissues: tuple[int, 
         (along, across, out + np.float32(0.004) * along**2 - 3), (0, 0, 0), (53 * size, 22 * size, 27 * size)
     )
     kidney += 0.8 * part.noise("kidney", 18.0)
-    kidney = smooth_intersection(kidney, 2.0 - part.fields["inside"], 6)
+    kidney = intersection(kidney, 2.0 - part.fields["inside"], 6)
     part.paint((kidney < 7) & (part.labels != Tissue.MUSCLE), Tissue.FAT)
     part.paint(kidney < 0, tissues[0])
     columns = np.abs(part.ripples("renal columns", 22.0)) < 0.3

@@ -5,15 +5,8 @@ from __future__ import annotations
 from kerasgan.phantom.tissues import Look, TissueLabel
 
 # Values of the label map; the first four are the organs of the CHAOS challenge, everything else is 0.
-LABELS = {
-    "liver": 1,
-    "right kidney": 2,
-    "left kidney": 3,
-    "spleen": 4,
-    "stomach": 5,
-    "spine": 6,
-    "ribs": 7,
-}
+STRUCTURES = ("liver", "right kidney", "left kidney", "spleen", "stomach", "spine", "ribs")
+LABELS = {name: value for value, name in enumerate(STRUCTURES, start=1)}
 
 
 class Tissue(TissueLabel):

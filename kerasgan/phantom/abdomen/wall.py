@@ -9,35 +9,19 @@ import numpy as np
 
 from kerasgan.phantom.abdomen.tissues import Tissue
 from kerasgan.phantom.abdomen.traits import Traits
-from kerasgan.phantom.parts import Bundle, SpineTissues, paint_vertebra, ring
+from kerasgan.phantom.parts import Bundle, paint_vertebra, ring
 from kerasgan.phantom.shapes import Vector, bump, capsule, ellipsoid, step, tube
 from kerasgan.phantom.space import Space
 
 WALL_MM = 14.5  # from the outer muscles to the peritoneum or pleura
 SPINE_Y = 34.0
-SPINE = SpineTissues(Tissue.SPINE_CORTEX, Tissue.SPINE_MARROW, Tissue.DISC, Tissue.CANAL)
-# Heights of the vertebrae L4 to T7; lumbar ones are taller and wider.
-VERTEBRAE = [
-    (-87.0, 1.0),
-    (-52.0, 1.0),
-    (-17.0, 0.97),
-    (17.0, 0.95),
-    (50.0, 0.9),
-    (81.0, 0.86),
-    (111.0, 0.82),
-    (140.0, 0.8),
-    (168.0, 0.78),
-]
-# Height of a rib at the spine, and the angles around the body at which bone and cartilage end: 0 behind, pi in front.
-RIBS = [
-    (54.0, 0.95, 0.95),
-    (86.0, 1.45, 1.5),
-    (116.0, 2.0, 2.45),
-    (145.0, 2.15, 2.7),
-    (173.0, 2.3, 2.85),
-    (201.0, 2.45, 2.95),
-    (229.0, 2.5, 3.0),
-]
+# Heights of the vertebrae L4 to T7, and their widths: lumbar ones are wider.
+VERTEBRAE = (-87.0, -52.0, -17.0, 17.0, 50.0, 81.0, 111.0, 140.0, 168.0)
+WIDTHS = (1.0, 1.0, 0.97, 0.95, 0.9, 0.86, 0.82, 0.8, 0.78)
+# Heights of the ribs at the spine, and the angles at which bone and cartilage end: 0 behind, pi in front.
+RIBS = (54.0, 86.0, 116.0, 145.0, 173.0, 201.0, 229.0)
+BONE_ENDS = (0.95, 1.45, 2.0, 2.15, 2.3, 2.45, 2.5)
+CARTILAGE_ENDS = (0.95, 1.5, 2.45, 2.7, 2.85, 2.95, 3.0)
 MUSCLES: list[tuple[list[Vector], list[float]]] = [
     ([(34, 76, 185), (36, 76, 40), (36, 76, -130)], [21, 25, 27]),  # erector spinae
     ([(28, 34, 26), (36, 36, -50), (44, 36, -130)], [6, 16, 23]),  # psoas
@@ -122,8 +106,8 @@ def paint_muscles(space: Space, traits: Traits) -> None:
 
 def paint_spine(space: Space) -> None:
     """Paints the vertebrae with their discs, and the cord in their canal."""
-    for height, size in VERTEBRAE:
-        paint_vertebra(space, height, SPINE_Y, SPINE, size)
+    for height, size in zip(VERTEBRAE, WIDTHS, strict=True):
+        paint_vertebra(space, height, SPINE_Y, Tissue, size)
     part = space.both_sides(x=(0, 10), y=(50, 75), z=(-10, 200))
     cord = capsule(part.points, (0, SPINE_Y + 29, 5), (0, SPINE_Y + 29, 260), 5.0)
     part.paint(cord < 0, Tissue.CORD)
@@ -137,7 +121,7 @@ def paint_ribs(space: Space) -> None:
     angle = np.arctan2(x / np.float32(1.35), y - 4)
     across = ((depth[shell] - 8.5) / np.float32(3.6)) ** 2
     labels = space.labels[shell]
-    for height, bone_end, end in RIBS:
+    for height, bone_end, end in zip(RIBS, BONE_ENDS, CARTILAGE_ENDS, strict=True):
         drop = 92 * (np.clip(angle, 0, 2.2) / 2.2) ** 1.25 - 60 * np.clip(angle - bone_end, 0, None)
         share = np.sqrt(across + ((z - height + drop) / np.float32(6.2)) ** 2)
         inside = (share < 1) & (angle > 0.22)

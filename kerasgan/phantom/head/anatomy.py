@@ -84,7 +84,7 @@ HEAD = Anatomy(
     site=900,
     version=3,
     tissues=Tissue,
-    view=lambda seed, _, grid: make_head(seed, grid),  # lies alike in both scanners
+    view=lambda seed, _, grid: make_head(seed, grid),  # the same pose in both scanners
     first="MR",
     size=Size(mr=GRID, ct=GRID),
     descriptions={"MR": "MPRAGE_phantom", "CT": "CT_Head_phantom"},
@@ -92,13 +92,11 @@ HEAD = Anatomy(
     sequence={  # MPRAGE
         "ScanningSequence": ["GR", "IR"],
         "SequenceVariant": "MP",
-        "ScanOptions": "",
         "MRAcquisitionType": "3D",
         "RepetitionTime": 2300,
         "EchoTime": 3,
         "InversionTime": 900,
         "FlipAngle": 9,
-        "EchoTrainLength": 1,
         "MagneticFieldStrength": 3,
     },
     ct_window=(40, 80),

@@ -6,7 +6,7 @@ import numpy as np
 
 from kerasgan.phantom.head.tissues import Tissue
 from kerasgan.phantom.head.traits import Traits
-from kerasgan.phantom.shapes import Points, bump, capsule, ellipsoid, smooth_intersection, step, to_distance, tube
+from kerasgan.phantom.shapes import Points, bump, capsule, ellipsoid, intersection, step, to_distance, tube
 from kerasgan.phantom.space import Space
 
 CORTEX_MM = 3.3
@@ -14,18 +14,21 @@ SULCUS_DEPTH_MM = 18.0
 
 
 def paint_brain(space: Space, traits: Traits, cavity_mm: np.ndarray) -> None:
-    """Fill the cavity: CSF first, then brain, then what lies deep within it.
+    """Fills the cavity: CSF first, then brain, then what is deep within it.
 
     Args:
-        space: The box around the cranial cavity.
-        traits: Of this head.
+        space: Box around the cranial cavity.
+        traits: Traits of this head.
         cavity_mm: Distance to the cavity, negative inside.
     """
     space.paint(cavity_mm < 0, Tissue.CSF)
-    posterior_mm = _posterior_fossa(space)
+    x, y, z = space.mirrored
+    tent = -27 + 24 * np.exp(-((x / 34) ** 2)) * bump(y, 18, 42)
+    # Distance to the space below the tentorium and behind the petrous ridges.
+    posterior_mm = np.maximum((z - tent) * np.float32(0.85), (-5 + 0.4 * x - y) * np.float32(0.93))
     surface = cavity_mm + 1.4 + traits.atrophy_mm + 0.5 * space.noise("subarachnoid space", 30.0)
     _paint_cerebrum(space, traits, surface, posterior_mm)
-    _paint_cerebellum(space, smooth_intersection(surface, posterior_mm + 1.0, 3))
+    _paint_cerebellum(space, intersection(surface, posterior_mm + 1.0, 3))
     _paint_dura(space, cavity_mm, posterior_mm)
     deep = space.both_sides(x=(0, 50), y=(-50, 72), z=(-84, 34))
     _paint_brain_stem(deep)
@@ -33,24 +36,17 @@ def paint_brain(space: Space, traits: Traits, cavity_mm: np.ndarray) -> None:
     _paint_ventricles(deep, traits)
 
 
-def _posterior_fossa(space: Space) -> np.ndarray:
-    """Distance to the space below the tentorium and behind the petrous ridges."""
-    x, y, z = space.mirrored
-    tent = -27 + 24 * np.exp(-((x / 34) ** 2)) * bump(y, 18, 42)
-    return np.maximum((z - tent) * np.float32(0.85), (-5 + 0.4 * x - y) * np.float32(0.93))
-
-
 def _callosal_ring(points: Points, height: float, length: float) -> np.ndarray:
     """Distance, in the sagittal plane, to the ellipse that the corpus callosum follows."""
     _, y, z = points
-    flat = np.zeros_like(y)
-    return ellipsoid((flat, y, z), (0, 3, -1), (1e3, length, height))
+    return ellipsoid((np.zeros_like(y), y, z), (0, 3, -1), (1e3, length, height))
 
 
 def _paint_cerebrum(space: Space, traits: Traits, surface: np.ndarray, posterior_mm: np.ndarray) -> None:
+    """Paints the folded cortex, white matter and the corpus callosum."""
     cistern = ellipsoid(space.points, (0, -8, -30), (13, 20, 13))
-    hull = smooth_intersection(surface, 0.8 - posterior_mm, 4)
-    hull = smooth_intersection(hull, -cistern, 4)
+    hull = intersection(surface, 0.8 - posterior_mm, 4)
+    hull = intersection(hull, -cistern, 4)
     depth = np.minimum(-hull, _folds(space, traits, -hull))
     brain = depth > 0
     space.paint(brain, Tissue.GREY_MATTER)
@@ -96,12 +92,12 @@ def _fissures(space: Space, traits: Traits) -> np.ndarray:
 
 
 def _paint_cerebellum(space: Space, hull: np.ndarray) -> None:
-    """Fine leaves around a tree of white matter."""
+    """Paints fine leaves around a tree of white matter."""
     x, y, z = space.points
     lobes = np.minimum(
         ellipsoid(space.mirrored, (25, 42, -40), (40, 38, 31)), ellipsoid(space.points, (0, 42, -34), (16, 26, 29))
     )
-    hull = smooth_intersection(hull, lobes, 3)
+    hull = intersection(hull, lobes, 3)
     depth = -hull
     turn = np.arctan2(z + 36, y - 24) * 22  # leaves fan out around the fourth ventricle
     phase = (turn + 2.0 * space.noise("folia", 18.0) + 0.1 * np.abs(x)) / 5.5
@@ -113,7 +109,7 @@ def _paint_cerebellum(space: Space, hull: np.ndarray) -> None:
 
 
 def _paint_dura(space: Space, cavity_mm: np.ndarray, posterior_mm: np.ndarray) -> None:
-    """Falx, tentorium and the venous sinuses along their edges."""
+    """Paints falx, tentorium and the venous sinuses along their edges."""
     x, y, z = space.points
     inside = cavity_mm < 0
     callosum = _callosal_ring(space.points, 29, 46)
@@ -126,6 +122,7 @@ def _paint_dura(space: Space, cavity_mm: np.ndarray, posterior_mm: np.ndarray) -
 
 
 def _paint_brain_stem(space: Space) -> None:
+    """Paints midbrain, pons and medulla with the cisterns around them."""
     points = space.points
     midbrain = capsule((points[0] * 0.8, *points[1:]), (0, 6, -14), (0, 8, -32), 12)
     pons = ellipsoid(points, (0, 9, -41), (17, 12.5, 14))
@@ -141,6 +138,7 @@ def _paint_brain_stem(space: Space) -> None:
 
 
 def _paint_nuclei(space: Space) -> None:
+    """Paints the basal ganglia, the thalamus and the hippocampus."""
     points = space.mirrored
     putamen = ellipsoid(points, (27, -3, -1), (5.0, 17, 10))
     caudate = np.minimum(
@@ -156,7 +154,7 @@ def _paint_nuclei(space: Space) -> None:
 
 
 def _paint_ventricles(space: Space, traits: Traits) -> None:
-    """Lateral ventricles with their horns, third and fourth ventricle, and the aqueduct between them."""
+    """Paints the lateral ventricles with their horns, third and fourth ventricle, and the aqueduct between them."""
     points, mirrored = space.points, space.mirrored
     size = traits.ventricles
     body = tube(

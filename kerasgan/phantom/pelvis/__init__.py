@@ -1,4 +1,4 @@
-"""Pelves: hip bones, femora and sacrum, muscles, fat and what lies within the pelvic ring."""
+"""Pelves: hip bones, femora and sacrum, muscles, fat and the viscera within the pelvic ring."""
 
 from kerasgan.phantom.pelvis.anatomy import PELVIS, make_pelvis
 from kerasgan.phantom.pelvis.tissues import LABELS, Tissue

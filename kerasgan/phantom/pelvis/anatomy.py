@@ -13,7 +13,7 @@ from kerasgan.phantom.pelvis.muscles import paint_muscles
 from kerasgan.phantom.pelvis.organs import paint_organs
 from kerasgan.phantom.pelvis.tissues import LABELS, Tissue
 from kerasgan.phantom.pelvis.traits import Traits
-from kerasgan.phantom.shapes import Points, bump, capsule, ellipsoid, smooth_union, step, tube
+from kerasgan.phantom.shapes import Points, bump, capsule, ellipsoid, step, tube, union
 from kerasgan.phantom.space import Space, generator
 from kerasgan.scans.volume import Modality, Triple
 
@@ -61,7 +61,7 @@ def core_surface(space: Space, traits: Traits) -> np.ndarray:
     trunk = np.maximum(ring(x, y, width, front, back), -52 - z)
     thigh = capsule((x, y * np.float32(0.96), z), (80, 4, 0), (88, 4, -260), 71, 66)
     buttock = ellipsoid(space.mirrored, (68, 74, -22), (70, 52 * traits.muscle, 72))
-    return smooth_union(smooth_union(trunk, thigh, 16), buttock, 16)
+    return union(union(trunk, thigh, 16), buttock, 16)
 
 
 def fat_thickness(space: Space, traits: Traits) -> np.ndarray:
@@ -140,12 +140,10 @@ PELVIS = Anatomy(
     sequence={  # spoiled gradient echo
         "ScanningSequence": "GR",
         "SequenceVariant": "SP",
-        "ScanOptions": "",
         "MRAcquisitionType": "3D",
         "RepetitionTime": 7.9,
         "EchoTime": 3.08,
         "FlipAngle": 30,
-        "EchoTrainLength": 1,
         "MagneticFieldStrength": 1,
     },
     ct_window=(50, 400),

@@ -8,7 +8,7 @@ from kerasgan.phantom.parts import Bundle
 from kerasgan.phantom.pelvis.bones import blade
 from kerasgan.phantom.pelvis.tissues import Tissue
 from kerasgan.phantom.pelvis.traits import Traits
-from kerasgan.phantom.shapes import Points, Vector, capsule, ellipsoid, smooth_union, step, tube, turned
+from kerasgan.phantom.shapes import Points, Vector, capsule, ellipsoid, step, tube, turned, union
 from kerasgan.phantom.space import Space
 
 GAP_MM = 1.5
@@ -77,14 +77,14 @@ def _minimus(points: Points, bulk: float) -> np.ndarray:
     """Distance to the gluteus minimus: on the wing, and down to the front of the greater trochanter."""
     lens = _on_blade(points, 1, (-14, 60), (44, 38), 17 * bulk)
     end = tube(points, [(112, -8, 46), (124, -10, 16), (134, -2, -10)], [9 * bulk, 10 * bulk, 4])
-    return smooth_union(lens, end, 8)
+    return union(lens, end, 8)
 
 
 def _medius(points: Points, bulk: float) -> np.ndarray:
     """Distance to the gluteus medius: on the wing from crest to joint, over the minimus, and down to the trochanter."""
     lens = _on_blade(points, 1, (-8, 76), (72, 62), 40 * bulk)
     end = tube(points, [(126, 4, 50), (138, 8, 22), (145, 14, -10)], [17 * bulk, 16 * bulk, 6])
-    whole = smooth_union(lens, end, 12)
+    whole = union(lens, end, 12)
     return np.maximum(whole, -_minimus(points, bulk))
 
 
@@ -121,13 +121,11 @@ def _paint_marbling(space: Space, traits: Traits) -> None:
 
 
 def _paint_tendons(space: Space) -> None:
-    """Paints the iliotibial band and the ligament from ischium to sacrum: dark on MR, but not bright on CT."""
+    """Paints the iliotibial band and two tendons of the buttock: dark on MR, but not bright on CT."""
     x, y, z = space.mirrored
     band = (np.abs(space.fields["depth"] - 1.0) < 1.3) & (x > 118) & (np.abs(y) < 45) & (z < 0)
     space.paint(band, Tissue.TENDON)
     part = space.both_sides(x=(5, 80), y=(25, 110), z=(-85, 40))
-    ligament = capsule(part.mirrored, (62, 46, -72), (26, 92, 8), 2.6)
-    part.paint(ligament < 0, Tissue.TENDON)
+    part.paint(capsule(part.mirrored, (62, 46, -72), (26, 92, 8), 2.6) < 0, Tissue.TENDON)
     gluteal = space.both_sides(x=(125, 160), y=(-15, 35), z=(-35, 20))
-    insertion = capsule(gluteal.mirrored, (143, 12, 10), (146, 14, -16), 3.0)
-    gluteal.paint(insertion < 0, Tissue.TENDON)
+    gluteal.paint(capsule(gluteal.mirrored, (143, 12, 10), (146, 14, -16), 3.0) < 0, Tissue.TENDON)

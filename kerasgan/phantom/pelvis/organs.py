@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from kerasgan.phantom.parts import BowelTissues, paint_bowel
+from kerasgan.phantom.parts import paint_bowel
 from kerasgan.phantom.pelvis.tissues import Tissue
 from kerasgan.phantom.pelvis.traits import Traits
-from kerasgan.phantom.shapes import Vector, ellipsoid, smooth_union, tube
+from kerasgan.phantom.shapes import Vector, ellipsoid, tube, union
 from kerasgan.phantom.space import Space
-
-BOWEL = BowelTissues(Tissue.BOWEL_WALL, Tissue.BOWEL_CONTENT, Tissue.GAS)
 
 
 def paint_organs(space: Space, traits: Traits) -> None:
@@ -48,8 +46,8 @@ def _paint_colon(space: Space, traits: Traits) -> None:
         [(-14, 58, 60), (0, 70, 36), (0, 76, 6), (0, 62, -28), (0, 66, -48), (0, 72, -88)],
         [14, 15, 18, 15, 9, 8],
     )
-    colon = smooth_union(smooth_union(caecum, sigmoid, 4), rectum, 4)
-    paint_bowel(space, colon, BOWEL, "colon", traits.gas)
+    colon = union(union(caecum, sigmoid, 4), rectum, 4)
+    paint_bowel(space, colon, Tissue, "colon", traits.gas)
 
 
 def _paint_bladder(space: Space, traits: Traits) -> None:
@@ -59,17 +57,14 @@ def _paint_bladder(space: Space, traits: Traits) -> None:
     if traits.female:
         uterus = ellipsoid(points, (4, 24, 34 + 14 * size), (27, 22, 20))
         cervix = tube(points, [(2, 30, 20), (0, 36, -6), (0, 30, -44)], [13, 12, 9])
-        space.paint(smooth_union(uterus, cervix, 10) < 0, Tissue.GENITAL)
+        space.paint(union(uterus, cervix, 10) < 0, Tissue.GENITAL)
     else:
-        gland = smooth_union(
-            ellipsoid(points, (0, 2, -24), (23, 17, 18)), ellipsoid(points, (0, 36, -4), (28, 7, 9)), 8
-        )
+        gland = union(ellipsoid(points, (0, 2, -24), (23, 17, 18)), ellipsoid(points, (0, 36, -4), (28, 7, 9)), 8)
         space.paint(gland < 0, Tissue.GENITAL)
     bulge = 2.0 * space.noise("bladder", 30.0)
     top = 6 + 22 * (size - 0.85)
     bladder = ellipsoid(points, (0, -10, top), (41 * size, 31 * size, 27 * size)) + bulge
-    space.paint(bladder < 0, Tissue.BLADDER_WALL)
-    space.paint(bladder < -3.0, Tissue.URINE)
+    space.paint_layers(bladder, {0: Tissue.BLADDER_WALL, -3.0: Tissue.URINE})
 
 
 def _paint_vessels(space: Space) -> None:

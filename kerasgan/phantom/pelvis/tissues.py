@@ -5,15 +5,8 @@ from __future__ import annotations
 from kerasgan.phantom.tissues import Look, TissueLabel
 
 # Values of the label map; the first four are the structures of Hiasa et al. 2018, everything else is 0.
-LABELS = {
-    "pelvis": 1,
-    "femur": 2,
-    "gluteus medius": 3,
-    "gluteus minimus": 4,
-    "gluteus maximus": 5,
-    "sacrum and spine": 6,
-    "bladder": 7,
-}
+STRUCTURES = ("pelvis", "femur", "gluteus medius", "gluteus minimus", "gluteus maximus", "sacrum and spine", "bladder")
+LABELS = {name: value for value, name in enumerate(STRUCTURES, start=1)}
 
 
 class Tissue(TissueLabel):
