@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from kerasgan.cli._app import Direction, app
 from kerasgan.cli._console import load_tensorflow, read_token, require_run, say, writing
 from kerasgan.text import MAY_BE_WRONG
-
-if TYPE_CHECKING:
-    from kerasgan.serving import Client
 
 
 @app.command(short_help="Synthesise the other modality of a scan.")
@@ -49,26 +46,21 @@ def translate(
     if (token_file or certificate) and not server:
         raise typer.BadParameter("--token-file and --certificate are for --server.")
     *runs, source, output = places
+    from kerasgan import api
+
     with writing(output):
         if server:
-            from kerasgan.serving import translate as translate_by_server
+            from kerasgan.serving.address import parse_address
 
-            with _client(server, token_file, certificate) as client:
-                written = translate_by_server(client, source, output, direction=direction, strict=strict)
+            if parse_address(server).is_grpc:
+                load_tensorflow()  # whose messages gRPC carries
+            from kerasgan.serving import Client
+            from kerasgan.serving.translator import ServerTranslator
+
+            with Client(server, read_token(token_file), certificate) as client:
+                written = api.translate(ServerTranslator(client), source, output, direction, strict)
         else:
             if runs[0].suffix != ".tflite":
                 require_run(runs[0])
-            from kerasgan import api
-
-            written = api.translate(runs[0], source, output, direction=direction, strict=strict)
+            written = api.translate(runs[0], source, output, direction, strict)
     say(f"Wrote {written}. {MAY_BE_WRONG}")
-
-
-def _client(server: str, token_file: Path | None, certificate: Path | None) -> Client:
-    from kerasgan.serving.address import parse_address
-
-    if parse_address(server).is_grpc:
-        load_tensorflow()  # whose messages gRPC carries
-    from kerasgan.serving import Client
-
-    return Client(server, read_token(token_file), certificate)
