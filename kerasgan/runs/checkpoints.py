@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,23 +30,21 @@ logger = logging.getLogger(__name__)
 
 def state(model: CycleGAN) -> dict[str, Any]:
     """Every variable that a training step reads, by name: networks, both optimisers, the image pools."""
-    return variables_of(model.networks) | _numbered(
-        {
-            "generator_optimizer": model.generator_optimizer.variables,
-            "discriminator_optimizer": model.discriminator_optimizer.variables,
-            "pool": [pool.images for pool in model.pools.values()],
-        }
-    )
+    parts = {name: network.variables for name, network in model.networks.items()}
+    parts["generator_optimizer"] = model.generator_optimizer.variables
+    parts["discriminator_optimizer"] = model.discriminator_optimizer.variables
+    parts["pool"] = [pool.images for pool in model.pools.values()]
+    return named(parts)
 
 
-def segmenter_state(network: keras.Model) -> dict[str, Any]:
-    """Every variable of a compiled segmentation network, whose optimiser has to be built, by name."""
-    return _numbered({"segmenter": network.variables, "optimizer": network.optimizer.variables})
+def named(parts: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+    """Variables of several networks and optimisers by the names that they have in a checkpoint.
 
-
-def variables_of(networks: Mapping[str, keras.Model]) -> dict[str, Any]:
-    """The variables of some networks, by the names that they have in a checkpoint: `generator_ab/0000`."""
-    return _numbered({name: network.variables for name, network in networks.items()})
+    Example:
+        >>> named({"generator_ab": [1.5, 2.5], "pool": [3.5]})
+        {'generator_ab/0000': 1.5, 'generator_ab/0001': 2.5, 'pool/0000': 3.5}
+    """
+    return {f"{part}/{i:04d}": variable for part, variables in parts.items() for i, variable in enumerate(variables)}
 
 
 def require_finite(variables: Mapping[str, Any], step: int) -> None:
@@ -161,10 +159,6 @@ def float32_copy(network: keras.Model) -> keras.Model:
     copy = keras.Model.from_config(config)
     copy.set_weights(network.get_weights())
     return copy
-
-
-def _numbered(parts: dict[str, list]) -> dict[str, Any]:
-    return {f"{part}/{i:04d}": variable for part, variables in parts.items() for i, variable in enumerate(variables)}
 
 
 def _newest_first(folder: Path) -> list[Path]:

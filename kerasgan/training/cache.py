@@ -1,4 +1,4 @@
-"""Prepared slices on disk: read once, decoded once, then mapped into memory."""
+"""Prepared slices on disk: each scan is read and prepared once, then mapped into memory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -19,7 +18,7 @@ from kerasgan.errors import DatasetError
 from kerasgan.files import replacing
 from kerasgan.scans.intensity import IntensityMap
 from kerasgan.scans.preparation import Preparation, prepare
-from kerasgan.scans.volume import Volume, VoxelGrid
+from kerasgan.scans.volume import VoxelGrid
 
 FORMAT = 3  # raise it whenever the same scan and settings would give another entry
 WORKERS = 8  # each holds a whole scan, so their number bounds the memory
@@ -28,18 +27,18 @@ STEPS = 32767  # int16 codes for [-1, 1]: half the size of float32 at 0.04 HU on
 
 @dataclass(frozen=True)
 class CachedScan:
-    """One scan's training slices.
+    """The training slices of one scan.
 
-    The memory maps are opened when asked for and closed when let go: an open one holds a file descriptor, and a dataset
-    may have more scans than a process may have open files.
+    The memory maps are opened on each access and closed again: an open one holds a file descriptor, and a dataset may
+    have more scans than a process may have open files.
 
     Attributes:
         stem: The cache entry's path without endings; its name is the digest of the scan's files and the settings.
         positions: Index of each slice in the axial scan.
         map: The scan's intensity map.
-        digest: Of the scan, its labels and the settings. Not of the slices: N4 rounds in another way with every number
-            of threads.
-        grid: Of the axial scan.
+        digest: Digest of the scan, its labels and the settings, and not of the slices: N4 rounds differently with every
+            number of threads.
+        grid: The grid of the axial scan.
         labelled: Whether it has labels.
     """
 
@@ -58,16 +57,16 @@ class CachedScan:
 
     @property
     def mask(self) -> np.ndarray:
-        """bool `[slices, size, size]`, memory-mapped: the body."""
+        """The body, bool `[slices, size, size]`, memory-mapped."""
         mask: np.ndarray = np.load(f"{self.stem}.mask.npy", mmap_mode="r")
         return mask
 
     @property
     def labels(self) -> np.ndarray:
-        """uint8 `[slices, size, size]`, memory-mapped: the label values of the scan's dataset.
+        """The label values of the scan's dataset, uint8 `[slices, size, size]`, memory-mapped.
 
         Raises:
-            DatasetError: Where the scan has none.
+            DatasetError: For a scan without labels.
         """
         self.require_labels()
         labels: np.ndarray = np.load(f"{self.stem}.labels.npy", mmap_mode="r")
@@ -77,7 +76,7 @@ class CachedScan:
         """Makes sure that the scan has labels.
 
         Raises:
-            DatasetError: Where it has none.
+            DatasetError: For a scan without labels.
         """
         if not self.labelled:
             raise DatasetError("A scan has no labels, which are needed here; add them.")
@@ -88,23 +87,23 @@ class CachedScan:
 
 
 def build(scans: Sequence[Scan], settings: Preparation, folder: Path, strict: bool = False) -> list[CachedScan]:
-    """The slices of each scan, made where the cache lacks them.
+    """The slices of each scan, prepared for those that the cache lacks.
 
-    A few scans are worked on at a time, so that memory does not grow with their number. Each is written whole
-    or not at all; an interrupted build goes on where it stopped.
+    A few scans are prepared at a time, so that memory does not grow with their number. Each is written whole or not at
+    all; an interrupted build goes on where it stopped.
 
     Args:
-        scans: What to prepare.
-        settings: How; other settings have other cache entries.
+        scans: The scans.
+        settings: How they are prepared; other settings have other cache entries.
         folder: The cache, shared by all runs beside it.
-        strict: Refuse scans that need repair, as in reading.
+        strict: Refuse scans that need repair.
 
     Returns:
         One `CachedScan` for each scan, in their order.
 
     Raises:
-        DicomError: Where a scan cannot be read, or needs repair under `strict`.
-        DatasetError: Where a scan cannot be prepared.
+        DicomError: For a scan that cannot be read, or that needs repair under `strict`.
+        DatasetError: For a scan that cannot be prepared.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(max_workers=min(WORKERS, os.cpu_count() or 1)) as pool:
@@ -113,20 +112,21 @@ def build(scans: Sequence[Scan], settings: Preparation, folder: Path, strict: bo
 
 
 def fingerprint(scans: Sequence[CachedScan]) -> str:
-    """Digest of what a set of scans holds, voxels and labels, and of how they were prepared.
+    """Digest of the voxels and labels of a set of scans, and of how they were prepared.
 
-    The same scans have the same one wherever they lie, whenever they were copied there, and on every machine.
+    It does not depend on where the scans are, when they were copied there, or on the machine.
     """
     return hashlib.sha256("".join(sorted(scan.digest for scan in scans)).encode()).hexdigest()
 
 
 def _cached(scan: Scan, settings: Preparation, folder: Path, strict: bool) -> CachedScan:
     stem = folder / _key(scan, settings)
-    facts = _facts(stem)
+    description = Path(f"{stem}.json")  # written last: its presence says that the entry is complete
+    facts = json.loads(description.read_text()) if description.exists() else {}
     # An entry made from a repaired scan serves no strict reader, who shall be told what is wrong with the scan.
     if not facts or (strict and facts["repaired"]):
         _write(scan, settings, stem, strict)
-        facts = _facts(stem)
+        facts = json.loads(description.read_text())
     grid = facts["grid"]
     return CachedScan(
         stem,
@@ -138,33 +138,17 @@ def _cached(scan: Scan, settings: Preparation, folder: Path, strict: bool) -> Ca
     )
 
 
-def _digest(volume: Volume, labels: np.ndarray | None, settings: Preparation) -> str:
-    content = [FORMAT, volume.modality, asdict(volume.grid), settings.model_dump()]
-    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
-    for array in (volume.array, *([] if labels is None else [labels])):
-        digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()
-
-
-def _facts(stem: Path) -> dict[str, Any]:
-    """What an entry says of itself; empty where there is none, or none that is complete."""
-    path = Path(f"{stem}.json")
-    facts: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
-    return facts
-
-
 def _key(scan: Scan, settings: Preparation) -> str:
-    content: list[object] = [FORMAT, scan.modality, _stats(scan.files), settings.model_dump()]
+    def stats(paths: Sequence[Path]) -> list[tuple[str, int, int]]:
+        return [(str(path.absolute()), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
+
+    content: list[object] = [FORMAT, scan.modality, stats(scan.files), settings.model_dump()]
     if scan.labels is not None:
-        content.append(_stats(scan.labels if isinstance(scan.labels, tuple) else (scan.labels,)))
+        content.append(stats(scan.labels if isinstance(scan.labels, tuple) else (scan.labels,)))
     frames = [slice_.frame for slice_ in scan.series.slices] if scan.series else []
     if any(frames):  # other frames of the same file can be another scan, of another echo say
         content.append(frames)
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
-
-
-def _stats(paths: Sequence[Path]) -> list[tuple[str, int, int]]:
-    return [(str(path.absolute()), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
 
 
 def _write(scan: Scan, settings: Preparation, stem: Path, strict: bool) -> None:
@@ -173,20 +157,25 @@ def _write(scan: Scan, settings: Preparation, stem: Path, strict: bool) -> None:
         labels = scan.load_labels(like=volume)
         prepared = prepare(volume, settings, crop=True, labels=labels)
     chosen = prepared.informative(settings.minimum_body_fraction)
-    codes = np.rint(prepared.slices[chosen] * STEPS).astype(np.int16)
-    arrays = {"npy": codes, "mask.npy": prepared.mask[chosen]}
+    arrays = {
+        "npy": np.rint(prepared.slices[chosen] * STEPS).astype(np.int16),  # [slices, size, size]
+        "mask.npy": prepared.mask[chosen],
+    }
     if prepared.labels is not None:
         arrays["labels.npy"] = prepared.labels[chosen]
     for ending, array in arrays.items():
         with replacing(Path(f"{stem}.{ending}")) as temporary:
             np.save(temporary, array)
+    content = [FORMAT, volume.modality, asdict(volume.grid), settings.model_dump()]
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
+    for array in (volume.array, *([] if labels is None else [labels])):
+        digest.update(np.ascontiguousarray(array).data)
     facts = {
         "positions": chosen.tolist(),
         "map": [prepared.map.low, prepared.map.high],
         "repaired": bool(volume.warnings),
-        "digest": _digest(volume, labels, settings),
+        "digest": digest.hexdigest(),
         "grid": asdict(prepared.axial.grid),
     }
-    # Last, because its presence says that the entry is complete.
     with replacing(Path(f"{stem}.json")) as temporary:
         temporary.write_text(json.dumps(facts))

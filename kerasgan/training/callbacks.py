@@ -28,18 +28,20 @@ from kerasgan.training.history import append_row, read_rows, truncate
 
 
 class Progress(keras.callbacks.Callback):
-    """Counts the steps of a run, and shows them with some losses on a progress bar.
+    """Counts the steps of a run, and shows them with some losses on a progress bar, until it is closed.
 
     Args:
-        bar: An open bar at the number of steps done.
+        title: Of the bar.
         step: Number of steps done.
+        last: Number of the last step.
         shown: Names of the losses on the bar.
     """
 
-    def __init__(self, bar: tqdm, step: int, shown: Sequence[str]) -> None:
+    def __init__(self, title: str, step: int, last: int, shown: Sequence[str]) -> None:
         super().__init__()
-        self.bar, self.step, self.shown = bar, step, shown
-        self.before = step
+        self.step, self.before, self.last, self.shown = step, step, last, shown
+        self.bar = tqdm(desc=title, total=last, initial=step, unit="step", mininterval=1.0)
+        self.close = self.bar.close
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Keeps the steps from before the period, in which Keras counts from 0."""
@@ -80,16 +82,15 @@ class Periodic(keras.callbacks.Callback):
     Args:
         progress: The run's steps.
         every: Steps between two actions.
-        last: Number of the run's last step.
     """
 
-    def __init__(self, progress: Progress, every: int, last: int) -> None:
+    def __init__(self, progress: Progress, every: int) -> None:
         super().__init__()
-        self.progress, self.every, self.last = progress, every, last
+        self.progress, self.every = progress, every
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Acts where the step says so."""
-        if self.progress.step % self.every == 0 or self.progress.step == self.last:
+        if self.progress.step % self.every == 0 or self.progress.step == self.progress.last:
             self.act({name: float(value) for name, value in (logs or {}).items()})
 
     def act(self, logs: dict[str, float]) -> None:
@@ -107,7 +108,7 @@ class History(Periodic):
     """
 
     def __init__(self, run: Run, progress: Progress, writer: tf.summary.SummaryWriter) -> None:
-        super().__init__(progress, 1, run.recipe.schedule.steps)
+        super().__init__(progress, every=1)
         self.path, self.writer = run.path / "history.csv", writer
         truncate(self.path, progress.step)
 
@@ -136,7 +137,7 @@ class Previews(Periodic):
     def __init__(
         self, run: Run, progress: Progress, writer: tf.summary.SummaryWriter, a: np.ndarray, b: np.ndarray
     ) -> None:
-        super().__init__(progress, run.recipe.schedule.preview_every, run.recipe.schedule.steps)
+        super().__init__(progress, run.recipe.schedule.preview_every)
         self.run, self.writer, self.a, self.b = run, writer, a, b
 
     def act(self, logs: dict[str, float]) -> None:
@@ -184,7 +185,7 @@ class Validation(Periodic):
         pairs: Pairs | None,
         samples: tuple[Sample, Sample],
     ) -> None:
-        super().__init__(progress, run.recipe.schedule.preview_every, run.recipe.schedule.steps)
+        super().__init__(progress, run.recipe.schedule.preview_every)
         self.run, self.writer, self.pairs = run, writer, pairs
         self.unpaired: dict[Direction, UnpairedScore] = {
             "ab": UnpairedScore(*samples),
@@ -223,7 +224,6 @@ class Checkpoint(Periodic):
     Args:
         progress: The run's steps.
         every: Steps between two checkpoints.
-        last: Number of the run's last step.
         state: Gives every variable to store by its name, as `checkpoints.state` does.
         folder: Where the checkpoints are.
         networks: Networks by their `.keras` files.
@@ -233,12 +233,11 @@ class Checkpoint(Periodic):
         self,
         progress: Progress,
         every: int,
-        last: int,
         state: Callable[[], Mapping[str, Any]],
         folder: Path,
         networks: Mapping[Path, keras.Model] | None = None,
     ) -> None:
-        super().__init__(progress, every, last)
+        super().__init__(progress, every)
         self.state, self.folder, self.networks = state, folder, networks or {}
 
     def act(self, logs: dict[str, float]) -> None:

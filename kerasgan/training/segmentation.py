@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal
 
@@ -155,16 +156,12 @@ def train(slices: Labelled, classes: int, settings: Settings, seed: int = 0, fol
     rate = ConstantThenLinear(settings.learning_rate, settings.steps, settings.steps // 2)
     network.compile(keras.optimizers.Adam(rate), _loss, jit_compile=uses_xla())
     network.optimizer.build(network.trainable_variables)
-    state = checkpoints.segmenter_state(network)
+    state = checkpoints.named({"segmenter": network.variables, "optimizer": network.optimizer.variables})
     done = checkpoints.resume(state, folder) if folder else 0
-    with (
-        fixed_order_of_sums(),
-        tqdm(desc="Training segmentation", total=settings.steps, initial=done, unit="step") as bar,
-    ):
-        progress = Progress(bar, done, ["loss"])
+    with fixed_order_of_sums(), closing(Progress("Training segmentation", done, settings.steps, ["loss"])) as progress:
         callbacks: list[keras.callbacks.Callback] = [progress, _StopOnNonFinite()]
         if folder:
-            callbacks.append(Checkpoint(progress, CHECKPOINT_EVERY, settings.steps, lambda: state, folder))
+            callbacks.append(Checkpoint(progress, CHECKPOINT_EVERY, lambda: state, folder))
         for steps, periods in reporting_periods(settings.steps - done, CHECKPOINT_EVERY):
             batches = labelled_dataset(slices, settings.augmentation, settings.batch_size, seed, progress.step)
             batches = batches.take(steps * periods)

@@ -30,8 +30,8 @@ def load_teacher(model: Distiller, settings: Distillation, split: dict[str, dict
         )
     model.teacher.set_weights(run.generator(settings.direction).get_weights())
     model.other.set_weights(run.generator(other).get_weights())
-    judges = {f"discriminator_{domain}": network for domain, network in model.discriminators.items()}
-    if not checkpoints.restore(checkpoints.variables_of(judges), run.path / "checkpoints"):
+    discriminators = {f"discriminator_{domain}": net.variables for domain, net in model.discriminators.items()}
+    if not checkpoints.restore(checkpoints.named(discriminators), run.path / "checkpoints"):
         raise RunError(
             f"{run.path} has no checkpoint, which holds the discriminator that its student needs; restore its folder "
             "checkpoints, or train again."

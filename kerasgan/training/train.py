@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,7 +12,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 from filelock import FileLock, Timeout
-from tqdm import tqdm
 
 from kerasgan.config import Recipe
 from kerasgan.errors import RunError
@@ -122,25 +121,18 @@ def fit(model: CycleGAN, run: Run, data: Data) -> None:
     """
     schedule, settings = run.recipe.schedule, run.recipe.data
     stores = SliceStore(data.train[0], data.classes), SliceStore(data.train[1])
-    done = checkpoints.resume(checkpoints.state(model), run.path / "checkpoints")
+    folder = run.path / "checkpoints"
+    done = checkpoints.resume(checkpoints.state(model), folder)
     last = network_files(model, run, "ab", "last") | network_files(model, run, "ba", "last")
     writer = tf.summary.create_file_writer(str(run.path / "tensorboard"))
-    with tqdm(desc="Training", total=schedule.steps, initial=done, unit="step", mininterval=1.0) as bar:
-        progress = Progress(bar, done, SHOWN)
+    with closing(Progress("Training", done, schedule.steps, SHOWN)) as progress:
         callbacks = [
             progress,
             StopOnNonFinite(),
             History(run, progress, writer),
             Previews(run, progress, writer, *data.previews()),
             Validation(run, progress, writer, data.paired_slices(), data.samples()),
-            Checkpoint(
-                progress,
-                schedule.checkpoint_every,
-                schedule.steps,
-                lambda: checkpoints.state(model),
-                run.path / "checkpoints",
-                last,
-            ),
+            Checkpoint(progress, schedule.checkpoint_every, lambda: checkpoints.state(model), folder, last),
         ]
         for steps, periods in reporting_periods(schedule.steps - done, schedule.report_every):
             batches = training_dataset(
