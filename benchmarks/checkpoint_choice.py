@@ -6,7 +6,7 @@ Reads the `validation.csv` of runs with paired validation patients, which holds 
 pairs side by side. For each dataset and direction it gives Spearman's rank correlation of each term with the error over
 the validations of a run, as the mean over runs; 1 means that the term ranks them as the error does, and -1 the other
 way round. Beside it, by how many per cent the error exceeds the least of its run at the checkpoint of the least
-composite, at the one that a training keeps (see `kerasgan.training.choice`), and at the last one.
+composite, at the one that a run without pairs keeps (see `kerasgan.training.choice`), and at the last one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from scipy.stats import spearmanr
 
 from kerasgan.training.choice import TOLERATED
 
-# 1 where less is better, as with the error, and -1 where more is.
+# 1 for terms of which less is better, as of the error, and -1 for those of which more is.
 TERMS = {
     "composite": 1,
     "intensity_distance": 1,
@@ -42,7 +42,7 @@ Group = tuple[str, str]
 
 
 def read(run: Path) -> dict[Group, Table]:
-    """By direction, the error and the terms of each validation of a run, all such that less is better."""
+    """The error and the terms of each validation of a run by direction, with signs such that less is better."""
     path = run / "validation.csv"
     if not path.is_file():
         raise SystemExit(f"{run} has no validation.csv; name folders that kerasgan train wrote.")
@@ -77,13 +77,13 @@ def excess(table: Table, index: int) -> float:
 
 
 def kept(table: Table) -> int:
-    """The checkpoint that a training without pairs keeps."""
+    """The checkpoint that a run without pairs keeps."""
     composite = table["composite"]
     return int(np.flatnonzero(composite <= TOLERATED * composite.min())[-1])
 
 
 def report(groups: Mapping[Group, Sequence[Table]]) -> str:
-    """A row for each dataset and direction, in markdown."""
+    """A Markdown table with a row for each dataset and direction."""
     return bench.markdown(HEADS, [_row(group, tables) for group, tables in sorted(groups.items())])
 
 

@@ -147,13 +147,15 @@ class Schedule(_Frozen):
 
     @model_validator(mode="after")
     def _multiples(self) -> Schedule:
-        for name in ("checkpoint_every", "preview_every"):
-            if getattr(self, name) % self.report_every:
-                raise ValueError(f"{name}={getattr(self, name)} must be a multiple of report_every={self.report_every}")
-        if self.report_every % self.steps_per_execution:
-            raise ValueError(
-                f"report_every={self.report_every} must be a multiple of steps_per_execution={self.steps_per_execution}"
-            )
+        multiples = {
+            "checkpoint_every": "report_every",
+            "preview_every": "report_every",
+            "report_every": "steps_per_execution",
+        }
+        for name, divisor in multiples.items():
+            value, unit = getattr(self, name), getattr(self, divisor)
+            if value % unit:
+                raise ValueError(f"{name}={value} must be a multiple of {divisor}={unit}")
         return self
 
 

@@ -1,7 +1,7 @@
-"""From a run to the training of its student, and what teacher and student cost and reach.
+"""Knowledge distillation: the recipe of a run's student, and the comparison of teacher and student.
 
-`distillation.json` in the student's run directory holds the report: parameters, multiply-accumulates, size and latency
-of a float32 TFLite file, and the error over the body of paired validation patients.
+`distillation.json` in the student's run directory holds the comparison: parameters, multiply-accumulates, size and
+latency of a float32 TFLite file, and the error over the body of paired validation patients.
 
 Reference:
     Li et al. 2020, https://arxiv.org/abs/2003.08936.
@@ -37,15 +37,15 @@ TIMED_SLICES = 5
 
 
 class Cost(Frozen):
-    """What a generator costs and reaches.
+    """Size, latency and error of a generator.
 
     Attributes:
         parameters: Number of its weights.
-        macs: Multiply-accumulates of a slice.
+        macs: Multiply-accumulates for one slice.
         megabytes: Size of its float32 TFLite file, in 10^6 bytes.
-        milliseconds: Of a slice in LiteRT on one thread, the median of five.
-        error: Mean absolute error over the body of paired validation patients, in the target's unit; None where there
-            are none.
+        milliseconds: Latency of one slice in LiteRT on one thread, the median of five.
+        error: Mean absolute error over the body of paired validation patients, in the target's unit; None without
+            pairs.
     """
 
     parameters: int
@@ -59,12 +59,18 @@ class Report(Frozen):
     """The content of `distillation.json`.
 
     Attributes:
-        direction: Which generator.
+        direction: Direction of both generators.
         size: Pixels along each side of a slice.
-        slices: Validation slices that the error is the mean of.
-        unit: Of the error.
+        slices: Number of validation slices over which the error is averaged.
+        unit: Unit of the error.
         teacher: The teacher's costs.
         student: The student's costs.
+
+    Example:
+        >>> cost = Cost(parameters=40_000, macs=2_000_000, megabytes=0.2, milliseconds=9.0, error=None)
+        >>> small = cost.model_copy(update={"parameters": 10_000})
+        >>> Report(direction="ab", size=32, slices=0, unit="HU", teacher=cost, student=small).rows()[1][0]
+        ['parameters', '4e+04', '1e+04', '1/4.0']
     """
 
     direction: Direction
@@ -75,14 +81,14 @@ class Report(Frozen):
     student: Cost
 
     def rows(self) -> tuple[list[str], list[list[str]]]:
-        """Heads and lines of a table: each figure of the teacher and the student, and their ratio."""
-        figures = {
+        """Heads and lines of a table: each value of the teacher and the student, and their ratio."""
+        values = {
             "parameters": (self.teacher.parameters, self.student.parameters),
             f"multiply-accumulates at {self.size} x {self.size}": (self.teacher.macs, self.student.macs),
             "TFLite float32 [MB]": (self.teacher.megabytes, self.student.megabytes),
             "LiteRT, one thread [ms]": (self.teacher.milliseconds, self.student.milliseconds),
         }
-        lines = [[name, f"{a:,.4g}", f"{b:,.4g}", f"1/{a / b:.1f}"] for name, (a, b) in figures.items()]
+        lines = [[name, f"{a:,.4g}", f"{b:,.4g}", f"1/{a / b:.1f}"] for name, (a, b) in values.items()]
         if self.teacher.error is not None and self.student.error is not None:
             more = f"{self.student.error / self.teacher.error - 1:+.1%}"
             name = f"MAE of {self.slices} validation slices [{self.unit}]"
@@ -91,17 +97,17 @@ class Report(Frozen):
 
 
 def student_recipe(run: Run, student: str, direction: Direction, steps: int | None = None) -> Recipe:
-    """The recipe that trains a run's student: the run's own, as far as it concerns one direction.
+    """The recipe of a run's student: the run's own without the terms that concern the other direction.
 
     Args:
         run: The teacher, trained.
         student: A name in `costs.BUDGETS`.
-        direction: Which of its generators.
-        steps: Length of the training; None: as many as the teacher's.
+        direction: The direction of the generator that the student imitates.
+        steps: Number of training steps; None: as many as the teacher's.
 
     Raises:
-        RunError: Where the run is a student itself or has no weights yet.
-        KerasganError: Where the teacher is too small for a student.
+        RunError: For a run that is a student itself or has no weights yet.
+        KerasganError: For a teacher that is too small for a student.
         ValueError: For an unknown student.
     """
     recipe = run.recipe
@@ -133,11 +139,11 @@ def write_report(run: Run, data_dir: Path | None = None) -> Report:
     """Measures teacher and student, and writes `distillation.json`.
 
     Args:
-        run: The student's, trained.
-        data_dir: Its dataset; None: where it lay in training.
+        run: The student's run, trained.
+        data_dir: The folder of its dataset; None: where it was in training.
 
     Raises:
-        RunError: Where the run is no student.
+        RunError: For a run that is not a student's.
     """
     settings = run.recipe.distillation
     if settings is None:
@@ -160,24 +166,9 @@ def read_report(run: Run) -> Report:
 
 def _cost(generator: keras.Model, run: Run, direction: Direction, pairs: Pairs | None) -> Cost:
     size, (source, target) = run.recipe.data.size, (run.map(domain) for domain in direction)
-    content = _tflite(Translator(generator, source, target), size)
-    return Cost(
-        parameters=generator.count_params(),
-        macs=macs(generator, (size, size)),
-        megabytes=len(content) / 1e6,
-        milliseconds=1000 * _seconds(content),
-        error=masked_error(generator, pairs, direction, target) if pairs else None,
-    )
-
-
-def _tflite(translator: Translator, size: int) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
-        write_for_devices(translator, Path(folder), (size, size))
-        return convert(Path(folder), "float32")
-
-
-def _seconds(content: bytes) -> float:
-    """Of a slice, the median after one to warm up."""
+        write_for_devices(Translator(generator, source, target), Path(folder), (size, size))
+        content = convert(Path(folder), "float32")
     runner = Interpreter(model_content=content, num_threads=1).get_signature_runner(DEFAULT)
     image = np.zeros(runner.get_input_details()[IMAGE]["shape"], np.float32)
     seconds = []
@@ -185,4 +176,10 @@ def _seconds(content: bytes) -> float:
         start = time.perf_counter()
         runner(**{IMAGE: image})
         seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds[1:])
+    return Cost(
+        parameters=generator.count_params(),
+        macs=macs(generator, (size, size)),
+        megabytes=len(content) / 1e6,
+        milliseconds=1000 * statistics.median(seconds[1:]),  # without the first, which warms up
+        error=masked_error(generator, pairs, direction, target) if pairs else None,
+    )

@@ -41,7 +41,10 @@ class Progress(keras.callbacks.Callback):
         super().__init__()
         self.step, self.before, self.last, self.shown = step, step, last, shown
         self.bar = tqdm(desc=title, total=last, initial=step, unit="step", mininterval=1.0)
-        self.close = self.bar.close
+
+    def close(self) -> None:
+        """Leaves the bar as it is."""
+        self.bar.close()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Keeps the steps from before the period, in which Keras counts from 0."""
