@@ -16,7 +16,7 @@ Window = tuple[float, float]
 NOT_SETTINGS = {"name", "title", "citation", "quick", "paper_names", "unreported", "deviations"}
 """Fields of a recipe that do not change what is trained."""
 FORMER = {("schedule", "patience"): None, ("data", "selection"): "random"}
-"""Fields that recipes of kerasgan 0.1 have, with the value at which they change nothing."""
+"""Fields that recipes of former versions have, with the value at which they change nothing."""
 
 
 class _Frozen(BaseModel):
@@ -301,7 +301,7 @@ def from_json(text: str) -> Recipe:
         if value != unchanged:
             raise KerasganError(
                 f"The recipe sets {part}.{field}={json.dumps(value)}, which this version of kerasgan no longer has. "
-                f"Resume the run with kerasgan 0.1, or start a new run without {part}.{field}."
+                f"Resume the run with the version that began it, or start a new run without {part}.{field}."
             )
     return _validated(values)
 

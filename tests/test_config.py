@@ -157,7 +157,7 @@ def test_former_fields_are_dropped_where_they_changed_nothing_and_refused_otherw
     values["schedule"]["patience"] = 3
     with pytest.raises(
         KerasganError,
-        match=r"sets schedule\.patience=3, which .* no longer has\. Resume the run with kerasgan 0\.1, or",
+        match=r"sets schedule\.patience=3, which .* no longer has\. Resume the run with the version that",
     ):
         from_json(json.dumps(values))
     values["schedule"]["patience"], values["data"]["selection"] = None, "position"
