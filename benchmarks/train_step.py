@@ -54,7 +54,7 @@ def kerasgan_candidate(workload: Workload, policy: str) -> Candidate:
     import keras
     import tensorflow as tf
 
-    from kerasgan.models.cyclegan import CycleGAN
+    from kerasgan.models import CycleGAN
     from kerasgan.recipes.hiasa2018 import RECIPE
     from kerasgan.runs.device import divide_cores
 
@@ -64,7 +64,7 @@ def kerasgan_candidate(workload: Workload, policy: str) -> Candidate:
     w = workload
     options = [f"generator.filters={w.filters}", f"generator.blocks={w.blocks}", f"discriminator.filters={w.filters}"]
     shape = (w.size, w.size, 1)
-    model = CycleGAN(RECIPE.with_overrides([f"data.size={w.size}", *options]), shape)
+    model = CycleGAN.from_recipe(RECIPE.with_overrides([f"data.size={w.size}", *options]), shape)
     model.compile(jit_compile=False)
     images = tf.random.stateless_uniform((2, 1, *shape), seed=(0, 0), minval=-1.0)
     batches = iter(tf.data.Dataset.from_tensors((images[0], images[1])).repeat())

@@ -171,6 +171,7 @@ class Recipe(_Frozen):
     title: str = ""
     citation: str = ""
     anatomy: str = ""  # what the windows were chosen for; "" means any
+    method: str = "cyclegan"  # a file in kerasgan/models, or a path to a .py file
     generator: Component = Component(name="resnet")
     discriminator: Component = Component(name="patchgan")
     losses: Losses = Losses()
@@ -187,6 +188,26 @@ class Recipe(_Frozen):
     paper_names: tuple[tuple[str, str], ...] = ()  # what the paper calls a setting, and its path here
     unreported: tuple[str, ...] = ()
     deviations: tuple[str, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _method_of_former_files(cls, values: Any) -> Any:
+        """Recipes that were written before the field existed are known by their parts."""
+        if isinstance(values, dict) and "method" not in values:
+            is_essnet = values.get("segmentation") or values.get("deformation")
+            method = "distiller" if values.get("distillation") else "essnet" if is_essnet else "cyclegan"
+            return values | {"method": method}
+        return values
+
+    @model_validator(mode="after")
+    def _method_uses_all_parts(self) -> Recipe:
+        unused = [name for name in ("deformation", "segmentation", "distillation") if getattr(self, name)]
+        if self.method == "cyclegan" and unused:
+            raise KerasganError(
+                f"The recipe has {' and '.join(unused)}, which method 'cyclegan' does not train. Use --set "
+                f"method={'distiller' if 'distillation' in unused else 'essnet'}, or --set {unused[0]}=null."
+            )
+        return self
 
     @model_validator(mode="after")
     def _sides_are_kept(self) -> Recipe:

@@ -119,6 +119,7 @@ def student_recipe(run: Run, student: str, direction: Direction, steps: int | No
     size = (recipe.data.size, recipe.data.size)
     without_cycles = {"cycle_weight": 0.0, "cycle_weight_b": None, "identity_weight": 0.0}
     changes = {
+        "method": "distiller",
         "generator": student_generator(recipe.generator, BUDGETS[student], size),
         "losses": recipe.losses.model_copy(update=without_cycles),
         "schedule": recipe.schedule.model_copy(update={"steps": steps or recipe.schedule.steps, "epochs": None}),

@@ -27,6 +27,7 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     "discriminators": ("build",),
     "segmenters": ("build",),
     "losses": (),
+    "models": ("build",),
     "experiments": ("EXPERIMENT",),
 }
 

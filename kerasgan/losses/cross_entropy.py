@@ -10,9 +10,11 @@ from typing import Any
 
 from keras import ops
 
+from kerasgan.losses._checks import checked_labels
+
 
 def segmentation(labels: Any, scores: Any) -> Any:
-    """Minus the logarithm of the softmax at each pixel's true class, averaged.
+    """The mean over pixels of minus the logarithm of the softmax at the true class.
 
     Args:
         labels: `[batch, height, width]`, integer classes from 0.
@@ -20,5 +22,11 @@ def segmentation(labels: Any, scores: Any) -> Any:
 
     Returns:
         `[batch]`; log(classes) where all scores are equal.
+
+    Example:
+        >>> import numpy as np
+        >>> round(float(segmentation(np.zeros((1, 2, 2), "int32"), np.zeros((1, 2, 2, 2)))[0]), 4)
+        0.6931
     """
+    labels, scores = checked_labels(labels, scores)
     return ops.mean(ops.sparse_categorical_crossentropy(labels, scores, from_logits=True), axis=[1, 2])

@@ -1,4 +1,4 @@
-"""Gradient-consistency loss: edges of the synthetic image should lie where the source has them.
+"""Gradient-consistency loss: edges of the synthetic image should be where the source has them.
 
 Reference:
     Hiasa et al. 2018, https://arxiv.org/abs/1803.06629, Eq. 4 and 5. The group's later code correlates gradient
@@ -12,15 +12,15 @@ from typing import Any, Literal
 
 from keras import ops
 
+from kerasgan.losses._checks import checked_images
 
-def loss(
-    image: Any, translated: Any, *, gradients: Literal["signed", "magnitude"] = "signed", epsilon: float = 1e-8
-) -> Any:
+
+def loss(image: Any, other: Any, *, gradients: Literal["signed", "magnitude"] = "signed", epsilon: float = 1e-8) -> Any:
     """One minus the mean normalised cross-correlation of both images' gradients, for each image (Eq. 5).
 
     Args:
         image: `[batch, height, width, channels]`.
-        translated: Same shape, the image in the other modality.
+        other: Same shape, the image in the other modality.
         gradients: `"signed"` as printed in Eq. 4, or `"magnitude"`: the absolute value of each directional gradient.
         epsilon: Added to the product of variances, so that a flat image has correlation 0 and not NaN.
 
@@ -29,11 +29,20 @@ def loss(
 
     Raises:
         ValueError: For another value of `gradients`.
+
+    Example:
+        >>> import numpy as np
+        >>> image = np.random.default_rng(0).uniform(-1, 1, (1, 8, 8, 1))
+        >>> [round(float(loss(image, sign * image)[0]), 2) for sign in (1, -1)]
+        [0.0, 2.0]
+        >>> round(float(loss(image, -image, gradients="magnitude")[0]), 2)
+        0.0
     """
     if gradients not in ("signed", "magnitude"):
         raise ValueError(f"gradients is {gradients!r}; choose 'signed' (Eq. 4) or 'magnitude'.")
+    image, other = checked_images(image, other)
     correlation = 0.0
-    for first, second in zip(_gradients(image), _gradients(translated), strict=True):
+    for first, second in zip(_gradients(image), _gradients(other), strict=True):
         if gradients == "magnitude":
             first, second = ops.abs(first), ops.abs(second)
         correlation += 0.5 * _normalised_cross_correlation(first, second, epsilon)

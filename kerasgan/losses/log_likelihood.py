@@ -13,17 +13,27 @@ from typing import Any
 
 from keras import ops
 
+from kerasgan.losses._checks import checked_images
+
+TERMS_ARE_SUMMED = True
+
 
 def discriminator(real_scores: Any, fake_scores: Any) -> Any:
     """What the discriminator minimises: -log D of real patches and -log(1 - D) of synthetic ones.
 
     Args:
-        real_scores: `[batch, rows, columns, 1]` scores of real images, before any sigmoid.
-        fake_scores: Same shape, scores of synthetic images.
+        real_scores: `[batch, rows, columns, 1]`, the discriminator's scores of real images, before any sigmoid.
+        fake_scores: Same shape, its scores of synthetic images.
 
     Returns:
         `[batch]`, the sum of both means; 2 log 2 where all scores are 0.
+
+    Example:
+        >>> import numpy as np
+        >>> round(float(discriminator(np.zeros((1, 3, 3, 1)), np.zeros((1, 3, 3, 1)))[0]), 4)
+        1.3863
     """
+    real_scores, fake_scores = checked_images(real_scores, fake_scores)
     real = ops.mean(ops.softplus(-real_scores), axis=[1, 2, 3])
     fake = ops.mean(ops.softplus(fake_scores), axis=[1, 2, 3])
     return real + fake
@@ -33,9 +43,15 @@ def generator(fake_scores: Any) -> Any:
     """What the generator minimises: -log D of its images.
 
     Args:
-        fake_scores: `[batch, rows, columns, 1]` scores of synthetic images, before any sigmoid.
+        fake_scores: `[batch, rows, columns, 1]`, the discriminator's scores of synthetic images, before any sigmoid.
 
     Returns:
         `[batch]`, the mean.
+
+    Example:
+        >>> import numpy as np
+        >>> round(float(generator(np.zeros((1, 3, 3, 1)))[0]), 4)
+        0.6931
     """
+    (fake_scores,) = checked_images(fake_scores)
     return ops.mean(ops.softplus(-fake_scores), axis=[1, 2, 3])

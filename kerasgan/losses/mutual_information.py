@@ -16,15 +16,17 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from kerasgan.losses._checks import checked_images
+
 _TINY = 1e-12  # in a logarithm: an empty bin adds 0 to the entropy
 
 
-def loss(image: Any, translated: Any, *, bins: int = 32) -> Any:
+def loss(image: Any, other: Any, *, bins: int = 32) -> Any:
     """Two minus the normalised mutual information (H(X) + H(Y)) / H(X, Y).
 
     Args:
         image: `[batch, height, width, channels]` in [-1, 1].
-        translated: Same shape, the image in the other modality.
+        other: Same shape, the image in the other modality.
         bins: Bins of each image's histogram, from -1 to 1.
 
     Returns:
@@ -33,10 +35,17 @@ def loss(image: Any, translated: Any, *, bins: int = 32) -> Any:
 
     Raises:
         ValueError: For fewer than four bins, the width of a window.
+
+    Example:
+        >>> import numpy as np
+        >>> image = np.random.default_rng(0).uniform(-1, 1, (1, 16, 16, 1)).astype("float32")
+        >>> round(float(loss(image, -image)[0]), 1), round(float(loss(image, image[:, ::-1])[0]), 1)
+        (0.5, 0.9)
     """
+    image, other = checked_images(image, other)
     if bins < 4:
         raise ValueError(f"bins is {bins}; mutual information needs at least 4.")
-    first, second = _windows(image, bins), _windows(translated, bins)
+    first, second = _windows(image, bins), _windows(other, bins)
     joint = ops.matmul(first, ops.transpose(second, [0, 2, 1])) / first.shape[2]
     entropies = _entropy(ops.sum(joint, axis=2)) + _entropy(ops.sum(joint, axis=1))
     return 2.0 - entropies / _entropy(ops.reshape(joint, [-1, joint.shape[1] * joint.shape[2]]))

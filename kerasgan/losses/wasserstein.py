@@ -14,6 +14,8 @@ from typing import Any
 import tensorflow as tf
 from keras import ops
 
+from kerasgan.losses._checks import checked_images
+
 TINY = 1e-12  # under the root, whose gradient at 0 would be infinite
 
 
@@ -21,12 +23,18 @@ def discriminator(real_scores: Any, fake_scores: Any) -> Any:
     """What the discriminator minimises: real images should score higher than synthetic ones.
 
     Args:
-        real_scores: `[batch, rows, columns, 1]` scores of real images.
-        fake_scores: Same shape, scores of synthetic images.
+        real_scores: `[batch, rows, columns, 1]`, the discriminator's scores of real images.
+        fake_scores: Same shape, its scores of synthetic images.
 
     Returns:
         `[batch]`, mean score of the synthetic image less that of the real one.
+
+    Example:
+        >>> import numpy as np
+        >>> float(discriminator(np.ones((1, 3, 3, 1)), np.zeros((1, 3, 3, 1)))[0])
+        -1.0
     """
+    real_scores, fake_scores = checked_images(real_scores, fake_scores)
     return ops.mean(fake_scores, axis=[1, 2, 3]) - ops.mean(real_scores, axis=[1, 2, 3])
 
 
@@ -34,31 +42,47 @@ def generator(fake_scores: Any) -> Any:
     """What the generator minimises: its images should score high.
 
     Args:
-        fake_scores: `[batch, rows, columns, 1]` scores of synthetic images.
+        fake_scores: `[batch, rows, columns, 1]`, the discriminator's scores of synthetic images.
 
     Returns:
         `[batch]`, the negative mean score.
+
+    Example:
+        >>> import numpy as np
+        >>> float(generator(np.full((1, 3, 3, 1), 0.5))[0])
+        -0.5
     """
+    (fake_scores,) = checked_images(fake_scores)
     return -ops.mean(fake_scores, axis=[1, 2, 3])
 
 
-def penalty(network: Any, real_images: Any, fake_images: Any, fractions: Any, *, penalty_weight: float = 10.0) -> Any:
+def penalty(
+    discriminator: Any, real_images: Any, fake_images: Any, fractions: Any, *, penalty_weight: float = 10.0
+) -> Any:
     """What the discriminator pays for a slope other than 1 between real and synthetic images.
 
     Args:
-        network: The discriminator, from images to `[batch, rows, columns, 1]` scores.
+        discriminator: The network, from images to `[batch, rows, columns, 1]` scores.
         real_images: `[batch, height, width, channels]`.
         fake_images: Same shape.
-        fractions: `[batch, 1, 1, 1]` in [0, 1): how far each point lies from the synthetic to the real image.
+        fractions: `[batch, 1, 1, 1]` in [0, 1): how far each point is on the way from the synthetic to the real image.
         penalty_weight: Factor of the penalty.
 
     Returns:
         `[batch]`, the weighted squared difference of the gradient's norm from 1.
+
+    Example:
+        >>> import keras, numpy as np
+        >>> images = np.ones((1, 2, 2, 1), "float32")
+        >>> double = keras.layers.Conv2D(1, 1, kernel_initializer=keras.initializers.Constant(4))
+        >>> float(penalty(double, images, images, np.zeros((1, 1, 1, 1), "float32"))[0])  # 10 (2 - 1)^2
+        10.0
     """
+    real_images, fake_images = checked_images(real_images, fake_images)
     points = fractions * real_images + (1.0 - fractions) * fake_images
     with tf.GradientTape() as tape:
         tape.watch(points)
-        scores = ops.mean(network(points, training=True), axis=[1, 2, 3])
+        scores = ops.mean(discriminator(points, training=True), axis=[1, 2, 3])
     slopes = tape.gradient(scores, points)  # an image's score depends on that image alone
     norms = ops.sqrt(ops.sum(ops.square(slopes), axis=[1, 2, 3]) + TINY)
     return penalty_weight * ops.square(norms - 1.0)

@@ -1,1 +1,13 @@
-"""Training methods, one module each: the networks, the losses and one training step."""
+"""Training methods, one file each: networks, losses, and one training step that reads like the paper.
+
+A method has `build(recipe, image_shape, seed)`, which returns a compiled `AdversarialModel`; a recipe names it in
+`method`. A path to a `.py` file outside the package works as well.
+"""
+
+from kerasgan.models._adversarial import AdversarialModel
+from kerasgan.models._optimizers import ConstantThenLinear
+from kerasgan.models.cyclegan import CycleGAN
+from kerasgan.models.distiller import Distiller
+from kerasgan.models.essnet import EssNet
+
+__all__ = ["AdversarialModel", "ConstantThenLinear", "CycleGAN", "Distiller", "EssNet"]

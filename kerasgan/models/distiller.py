@@ -12,119 +12,179 @@ Reference:
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import tensorflow as tf
 from keras import layers
 
 from kerasgan.config import Recipe
+from kerasgan.losses import gradient_consistency, least_squares
+from kerasgan.losses._named import NamedLoss, step_values
 from kerasgan.losses.absolute_error import loss as absolute_error
-from kerasgan.models.cyclegan import CycleGAN
-from kerasgan.networks.build import build_network
+from kerasgan.models._adversarial import AdversarialModel, adversarial_functions
+from kerasgan.networks.build import bind, build_network
 
 PLACES = 3  # at which features are compared: after each third of the residual blocks
 
 
-@dataclass(frozen=True)
-class Lesson:
-    """The images and features of one step.
+class Distiller(AdversarialModel):
+    """A student, its teacher, the discriminator of the target domain, and their training step.
 
-    Attributes:
-        source: Real images, `[batch, height, width, channels]` in [-1, 1].
-        synthetic: The student's translations.
-        wanted: The teacher's.
-        features: The student's features, projected to as many channels as the teacher's have.
-        wanted_features: The teacher's, `[batch, rows, columns, channels]` each.
-    """
-
-    source: tf.Tensor
-    synthetic: tf.Tensor
-    wanted: tf.Tensor
-    features: list[tf.Tensor]
-    wanted_features: list[tf.Tensor]
-
-
-class Distiller(CycleGAN):
-    """The student, its teacher, the discriminator of the target domain and their training step.
-
-    Train as a `CycleGAN`, once `teacher`, `other` and `discriminator` have the weights of a run. The generator of the
-    other direction stays as it is.
+    Train with `compile()` and `fit(dataset)`, where the dataset yields `(a, b)` as for a `CycleGAN`, once `teacher`,
+    `other` and `discriminator` have the weights of a run.
 
     Args:
-        recipe: As for a `CycleGAN`, with `distillation`; `generator` is the student's.
-        image_shape: `(height, width, channels)` of the training images.
-        seed: As for a `CycleGAN`.
+        student: The small generator.
+        teacher: The large one of the same direction, which stays as it is.
+        other: The generator of the other direction, which stays as it is, too.
+        discriminator: Scores images of the target domain.
+        direction: `"ab"` or `"ba"`: what the student translates.
+        output_weight: Weight of the mean absolute difference of both outputs.
+        feature_weight: Weight of the relative squared difference of both networks' features; 0 compares none.
+        adversarial: As for a `CycleGAN`.
+        adversarial_weight: Weight of the student's adversarial loss.
+        structure: Compares an image with its translation.
+        structure_weight: Weight of the structural loss.
+        options: `pool_size`, `image_shape`, `seed` and `name`, as for a `CycleGAN`.
 
     Raises:
         KerasganError: As for a `CycleGAN`.
-        ValueError: For a recipe without `distillation`.
+
+    Example:
+        >>> from kerasgan.networks import discriminators, generators
+        >>> student, teacher, other = (generators.resnet(filters=filters, blocks=3) for filters in (1, 2, 2))
+        >>> judge = discriminators.patchgan((16, 16, 1), filters=2, downsamplings=1)
+        >>> model = Distiller(student, teacher, other, judge, "ab")
+        >>> list(model.networks)
+        ['generator_ab', 'projection_0', 'projection_1', 'projection_2', 'generator_ba', 'discriminator_b']
     """
 
-    def _build_networks(self, recipe: Recipe, shape: tuple[int, int, int]) -> None:
-        if recipe.distillation is None:
-            raise ValueError(f"A Distiller needs a recipe with `distillation`; {recipe.name!r} has none.")
-        self.distillation, teacher = recipe.distillation, recipe.distillation.generator
-        source, target = self.source, self.target = tuple(recipe.distillation.direction)
-        any_size = (None, None, shape[-1])
-        self.student = build_network("generators", recipe.generator, any_size, f"generator_{source}{target}")
-        self.other = build_network("generators", teacher, any_size, f"generator_{target}{source}")
-        self.teacher = build_network("generators", teacher, any_size, "teacher")
-        generators = (self.student, self.other) if target == "b" else (self.other, self.student)
-        self.generator_ab, self.generator_ba = generators
-        self.discriminator = build_network("discriminators", recipe.discriminator, shape, f"discriminator_{target}")
-        places = PLACES if self.distillation.feature_weight else 0
-        self.open_student, self.open_teacher = (with_features(net, places) for net in (self.student, self.teacher))
-        pairs = zip(self.open_student.outputs[1:], self.open_teacher.outputs[1:], strict=True)
-        self.projections = [_projection(feature.shape[-1], wanted.shape[-1]) for feature, wanted in pairs]
-
-    @property
-    def discriminators(self) -> dict[str, keras.Model]:
-        """The target domain's."""
-        return {self.target: self.discriminator}
-
-    @property
-    def networks(self) -> dict[str, keras.Model]:
-        """Every network whose state a training keeps, by name; the teacher is read anew from its run."""
-        return super().networks | {f"projection_{place}": layer for place, layer in enumerate(self.projections)}
-
-    @property
-    def generator_variables(self) -> list[keras.Variable]:
-        """Trainable variables of the student and of the projections."""
-        return [variable for part in (self.student, *self.projections) for variable in part.trainable_variables]
-
-    def _judged(self, images: Any) -> dict[str, tf.Tensor]:
-        return {self.target: images.synthetic}
-
-    def _translate_both_ways(self, a: tf.Tensor, b: tf.Tensor) -> Any:
-        """In one direction only."""
-        source = a if self.source == "a" else b
-        # Flattened: Keras returns no list where there are no features beside the image.
-        taught = tf.nest.flatten(self.open_teacher(source, training=False))
-        wanted, *wanted_features = [tf.stop_gradient(x) for x in taught]
-        synthetic, *features = tf.nest.flatten(self.open_student(source, training=True))
-        features = [project(feature) for project, feature in zip(self.projections, features, strict=True)]
-        return Lesson(source, synthetic, wanted, features, wanted_features)
-
-    def _loss_weights(self) -> dict[str, float]:
+    def __init__(
+        self,
+        student: keras.Model,
+        teacher: keras.Model,
+        other: keras.Model,
+        discriminator: keras.Model,
+        direction: Literal["ab", "ba"],
+        *,
+        output_weight: float = 10.0,
+        feature_weight: float = 1.0,
+        adversarial: Any = least_squares,
+        adversarial_weight: float = 1.0,
+        structure: Callable[..., Any] = gradient_consistency,
+        structure_weight: float = 0.0,
+        **options: Any,
+    ) -> None:
+        # Keras tracks attributes from the constructor of its model on, so that local names come first.
+        open_student, open_teacher = (
+            with_features(network, PLACES if feature_weight else 0) for network in (student, teacher)
+        )
+        projections = []
+        for feature, wanted in zip(open_student.outputs[1:], open_teacher.outputs[1:], strict=True):
+            projections.append(layers.Conv2D(wanted.shape[-1], 1))  # of each pixel by itself; only training needs it
+            projections[-1].build((None, None, None, feature.shape[-1]))
+        source, target = direction
         weights = {
-            "output": self.distillation.output_weight,
-            "features": self.distillation.feature_weight,
-            "adversarial": self.weights_of_losses.adversarial_weight,
-            "structure": self.weights_of_losses.structure_weight,
+            "output": output_weight,
+            "features": feature_weight,
+            "adversarial": adversarial_weight,
+            "structure": structure_weight,
         }
-        return {f"{name}_{self.source}{self.target}": weight for name, weight in weights.items() if weight}
+        super().__init__(
+            trained={
+                f"generator_{direction}": student,
+                **{f"projection_{place}": layer for place, layer in enumerate(projections)},
+            },
+            fixed={f"generator_{target}{source}": other},
+            discriminators={target: discriminator},
+            adversarial=adversarial,
+            loss_weights={f"{name}_{direction}": weight for name, weight in weights.items()},
+            **{"name": "distiller"} | options,
+        )
+        self.student, self.teacher, self.other, self.discriminator = student, teacher, other, discriminator
+        self.generator_ab, self.generator_ba = (student, other) if direction == "ab" else (other, student)
+        self.open_student, self.open_teacher, self.projections = open_student, open_teacher, projections
+        self.direction, self.structure = direction, NamedLoss(structure, "structure")
 
-    def _terms(self, images: Any) -> dict[str, Callable[[], tf.Tensor]]:
-        x = images
-        terms = {
-            "output": lambda: absolute_error(x.wanted, x.synthetic),
-            "features": lambda: feature_difference(x.features, x.wanted_features),
-            "adversarial": lambda: self.adversarial_generator(self.discriminator(x.synthetic, training=True)),
-            "structure": lambda: self.structure(x.source, x.synthetic),
-        }
-        return {f"{name}_{self.source}{self.target}": term for name, term in terms.items()}
+    @classmethod
+    def from_recipe(cls, recipe: Recipe, image_shape: tuple[int, int, int], seed: int = 0) -> Distiller:
+        """Builds the networks, losses and optimisers of a recipe with `distillation`; its `generator` is the student's.
+
+        Args:
+            recipe: As for a `CycleGAN`.
+            image_shape: `(height, width, channels)` of the training images.
+            seed: As for a `CycleGAN`.
+
+        Raises:
+            KerasganError: As for a `CycleGAN`.
+            ValueError: For a recipe without `distillation`.
+        """
+        settings, losses = recipe.distillation, recipe.losses
+        if settings is None:
+            raise ValueError(f"A Distiller needs a recipe with `distillation`; {recipe.name!r} has none.")
+        source, target = settings.direction
+        any_size = (None, None, image_shape[-1])
+        student = build_network("generators", recipe.generator, any_size, f"generator_{source}{target}")
+        other = build_network("generators", settings.generator, any_size, f"generator_{target}{source}")
+        teacher = build_network("generators", settings.generator, any_size, "teacher")
+        judge = build_network("discriminators", recipe.discriminator, image_shape, f"discriminator_{target}")
+        model = cls(
+            *(student, teacher, other, judge),
+            settings.direction,
+            output_weight=settings.output_weight,
+            feature_weight=settings.feature_weight,
+            adversarial=adversarial_functions(losses.adversarial),
+            adversarial_weight=losses.adversarial_weight,
+            structure=bind("losses", losses.structure, "loss"),
+            structure_weight=losses.structure_weight,
+            pool_size=recipe.pool_size,
+            image_shape=image_shape,
+            seed=seed,
+        )
+        model.compile_from(recipe)
+        return model
+
+    def train_step(self, data: tuple[tf.Tensor, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Updates the student with the projections, then the discriminator, on one batch.
+
+        Args:
+            data: Real images of both domains, `[batch, height, width, channels]` in [-1, 1].
+
+        Returns:
+            The mean of each loss since the epoch began.
+        """
+        way, (a, b) = self.direction, data
+        source, real_images = (a, b) if way == "ab" else (b, a)
+        step = self.steps_done()
+        for _ in range(self.generator_iterations):
+            with tf.GradientTape() as tape:
+                # 1. Both translate; features are [batch, rows, columns, channels], the student's after a projection.
+                # Flattened: Keras returns no list where there are no features beside the image.
+                taught = tf.nest.flatten(self.open_teacher(source, training=False))
+                wanted, *wanted_features = [tf.stop_gradient(tensor) for tensor in taught]
+                synthetic, *features = tf.nest.flatten(self.open_student(source, training=True))
+                features = [project(feature) for project, feature in zip(self.projections, features, strict=True)]
+
+                # 2. Losses, each a scalar
+                values = step_values(source, synthetic, None, real_images=real_images, discriminator=self.discriminator)
+                losses = {f"output_{way}": tf.reduce_mean(absolute_error(wanted, synthetic))}
+                if f"features_{way}" in self.loss_weights:
+                    losses[f"features_{way}"] = feature_difference(features, wanted_features)
+                if f"adversarial_{way}" in self.loss_weights:
+                    losses[f"adversarial_{way}"] = self.adversarial(values)
+                if f"structure_{way}" in self.loss_weights:
+                    losses[f"structure_{way}"] = self.structure(**values)
+                losses["generators"] = sum(weight * losses[name] for name, weight in self.loss_weights.items())
+
+            # 3. Update the student and the projections
+            self.minimise(losses["generators"], tape, self.generator_optimizer, self.generator_variables)
+
+        # 4. Update the discriminator by real images and by synthetic ones, half of them earlier ones from the pool
+        domain = way[1]
+        pooled = self.pools[domain].exchange(synthetic, step)
+        losses |= self.update_discriminators({domain: (real_images, pooled)}, step)
+        return self.report(losses, step)
 
 
 def with_features(network: keras.Model, places: int) -> keras.Model:
@@ -136,6 +196,11 @@ def with_features(network: keras.Model, places: int) -> keras.Model:
 
     Returns:
         A model with a list of outputs: the network's own, then the features.
+
+    Example:
+        >>> from kerasgan.networks import generators
+        >>> with_features(generators.resnet(filters=2, blocks=4), 2).output_shape
+        [(None, None, None, 1), (None, None, None, 8), (None, None, None, 8)]
     """
     sums = [layer.output for layer in network.layers if isinstance(layer, layers.Add)]
     count = min(places, len(sums))
@@ -152,14 +217,14 @@ def feature_difference(features: list[tf.Tensor], wanted: list[tf.Tensor]) -> tf
 
     Returns:
         A scalar, 0 where all are equal and 1 for features of zeros.
+
+    Example:
+        >>> float(feature_difference([tf.ones([1, 2, 2, 1])], [tf.fill([1, 2, 2, 1], 2.0)]))
+        0.25
     """
     pairs = [(tf.cast(x, tf.float32), tf.cast(y, tf.float32)) for x, y in zip(features, wanted, strict=True)]
     fractions = [tf.reduce_mean(tf.square(x - y)) / tf.maximum(tf.reduce_mean(y * y), 1e-8) for x, y in pairs]
     return tf.add_n(fractions) / len(fractions)
 
 
-def _projection(channels: int, wanted: int) -> keras.Layer:
-    """A convolution of each pixel by itself, which only the training needs."""
-    layer = layers.Conv2D(wanted, 1)
-    layer.build((None, None, None, channels))
-    return layer
+build = Distiller.from_recipe

@@ -14,115 +14,172 @@ Reference:
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from kerasgan.config import Component, Recipe, Segmentation
+from kerasgan.config import Recipe
 from kerasgan.errors import KerasganError
-from kerasgan.models.cyclegan import CycleGAN, Images, Loss, round_trips
+from kerasgan.losses import absolute_error, cross_entropy
+from kerasgan.losses._named import NamedLoss, step_values
+from kerasgan.models.cyclegan import CycleGAN, losses_of, networks_of
 from kerasgan.networks.build import bind
 from kerasgan.networks.deformable import deformed
 
 
-@dataclass(frozen=True)
-class EssNetImages(Images):
-    """The undeformed images of one step; with them the deformed ones, and the classes of a.
-
-    Attributes:
-        deformed: Translations and reconstructions by the deformed generators; without deformation, the images again.
-        classes: int32 `[batch, height, width]`, or None where nothing is segmented.
-    """
-
-    deformed: Images
-    classes: tf.Tensor | None
-
-    @property
-    def judged_a(self) -> tf.Tensor:
-        """The deformed synthetic images."""
-        return self.deformed.synthetic_a
-
-    @property
-    def judged_b(self) -> tf.Tensor:
-        """The deformed synthetic images."""
-        return self.deformed.synthetic_b
-
-
 class EssNet(CycleGAN):
-    """The networks of a CycleGAN, deformed generators of the same weights, a segmentation network; one training step.
+    """A CycleGAN with deformed generators of the same weights, a segmentation network, or both.
 
-    Train as a `CycleGAN`; with a segmentation, the dataset yields `(a, b, classes)`, the last int32
-    `[batch, height, width]` of a. The losses of the deformed outputs are adversarial and `deformed_cycle`; all others
-    are of the undeformed ones. `losses.structure` by mutual information is the alignment loss of Wang et al. 2018.
+    Train as a `CycleGAN`; with a segmenter, the dataset yields `(a, b, labels)`, the last the classes of a's pixels,
+    int32 `[batch, height, width]`. The discriminators and the `deformed_cycle` losses see deformed images, all other
+    losses undeformed ones. A structural loss by mutual information is the alignment loss of Wang et al. 2018.
 
     Args:
-        recipe: As for a `CycleGAN`, with `deformation`, `segmentation` or both.
-        image_shape: `(height, width, channels)` of the training images.
-        seed: As for a `CycleGAN`.
+        generator_ab: Maps images of domain a to domain b.
+        generator_ba: Maps images of domain b to domain a.
+        discriminator_a: Scores images of domain a.
+        discriminator_b: Scores images of domain b.
+        deformed_ab: `kerasgan.networks.deformable.deformed(generator_ab)`; None: the discriminators see what the
+            generators themselves give.
+        deformed_ba: The same of `generator_ba`.
+        deformed_cycle_weight: Weight of the cycle through both deformed generators.
+        segmenter: From images of domain b to logits, `[batch, height, width, classes]`; None: nothing is segmented.
+        segmentation: Compares labels with logits.
+        segmentation_weight: Weight of the segmentation loss.
+        options: Further arguments of `CycleGAN`.
 
     Raises:
-        KerasganError: As for a `CycleGAN`; where a deformation is wanted of a generator without deformable convolution.
+        KerasganError: As for a `CycleGAN`.
+
+    Example:
+        >>> from kerasgan.networks import discriminators, generators, segmenters
+        >>> forth, back = (generators.resnet(filters=2, blocks=1, deformable=True) for _ in "ab")
+        >>> model = EssNet(
+        ...     *(forth, back),
+        ...     *(discriminators.patchgan((16, 16, 1), filters=2, downsamplings=1) for _ in "ab"),
+        ...     deformed_ab=deformed(forth),
+        ...     deformed_ba=deformed(back),
+        ...     segmenter=segmenters.unet(classes=2, filters=2, depth=1),
+        ... )
+        >>> sorted(set(model.networks) - {"discriminator_a", "discriminator_b"})
+        ['generator_ab', 'generator_ba', 'segmenter']
     """
 
-    def _build_networks(self, recipe: Recipe, shape: tuple[int, int, int]) -> None:
-        super()._build_networks(recipe, shape)
-        self.deformation, self.segmentation = recipe.deformation, recipe.segmentation
+    def __init__(
+        self,
+        generator_ab: keras.Model,
+        generator_ba: keras.Model,
+        discriminator_a: keras.Model,
+        discriminator_b: keras.Model,
+        *,
+        deformed_ab: Any = None,
+        deformed_ba: Any = None,
+        deformed_cycle_weight: float = 10.0,
+        segmenter: Any = None,
+        segmentation: Callable[..., Any] = cross_entropy,
+        segmentation_weight: float = 1.0,
+        **options: Any,
+    ) -> None:
+        super().__init__(generator_ab, generator_ba, discriminator_a, discriminator_b, **options)
+        self.deformed_ab, self.deformed_ba = deformed_ab, deformed_ba
+        if deformed_ab is not None and deformed_cycle_weight:
+            self.loss_weights |= dict.fromkeys(("deformed_cycle_a", "deformed_cycle_b"), deformed_cycle_weight)
+        self.segmenter, self.segmentation = segmenter, NamedLoss(segmentation, "segmentation")
+        if segmenter is not None:
+            self.trained["segmenter"] = segmenter
+            self.loss_weights["segmentation"] = segmentation_weight
+
+    @classmethod
+    def from_recipe(cls, recipe: Recipe, image_shape: tuple[int, int, int], seed: int = 0) -> EssNet:
+        """Builds the networks, losses and optimisers of a recipe with `deformation`, `segmentation` or both.
+
+        Args:
+            recipe: As for a `CycleGAN`.
+            image_shape: `(height, width, channels)` of the training images.
+            seed: As for a `CycleGAN`.
+
+        Raises:
+            KerasganError: As for a `CycleGAN`, and for generators without deformable convolution.
+        """
+        networks, options, segmentation = networks_of(recipe, image_shape), losses_of(recipe), recipe.segmentation
         if recipe.deformation:
-            self.deformed_ab = _deformed(self.generator_ab, recipe.generator)
-            self.deformed_ba = _deformed(self.generator_ba, recipe.generator)
-        if recipe.segmentation:
-            self.segmenter = _segmenter(recipe.segmentation, (None, None, shape[-1]))
-            self.segmentation_loss: Loss = bind("losses", recipe.segmentation.loss, "segmentation")
+            options["deformed_cycle_weight"] = recipe.deformation.cycle_weight
+            try:
+                options["deformed_ab"], options["deformed_ba"] = (deformed(generator) for generator in networks[:2])
+            except ValueError as error:
+                raise KerasganError(
+                    f"The recipe wants a deformed output, but {error} Use --set generator.name=resnet --set "
+                    "generator.deformable=true, or --set deformation=null."
+                ) from error
+        if segmentation:
+            build_segmenter = bind("segmenters", segmentation.network, "build")
+            classes = len(segmentation.structures) + 1
+            options["segmenter"] = build_segmenter((None, None, image_shape[-1]), classes=classes, name="segmenter")
+            options["segmentation"] = bind("losses", segmentation.loss, "segmentation")
+            options["segmentation_weight"] = segmentation.weight
+        model = cls(*networks, **options, image_shape=image_shape, seed=seed)
+        model.compile_from(recipe)
+        return model
 
-    @property
-    def networks(self) -> dict[str, keras.Model]:
-        """Every network that a training changes, by name; the deformed generators have no weights of their own."""
-        return super().networks | ({"segmenter": self.segmenter} if self.segmentation else {})
+    def train_step(self, data: tuple[tf.Tensor, ...]) -> dict[str, tf.Tensor]:
+        """Updates the generators with the segmenter, then the discriminators, on one batch.
 
-    @property
-    def generator_variables(self) -> list[keras.Variable]:
-        """Trainable variables of both generators and of the segmentation network."""
-        return super().generator_variables + (self.segmenter.trainable_variables if self.segmentation else [])
+        Args:
+            data: Real images of both domains, `[batch, height, width, channels]` in [-1, 1], and, with a segmenter, the
+                classes of a's pixels, int32 `[batch, height, width]`.
 
-    def _translate_both_ways(self, a: tf.Tensor, b: tf.Tensor, classes: tf.Tensor | None = None) -> EssNetImages:
-        undeformed = super()._translate_both_ways(a, b)
-        moved = round_trips(self.deformed_ab, self.deformed_ba, a, b) if self.deformation else undeformed
-        return EssNetImages(**vars(undeformed), deformed=moved, classes=classes)
+        Returns:
+            The mean of each loss since the epoch began.
+        """
+        a, b, *labels = data
+        step = self.steps_done()
+        for _ in range(self.generator_iterations):
+            with tf.GradientTape() as tape:
+                # 1. Translate, and translate back: undeformed images and deformed ones, by the same weights
+                synthetic_b = moved_b = self.generator_ab(a, training=True)
+                synthetic_a = moved_a = self.generator_ba(b, training=True)
+                reconstructed_a = self.generator_ba(synthetic_b, training=True)
+                reconstructed_b = self.generator_ab(synthetic_a, training=True)
+                if self.deformed_ab is not None:
+                    moved_b = self.deformed_ab(a, training=True)
+                    moved_a = self.deformed_ba(b, training=True)
 
-    def _loss_weights(self) -> dict[str, float]:
-        weights = super()._loss_weights()
-        if self.deformation and self.deformation.cycle_weight:
-            weights |= dict.fromkeys(("deformed_cycle_a", "deformed_cycle_b"), self.deformation.cycle_weight)
-        if self.segmentation:
-            weights["segmentation"] = self.segmentation.weight
-        return weights
+                # 2. Losses: the discriminators see deformed images, all others undeformed ones
+                of_b = {"real_images": b, "fake_images": moved_b, "discriminator": self.discriminator_b}
+                of_a = {"real_images": a, "fake_images": moved_a, "discriminator": self.discriminator_a}
+                ab = step_values(a, synthetic_b, reconstructed_a, **of_b)
+                ba = step_values(b, synthetic_a, reconstructed_b, **of_a)
+                losses = {}
+                if "adversarial_ab" in self.loss_weights:
+                    losses["adversarial_ab"] = self.adversarial(ab)
+                    losses["adversarial_ba"] = self.adversarial(ba)
+                if "cycle_a" in self.loss_weights:
+                    losses["cycle_a"] = self.cycle(**ab)
+                if "cycle_b" in self.loss_weights:
+                    losses["cycle_b"] = self.cycle(**ba)
+                if "structure_ab" in self.loss_weights:
+                    losses["structure_ab"] = self.structure(**ab)
+                    losses["structure_ba"] = self.structure(**ba)
+                if "identity_a" in self.loss_weights:
+                    losses["identity_a"] = tf.reduce_mean(absolute_error(a, self.generator_ba(a, training=True)))
+                    losses["identity_b"] = tf.reduce_mean(absolute_error(b, self.generator_ab(b, training=True)))
+                if "deformed_cycle_a" in self.loss_weights:
+                    back_a, back_b = self.deformed_ba(moved_b, training=True), self.deformed_ab(moved_a, training=True)
+                    losses["deformed_cycle_a"] = self.cycle(**step_values(a, moved_b, back_a, **of_b))
+                    losses["deformed_cycle_b"] = self.cycle(**step_values(b, moved_a, back_b, **of_a))
+                if "segmentation" in self.loss_weights:
+                    scores = self.segmenter(synthetic_b, training=True)  # [batch, height, width, classes]
+                    losses["segmentation"] = self.segmentation(labels=labels[0], scores=scores, **ab)
+                losses["generators"] = sum(weight * losses[name] for name, weight in self.loss_weights.items())
 
-    def _terms(self, images: Any) -> dict[str, Callable[[], tf.Tensor]]:
-        x = images
-        return super()._terms(images) | {
-            "deformed_cycle_a": lambda: self.cycle(x.a, x.deformed.reconstructed_a),
-            "deformed_cycle_b": lambda: self.cycle(x.b, x.deformed.reconstructed_b),
-            "segmentation": lambda: self.segmentation_loss(x.classes, self.segmenter(x.synthetic_b, training=True)),
-        }
+            # 3. Update the generators and the segmenter
+            self.minimise(losses["generators"], tape, self.generator_optimizer, self.generator_variables)
+
+        # 4. Update the discriminators by deformed images, half of them earlier ones from the pool
+        pooled_a, pooled_b = self.pools["a"].exchange(moved_a, step), self.pools["b"].exchange(moved_b, step)
+        losses |= self.update_discriminators({"a": (a, pooled_a), "b": (b, pooled_b)}, step)
+        return self.report(losses, step)
 
 
-def model_class(recipe: Recipe) -> type[CycleGAN]:
-    """The model that trains a recipe."""
-    return EssNet if recipe.deformation or recipe.segmentation else CycleGAN
-
-
-def _deformed(generator: keras.Model, component: Component) -> keras.Model:
-    try:
-        return deformed(generator)
-    except ValueError as error:
-        raise KerasganError(
-            f"The recipe wants a deformed output, but its generator {component.name!r} has no deformable convolution. "
-            "Use --set generator.name=resnet --set generator.deformable=true, or --set deformation=null."
-        ) from error
-
-
-def _segmenter(settings: Segmentation, shape: tuple[int | None, int | None, int]) -> keras.Model:
-    build = bind("segmenters", settings.network, "build")
-    return build(shape, classes=len(settings.structures) + 1, name="segmenter")
+build = EssNet.from_recipe

@@ -30,6 +30,7 @@ RECIPE = Recipe(
     title="EssNet, deformation-invariant CycleGAN with liver segmentation, abdominal CT to MR",
     citation="Rafiq et al., 2025, https://arxiv.org/abs/2503.00945",
     anatomy="abdomen",
+    method="essnet",
     # Code of Huo et al., options/base_options.py: 9 residual blocks, 64 filters.
     generator=Component(name="resnet", filters=64, blocks=9, deformable=True),
     discriminator=Component(name="patchgan", filters=64),  # code of Huo et al., options/base_options.py

@@ -16,7 +16,7 @@ import numpy as np
 
 from kerasgan.errors import DivergenceError, RunError
 from kerasgan.files import replacing
-from kerasgan.models.cyclegan import CycleGAN
+from kerasgan.models import AdversarialModel
 
 KEPT = 2  # the newest, and one to fall back on
 REMEDY = (
@@ -28,7 +28,7 @@ REMEDY = (
 logger = logging.getLogger(__name__)
 
 
-def state(model: CycleGAN) -> dict[str, Any]:
+def state(model: AdversarialModel) -> dict[str, Any]:
     """Every variable that a training step reads, by name: networks, both optimisers, the image pools."""
     parts = {name: network.variables for name, network in model.networks.items()}
     parts["generator_optimizer"] = model.generator_optimizer.variables

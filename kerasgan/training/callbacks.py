@@ -17,7 +17,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from kerasgan.errors import DivergenceError
-from kerasgan.models.cyclegan import CycleGAN
+from kerasgan.models import AdversarialModel
 from kerasgan.pictures import patients as report
 from kerasgan.runs import checkpoints
 from kerasgan.runs.run import Run
@@ -256,7 +256,7 @@ class Checkpoint(Periodic):
         checkpoints.save(variables, self.folder, self.progress.step)
 
 
-def network_files(model: CycleGAN, run: Run, direction: Direction, which: str) -> dict[Path, keras.Model]:
+def network_files(model: AdversarialModel, run: Run, direction: Direction, which: str) -> dict[Path, keras.Model]:
     """A direction's generator by its file; with that of a to b the segmenter, which was trained on its images.
 
     Args:

@@ -18,7 +18,7 @@ from kerasgan.errors import DatasetError, DivergenceError
 from kerasgan.files import replacing
 from kerasgan.losses.cross_entropy import segmentation as cross_entropy
 from kerasgan.losses.dice import over_batch as dice
-from kerasgan.models._optimizers import ConstantThenLinear
+from kerasgan.models import ConstantThenLinear
 from kerasgan.networks.build import bind
 from kerasgan.runs import checkpoints
 from kerasgan.runs.device import dtype_policy, fixed_order_of_sums, resolve_precision, uses_xla

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kerasgan.config import Distillation
 from kerasgan.errors import RunError
-from kerasgan.models.distiller import Distiller
+from kerasgan.models import Distiller
 from kerasgan.runs import checkpoints
 from kerasgan.runs.run import load_run
 from kerasgan.scans.contract import DIRECTIONS

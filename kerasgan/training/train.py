@@ -13,11 +13,10 @@ import numpy as np
 import tensorflow as tf
 from filelock import FileLock, Timeout
 
+from kerasgan import registry
 from kerasgan.config import Recipe
 from kerasgan.errors import RunError
-from kerasgan.models.cyclegan import CycleGAN
-from kerasgan.models.distiller import Distiller
-from kerasgan.models.essnet import model_class
+from kerasgan.models import AdversarialModel
 from kerasgan.networks.build import check_components
 from kerasgan.pictures import patients as report
 from kerasgan.runs import checkpoints
@@ -94,7 +93,7 @@ def train_recipe(recipe: Recipe, request: Request, out: Path, former: Run | None
     return run
 
 
-def build_model(recipe: Recipe, precision: str, seed: int) -> CycleGAN:
+def build_model(recipe: Recipe, precision: str, seed: int) -> AdversarialModel:
     """The compiled model that trains a recipe.
 
     Args:
@@ -104,14 +103,14 @@ def build_model(recipe: Recipe, precision: str, seed: int) -> CycleGAN:
     """
     size = recipe.data.size
     with dtype_policy(precision):
-        model = (Distiller if recipe.distillation else model_class(recipe))(recipe, (size, size, 1), seed)
+        model = registry.find("models", recipe.method).build(recipe, (size, size, 1), seed)
     model.compile(jit_compile=uses_xla(), steps_per_execution=recipe.schedule.steps_per_execution)
     path = "XLA" if uses_xla() else "TensorFlow graph without XLA"
     logger.info("Training in %s on %s.", precision, path)
     return model
 
 
-def fit(model: CycleGAN, run: Run, data: Data) -> None:
+def fit(model: AdversarialModel, run: Run, data: Data) -> None:
     """Trains a run's model from its newest checkpoint to the recipe's last step.
 
     Args:

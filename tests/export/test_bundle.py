@@ -10,7 +10,7 @@ import tensorflow as tf
 from kerasgan.errors import ExportError, KerasganError, RunError
 from kerasgan.export import export_serving
 from kerasgan.export.gate import TOLERANCES, Tolerance
-from kerasgan.networks.generators import fcn, unet
+from kerasgan.networks.generators import fcn, resnet
 
 EXTRAS = {
     "SHA256SUMS", "comparison.json", "contract.json", "contract.md", "model_card.md", "tf_serving_warmup_requests"
@@ -73,9 +73,9 @@ def test_no_patient_and_no_path_is_shipped(served, finished_run, patients):
             assert secret.encode() not in content, f"{path.name} holds {secret}"
 
 
-@pytest.mark.parametrize("network", [unet, fcn])
+@pytest.mark.parametrize("network", [resnet, fcn])
 def test_other_generators_take_any_size(run, tmp_path, network):
-    generator = network.build(filters=4)
+    generator = network(filters=4)
     generator(np.random.default_rng(0).uniform(-1, 1, (4, 32, 32, 1)), training=True)
     generator.save(run.path / "generators" / "ab-last.keras")
     folder = export_serving(run.path, tmp_path / "models")  # compares it with Keras

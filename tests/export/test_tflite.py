@@ -14,7 +14,7 @@ from kerasgan.export.gate import TOLERANCES, Tolerance
 from kerasgan.export.graph import Translator, write_savedmodel
 from kerasgan.export.tflite import convert
 from kerasgan.io.nifti import read_image
-from kerasgan.networks.generators import fcn, resnet, unet
+from kerasgan.networks.generators import fcn, resnet
 from kerasgan.networks.generators.resnet import build
 from kerasgan.scans.intensity import IntensityMap
 from kerasgan.scans.preparation import prepare
@@ -64,7 +64,6 @@ def test_any_device_can_run_it(run, tmp_path, upsampling):
 @pytest.mark.parametrize(
     ("network", "options"),
     [
-        (unet, {"filters": 4}),
         (fcn, {"filters": 4}),
         (resnet, {"blocks": 1, "separable": True}),
         (resnet, {"blocks": 1, "deformable": True}),
@@ -73,7 +72,7 @@ def test_any_device_can_run_it(run, tmp_path, upsampling):
 def test_every_generator_runs_on_any_device(run, tmp_path, network, options, size):
     """Also one that halves 36 x 44 pixels four times, and one whose running averages have moved."""
     keras.utils.set_random_seed(1)
-    generator = network.build(**options)
+    generator = network(**options)
     for _ in range(5):
         generator(np.random.default_rng(0).uniform(-1, 1, (4, 32, 32, 1)), training=True)
     generator.save(run.path / "generators" / "ab-last.keras")

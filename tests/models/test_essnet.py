@@ -8,10 +8,8 @@ from scipy.special import log_softmax
 
 from kerasgan.config import Recipe
 from kerasgan.errors import KerasganError
-from kerasgan.models.cyclegan import CycleGAN
-from kerasgan.models.essnet import EssNet, model_class
+from kerasgan.models.essnet import EssNet
 from kerasgan.networks.deformable import DeformableConvolution
-from kerasgan.recipes.hiasa2018 import RECIPE as PLAIN
 from kerasgan.recipes.mujtaba2025 import RECIPE
 from kerasgan.runs.device import dtype_policy
 
@@ -29,7 +27,7 @@ def recipe(*overrides: str) -> Recipe:
 def built(settings: Recipe, moves: float = 0.3, **options: object) -> EssNet:
     """A model whose deformable convolutions move their samples by about `moves` features."""
     keras.utils.set_random_seed(0)
-    model = EssNet(settings, (SIZE, SIZE, 1))
+    model = EssNet.from_recipe(settings, (SIZE, SIZE, 1))
     rng = np.random.default_rng(1)
     for generator in (model.generator_ab, model.generator_ba):
         for layer in generator.layers:
@@ -50,43 +48,60 @@ def batches(count: int, batch: int = 1, dtype: str = "float32") -> tf.data.Datas
     return tf.data.Dataset.from_tensor_slices(tuple(map(np.concatenate, parts))).batch(batch, drop_remainder=True)
 
 
-def translated(model: EssNet, batch: int = 2):
-    a, b, classes = map(tf.constant, images(batch))
-    return model._translate_both_ways(a, b, classes)
+def handed(model: EssNet, *data: np.ndarray) -> dict[str, list[dict]]:
+    """What one eager step hands to each loss, in the order of the calls."""
+    found: dict[str, list] = {}
+
+    def recorded(name, loss):
+        def call(*values, **named):
+            found.setdefault(name, []).append(values or named)
+            return loss(*values, **named)
+
+        return call
+
+    for name in ("adversarial", "cycle", "structure", "segmentation", "judge"):
+        setattr(model, name, recorded(name, getattr(model, name)))
+    model.train_step(tuple(map(tf.constant, data)))
+    return found
 
 
 def test_discriminators_see_deformed_images_and_all_else_follows_the_undeformed():
-    model = built(recipe())
-    x = translated(model)
-    np.testing.assert_allclose(x.synthetic_b, model.generator_ab(x.a), atol=1e-5)
-    np.testing.assert_allclose(x.reconstructed_a, model.generator_ba(model.generator_ab(x.a)), atol=1e-4)
-    for judged, source, generator, undeformed in (
-        (x.judged_b, x.a, model.deformed_ab, x.synthetic_b),
-        (x.judged_a, x.b, model.deformed_ba, x.synthetic_a),
+    model, (a, b, classes) = built(recipe()), images(2)
+    synthetic_b, synthetic_a = model.generator_ab(a), model.generator_ba(b)
+    reconstructed_a, moved_back = model.generator_ba(synthetic_b), model.deformed_ba(model.deformed_ab(a))
+    moved = {"a": model.deformed_ba(b), "b": model.deformed_ab(a)}
+    found = handed(model, a, b, classes)
+    for loss in ("structure", "cycle", "segmentation"):
+        np.testing.assert_allclose(found[loss][0]["synthetic"], synthetic_b, atol=1e-5)
+    np.testing.assert_allclose(found["structure"][1]["synthetic"], synthetic_a, atol=1e-5)
+    np.testing.assert_allclose(found["cycle"][0]["reconstructed"], reconstructed_a, atol=1e-4)
+    np.testing.assert_allclose(found["cycle"][2]["reconstructed"], moved_back, atol=1e-4)
+    for domain, undeformed, ((values,), judged) in (
+        ("b", synthetic_b, (found["adversarial"][0], found["judge"][1])),
+        ("a", synthetic_a, (found["adversarial"][1], found["judge"][0])),
     ):
-        np.testing.assert_allclose(judged, generator(source), atol=1e-5)
-        assert np.abs(judged - undeformed).max() > 0.01
-    back = model.deformed_ba(model.deformed_ab(x.a))
-    np.testing.assert_allclose(x.deformed.reconstructed_a, back, atol=1e-4)
+        np.testing.assert_allclose(values["fake_images"], moved[domain], atol=1e-5)
+        assert judged[0] == domain
+        np.testing.assert_allclose(judged[2], moved[domain], atol=1e-5)  # the pool is still empty
+        assert np.abs(judged[2] - undeformed).max() > 0.01
 
 
 def test_each_term_by_hand():
-    model = built(recipe())
-    x = translated(model)
-    losses = {name: float(value) for name, value in model._generator_losses(x).items()}
-    assert set(losses) == set(model._loss_weights())
-    a, b, judged_b = x.a.numpy(), x.b.numpy(), x.judged_b.numpy()
+    model, (a, b, classes) = built(recipe()), images(2)
+    synthetic_b, moved_b, moved_a = model.generator_ab(a), model.deformed_ab(a), model.deformed_ba(b)
     expected = {
-        "cycle_a": np.abs(a - x.reconstructed_a.numpy()).mean(),
-        "deformed_cycle_a": np.abs(a - x.deformed.reconstructed_a.numpy()).mean(),
-        "deformed_cycle_b": np.abs(b - x.deformed.reconstructed_b.numpy()).mean(),
-        "adversarial_ab": np.mean((model.discriminator_b(judged_b).numpy() - 1) ** 2),
-        "structure_ab": np.mean(model.structure(x.a, x.synthetic_b)),
+        "cycle_a": np.abs(a - model.generator_ba(synthetic_b).numpy()).mean(),
+        "deformed_cycle_a": np.abs(a - model.deformed_ba(moved_b).numpy()).mean(),
+        "deformed_cycle_b": np.abs(b - model.deformed_ab(moved_a).numpy()).mean(),
+        "adversarial_ab": np.mean((model.discriminator_b(moved_b).numpy() - 1) ** 2),
+        "structure_ab": model.structure(source=tf.constant(a), synthetic=synthetic_b),
     }
-    scores = log_softmax(model.segmenter(x.synthetic_b).numpy(), axis=-1)
-    expected["segmentation"] = -np.take_along_axis(scores, x.classes.numpy()[..., None], axis=-1).mean()
+    scores = log_softmax(model.segmenter(synthetic_b).numpy(), axis=-1)
+    expected["segmentation"] = -np.take_along_axis(scores, classes[..., None], axis=-1).mean()
+    losses = model.train_step(tuple(map(tf.constant, (a, b, classes))))
+    assert set(losses) - {"generators", "discriminator_a", "discriminator_b"} == set(model.loss_weights)
     for name, value in expected.items():
-        assert losses[name] == pytest.approx(value, rel=1e-4), name
+        assert float(losses[name]) == pytest.approx(float(value), rel=1e-4), name
 
 
 def test_objective_is_the_weighted_sum_of_its_terms():
@@ -108,47 +123,62 @@ def test_every_weight_learns_in_one_step_offsets_and_segmenter_too():
     assert not [v.path for v, old in zip(variables, before, strict=True) if np.array_equal(v.numpy(), old)]
 
 
-def gradient_norm(model: EssNet, term: str, variables: list) -> float:
-    with tf.GradientTape() as tape:
-        value = model._generator_losses(translated(model))[term]
-    found = tape.gradient(value, [v.value for v in variables])
-    return sum(float(tf.norm(g)) for g in found if g is not None)
+def gradient_norms(model: EssNet, **groups: list) -> dict[str, float]:
+    """Norm of the generators' gradient over each group of variables, in one eager step."""
+    found = {}
+
+    def minimise(objective, tape, optimizer, variables):
+        if optimizer is model.generator_optimizer:
+            wanted = [[v.value for v in group] for group in groups.values()]
+            for name, gradients in zip(groups, tape.gradient(objective, wanted), strict=True):
+                found[name] = sum(float(tf.norm(g)) for g in gradients if g is not None)
+
+    model.minimise = minimise
+    data = images(2) if model.segmenter is not None else images(2)[:2]
+    model.train_step(tuple(map(tf.constant, data)))
+    return found
+
+
+OFF = {
+    "adversarial": "losses.adversarial_weight=0",
+    "cycle": "losses.cycle_weight=0",
+    "structure": "losses.structure_weight=0",
+    "deformed_cycle": "deformation.cycle_weight=0",
+    "segmentation": "segmentation=null",
+}
 
 
 @pytest.mark.parametrize(
     ("term", "learns"),
-    [("segmentation", False), ("structure_ab", False), ("cycle_a", False), ("adversarial_ab", True)],
+    [("segmentation", False), ("structure", False), ("cycle", False), ("adversarial", True), ("deformed_cycle", True)],
 )
 def test_only_deformed_outputs_teach_the_offsets_but_every_term_teaches_the_generator(term, learns):
-    model = built(recipe())
+    model = built(recipe(*(setting for name, setting in OFF.items() if name != term)))
+    assert {name.rpartition("_")[0] or name for name in model.loss_weights} == {term}
     variables = model.generator_ab.trainable_variables
     offsets = [v for v in variables if "offset" in v.path]
     others = [v for v in variables if "offset" not in v.path]
-    assert (gradient_norm(model, term, offsets) > 0) == learns
-    assert gradient_norm(model, term, others) > 0
+    norms = gradient_norms(model, offsets=offsets, others=others)
+    assert (norms["offsets"] > 0) == learns
+    assert norms["others"] > 0
 
 
 def test_generators_start_undeformed():
     model = built(recipe(), moves=0.0)
-    x = translated(model)
-    np.testing.assert_allclose(x.judged_b, x.synthetic_b, atol=1e-5)
+    ((ab,), _) = handed(model, *images(2))["adversarial"]
+    np.testing.assert_allclose(ab["fake_images"], ab["synthetic"], atol=1e-5)
 
 
 def test_deformation_and_segmentation_can_be_had_by_themselves():
     alone = built(recipe("segmentation=null"))
     logs = alone.fit(batches(1).map(lambda a, b, classes: (a, b)), verbose=0, shuffle=False).history
     assert "deformed_cycle_a" in logs and "segmentation" not in logs and "segmenter" not in alone.networks
-    segmenting = built(recipe("deformation=null", "generator.deformable=false"))
-    x = translated(segmenting)
-    assert x.judged_a is x.synthetic_a and x.judged_b is x.synthetic_b
+    segmenting_recipe = recipe("deformation=null", "generator.deformable=false")
+    segmenting = built(segmenting_recipe)
+    for (values,) in handed(built(segmenting_recipe), *images(2))["adversarial"]:
+        assert values["fake_images"] is values["synthetic"]
     logs = segmenting.fit(batches(1), verbose=0, shuffle=False).history
     assert "segmentation" in logs and "deformed_cycle_a" not in logs
-
-
-def test_recipe_decides_on_the_model():
-    assert model_class(PLAIN) is CycleGAN
-    for part in ("segmentation", "deformation"):
-        assert model_class(RECIPE.with_overrides([f"{part}=null"])) is EssNet
 
 
 def test_one_class_more_than_structures():
@@ -157,8 +187,8 @@ def test_one_class_more_than_structures():
 
 
 def test_generator_without_deformable_convolution_is_refused():
-    with pytest.raises(KerasganError, match=r"its generator 'unet' has no deformable.*generator.deformable=true"):
-        built(recipe("generator.name=unet", "generator.filters=2", "generator.depth=1"))
+    with pytest.raises(KerasganError, match=r"generator_ab has no deformable.*generator.deformable=true"):
+        built(recipe("generator.name=fcn", "generator.filters=2", "generator.downsamplings=1"))
 
 
 def test_two_replicas_at_batch_four_equal_one(two_replicas):

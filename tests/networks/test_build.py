@@ -38,9 +38,9 @@ def test_functions_of_an_adversarial_loss_share_its_options():
 
 def test_a_file_may_leave_a_function_out():
     assert offers("losses", Component(name="wasserstein"), "penalty")
-    assert not offers("losses", Component(name="hinge"), "penalty")
-    with pytest.raises(KerasganError, match=r"No loss is called 'hing'"):
-        offers("losses", Component(name="hing"), "penalty")
+    assert not offers("losses", Component(name="log_likelihood"), "penalty")
+    with pytest.raises(KerasganError, match=r"No loss is called 'log_likelihoo'"):
+        offers("losses", Component(name="log_likelihoo"), "penalty")
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,12 @@ def test_a_file_may_leave_a_function_out():
         ("generators", Component(name="resnet", upsampling="x"), "build", r"upsampling='x'.*'transposed' or 'resize'"),
         ("losses", Component(name="gradient_consistency", gradients="abs"), "loss", r"gradients='abs'.*'magnitude'"),
         ("losses", Component(name="least_squares"), "loss", r"no function loss\(\).*gradient_consistency"),
-        ("losses", Component(name="gradient_consistency"), "generator", r"no function generator.*: hinge, .*squares"),
+        (
+            "losses",
+            Component(name="gradient_consistency"),
+            "generator",
+            r"no function generator.*: least_squares, log_likelihood, wasserstein",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused_with_a_remedy(kind, component, function, text):

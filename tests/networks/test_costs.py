@@ -90,7 +90,7 @@ def test_student_takes_over_how_its_teacher_halves_and_enlarges():
 
 
 def test_student_of_another_kind_of_teacher_is_a_resnet():
-    student = student_generator(Component(name="unet", filters=64), Budget(1.0, 1.0), (256, 256))
+    student = student_generator(Component(name="fcn", filters=64), Budget(1.0, 1.0), (256, 256))
     assert student.name == "resnet" and set(student.options) == {"filters", "separable"}
 
 

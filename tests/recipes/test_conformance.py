@@ -6,7 +6,6 @@ import pytest
 
 from kerasgan import registry
 from kerasgan.config import Recipe, from_json
-from kerasgan.models.essnet import model_class
 from kerasgan.networks.build import bind
 
 TINY = {"filters": 4, "blocks": 1}
@@ -59,6 +58,6 @@ def test_quick_version_builds_its_networks(module):
         for option in TINY.keys() & getattr(recipe, part).options.keys()
     ]
     recipe = recipe.with_overrides([*options, "pool_size=2"])
-    model = model_class(recipe)(recipe, (recipe.data.size, recipe.data.size, 1))
+    model = registry.find("models", recipe.method).build(recipe, (recipe.data.size, recipe.data.size, 1))
     assert model.generator_ab.count_params() == model.generator_ba.count_params() > 0
     assert recipe.losses == module.RECIPE.losses

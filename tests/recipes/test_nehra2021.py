@@ -60,5 +60,5 @@ def test_table_2_agrees_with_the_weights_and_with_least_squares():
 )
 def test_options_of_the_paper_build(settings):
     small = ["generator.filters=2", "discriminator.filters=2", "pool_size=2"]
-    model = CycleGAN(RECIPE.with_overrides([*settings, *small]), (64, 64, 1))
+    model = CycleGAN.from_recipe(RECIPE.with_overrides([*settings, *small]), (64, 64, 1))
     assert model.discriminator_a(np.zeros((1, 64, 64, 1), "float32")).shape == (1, 1, 1, 1)

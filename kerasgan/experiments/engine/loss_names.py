@@ -13,6 +13,8 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+from kerasgan import registry
+
 # What is added up to each loss, as the columns of history.csv are called; the order is that of the paper's Table 2.
 COLUMNS = {
     "ABA_reconstruction": ("cycle_a",),
@@ -36,8 +38,6 @@ MEANINGS = {
     "G": "What the generators minimise: the weighted sum of all their losses.",
     "reconstruction": "ABA_reconstruction + BAB_reconstruction.",
 }
-# Adversarial losses that add up a discriminator's two terms; `least_squares` takes their mean already.
-SUMMED = ("hinge", "log_likelihood")
 
 
 def published_losses(history: Path, adversarial: str) -> list[dict[str, float]]:
@@ -61,7 +61,8 @@ def published_losses(history: Path, adversarial: str) -> list[dict[str, float]]:
         rows = list(csv.DictReader(file))
     if not rows:
         raise ValueError(f"{history} has no rows; it needs at least one reported step.")
-    return [_renamed(row, 0.5 if adversarial in SUMMED else 1.0) for row in rows]
+    is_summed = getattr(registry.find("losses", adversarial), "TERMS_ARE_SUMMED", False)
+    return [_renamed(row, 0.5 if is_summed else 1.0) for row in rows]
 
 
 def _renamed(row: dict[str, str], discriminator_factor: float) -> dict[str, float]:

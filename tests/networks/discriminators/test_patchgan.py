@@ -43,7 +43,7 @@ def test_score_map_of_the_published_size(size, scores):
 @pytest.mark.parametrize(("downsamplings", "smallest"), [(3, 24), (4, 48)])
 def test_a_picture_that_is_too_small(downsamplings, smallest):
     """By hand: 24 pixels are halved to 12, 6 and 3, of which two convolutions that each take one pixel leave one."""
-    build = partial(patchgan.build, filters=2, downsamplings=downsamplings)
+    build = partial(patchgan, filters=2, downsamplings=downsamplings)
     assert build((smallest, smallest, 1)).output_shape == (None, 1, 1, 1)
     with pytest.raises(ValueError, match=rf"needs images of {smallest} pixels or more; got \({smallest - 1}, None\)"):
         build((smallest - 1, None, 1))

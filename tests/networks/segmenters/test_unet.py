@@ -1,11 +1,11 @@
-"""The U-Net generator: its size, its skips and what it does with any size of image."""
+"""The U-Net: its size, its skips and what it does with any size of image."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasgan.networks.generators.unet import build
+from kerasgan.networks.segmenters.unet import build
 
 RNG = np.random.default_rng(0)
 
@@ -19,7 +19,7 @@ def test_parameters_of_the_published_size():
     widths = [64, 128, 256, 512, 1024]
     down = sum(9 * (before * k + k * k) for before, k in zip([1, *widths], widths, strict=False))
     up = sum(9 * (2 * k * k + 2 * k * k + k * k) for k in widths[:-1])
-    assert build().count_params() == down + up + 64 + 1
+    assert build().count_params() == down + up + 2 * 64 + 2
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3])
@@ -42,7 +42,7 @@ def test_any_size_in_a_graph_of_unknown_sizes(size):
     model = build(filters=2)
     run = tf.function(model, input_signature=[tf.TensorSpec((None, None, None, 1))])
     image = images(2, *size, 1)
-    assert run(image).shape == image.shape
+    assert run(image).shape == (*image.shape[:3], 2)
     np.testing.assert_allclose(run(image), model(image), atol=1e-5)
 
 

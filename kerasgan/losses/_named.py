@@ -1,0 +1,118 @@
+"""How a training step hands values to a loss: by the names of the loss function's arguments."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from kerasgan.errors import KerasganError
+
+_IMAGES = ("source", "synthetic", "reconstructed", "real_images", "fake_images", "discriminator")
+_DISCRIMINATOR = ("real_scores", "fake_scores", "real_images", "fake_images", "discriminator", "fractions")
+
+# For each place in a training step, the arguments that a loss may have, each with the value that it receives.
+PLACES: dict[str, dict[str, str]] = {
+    "generator": {name: name for name in ("fake_scores", "real_scores", *_IMAGES)},
+    "discriminator": {name: name for name in _DISCRIMINATOR},
+    "penalty": {name: name for name in _DISCRIMINATOR},
+    "cycle": {name: name for name in _IMAGES}
+    | {"image": "source", "other": "reconstructed", "y_true": "source", "y_pred": "reconstructed"},
+    "structure": {name: name for name in _IMAGES}
+    | {"image": "source", "other": "synthetic", "y_true": "source", "y_pred": "synthetic"},
+    "segmentation": {name: name for name in ("labels", "scores", "source", "synthetic")}
+    | {"y_true": "labels", "y_pred": "scores"},
+}
+
+
+class NamedLoss:
+    """A loss function that receives from a training step the values that its arguments name.
+
+    Args:
+        function: Its positional arguments are names that `kerasgan.losses` lists for the place; a keyword-only argument
+            is an option, which needs a default.
+        place: `"generator"`, `"discriminator"`, `"penalty"`, `"cycle"`, `"structure"` or `"segmentation"`.
+
+    Raises:
+        KerasganError: For an argument that the place does not offer; lists those that it does.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> def relativistic(real_scores, fake_scores):
+        ...     return tf.nn.softplus(real_scores - fake_scores)
+        >>> loss = NamedLoss(relativistic, "generator")
+        >>> ones = tf.ones([2, 3, 3, 1])
+        >>> round(float(loss(real_images=ones, real_scores=ones, fake_scores=ones)), 4)
+        0.6931
+    """
+
+    def __init__(self, function: Callable[..., Any], place: str) -> None:
+        self.function, self.place = function, place
+        names = PLACES[place]
+        parameters = [p for p in inspect.signature(function).parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+        unknown = [p.name for p in parameters if p.name not in names and p.default is p.empty]
+        if unknown:
+            raise KerasganError(
+                f"The {place} loss {self.name!r} asks for {' and '.join(unknown)}, which no training step has. Rename "
+                f"the argument, or make it an option with a default after a *; a {place} loss may ask for: "
+                f"{', '.join(names)}."
+            )
+        self.asked = {p.name: names[p.name] for p in parameters if p.name in names}
+
+    @property
+    def name(self) -> str:
+        """What the loss is called in messages."""
+        function = getattr(self.function, "func", self.function)  # a partial has no name of its own
+        module = getattr(function, "__module__", "").rpartition(".")[2]
+        return f"{module}.{getattr(function, '__name__', type(function).__name__)}"
+
+    def __call__(self, **values: Any) -> tf.Tensor:
+        """The mean over the batch, a scalar.
+
+        Args:
+            values: All that the step has, by name; each tensor is `[batch, ...]`.
+
+        Raises:
+            KerasganError: Where the loss returns anything but a scalar or `[batch, ...]`.
+        """
+        loss = self.function(**{argument: values[value] for argument, value in self.asked.items()})
+        batch = next(value.shape[0] for value in values.values() if hasattr(value, "shape"))
+        shape = tuple(getattr(loss, "shape", [type(loss).__name__]))
+        if shape and shape[0] != batch:
+            raise KerasganError(
+                f"The {self.place} loss {self.name!r} returned {list(shape)} for a batch of {batch}; expected a scalar "
+                "or one value for each image, [batch, ...]. Average over height, width and channels: "
+                "keras.ops.mean(value, axis=[1, 2, 3])."
+            )
+        return tf.reduce_mean(loss)
+
+
+def step_values(
+    source: tf.Tensor,
+    synthetic: tf.Tensor,
+    reconstructed: tf.Tensor | None,
+    *,
+    real_images: tf.Tensor,
+    discriminator: Any,
+    fake_images: tf.Tensor | None = None,
+) -> dict[str, Any]:
+    """What a training step has to hand to its losses in one direction, by name.
+
+    Args:
+        source: Real images, `[batch, height, width, channels]` in [-1, 1], as are all that follow.
+        synthetic: Their translations.
+        reconstructed: The translations of these back again; None in a method without a cycle.
+        real_images: Real images of the target domain.
+        discriminator: The target domain's network.
+        fake_images: What it compares with them; None: `synthetic`.
+    """
+    return {
+        "source": source,
+        "synthetic": synthetic,
+        "reconstructed": reconstructed,
+        "real_images": real_images,
+        "fake_images": synthetic if fake_images is None else fake_images,
+        "discriminator": discriminator,
+    }

@@ -1,0 +1,277 @@
+"""What all training methods share: two optimisers, image pools, discriminators' losses, means of the losses."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kerasgan.config import Component, Recipe
+from kerasgan.errors import KerasganError
+from kerasgan.losses._named import NamedLoss
+from kerasgan.models._image_pool import ImagePool, seed_of_step
+from kerasgan.models._optimizers import adam
+from kerasgan.networks.build import bind, offers
+
+
+class AdversarialModel(keras.Model):
+    """Networks that are trained against discriminators, and what every such training step needs.
+
+    A method is a subclass with a constructor and a `train_step`, which returns `report(losses, step)`. Everything that
+    a step reads is kept by a run: `networks`, `pools` and both optimisers.
+
+    Args:
+        trained: Networks that the generators' optimiser updates, by the names under which a run keeps them.
+        discriminators: The network that judges the images of a domain, by domain.
+        adversarial: A loss file such as `kerasgan.losses.least_squares`: anything with `discriminator`, `generator`
+            and, optionally, `penalty`.
+        loss_weights: Weight of each term of the generators' objective, by name; a term without weight is left out.
+        pool_size: Synthetic images that a discriminator remembers; 0 shows it only the newest.
+        image_shape: `(height, width, channels)` of these images; None: what the discriminators take.
+        seed: Seed of the pools, and of the points at which a penalty is taken.
+        fixed: Further networks that a run keeps and the step does not change.
+        name: Name of the model.
+
+    Raises:
+        KerasganError: Where a loss asks for something that the step does not have, and for a penalty on discriminators
+            with batch normalisation.
+        ValueError: Where the images' size is not known.
+    """
+
+    def __init__(
+        self,
+        trained: dict[str, keras.Layer],
+        discriminators: dict[str, keras.Model],
+        *,
+        adversarial: Any,
+        loss_weights: dict[str, float],
+        pool_size: int = 50,
+        image_shape: tuple[int, int, int] | None = None,
+        seed: int = 0,
+        fixed: dict[str, keras.Model] | None = None,
+        name: str = "adversarial",
+    ) -> None:
+        super().__init__(name=name)
+        self.trained, self.discriminators, self.fixed, self.seed = trained, discriminators, fixed or {}, seed
+        self.loss_weights = {term: weight for term, weight in loss_weights.items() if weight}
+        self.generator_loss = NamedLoss(adversarial.generator, "generator")
+        self.discriminator_loss = NamedLoss(adversarial.discriminator, "discriminator")
+        penalty = getattr(adversarial, "penalty", None)
+        self.penalty = NamedLoss(penalty, "penalty") if penalty else None
+        for network in discriminators.values():
+            if self.penalty and has_batch_normalisation(network):
+                raise KerasganError(
+                    f"The loss {self.penalty.name!r} penalises the slope of each image's score, but {network.name} has "
+                    "batch normalisation, which mixes the images of a batch. Choose another normalisation; of 'fcn': "
+                    "--set discriminator.normalization=instance."
+                )
+        shape = image_shape or next(iter(discriminators.values())).input_shape[1:]
+        if None in shape:
+            raise ValueError(f"The image pools need the size of the images; got {shape}. Give image_shape.")
+        self.pools = {
+            domain: ImagePool(pool_size, shape, 2 * seed + number, f"pool_{domain}")
+            for number, domain in enumerate(discriminators)
+        }
+        self.generator_optimizer, self.discriminator_optimizer = (
+            keras.optimizers.Adam(2e-4, beta_1=0.5) for _ in range(2)
+        )
+        self.generator_iterations = self.discriminator_iterations = 1
+        self.monitor: Any = None
+        self.built = True  # The networks are; there is no forward pass of the whole to build.
+
+    def compile(
+        self,
+        generator_optimizer: keras.Optimizer | str | None = None,
+        discriminator_optimizer: keras.Optimizer | str | None = None,
+        *,
+        generator_iterations: int | None = None,
+        discriminator_iterations: int | None = None,
+        jit_compile: bool | str = "auto",
+        **options: Any,
+    ) -> None:
+        """Chooses how the networks are trained; what is None stays as it is.
+
+        Args:
+            generator_optimizer: For the generators and what is trained with them; at first Adam(2e-4, beta_1=0.5).
+            discriminator_optimizer: For the discriminators; likewise.
+            generator_iterations: Updates of the generators in a step, all on one batch; at first 1.
+            discriminator_iterations: Updates of the discriminators in a step; at first 1.
+            jit_compile: Whether XLA compiles the step; `"auto"` does so on a GPU, as it is slower on a CPU.
+            options: Further options of `keras.Model.compile`, such as `steps_per_execution` and `run_eagerly`.
+        """
+        if generator_optimizer is not None:
+            self.generator_optimizer = keras.optimizers.get(generator_optimizer)
+        if discriminator_optimizer is not None:
+            self.discriminator_optimizer = keras.optimizers.get(discriminator_optimizer)
+        if not self.generator_optimizer.built:
+            self.generator_optimizer.build(self.generator_variables)
+        if not self.discriminator_optimizer.built:
+            self.discriminator_optimizer.build(self.discriminator_variables)
+        self.generator_iterations = generator_iterations or self.generator_iterations
+        self.discriminator_iterations = discriminator_iterations or self.discriminator_iterations
+        if self.monitor is None:
+            names = [*self.loss_weights, "generators", *(f"discriminator_{domain}" for domain in self.discriminators)]
+            self.means = {name: keras.metrics.Mean(name) for name in names}
+            self.monitor = FiniteMonitor(names)
+        if jit_compile == "auto":
+            jit_compile = bool(tf.config.list_physical_devices("GPU")) and not options.get("run_eagerly")
+        super().compile(optimizer=None, jit_compile=jit_compile, **options)
+
+    def compile_from(self, recipe: Recipe) -> None:
+        """Compiles with the optimisers of a recipe; a later `compile` keeps them unless it names others."""
+        self.compile(
+            adam(recipe),
+            adam(recipe, "discriminators"),
+            generator_iterations=recipe.optimizer.generator_iterations,
+            discriminator_iterations=recipe.optimizer.discriminator_iterations,
+        )
+
+    @property
+    def networks(self) -> dict[str, keras.Layer]:
+        """Every network whose state a run keeps, by name."""
+        judges = {f"discriminator_{domain}": network for domain, network in self.discriminators.items()}
+        return {**self.trained, **self.fixed, **judges}
+
+    @property
+    def generator_variables(self) -> list[keras.Variable]:
+        """Trainable variables of the generators, and of what is trained with them."""
+        return [variable for network in self.trained.values() for variable in network.trainable_variables]
+
+    @property
+    def discriminator_variables(self) -> list[keras.Variable]:
+        """Trainable variables of the discriminators."""
+        return [variable for network in self.discriminators.values() for variable in network.trainable_variables]
+
+    def steps_done(self) -> tf.Tensor:
+        """The number of the training step, counted from 0, an integer scalar."""
+        return tf.convert_to_tensor(self.generator_optimizer.iterations) // self.generator_iterations
+
+    def adversarial(self, values: dict[str, Any]) -> tf.Tensor:
+        """The generators' adversarial loss in one direction, a scalar.
+
+        Args:
+            values: What a loss may ask for, by name, `discriminator`, `real_images` and `fake_images` among it; the
+                scores are computed here, those of real images only where the loss asks for them.
+        """
+        judge, scores = values["discriminator"], {}
+        scores["fake_scores"] = judge(values["fake_images"], training=True)
+        if "real_scores" in self.generator_loss.asked:
+            scores["real_scores"] = judge(values["real_images"], training=True)
+        return self.generator_loss(**values, **scores)
+
+    def update_discriminators(self, images: dict[str, tuple[tf.Tensor, tf.Tensor]], step: tf.Tensor) -> dict[str, Any]:
+        """Updates the discriminators as often as a step does, and returns the loss of each, a scalar.
+
+        Args:
+            images: Real and synthetic images of each domain, `[batch, height, width, channels]` in [-1, 1].
+            step: The training step, counted from 0.
+        """
+        for update in range(self.discriminator_iterations):
+            draw = step * self.discriminator_iterations + update
+            with tf.GradientTape() as tape:
+                losses = {f"discriminator_{domain}": self.judge(domain, *pair, draw) for domain, pair in images.items()}
+                objective = tf.add_n(list(losses.values()))
+            self.minimise(objective, tape, self.discriminator_optimizer, self.discriminator_variables)
+        return losses
+
+    def judge(self, domain: str, real_images: tf.Tensor, fake_images: tf.Tensor, draw: tf.Tensor) -> tf.Tensor:
+        """The loss of a domain's discriminator, a penalty included, a scalar; `draw` numbers the random points."""
+        judge = self.discriminators[domain]
+        values = {
+            "real_images": real_images,
+            "fake_images": fake_images,
+            "real_scores": judge(real_images, training=True),  # [batch, rows, columns, 1]
+            "fake_scores": judge(fake_images, training=True),
+            "discriminator": judge,
+            "fractions": self.fractions(real_images, draw),
+        }
+        loss = self.discriminator_loss(**values)
+        return loss + self.penalty(**values) if self.penalty else loss
+
+    def fractions(self, images: tf.Tensor, draw: tf.Tensor) -> tf.Tensor:
+        """A random number in [0, 1) for each image, `[batch, 1, 1, 1]`, the same whenever the draw is repeated."""
+        seed = seed_of_step(self.seed, draw) + 2  # apart from the draws of a pool of the same seed
+        return tf.random.stateless_uniform([images.shape[0], 1, 1, 1], seed, dtype=images.dtype)
+
+    def minimise(
+        self, objective: tf.Tensor, tape: tf.GradientTape, optimizer: keras.Optimizer, variables: list[keras.Variable]
+    ) -> None:
+        """Updates variables by the gradient of a scalar that was computed under the tape."""
+        # Keras adds up the replicas' gradients, so each contributes its share of the global mean.
+        share = tf.constant(1 / tf.distribute.get_strategy().num_replicas_in_sync, objective.dtype)
+        gradients = tape.gradient(objective, [variable.value for variable in variables], output_gradients=share)
+        optimizer.apply(gradients, variables)
+
+    def report(self, losses: dict[str, tf.Tensor], step: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Notes a step's losses and returns the mean of each since the epoch began."""
+        self.monitor.watch([losses[name] for name in self.means], step)
+        for name, mean in self.means.items():
+            mean.update_state(losses[name])
+        return {name: mean.result() for name, mean in self.means.items()}
+
+
+class FiniteMonitor:
+    """Remembers, inside the graph, the first step at which a loss was NaN or infinite, and the losses of that step.
+
+    The host need not wait for each step to learn of it.
+
+    Args:
+        names: Names of the losses, in the order in which they are watched.
+
+    Example:
+        >>> monitor = FiniteMonitor(["cycle_a", "cycle_b"])
+        >>> monitor.watch([tf.constant(0.5), tf.constant(float("nan"))], tf.constant(7))
+        >>> monitor.finding()
+        (7, ['cycle_b'])
+    """
+
+    def __init__(self, names: list[str]) -> None:
+        self.names = names
+        options = {
+            "trainable": False,
+            "synchronization": tf.VariableSynchronization.ON_READ,
+            "aggregation": tf.VariableAggregation.ONLY_FIRST_REPLICA,
+        }
+        self.step = tf.Variable(-1, dtype=tf.int64, name="first_non_finite_step", **options)
+        self.values = tf.Variable(tf.zeros(len(names)), name="first_non_finite_losses", **options)
+
+    def watch(self, losses: list[tf.Tensor], step: tf.Tensor) -> None:
+        """Takes note of a step's losses, scalars."""
+        values = tf.cast(tf.stack(losses), tf.float32)
+        is_first = (self.step.read_value() < 0) & ~tf.reduce_all(tf.math.is_finite(values))
+        self.values.assign(tf.where(is_first, values, self.values.read_value()))
+        self.step.assign(tf.where(is_first, tf.cast(step, tf.int64), self.step.read_value()))
+
+    def finding(self) -> tuple[int, list[str]] | None:
+        """The first bad step, counted from 0, and the names of its losses that were not finite; None without one."""
+        step = int(self.step.numpy())
+        if step < 0:
+            return None
+        finite = tf.math.is_finite(self.values).numpy()
+        return step, [name for name, good in zip(self.names, finite, strict=True) if not good]
+
+
+def has_batch_normalisation(network: keras.Model) -> bool:
+    """Whether a network normalises over the images of a batch."""
+    return any(isinstance(layer, keras.layers.BatchNormalization) for layer in network.layers)
+
+
+def adversarial_functions(component: Component) -> SimpleNamespace:
+    """The functions of a recipe's adversarial loss with their options filled in, as `AdversarialModel` takes them.
+
+    Raises:
+        KerasganError: For an unknown loss or option.
+
+    Example:
+        >>> from kerasgan.config import Component, Recipe
+        >>> sorted(vars(adversarial_functions(Component(name="least_squares"))))
+        ['discriminator', 'generator']
+    """
+    names = [
+        name
+        for name in ("generator", "discriminator", "penalty")
+        if name != "penalty" or offers("losses", component, name)
+    ]
+    return SimpleNamespace(**{name: bind("losses", component, name) for name in names})
