@@ -13,7 +13,12 @@ from kerasgan.errors import DicomError
 
 
 def is_archive(path: Path) -> bool:
-    """Whether the name ends like a zip archive."""
+    """True for the name of a zip archive.
+
+    Example:
+        >>> is_archive(Path("study.ZIP"))
+        True
+    """
     return path.suffix.lower() == ".zip"
 
 
@@ -24,8 +29,8 @@ class Unpacked:
         archive: A `.zip` file.
 
     Attributes:
-        folder: Where the files lie.
-        delete: Deletes them at once; called a second time it does nothing.
+        folder: Temporary folder of the files.
+        delete: Deletes the files at once; a second call has no effect.
 
     Raises:
         DicomError: For a file that is not a zip archive, is damaged or encrypted, has entries that point outside, or
@@ -40,20 +45,18 @@ class Unpacked:
                 _check(file, archive.name, shutil.disk_usage(self.folder).free)
                 file.extractall(self.folder)
         except zipfile.BadZipFile as error:
-            raise DicomError(f"{archive.name} is not a zip archive, or a damaged one. Copy it again.") from error
+            raise DicomError(f"{archive.name} is not a zip archive, or it is damaged. Copy it again.") from error
         except (RuntimeError, NotImplementedError) as error:
             raise DicomError(f"{archive.name} is encrypted or packed in an unknown way. Unpack it first.") from error
         except OSError as error:
-            raise DicomError(f"{archive.name} cannot be unpacked ({error.strerror or error}).") from error
+            raise DicomError(
+                f"{archive.name} cannot be unpacked ({error.strerror or error}). Free some space or set TMPDIR."
+            ) from error
 
     def keep_for(self, owners: Iterable[object]) -> None:
         """Keeps the files until none of `owners` is referenced any more."""
         for owner in owners:
-            weakref.finalize(owner, _forget, self)
-
-
-def _forget(unpacked: Unpacked) -> None:
-    """Does nothing; that it was bound to `unpacked` kept the files alive."""
+            weakref.finalize(owner, id, self)  # the finalizer holds a reference to `self`; its call has no effect
 
 
 def _check(file: zipfile.ZipFile, name: str, free_bytes: int) -> None:

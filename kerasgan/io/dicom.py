@@ -18,7 +18,7 @@ from kerasgan.io.series import Series, discover
 from kerasgan.scans.volume import Modality, SourceSlice, Volume
 
 _LOGGER = logging.getLogger(__name__)
-_LISTED = 10  # at most so many series are listed in one text
+_LISTED = 10  # series that one message lists at most
 
 
 def read_series(series: Series, strict: bool = False) -> Volume:
@@ -30,10 +30,10 @@ def read_series(series: Series, strict: bool = False) -> Volume:
 
     Args:
         series: A usable series of `discover`.
-        strict: Refuse what would have to be repaired.
+        strict: Refuse a series that would have to be repaired.
 
     Returns:
-        The scan; CT in HU. `source` holds all acquired slices, `warnings` what was repaired (also logged).
+        The scan; CT in HU. `source` holds all acquired slices, `warnings` the repairs (also logged).
 
     Raises:
         DicomError: For a series that is not usable, whose pixels cannot be decoded at all, that has different images
@@ -48,7 +48,7 @@ def read_series(series: Series, strict: bool = False) -> Volume:
     modality = cast(Modality, series.modality)
     slices, array, problems = _read_slices(series.slices, modality)
     if not slices:
-        raise DicomError(f"No image of {_name(series)} can be read: {' '.join(problems)}")
+        raise DicomError(f"No image of {_name(series)} can be read: {' '.join(problems)} Export the series again.")
     if strict:
         _refuse(series, problems)
     volume = _assembled(slices, array, modality, series.thickness_mm)
@@ -70,7 +70,12 @@ def read_volume(path: Path | str, strict: bool = False) -> Volume:
         The scan, see `read_series`.
 
     Raises:
-        DicomError: Where there is no usable series, more than one, or one that `read_series` refuses.
+        DicomError: For a path without a usable series, with several, or with one that `read_series` refuses.
+
+    Example (needs scans):
+
+        volume = read_volume("patient/T1")
+        print(volume.array.shape, volume.spacing_mm, volume.modality)
     """
     path = Path(path)
     found = discover(path)
@@ -86,7 +91,7 @@ def read_volume(path: Path | str, strict: bool = False) -> Volume:
 
 
 def _name(series: Series) -> str:
-    """What a user finds the series by: its first file."""
+    """The first file of a series, by which a user finds it."""
     more = f" and {len(series.files) - 1} more" if len(series.files) > 1 else ""
     return f"{series.files[0].name}{more}"
 
@@ -101,7 +106,7 @@ def _read_slices(slices: Sequence[SourceSlice], modality: Modality) -> tuple[lis
     """Decodes sorted slices, leaving out damaged ones and duplicates.
 
     Returns:
-        The slices that were kept, their values `[slices, rows, columns]`, and what was wrong.
+        The slices that were kept, their values `[slices, rows, columns]`, and the problems that were found.
     """
     reader = PixelReader(modality)
     kept: list[SourceSlice] = []
@@ -114,19 +119,15 @@ def _read_slices(slices: Sequence[SourceSlice], modality: Modality) -> tuple[lis
             problems.append(f"skipped: {error}")
             continue
         if kept and len(grid.without_duplicates([kept[-1], slice_])) == 1:
-            _require_equal(array[len(kept) - 1], values, kept[-1], slice_)
+            if not np.array_equal(array[len(kept) - 1], values):
+                raise DicomError(
+                    f"{kept[-1].path.name} and {slice_.path.name} are different images at the same position, and their "
+                    "headers do not say which belongs to which scan. Keep one of them in the folder."
+                )
         else:
             array[len(kept)] = values
             kept.append(slice_)
     return kept, array[: len(kept)], problems + reader.warnings
-
-
-def _require_equal(first: np.ndarray, second: np.ndarray, one: SourceSlice, other: SourceSlice) -> None:
-    if not np.array_equal(first, second):
-        raise DicomError(
-            f"{one.path.name} and {other.path.name} are different images at the same position, and their headers do "
-            "not say which belongs to which scan. Keep one of them in the folder."
-        )
 
 
 def _assembled(slices: list[SourceSlice], array: np.ndarray, modality: Modality, thickness_mm: float) -> Volume:
@@ -136,7 +137,10 @@ def _assembled(slices: list[SourceSlice], array: np.ndarray, modality: Modality,
     step = np.zeros(3)
     warnings: tuple[str, ...] = ()
     if stack.torn:
-        raise DicomError(f"{first.path.name} and the files after it leave a hole of {stack.gaps_mm.max():.4g} mm.")
+        raise DicomError(
+            f"{first.path.name} and the files after it leave a hole of {stack.gaps_mm.max():.4g} mm. "
+            "Add the missing slices."
+        )
     if irregularities := grid.defects(stack):
         array, step = grid.resample(array, stack, first.orientation, fill_value(modality))
         done = f"resampled to {len(array)} slices every {stack.gap_mm:.4g} mm"

@@ -1,8 +1,8 @@
-"""The header of a synthetic DICOM series: what it takes from the acquired slices and what it says about itself.
+"""The header of a synthetic DICOM series: attributes of the acquired slices, and attributes of its own.
 
 - Patient, study and frame of reference are the source's; series and instances are new. No private element is copied.
 - The equipment that produced it is kerasgan, not the scanner: a treatment planning system must not choose a scanner's
-  density curve for it. The scanner stands in Contributing Equipment Sequence (0018,A001), beside kerasgan.
+  density curve for it. The scanner is named in Contributing Equipment Sequence (0018,A001), with kerasgan.
 - It is marked as synthetic in Series Description (0008,103E), Derivation Description (0008,2111) and Image Comments
   (0020,4000); not in Synthetic Data (0008,001C), which is so new that validators in wide use report it as an error.
 - How it would have been acquired is left empty or, where a value is needed, "research mode": nothing is made up.
@@ -38,7 +38,7 @@ _COMPRESSION = ("LossyImageCompression", "LossyImageCompressionRatio", "LossyIma
 _COPIED = ("SpecificCharacterSet", *_STUDY, *_PHYSICIAN, *_PROCEDURE, *_BODY, *_POSITION, *_ACQUISITION, *_COMPRESSION)
 _SCANNER = ("Manufacturer", "ManufacturerModelName", "DeviceSerialNumber", "SoftwareVersions", "StationName")
 
-# Attributes of type 2 must be there, empty where nothing is known.
+# Attributes of type 2 must be present, empty if their value is unknown.
 _PATIENT_TYPE_2 = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex")
 _STUDY_TYPE_2 = ("StudyDate", "StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName")
 _IMAGE_TYPE_2 = ("PositionReferenceIndicator", "AcquisitionNumber")
@@ -46,20 +46,21 @@ _MR_TYPE_2 = ("ScanOptions", "MRAcquisitionType", "RepetitionTime", "EchoTime", 
 
 
 def series_attributes(volume: Volume, header: Dataset, description: str) -> Dataset:
-    """Attributes that all instances of the new series share.
+    """The attributes that all instances of the new series share.
 
     Args:
-        volume: The synthetic values, `"CT"` in HU or `"MR"`.
+        volume: Synthetic values, `"CT"` in HU or `"MR"`.
         header: Header of a source slice.
         description: Series Description (0008,103E), see `write_dicom`.
     """
     now = datetime.now()
     dataset = Dataset()
-    dataset.SOPClassUID = CTImageStorage if volume.modality == "CT" else MRImageStorage
     dataset.Modality = volume.modality
     dataset.SeriesInstanceUID = generate_uid(prefix=None)
     dataset.SeriesNumber = SERIES_NUMBER_OFFSET + int(header.get("SeriesNumber") or 0)
-    dataset.SeriesDescription = _series_description(description, volume.modality)
+    text = description if "synthetic" in description.lower() else f"synthetic {volume.modality} {description}"
+    ascii_text = text.encode("ascii", "replace").decode().replace("\\", "/")  # a backslash would separate two values
+    dataset.SeriesDescription = ascii_text[:64].strip()
     dataset.FrameOfReferenceUID = header.get("FrameOfReferenceUID") or generate_uid(prefix=None)
     for event in ("Series", "Content", "InstanceCreation"):
         setattr(dataset, f"{event}Date", now.strftime("%Y%m%d"))
@@ -71,8 +72,22 @@ def series_attributes(volume: Volume, header: Dataset, description: str) -> Data
         f"Synthetic {volume.modality} computed from {header.get('Modality', 'another modality')} by an unpaired "
         f"image-to-image network, kerasgan {version('kerasgan')}. {NOT_FOR_PRIMARY_DIAGNOSIS}"
     )
-    dataset.ContributingEquipmentSequence = [*_scanner(header), _processing(now)]
-    dataset.update(_ct_attributes() if volume.modality == "CT" else _mr_attributes(volume.array))
+    dataset.ContributingEquipmentSequence = _equipment(header, now)
+    if volume.modality == "CT":
+        dataset.SOPClassUID = CTImageStorage
+        dataset.ImageType = ["DERIVED", "SECONDARY", "AXIAL"]  # a CT image is AXIAL or LOCALIZER, whatever its plane
+        dataset.RescaleSlope, dataset.RescaleIntercept, dataset.RescaleType = "1", "0", "HU"
+        dataset.WindowCenter, dataset.WindowWidth = CT_DISPLAY_WINDOW_HU
+        dataset.KVP = None
+        return dataset
+    low, high = np.percentile(volume.array, [1, 99.5])
+    dataset.SOPClassUID = MRImageStorage
+    dataset.ImageType = ["DERIVED", "SECONDARY", "OTHER"]
+    dataset.WindowCenter = round((low + high) / 2)
+    dataset.WindowWidth = max(round(high - low), 1)
+    dataset.ScanningSequence, dataset.SequenceVariant = "RM", "NONE"
+    for keyword in _MR_TYPE_2:
+        setattr(dataset, keyword, None)
     return dataset
 
 
@@ -81,8 +96,8 @@ def slice_attributes(header: Dataset, place: SourceSlice, series: Dataset, numbe
 
     Args:
         header: Header of the source slice's file.
-        place: Where the slice lies.
-        series: The result of `series_attributes`.
+        place: Position of the slice.
+        series: Result of `series_attributes`.
         number: Instance Number (0020,0013), from 1.
     """
     dataset = Dataset()
@@ -100,57 +115,34 @@ def slice_attributes(header: Dataset, place: SourceSlice, series: Dataset, numbe
     dataset.update(series)
     dataset.SOPInstanceUID = generate_uid(prefix=None)
     dataset.InstanceNumber = number
-    dataset.SourceImageSequence = [_source_image(header, place)]
-    _set_geometry(dataset, header, place)
+    image = Dataset()
+    image.ReferencedSOPClassUID = header.SOPClassUID
+    image.ReferencedSOPInstanceUID = header.SOPInstanceUID
+    if "NumberOfFrames" in header:
+        image.ReferencedFrameNumber = place.frame + 1
+    image.SpatialLocationsPreserved = "YES"
+    image.PurposeOfReferenceCodeSequence = [_code("121322", "Source image for image processing operation")]
+    dataset.SourceImageSequence = [image]
+    columns_mm, rows_mm = place.spacing_mm
+    # DICOM decimal strings have 16 characters.
+    dataset.ImagePositionPatient = [format_number_as_ds(float(value)) for value in place.origin_mm]
+    dataset.ImageOrientationPatient = [format_number_as_ds(float(value)) for value in place.orientation]
+    dataset.PixelSpacing = [format_number_as_ds(float(value)) for value in (rows_mm, columns_mm)]
+    dataset.SliceThickness = _slice_thickness(header, place.frame)
     return dataset
 
 
-def _series_description(description: str, modality: str) -> str:
-    text = description if "synthetic" in description.lower() else f"synthetic {modality} {description}"
-    ascii_text = text.encode("ascii", "replace").decode().replace("\\", "/")  # a backslash would separate two values
-    return ascii_text[:64].strip()
-
-
-def _ct_attributes() -> Dataset:
-    dataset = Dataset()
-    dataset.ImageType = ["DERIVED", "SECONDARY", "AXIAL"]  # a CT image is AXIAL or LOCALIZER, whatever its plane
-    dataset.RescaleSlope, dataset.RescaleIntercept, dataset.RescaleType = "1", "0", "HU"
-    dataset.WindowCenter, dataset.WindowWidth = CT_DISPLAY_WINDOW_HU
-    dataset.KVP = None
-    return dataset
-
-
-def _mr_attributes(array: np.ndarray) -> Dataset:
-    low, high = np.percentile(array, [1, 99.5])
-    dataset = Dataset()
-    dataset.ImageType = ["DERIVED", "SECONDARY", "OTHER"]
-    dataset.WindowCenter = round((low + high) / 2)
-    dataset.WindowWidth = max(round(high - low), 1)
-    dataset.ScanningSequence, dataset.SequenceVariant = "RM", "NONE"
-    for keyword in _MR_TYPE_2:
-        setattr(dataset, keyword, None)
-    return dataset
-
-
-def _scanner(header: Dataset) -> list[Dataset]:
-    """Contributing Equipment item of the machine that acquired the source; none where its manufacturer is not known."""
-    if not header.get("Manufacturer"):
-        return []
-    item = Dataset()
-    _copy(header, item, _SCANNER)
-    item.PurposeOfReferenceCodeSequence = [_code("109101", "Acquisition Equipment")]
-    return [item]
-
-
-def _processing(now: datetime) -> Dataset:
-    """Contributing Equipment item of this software."""
-    item = Dataset()
-    item.Manufacturer = item.ManufacturerModelName = "kerasgan"
-    item.SoftwareVersions = version("kerasgan")
-    item.ContributionDateTime = now.strftime("%Y%m%d%H%M%S")
-    item.ContributionDescription = "Image synthesis by a neural network"
-    item.PurposeOfReferenceCodeSequence = [_code("109102", "Processing Equipment")]
-    return item
+def _equipment(header: Dataset, now: datetime) -> list[Dataset]:
+    """Contributing Equipment items: the machine that acquired the source, if it is known, and this software."""
+    scanner, software = Dataset(), Dataset()
+    _copy(header, scanner, _SCANNER)
+    scanner.PurposeOfReferenceCodeSequence = [_code("109101", "Acquisition Equipment")]
+    software.Manufacturer = software.ManufacturerModelName = "kerasgan"
+    software.SoftwareVersions = version("kerasgan")
+    software.ContributionDateTime = now.strftime("%Y%m%d%H%M%S")
+    software.ContributionDescription = "Image synthesis by a neural network"
+    software.PurposeOfReferenceCodeSequence = [_code("109102", "Processing Equipment")]
+    return [scanner, software] if header.get("Manufacturer") else [software]
 
 
 def _copy(header: Dataset, target: Dataset, keywords: Sequence[str]) -> None:
@@ -159,42 +151,18 @@ def _copy(header: Dataset, target: Dataset, keywords: Sequence[str]) -> None:
             target[keyword] = header[keyword]
 
 
-def _source_image(header: Dataset, place: SourceSlice) -> Dataset:
-    item = Dataset()
-    item.ReferencedSOPClassUID = header.SOPClassUID
-    item.ReferencedSOPInstanceUID = header.SOPInstanceUID
-    if "NumberOfFrames" in header:
-        item.ReferencedFrameNumber = place.frame + 1
-    item.SpatialLocationsPreserved = "YES"
-    item.PurposeOfReferenceCodeSequence = [_code("121322", "Source image for image processing operation")]
-    return item
-
-
 def _code(value: str, meaning: str) -> Dataset:
-    """Item of a code sequence, from the DICOM Controlled Terminology (PS3.16, Annex D)."""
+    """An item of a code sequence, from the DICOM Controlled Terminology (PS3.16, Annex D)."""
     item = Dataset()
     item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, "DCM", meaning
     return item
 
 
-def _set_geometry(dataset: Dataset, header: Dataset, place: SourceSlice) -> None:
-    columns_mm, rows_mm = place.spacing_mm
-    dataset.ImagePositionPatient = [_decimal(value) for value in place.origin_mm]
-    dataset.ImageOrientationPatient = [_decimal(value) for value in place.orientation]
-    dataset.PixelSpacing = [_decimal(rows_mm), _decimal(columns_mm)]
-    dataset.SliceThickness = _slice_thickness(header, place.frame)
-
-
 def _slice_thickness(header: Dataset, frame: int) -> object:
-    """Slice Thickness (0018,0050) in mm, in an enhanced object that of the frame; None where it is not given."""
+    """Slice Thickness (0018,0050) in mm, of the frame in an enhanced object; None if it is not given."""
     if "SliceThickness" in header:
         return header.SliceThickness
     groups = [*header.get("PerFrameFunctionalGroupsSequence", [])[frame : frame + 1]]
     groups += header.get("SharedFunctionalGroupsSequence", [])
     measures = [item for group in groups for item in group.get("PixelMeasuresSequence", [])]
     return next((item.SliceThickness for item in measures if "SliceThickness" in item), None)
-
-
-def _decimal(value: float) -> str:
-    """A number in the 16 characters of a DICOM decimal string."""
-    return format_number_as_ds(float(value))

@@ -1,4 +1,4 @@
-"""Writes a synthetic volume as a DICOM series that lies, slice by slice, where the acquired series lies.
+"""Writes a synthetic volume as a DICOM series whose slices have the positions of the acquired slices.
 
 The series is CT Image Storage or MR Image Storage, Explicit VR Little Endian, signed 16-bit with slope 1; its header
 is made in `dicom_attributes`. MR values are rounded to integers like HU: the MR Image IOD has no rescale slope, and
@@ -26,8 +26,8 @@ from kerasgan.io.output import as_int16
 from kerasgan.scans.volume import SourceSlice, Volume
 
 IMPLEMENTATION_CLASS_UID = UID("2.25.41362258331725489081196710875728708477")
-FEWEST_LEVELS = 100  # of an MR, whose unit means nothing: fewer show as steps
-ON_GRID_VOXELS = 0.15  # more than what the reader overlooks in the positions of a regular series
+FEWEST_LEVELS = 100  # grey levels of an MR, which has no unit: fewer show as steps
+ON_GRID_VOXELS = 0.15  # more than the deviation that the reader tolerates in the positions of a regular series
 
 
 def write_dicom(volume: Volume, source: Volume, folder: Path | str, description: str) -> list[Path]:
@@ -39,9 +39,9 @@ def write_dicom(volume: Volume, source: Volume, folder: Path | str, description:
     Args:
         volume: Synthetic `"CT"` (HU) or `"MR"` values on the grid of `source`.
         source: The volume that was read from DICOM; its files are read again, for their headers.
-        folder: Where the series goes; must be absent or empty.
-        description: Series Description (0008,103E); cut to 64 ASCII characters, and led by "synthetic CT" (or MR)
-            where it does not say "synthetic" itself.
+        folder: Folder of the new series; must be missing or empty.
+        description: Series Description (0008,103E); cut to 64 ASCII characters, with "synthetic CT" (or MR) in front
+            unless it says "synthetic" itself.
 
     Returns:
         The files, sorted along the slice normal.
@@ -51,6 +51,12 @@ def write_dicom(volume: Volume, source: Volume, folder: Path | str, description:
         DicomError: For a source file that can no longer be read.
         KerasganError: For a folder that holds something or cannot be written, for values that are not finite or do
             not fit 16 bits, and for an MR of which whole numbers would keep few grey levels. Nothing is left behind.
+
+    Example (needs a trained run):
+
+        source = read_volume("patient/T1")
+        synthetic = kerasgan.translate_volume("runs/first", source)
+        write_dicom(synthetic, source, "patient/synthetic-ct", "synthetic CT")
     """
     folder = Path(folder)
     _check(volume, source, folder)
@@ -63,8 +69,8 @@ def write_dicom(volume: Volume, source: Volume, folder: Path | str, description:
         slices = zip(source.source, _slice_values(volume, source.source), strict=True)
         for number, (place, values) in enumerate(slices, start=1):
             dataset = slice_attributes(headers[place.path], place, series, number)
-            _set_pixels(dataset, as_int16(values, f"Slice {number} of {folder.name}"))
-            _save(dataset, staged / names[number - 1])
+            _add_pixels(dataset, as_int16(values, f"Slice {number} of {folder.name}"))
+            dcmwrite(staged / names[number - 1], dataset, enforce_file_format=True)
         if folder.exists():
             folder.rmdir()
         os.replace(staged, folder)
@@ -78,7 +84,7 @@ def _check(volume: Volume, source: Volume, folder: Path) -> None:
         )
     if not volume.same_grid(source):
         raise ValueError(
-            f"The volume must lie on the grid of its source, {source.shape} with {source.spacing_mm} mm; "
+            f"The volume must be on the grid of its source, {source.shape} with {source.spacing_mm} mm; "
             f"got {volume.shape} with {volume.spacing_mm} mm or another place. Resample it first."
         )
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
@@ -128,7 +134,7 @@ def _resampled(image: sitk.Image, place: SourceSlice, air: float) -> np.ndarray:
 
 
 def _grid_index(place: SourceSlice, volume: Volume) -> int | None:
-    """Index of the grid's slice that a source slice coincides with, pixel on pixel; None where there is none."""
+    """Index of the grid's slice that has the same pixels as a source slice; None if no slice has."""
     rows, columns = place.shape
     if place.shape != volume.shape[1:]:
         return None
@@ -146,7 +152,7 @@ def _axes(place: SourceSlice) -> np.ndarray:
     return np.stack([along_columns, along_rows, np.cross(along_columns, along_rows)], axis=1)
 
 
-def _set_pixels(dataset: Dataset, values: np.ndarray) -> None:
+def _add_pixels(dataset: Dataset, values: np.ndarray) -> None:
     dataset.SamplesPerPixel = 1
     dataset.PhotometricInterpretation = "MONOCHROME2"
     dataset.Rows, dataset.Columns = values.shape
@@ -154,11 +160,7 @@ def _set_pixels(dataset: Dataset, values: np.ndarray) -> None:
     dataset.HighBit = 15
     dataset.PixelRepresentation = 1
     dataset.add_new("PixelData", "OW", values.astype("<i2").tobytes())
-
-
-def _save(dataset: Dataset, path: Path) -> None:
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     dataset.file_meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
     dataset.file_meta.ImplementationVersionName = f"kerasgan {version('kerasgan')}"[:16]
-    dcmwrite(path, dataset, enforce_file_format=True)

@@ -1,8 +1,8 @@
-"""How the slices of a series lie to each other, and their resampling where that is not a regular grid.
+"""Positions of the slices of a series to each other, and resampling onto a regular grid.
 
-A stack of parallel slices is regular when all gaps are equal and all first voxels lie on one line along the normal.
+A stack of parallel slices is regular when all gaps are equal and all first voxels are on one line along the normal.
 Gaps vary when slices are missing or a protocol changes half-way; the line leans when a CT gantry was tilted, because
-the table moves along the patient while the planes stand oblique.
+the table moves along the patient while the planes are oblique.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Stack:
 
     @property
     def uneven(self) -> bool:
-        """Whether a slice lies off the regular grid, or one is missing."""
+        """True if a slice is off the regular grid, or one is missing."""
         if len(self.distances_mm) != self.grid_slices:
             return True
         regular = np.arange(self.grid_slices) * self.gap_mm
@@ -55,7 +55,7 @@ class Stack:
 
     @property
     def shifted(self) -> bool:
-        """Whether the slices are displaced within their plane, as under gantry tilt."""
+        """True if the slices are displaced within their plane, as under gantry tilt."""
         return bool(np.any(np.ptp(self.shifts_mm, axis=0) > _SHIFTED * np.array(self.spacing_mm)))
 
     @property
@@ -70,7 +70,7 @@ class Stack:
 
     @property
     def torn(self) -> bool:
-        """Whether a hole is too wide to be filled by interpolation."""
+        """True if a hole is too wide to be filled by interpolation."""
         return self.uneven and float(self.gaps_mm.max()) > max(_TOO_WIDE_MM, 3 * _median(self.gaps_mm))
 
 
@@ -97,11 +97,19 @@ def without_duplicates(slices: Sequence[SourceSlice]) -> list[SourceSlice]:
 
 
 def measure(slices: Sequence[SourceSlice], thickness_mm: float = 0.0) -> Stack:
-    """How sorted slices of one orientation lie to each other.
+    """The distances and displacements of sorted slices of one orientation.
 
     Args:
-        slices: At least one, sorted along the normal, no two at one position.
-        thickness_mm: The gap of a single slice; 0 means unknown, which gives 1 mm.
+        slices: At least one slice, sorted along the normal, no two at one position.
+        thickness_mm: Gap of a single slice; 0 means unknown, which gives 1 mm.
+
+    Example:
+        >>> from pathlib import Path
+        >>> axial = (1, 0, 0, 0, 1, 0)
+        >>> places = [(0, 0, 0), (0, 0, 2), (0, 0, 6)]
+        >>> stack = measure([SourceSlice(Path("x"), 0, place, axial, (1, 1), (9, 9)) for place in places])
+        >>> stack.gap_mm, stack.grid_slices, stack.uneven
+        (2.0, 4, True)
     """
     first = slices[0]
     steps = np.array([slice_.origin_mm for slice_ in slices]) - first.origin_mm  # [slices, 3]
@@ -120,7 +128,7 @@ def _median(gaps_mm: np.ndarray) -> float:
 
 
 def defects(stack: Stack) -> tuple[str, ...]:
-    """What keeps the slices from being a regular grid, in words; empty for a regular one."""
+    """Descriptions of the irregularities of a stack; empty for a regular grid."""
     found = []
     if stack.uneven:
         low, high = stack.gaps_mm.min(), stack.gaps_mm.max()
@@ -140,9 +148,9 @@ def resample(
 
     Args:
         array: float32 `[slices, rows, columns]`, sorted.
-        stack: Where the slices lie.
+        stack: Positions of the slices.
         orientation: The six direction cosines of the slices.
-        fill: The value where nothing was acquired.
+        fill: Value of voxels that were not acquired.
 
     Returns:
         The new array, its slices `stack.gap_mm` apart, and the displacement `[3]` of its first voxel from that of

@@ -1,4 +1,4 @@
-"""What the header of one DICOM image says, as far as finding, grouping and sorting need it; no pixels are read."""
+"""Headers of DICOM images, as far as finding, grouping and sorting need them; no pixels are read."""
 
 from __future__ import annotations
 
@@ -17,57 +17,21 @@ from kerasgan.errors import DicomError
 from kerasgan.io.usability import is_scan, reason_against
 from kerasgan.scans.volume import SourceSlice
 
-# What tells images at one position apart, in the order in which a series is split by it.
-TRAITS = (
-    "ImageType",
-    "EchoTime",
-    "EffectiveEchoTime",
-    "InversionTime",
-    "FlipAngle",
-    "TemporalPositionIdentifier",
-    "TemporalPositionIndex",
-    "DiffusionBValue",
-    "ConvolutionKernel",
-    "KVP",
-    "TriggerTime",
-    "AcquisitionNumber",
-)
-_GROUPS = (  # the functional groups of an enhanced object that hold what a single-frame object has at its top level
-    "PixelMeasuresSequence",
-    "PlaneOrientationSequence",
-    "PlanePositionSequence",
-    "PixelValueTransformationSequence",
-    "FrameContentSequence",
-    "MRImageFrameTypeSequence",
-    "CTImageFrameTypeSequence",
-    "MREchoSequence",
-    "MRTimingAndRelatedParametersSequence",
-    "MRDiffusionSequence",
-    "CTReconstructionSequence",
-)
-_KEYWORDS = (
-    "SOPClassUID",
-    "SOPInstanceUID",
-    "SeriesInstanceUID",
-    "FrameOfReferenceUID",
-    "Modality",
-    "PatientID",
-    "SeriesDescription",
-    "ImageOrientationPatient",
-    "ImagePositionPatient",
-    "PixelSpacing",
-    "SliceThickness",
-    "Rows",
-    "Columns",
-    "NumberOfFrames",
-    "SamplesPerPixel",
-    "PhotometricInterpretation",
-    "ComplexImageComponent",
-    "RescaleType",
-    "SharedFunctionalGroupsSequence",
-    "PerFrameFunctionalGroupsSequence",
-    *TRAITS,
-)
+# Attributes in which images at one position differ, in the order in which a series is split by them.
+_CONTRAST = ("ImageType", "EchoTime", "EffectiveEchoTime", "InversionTime", "FlipAngle")
+_REPETITION = ("TemporalPositionIdentifier", "TemporalPositionIndex", "DiffusionBValue")
+TRAITS = (*_CONTRAST, *_REPETITION, "ConvolutionKernel", "KVP", "TriggerTime", "AcquisitionNumber")
+# The functional groups of an enhanced object that hold what a single-frame object has at its top level.
+_PLANE_GROUPS = ("PixelMeasuresSequence", "PlaneOrientationSequence", "PlanePositionSequence")
+_FRAME_GROUPS = ("PixelValueTransformationSequence", "FrameContentSequence")
+_FRAME_TYPE_GROUPS = ("MRImageFrameTypeSequence", "CTImageFrameTypeSequence")
+_MR_GROUPS = ("MREchoSequence", "MRTimingAndRelatedParametersSequence", "MRDiffusionSequence")
+_GROUPS = (*_PLANE_GROUPS, *_FRAME_GROUPS, *_FRAME_TYPE_GROUPS, *_MR_GROUPS, "CTReconstructionSequence")
+_IDENTITY = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "Modality", "PatientID")
+_GEOMETRY = ("ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing", "SliceThickness", "Rows", "Columns")
+_PIXELS = ("NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation", "ComplexImageComponent", "RescaleType")
+_FRAMES = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
+_KEYWORDS = (*_IDENTITY, "SeriesDescription", *_GEOMETRY, *_PIXELS, *_FRAMES, *TRAITS)
 
 
 @dataclass(frozen=True)
@@ -77,13 +41,13 @@ class FrameHeader:
     Attributes:
         path: The file.
         series_uid: Series Instance UID (0020,000E).
-        modality: `"CT"` or `"MR"`, else Modality (0008,0060) as it stands.
+        modality: `"CT"` or `"MR"`, else Modality (0008,0060) unchanged.
         patient: `patient_key` of Patient ID (0010,0020).
         frame_of_reference: Frame of Reference UID (0020,0052).
-        thickness_mm: Slice Thickness (0018,0050); 0 where it is not given.
+        thickness_mm: Slice Thickness (0018,0050); 0 if it is not given.
         traits: The values of `TRAITS`, as text.
-        reason: Why the frame cannot be used; empty when it can.
-        slice: Where the frame lies; None where it cannot be used.
+        reason: Reason why the frame cannot be used; empty for a usable frame.
+        slice: Position of the frame; None if it cannot be used.
     """
 
     path: Path
@@ -100,15 +64,19 @@ class FrameHeader:
 def patient_key(patient_id: str) -> str:
     """The name of a patient in outputs, a digest of Patient ID (0010,0020).
 
-    It hides the id from readers, not from who knows it or tries all ids of a scheme: keys are pseudonyms.
+    It hides the id from readers, but not from someone who knows it or tries all ids of a scheme: keys are pseudonyms.
+
+    Example:
+        >>> patient_key("900_S_0001")
+        'pf1551bcd78'
     """
     return "p" + hashlib.sha256(patient_id.encode()).hexdigest()[:10]
 
 
 def looks_like_dicom(path: Path) -> bool:
-    """Whether a file begins like DICOM: with `DICM` after the preamble, or at once with group 0002 or 0008.
+    """True for a file that begins like DICOM: with `DICM` after the preamble, or at once with group 0002 or 0008.
 
-    The second form is what old exports without a preamble have; pydicom's `force` is justified only there.
+    Old exports without a preamble have the second form; pydicom's `force` is justified only there.
     """
     with path.open("rb") as file:
         start = file.read(132)
@@ -123,7 +91,7 @@ def read_dataset(path: Path, pixels: bool = False) -> FileDataset:
 
     Args:
         path: A file, with or without preamble.
-        pixels: Read all elements with the pixels.
+        pixels: Read all elements, pixels included.
 
     Raises:
         DicomError: For a file that is not DICOM or whose header is damaged.
@@ -212,19 +180,16 @@ def _text(value: object) -> str:
 def _source_slice(path: Path, flat: Dataset, frame: int) -> SourceSlice:
     x, y, z = map(float, flat.ImagePositionPatient)
     row_spacing, column_spacing = map(float, flat.PixelSpacing)
+    # The two direction cosines of the plane, free of the rounding of their decimal text.
+    cosines = np.array(flat.ImageOrientationPatient, dtype=np.float64)
+    row = cosines[:3] / np.linalg.norm(cosines[:3])
+    column = cosines[3:] - np.dot(cosines[3:], row) * row
+    a, b, c, d, e, f = np.concatenate([row, column / np.linalg.norm(column)]).tolist()
     return SourceSlice(
         path=path,
         frame=frame,
         origin_mm=(x, y, z),
-        orientation=_orthonormal(np.array(flat.ImageOrientationPatient, dtype=np.float64)),
+        orientation=(a, b, c, d, e, f),
         spacing_mm=(column_spacing, row_spacing),
         shape=(int(flat.Rows), int(flat.Columns)),
     )
-
-
-def _orthonormal(orientation: np.ndarray) -> tuple[float, float, float, float, float, float]:
-    """The two direction cosines of a plane, free of the rounding of their decimal text."""
-    row = orientation[:3] / np.linalg.norm(orientation[:3])
-    column = orientation[3:] - np.dot(orientation[3:], row) * row
-    a, b, c, d, e, f = np.concatenate([row, column / np.linalg.norm(column)]).tolist()
-    return a, b, c, d, e, f

@@ -26,7 +26,12 @@ CT_BELOW_HU = -200.0  # fat is the least dense tissue at about -100 HU; only CT,
 
 
 def is_image(path: Path) -> bool:
-    """Whether the name ends like a NIfTI or MetaImage file."""
+    """True for the name of a NIfTI or MetaImage file.
+
+    Example:
+        >>> is_image(Path("brain.nii.gz")), is_image(Path("slice.dcm"))
+        (True, False)
+    """
     return path.name.lower().endswith(SUFFIXES)
 
 
@@ -36,7 +41,7 @@ def stem(path: Path) -> str:
 
 
 def sidecar_modality(path: Path) -> str:
-    """`Modality` of the JSON file that dcm2niix writes beside an image; `""` where there is none."""
+    """`Modality` of the JSON file that dcm2niix writes next to an image; `""` without such a file."""
     try:
         content = json.loads(path.with_name(f"{stem(path)}.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -52,14 +57,14 @@ def read_image(path: Path | str, modality: Modality | None = None) -> Volume:
 
     Args:
         path: A `.nii`, `.nii.gz`, `.mha` or `.mhd` file.
-        modality: `"MR"` or `"CT"`; where it is not given, the JSON sidecar tells, else any value below -200 means CT.
+        modality: `"MR"` or `"CT"`; None takes that of the JSON sidecar, else CT for any value below -200.
 
     Returns:
         The image, float32 `[slices, rows, columns]`, with the geometry of the file and no DICOM source.
 
     Raises:
         KerasganError: For a file that is missing, of another format, damaged, in colour, of several frames, with
-            sheared axes, or with values that are NaN or infinite.
+                sheared axes, or with values that are NaN or infinite.
     """
     path = Path(path)
     _require_suffix(path)
@@ -85,8 +90,8 @@ def write_image(volume: Volume, path: Path | str) -> None:
 
     Args:
         volume: The image.
-        path: A `.nii`, `.nii.gz`, `.mha` or `.mhd` file; its folder is created. (`.mhd` has its values beside it, in
-            a file ending in `.raw` or `.zraw`.)
+        path: A `.nii`, `.nii.gz`, `.mha` or `.mhd` file; its folder is created. (The values of an `.mhd` go into
+            another file, which ends in `.raw` or `.zraw`.)
 
     Raises:
         KerasganError: For an unknown suffix, values that are NaN, infinite or do not fit, or a place that cannot be
@@ -94,7 +99,12 @@ def write_image(volume: Volume, path: Path | str) -> None:
     """
     path = Path(path)
     _require_suffix(path)
-    image = _storable(volume, path.name)
+    image = volume.to_sitk()
+    if volume.modality == "CT":
+        image = sitk.GetImageFromArray(as_int16(volume.array, path.name))
+        image.CopyInformation(volume.to_sitk())
+    else:
+        require_finite(volume.array, path.name)
     with staging_folder(path) as folder:
         staged = folder / path.name
         _save(image, staged)
@@ -104,7 +114,7 @@ def write_image(volume: Volume, path: Path | str) -> None:
 
 def _require_suffix(path: Path) -> None:
     if not is_image(path):
-        raise KerasganError(f"{path.name} has no suffix of an image that is known here; use {', '.join(SUFFIXES)}.")
+        raise KerasganError(f"{path.name} has an unknown suffix; use {', '.join(SUFFIXES)}.")
 
 
 def _load(path: Path) -> sitk.Image:
@@ -125,24 +135,19 @@ def _load(path: Path) -> sitk.Image:
 
 
 def _check_nifti(path: Path, image: sitk.Image) -> None:
-    """Refuses what SimpleITK turns into zeros, that is into water in CT: bytes that are missing, NaN and infinity."""
+    """Refuses missing bytes, NaN and infinity, which SimpleITK turns into zeros, that is into water in CT."""
     axes = range(1, int(image.GetMetaData("dim[0]")) + 1)
     voxels = math.prod(int(image.GetMetaData(f"dim[{axis}]")) for axis in axes)
     offset, bits = int(float(image.GetMetaData("vox_offset"))), int(image.GetMetaData("bitpix"))
-    content = _content(path)
+    try:
+        content = gzip.decompress(path.read_bytes()) if path.suffix.lower() == ".gz" else path.read_bytes()
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        content = b""
     if len(content) < offset + voxels * bits // 8:
         raise KerasganError(f"{path.name} is cut short: its last voxels are missing. Copy the file again.")
     if image.GetMetaData("datatype") in _NIFTI_FLOATS:
         order = "<" if int.from_bytes(content[:4], "little") in _NIFTI_HEADER_SIZES else ">"
         require_finite(np.frombuffer(content, f"{order}f{bits // 8}", voxels, offset), path.name)
-
-
-def _content(path: Path) -> bytes:
-    """The bytes of a file, unpacked where it is compressed; none where the packing is damaged."""
-    try:
-        return gzip.decompress(path.read_bytes()) if path.suffix.lower() == ".gz" else path.read_bytes()
-    except (EOFError, gzip.BadGzipFile, zlib.error):
-        return b""
 
 
 def _three_dimensional(image: sitk.Image, name: str) -> sitk.Image:
@@ -159,15 +164,6 @@ def _three_dimensional(image: sitk.Image, name: str) -> sitk.Image:
         return image
     frame = [*size[:3], *[0] * (len(size) - 3)]
     return sitk.Extract(image, frame, directionCollapseToStrategy=sitk.ExtractImageFilter.DIRECTIONCOLLAPSETOSUBMATRIX)
-
-
-def _storable(volume: Volume, name: str) -> sitk.Image:
-    if volume.modality == "CT":
-        image = sitk.GetImageFromArray(as_int16(volume.array, name))
-        image.CopyInformation(volume.to_sitk())
-        return image
-    require_finite(volume.array, name)
-    return volume.to_sitk()
 
 
 def _save(image: sitk.Image, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What all writers of images share: values that fit the format."""
+"""Checks and conversions of values that all writers of images share."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ def require_finite(array: np.ndarray, what: str) -> None:
 
     Args:
         array: Values of any shape.
-        what: What the values are, for the message.
+        what: Name of the values, for the message.
 
     Raises:
-        KerasganError: Where a value is not finite.
+        KerasganError: For a value that is not finite.
     """
     count = array.size - int(np.count_nonzero(np.isfinite(array)))
     if count:
@@ -31,13 +31,17 @@ def as_int16(array: np.ndarray, what: str) -> np.ndarray:
 
     Args:
         array: Values of any shape.
-        what: What the values are, for the message.
+        what: Name of the values, for the message.
 
     Returns:
         int16 array of the same shape; no value differs from its original by more than 0.5.
 
+    Example:
+        >>> as_int16(np.array([-1000.4, 39.6]), "CT")
+        array([-1000, 40], dtype=int16)
+
     Raises:
-        KerasganError: Where a value is not finite or does not fit 16 bits; nothing is clipped in silence.
+        KerasganError: For a value that is not finite or does not fit 16 bits; nothing is clipped in silence.
     """
     require_finite(array, what)
     low, high = float(array.min()), float(array.max())

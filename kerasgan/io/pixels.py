@@ -14,8 +14,8 @@ from kerasgan.errors import DicomError
 from kerasgan.io.headers import frame_dataset, read_dataset
 from kerasgan.scans.volume import SourceSlice
 
-AIR_HU = -1024.0  # what padding becomes in CT, and the lowest value there
-NO_SIGNAL = 0.0  # what padding becomes in MR
+AIR_HU = -1024.0  # value of padding in CT, and the lowest value there
+NO_SIGNAL = 0.0  # value of padding in MR
 # JPEG processes that pydicom does not pass on to its plug-ins for 12-bit images, but GDCM's own reader decodes.
 _READ_BY_GDCM = (uid.JPEGExtended12Bit, "1.2.840.10008.1.2.4.53", "1.2.840.10008.1.2.4.55")
 
@@ -27,7 +27,7 @@ class PixelReader:
         modality: `"CT"` or `"MR"`.
 
     Attributes:
-        warnings: What was assumed while reading; each assumption once.
+        warnings: Assumptions that were made while reading, each once.
     """
 
     def __init__(self, modality: str) -> None:
@@ -35,7 +35,7 @@ class PixelReader:
         self.warnings: list[str] = []
         self._path: Path | None = None
         self._dataset = FileDataset("", {})
-        self._decoded: np.ndarray | None = None  # all frames of the file, where they come only together
+        self._decoded: np.ndarray | None = None  # all frames of the file, if they come only together
 
     def read(self, slice_: SourceSlice) -> np.ndarray:
         """The values of one slice, float32 `[rows, columns]`, in HU for CT.
@@ -50,7 +50,10 @@ class PixelReader:
         if stored.shape != slice_.shape:
             raise DicomError(f"{slice_.path.name} has {stored.shape} pixels, its header announced {slice_.shape}.")
         flat = frame_dataset(self._dataset, slice_.frame)
-        self._check_rescale(flat)
+        text = "no Rescale Intercept (0028,1052): stored values were taken as HU"
+        known = flat.get("RescaleIntercept") is not None or flat.get("ModalityLUTSequence")
+        if self.modality == "CT" and not known and text not in self.warnings:
+            self.warnings.append(text)
         return modality_values(stored, flat, self.modality)
 
     def _stored_values(self, slice_: SourceSlice) -> np.ndarray:
@@ -70,15 +73,9 @@ class PixelReader:
             reason = str(error).partition("\n")[0].split(" - ")[0].rstrip(".")
             raise DicomError(f"{name} cannot be decoded: {reason}.") from error
 
-    def _check_rescale(self, flat: Dataset) -> None:
-        text = "no Rescale Intercept (0028,1052): stored values were taken as HU"
-        known = flat.get("RescaleIntercept") is not None or flat.get("ModalityLUTSequence")
-        if self.modality == "CT" and not known and text not in self.warnings:
-            self.warnings.append(text)
-
 
 def modality_values(stored: np.ndarray, flat: Dataset, modality: str) -> np.ndarray:
-    """Turns stored pixel values into the unit of the modality.
+    """Stored pixel values in the unit of the modality.
 
     Args:
         stored: Integers of any shape.
@@ -87,24 +84,25 @@ def modality_values(stored: np.ndarray, flat: Dataset, modality: str) -> np.ndar
         modality: `"CT"` or `"MR"`.
 
     Returns:
-        float32 of the same shape. Padding becomes air in CT, where nothing lies below -1024 HU, and 0 in MR.
+        float32 of the same shape. Padding becomes air in CT, where no value is below -1024 HU, and 0 in MR.
+
+    Example:
+        >>> flat = Dataset()
+        >>> flat.RescaleSlope, flat.RescaleIntercept = 1, -1024
+        >>> modality_values(np.array([0, 1064]), flat, "CT")
+        array([-1024., 40.], dtype=float32)
     """
     if flat.get("ModalityLUTSequence"):
         values = np.asarray(apply_modality_lut(stored, flat), np.float32)
     else:
         slope, intercept = (flat.get(keyword) for keyword in ("RescaleSlope", "RescaleIntercept"))
         values = np.asarray(stored * float(1 if slope is None else slope) + float(intercept or 0), np.float32)
-    values[_padding(stored, flat)] = AIR_HU if modality == "CT" else NO_SIGNAL
-    return np.maximum(values, AIR_HU) if modality == "CT" else values
-
-
-def _padding(stored: np.ndarray, flat: Dataset) -> np.ndarray:
-    """Where the stored values are padding; bool, same shape."""
     value, limit = flat.get("PixelPaddingValue"), flat.get("PixelPaddingRangeLimit")
-    if value is None:
-        return np.zeros(stored.shape, bool)
-    ends = np.array([value, value if limit is None else limit], np.int64).astype(stored.dtype)  # signed or not: bits
-    return (stored >= ends.min()) & (stored <= ends.max())
+    if value is not None:
+        # Signed or not, the bits of the padding are those of the pixels.
+        ends = np.array([value, value if limit is None else limit], np.int64).astype(stored.dtype)
+        values[(stored >= ends.min()) & (stored <= ends.max())] = fill_value(modality)
+    return np.maximum(values, AIR_HU) if modality == "CT" else values
 
 
 def _transfer_syntax(dataset: FileDataset) -> str:

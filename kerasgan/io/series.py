@@ -1,7 +1,7 @@
-"""Finds the series in a folder of scans and says of each whether it can be used, and if not, why.
+"""Finds the series in a folder of scans, and the reason why one cannot be used.
 
-Only headers are read. Files are grouped by Series Instance UID (0020,000E) and geometry; what lies several times at
-one position is split by what tells the images apart (echo time, time point, ...).
+Only headers are read. Files are grouped by Series Instance UID (0020,000E) and geometry; several images at one position
+are split by an attribute in which they differ (echo time, time point, ...).
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from kerasgan.io.stacks import by_geometry, sorted_slices, split_crowded
 from kerasgan.scans.volume import SourceSlice, Triple, anatomical_axes
 
 _DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
-_STRAY = 0.1  # a geometry with a smaller share of the largest one's slices is not a scan of its own
-_NAMED = 10  # at most so many damaged files are named in one text
+_STRAY = 0.1  # a geometry with a smaller share of the largest one's slices does not count as a scan
+_NAMED = 10  # damaged files that one message names at most
 
 
 @dataclass(frozen=True)
@@ -35,20 +35,20 @@ class Series:
 
     Attributes:
         uid: Series Instance UID (0020,000E); empty for other formats and for files that cannot be read.
-        modality: `"CT"`, `"MR"` or another Modality (0008,0060); empty where the values have to tell (NIfTI).
+        modality: `"CT"`, `"MR"` or another Modality (0008,0060); empty for a NIfTI file, whose values show it.
         patient: `patient_key` of Patient ID (0010,0020); empty for other formats.
-        files: The files; those of a usable series sorted along the normal.
-        shape: `(slices, rows, columns)` as acquired; zeros where unknown.
-        spacing_mm: `(x, y, z)`, z being the gap of the regular grid; zeros where unknown.
-        axes: The anatomical axes nearest to column, row and slice direction, such as `"LPS"`; empty where unknown.
-        thickness_mm: Slice Thickness (0018,0050); 0 where unknown.
+        files: Files of the series; those of a usable series are sorted along the normal.
+        shape: `(slices, rows, columns)` as acquired; zeros if unknown.
+        spacing_mm: `(x, y, z)`, z being the gap of the regular grid; zeros if unknown.
+        axes: Anatomical axes nearest to column, row and slice direction, such as `"LPS"`; empty if unknown.
+        thickness_mm: Slice Thickness (0018,0050); 0 if unknown.
         frame_of_reference: Frame of Reference UID (0020,0052).
-        usable: Whether `read_series` takes it.
-        reason: Why it is not usable; empty when it is.
-        notes: All that is worth knowing, losses and irregularities included.
+        usable: `read_series` can read the series.
+        reason: Reason why the series is not usable; empty for a usable one.
+        notes: Remarks on the series, losses and irregularities included.
         losses: Files that may belong to the series and are left out; strict reading refuses them.
         irregularities: Uneven gaps and gantry tilt, which reading resamples and strict reading refuses.
-        slices: The acquired slices, sorted along the normal, duplicates next to each other; empty for other formats.
+        slices: Acquired slices, sorted along the normal, duplicates next to each other; empty for other formats.
     """
 
     uid: str
@@ -79,7 +79,7 @@ def discover(path: Path | str) -> list[Series]:
     """Finds every series below a folder, in a `.zip` archive or in a single file.
 
     Args:
-        path: Folder, archive or file. DICOM files are known by their content, whatever they are called; NIfTI and
+        path: Folder, archive or file. DICOM files are recognised by their content, whatever their names; NIfTI and
             MetaImage files by their suffix. An archive is unpacked into a temporary folder that lives as long as one
             of the returned series or its slices does.
 
@@ -87,7 +87,12 @@ def discover(path: Path | str) -> list[Series]:
         All series, in the order of their first files; those that cannot be used with the reason.
 
     Raises:
-        DicomError: Where nothing exists at `path`, or an archive cannot be unpacked.
+        DicomError: For a path that does not exist, or an archive that cannot be unpacked.
+
+    Example (needs scans):
+
+        for series in discover("download"):
+            print(series)
     """
     path = Path(path)
     if not path.exists():
@@ -104,7 +109,7 @@ def discover(path: Path | str) -> list[Series]:
 
 @contextmanager
 def opened(path: Path | str) -> Iterator[Path]:
-    """A scan's path, to be read and read again; a `.zip` archive stays unpacked until the block is left.
+    """The path of a scan that is read several times; a `.zip` archive stays unpacked until the block is left.
 
     Args:
         path: Folder, archive or file.
@@ -130,8 +135,7 @@ def group(files: Iterable[Path]) -> list[Series]:
     """Sorts files into series.
 
     Args:
-        files: Files of any kind. Those that neither are DICOM nor have a suffix of DICOM or of an image are passed
-            over.
+        files: Files of any kind. Those that neither are DICOM nor have a suffix of DICOM or of an image are ignored.
 
     Returns:
         All series, in the order of their first files.
@@ -189,7 +193,7 @@ def _image_series(file: Path) -> Series:
 
 
 def _with_damaged(series: Series, damaged: dict[Path, dict[Path, str]]) -> Series:
-    """The series with the damaged files of its folders, each of which may have been one of its slices."""
+    """The series with the damaged files of its folders, each of which may be one of its slices."""
     folders = sorted({file.parent for file in series.files}) if series.usable else []
     texts = [text for folder in folders for text in damaged.get(folder, {}).values()]
     losses = (f"skipped: {_listed(texts)}",) if texts else ()
@@ -214,7 +218,7 @@ def _one_uid(frames: list[FrameHeader]) -> list[Series]:
     found = []
     for members in sorted(geometries, key=len):
         if len(members) < _STRAY * largest:
-            reason = f"{len(members)} of the series' images, beside {largest} of another size, spacing or orientation"
+            reason = f"{len(members)} of the series' images, next to {largest} of another size, spacing or orientation"
             found.append(_described(members, reason))
             losses += (f"left out: {reason}",)
         else:
@@ -229,7 +233,7 @@ def _stack_series(frames: list[FrameHeader], notes: tuple[str, ...], losses: tup
     stack = grid.measure(positions, frames[0].thickness_mm)
     irregularities = grid.defects(stack)
     if len(positions) < len(slices):
-        notes += (f"{len(slices) - len(positions)} of {len(slices)} images stand at the position of another one",)
+        notes += (f"{len(slices) - len(positions)} of {len(slices)} images are at the position of another one",)
     if len(positions) == 1:
         notes += (f"a single slice, taken as {stack.gap_mm:g} mm thick",)
     return replace(
@@ -246,7 +250,7 @@ def _stack_series(frames: list[FrameHeader], notes: tuple[str, ...], losses: tup
 
 
 def _described(frames: list[FrameHeader], reason: str) -> Series:
-    """What the header says of frames, whether they can be used or not."""
+    """The series of some frames according to their header, usable or not."""
     first = frames[0]
     return Series(
         uid=first.series_uid,

@@ -13,7 +13,7 @@ from kerasgan.scans.volume import SourceSlice
 
 _COSINE_TOLERANCE = 1e-3
 _SPACING_TOLERANCE_MM = 1e-3
-_STACK = 3  # slices from which it can be told whether their gaps are even
+_STACK = 3  # number of slices from which their gaps can be called even
 _CROWDED = 0.5  # share of positions with several images above which the series holds several scans
 
 
@@ -30,14 +30,14 @@ def by_geometry(frames: Iterable[FrameHeader]) -> list[list[FrameHeader]]:
 
 
 def split_crowded(frames: list[FrameHeader]) -> list[tuple[list[FrameHeader], tuple[str, ...]]]:
-    """Separates scans that stand at the same positions, or between each other's, by the first of `TRAITS` that does.
+    """Separates scans whose slices are at the same positions, or between each other's, by an attribute of `TRAITS`.
 
     Args:
         frames: Frames of one geometry.
 
     Returns:
-        The frames of each scan with what it was told apart by, such as `"EchoTime 4.6"`. A single list for frames that
-        are one scan, or that no trait explains.
+        The frames of each scan with the attributes that distinguish it, such as `"EchoTime 4.6"`. A single list for
+        frames that are one scan, or that no attribute explains.
     """
     crowding = _crowding(frames)
     is_crowded = np.mean(crowding > 1) >= _CROWDED
@@ -73,17 +73,13 @@ def _alike(frame: FrameHeader, other: FrameHeader) -> bool:
     one, two = _slice(frame), _slice(other)
     return (
         (frame.modality, frame.frame_of_reference, one.shape) == (other.modality, other.frame_of_reference, two.shape)
-        and _near(one.orientation, two.orientation, _COSINE_TOLERANCE)
-        and _near(one.spacing_mm, two.spacing_mm, _SPACING_TOLERANCE_MM)
+        and all(abs(a - b) <= _COSINE_TOLERANCE for a, b in zip(one.orientation, two.orientation, strict=True))
+        and all(abs(a - b) <= _SPACING_TOLERANCE_MM for a, b in zip(one.spacing_mm, two.spacing_mm, strict=True))
     )
 
 
-def _near(one: Iterable[float], two: Iterable[float], tolerance: float) -> bool:
-    return all(abs(a - b) <= tolerance for a, b in zip(one, two, strict=True))
-
-
 def _are_stacks_of_their_own(parts: list[list[FrameHeader]]) -> bool:
-    """Whether all parts have even gaps, and at least two of them share more than a slice of their way."""
+    """True if all parts have even gaps, and at least two of them overlap by more than a slice."""
     if min(map(len, parts)) < _STACK or not all(map(_is_even, parts)):
         return False
     sizes = [0, *np.cumsum([len(part) for part in parts])]
@@ -97,7 +93,7 @@ def _is_even(frames: list[FrameHeader]) -> bool:
 
 
 def _crowding(frames: list[FrameHeader]) -> np.ndarray:
-    """How many frames stand at each position, `[positions]`."""
+    """The number of frames at each position, `[positions]`."""
     distances = np.sort(grid.distances_mm(list(map(_slice, frames))))
     starts = np.flatnonzero(np.diff(distances, prepend=-np.inf) > grid.SAME_POSITION_MM)
     return np.diff(starts, append=len(frames))

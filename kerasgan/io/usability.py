@@ -1,4 +1,4 @@
-"""Which DICOM objects are slices of a scan, and in words, why the others are not."""
+"""Reasons why a DICOM object is not a slice of a scan."""
 
 from __future__ import annotations
 
@@ -30,79 +30,73 @@ _IMAGE_TYPES = {
         *("IODINE", "EFFECTIVE_Z", "ELECTRON_DENSITY", "FAT_FRACTION", "PERFUSION"),
     },
 }
-_COMPLEX = {"PHASE", "REAL", "IMAGINARY"}  # of Complex Image Component (0008,9208); MAGNITUDE and MIXED are images
-# Of Rescale Type (0028,1054), what spectral CT writes besides HU: densities, atomic numbers, per cent.
+_COMPLEX = {
+    "PHASE",
+    "REAL",
+    "IMAGINARY",
+}  # values of Complex Image Component (0008,9208); MAGNITUDE and MIXED are images
+# Values of Rescale Type (0028,1054) that spectral CT writes besides HU: densities, atomic numbers, per cent.
 _NOT_HU = {"OD", "MGML", "Z_EFF", "ED", "EDW", "PCT"}
-# Many MR scouts say what they are only in Series Description (0008,103E).
+# Many MR scouts are recognised only by Series Description (0008,103E).
 _SCOUT_WORDS = re.compile(r"localizer|localiser|scout|survey|topogram|surview|scanogram", re.IGNORECASE)
 
 
 def is_scan(dataset: Dataset) -> bool:
-    """Whether SOP Class UID (0008,0016) is one of the CT and MR image classes."""
+    """True for an object whose SOP Class UID (0008,0016) is one of the CT and MR image classes."""
     return str(dataset.get("SOPClassUID", "")) in _CT_AND_MR
 
 
 def reason_against(frame: Dataset) -> str:
-    """Why a frame is not a slice of a CT or MR scan.
+    """The reason why a frame is not a slice of a CT or MR scan.
 
     Args:
-        frame: The flat header of one frame.
+        frame: Flat header of one frame.
 
     Returns:
         The reason, citing the tag; empty for a frame that can be used.
+
+    Example:
+        >>> frame = Dataset()
+        >>> frame.SOPClassUID = "1.2.840.10008.5.1.4.1.1.2"  # CT Image Storage
+        >>> frame.Modality = "MR"
+        >>> reason_against(frame)
+        'Modality (0008,0060) is MR in an object of class CT Image Storage'
     """
-    checks = (_wrong_object, _wrong_image_type, _wrong_quantity, _wrong_pixels, _wrong_geometry)
-    return next(filter(None, (check(frame) for check in checks)), "")
-
-
-def _wrong_object(frame: Dataset) -> str:
     sop_class = UID(str(frame.SOPClassUID))
     if sop_class not in _CT_AND_MR:
         return f"{sop_class.name} (0008,0016) is not a CT or MR image"
     modality = str(frame.get("Modality", ""))
     if modality != _CT_AND_MR[sop_class]:
         return f"Modality (0008,0060) is {modality or 'missing'} in an object of class {sop_class.name}"
-    return ""
 
-
-def _wrong_image_type(frame: Dataset) -> str:
     image_type = frame.get("ImageType") or []
     values = [image_type] if isinstance(image_type, str) else list(image_type)
     found = {str(value).strip().upper() for value in values[2:]}
     for what, names in _IMAGE_TYPES.items():
         if found & names:
             return f"{what} (Image Type (0008,0008) holds {', '.join(sorted(found & names))})"
-    word = _SCOUT_WORDS.search(str(frame.get("SeriesDescription", "")))
-    return f"a localizer (Series Description (0008,103E) says {word.group().lower()})" if word else ""
+    if word := _SCOUT_WORDS.search(str(frame.get("SeriesDescription", ""))):
+        return f"a localizer (Series Description (0008,103E) says {word.group().lower()})"
 
-
-def _wrong_quantity(frame: Dataset) -> str:
     component = str(frame.get("ComplexImageComponent") or "").upper()
     if component in _COMPLEX:
         return f"a phase or complex image (Complex Image Component (0008,9208) is {component})"
     unit = str(frame.get("RescaleType") or "").upper()
-    if frame.get("Modality") == "CT" and unit in _NOT_HU:
+    if modality == "CT" and unit in _NOT_HU:
         return f"not in Hounsfield units (Rescale Type (0028,1054) is {unit})"
-    return ""
 
-
-def _wrong_pixels(frame: Dataset) -> str:
     photometric = str(frame.get("PhotometricInterpretation", ""))
     if int(frame.get("SamplesPerPixel", 1)) != 1 or not photometric.startswith("MONOCHROME"):
         return f"a colour image (Photometric Interpretation (0028,0004) is {photometric or 'missing'})"
     if int(frame.get("NumberOfFrames") or 1) > 1 and "PerFrameFunctionalGroupsSequence" not in frame:
         return "several frames without Per-Frame Functional Groups (5200,9230): their positions are unknown"
-    return ""
 
-
-def _wrong_geometry(frame: Dataset) -> str:
-    needed = {"ImagePositionPatient": 3, "ImageOrientationPatient": 6, "PixelSpacing": 2}
-    for keyword, count in needed.items():
+    for keyword, count in {"ImagePositionPatient": 3, "ImageOrientationPatient": 6, "PixelSpacing": 2}.items():
         if len(frame.get(keyword) or []) != count:
-            return f"{keyword} is missing: where the image lies is unknown"
+            return f"{keyword} is missing: the position of the image is unknown"
     if min(map(float, frame.PixelSpacing)) <= 0:
         return f"Pixel Spacing (0028,0030) is {list(frame.PixelSpacing)}; both must be positive"
     cosines = np.array(frame.ImageOrientationPatient, dtype=np.float64).reshape(2, 3)
     if not np.allclose(cosines @ cosines.T, np.eye(2), atol=0.01):
-        return "Image Orientation (Patient) (0020,0037) does not hold two orthogonal unit vectors"
+        return "Image Orientation (Patient) (0020,0037) is invalid: expected two orthogonal unit vectors"
     return ""

@@ -62,7 +62,7 @@ def test_an_entry_that_points_outside_is_refused(tmp_path, monkeypatch, name):
 
 def test_a_file_that_is_no_archive(tmp_path):
     (tmp_path / "bad.zip").write_text("hello")
-    with pytest.raises(DicomError, match=r"bad\.zip is not a zip archive, or a damaged one\. Copy it again"):
+    with pytest.raises(DicomError, match=r"bad\.zip is not a zip archive, or it is damaged\. Copy it again"):
         discover(tmp_path / "bad.zip")
 
 

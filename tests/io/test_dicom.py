@@ -280,7 +280,7 @@ def test_copies_of_a_slice_are_dropped(slices):
     (folder / "copy").write_bytes((folder / "01").read_bytes())
     (series,) = discover(folder)
     volume = read_series(series, strict=True)
-    assert series.notes == ("1 of 4 images stand at the position of another one",)
+    assert series.notes == ("1 of 4 images are at the position of another one",)
     np.testing.assert_array_equal(volume.array[:, 0, 0], [0, 30, 60])
     assert [slice_.path.name for slice_ in volume.source] == ["00", "01", "02"]
 

@@ -55,9 +55,9 @@ def test_a_single_image_of_another_size_is_left_out_and_noted(slices, dicom):
     dicom.save(dicom.make_slice((0, 0, 99), np.zeros((8, 8), np.int16)), folder / "zz")
     scan, stray = discover(folder)
     assert scan.usable and scan.shape[0] == 11
-    assert scan.notes == ("left out: 1 of the series' images, beside 11 of another size, spacing or orientation",)
+    assert scan.notes == ("left out: 1 of the series' images, next to 11 of another size, spacing or orientation",)
     assert scan.losses == scan.notes
-    assert not stray.usable and "beside 11 of another size" in stray.reason
+    assert not stray.usable and "next to 11 of another size" in stray.reason
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_two_halves_that_overlap_in_one_slice_stay_together(slices):
     folder = slices(6, 9, 12, folder="scan/b", AcquisitionNumber=2)
     (series,) = discover(folder.parent)
     assert series.shape[0] == 5
-    assert series.notes == ("1 of 6 images stand at the position of another one",)
+    assert series.notes == ("1 of 6 images are at the position of another one",)
 
 
 @pytest.mark.parametrize("offset", [0.02, 0.6, 9.0])
