@@ -24,7 +24,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import bench
 import numpy as np
@@ -38,7 +38,6 @@ LIMITS_HU = {
     "bf16": 100.0,
     "float16": 10.0,
     "int8": 100.0,
-    "int16x8": 100.0,
 }  # mean, of untrained weights; float32: 0.1
 PACKAGES = ("tensorflow", "ai-edge-litert", "onnxruntime", "openvino", "torch")
 
@@ -142,35 +141,32 @@ def build(workload: Workload, folder: Path) -> dict[str, Any]:
     """Writes teacher and students in every format; returns the generators' options and the precisions of LiteRT."""
     from kerasgan.config import Component
     from kerasgan.networks.costs import BUDGETS, student_generator
-    from kerasgan.scans.contract import Precision
 
     teacher = Component(name="resnet", filters=workload.filters, blocks=workload.blocks)
     size = (workload.size, workload.size)
     models = {"teacher": teacher} | {name: student_generator(teacher, b, size) for name, b in BUDGETS.items()}
-    precisions = list(get_args(Precision))
+    precisions = ["float32", "float16", "int8"]
     for name, component in models.items():
-        _write(component.options, workload.size, precisions, folder / name)
+        _write(component.options, workload.size, folder / name)
     return {"models": {name: component.options for name, component in models.items()}, "precisions": precisions}
 
 
-def _write(options: dict[str, Any], size: int, precisions: list[str], folder: Path) -> None:
+def _write(options: dict[str, Any], size: int, folder: Path) -> None:
     import keras
 
-    from kerasgan.export.device_graph import write_for_devices
-    from kerasgan.export.graph import Translator, write_savedmodel
-    from kerasgan.export.quantization import ACTIVATION_BITS, quantized
-    from kerasgan.export.tflite import convert
+    from kerasgan.export.device_graph import for_devices
+    from kerasgan.export.graph import PhysicalGenerator, write_savedmodel
+    from kerasgan.export.tflite import convert, quantized
     from kerasgan.networks.generators.resnet import build as build_generator
 
     keras.utils.set_random_seed(0)
     generator = build_generator(**options)
-    translator = Translator(generator, *_maps())
-    write_savedmodel(translator, folder / "savedmodel", (1, size, size))
-    write_for_devices(translator, folder / "devices", (size, size))
+    physical = PhysicalGenerator(generator, *_maps())
+    write_savedmodel(physical, folder / "savedmodel", (1, size, size))
+    write_savedmodel(for_devices(physical, (size, size)), folder / "devices", (1, size, size))
     (folder / "parameters.txt").write_text(str(generator.count_params()))
-    full = convert(folder / "devices", "float32")
-    contents = {p: quantized(full, p, [mr_image(size)]) for p in precisions if p in ACTIVATION_BITS}
-    contents |= {p: convert(folder / "devices", p) for p in precisions if p not in ACTIVATION_BITS}
+    contents = {precision: convert(folder / "devices", precision) for precision in ("float32", "float16")}
+    contents["int8"] = quantized(contents["float32"], [mr_image(size)])
     for precision, content in contents.items():
         (folder / f"{precision}.tflite").write_bytes(content)
     if find_spec("tf2onnx") and find_spec("onnxruntime"):

@@ -25,7 +25,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from kerasgan import datasets
 from kerasgan.datasets import Scan, Split
-from kerasgan.export.gate import Tolerance, tolerance
+from kerasgan.export.comparison import Tolerance, tolerance
 from kerasgan.io import read_volume
 from kerasgan.phantom.dicom import SeriesIdentity, write_series
 from kerasgan.runs.run import Run, load_run

@@ -43,17 +43,17 @@ def build(workload: Workload, folder: Path) -> None:
     """Writes the generator and every artifact of it into `folder`."""
     import keras
 
-    from kerasgan.export.device_graph import write_for_devices
-    from kerasgan.export.graph import Translator, write_savedmodel
+    from kerasgan.export.device_graph import for_devices
+    from kerasgan.export.graph import PhysicalGenerator, write_savedmodel
     from kerasgan.export.tflite import convert
     from kerasgan.networks.generators.resnet import build as build_generator
 
     keras.utils.set_random_seed(0)
     generator = build_generator(filters=workload.filters, blocks=workload.blocks)
     generator.save(folder / "generator.keras")
-    translator = Translator(generator, *_maps())
-    write_savedmodel(translator, folder / "savedmodel", (None, None, None))
-    write_for_devices(translator, folder / "devices", (workload.size, workload.size))
+    physical, size = PhysicalGenerator(generator, *_maps()), (workload.size, workload.size)
+    write_savedmodel(physical, folder / "savedmodel", (None, None, None))
+    write_savedmodel(for_devices(physical, size), folder / "devices", (1, *size))
     for precision in ("float32", "float16"):
         (folder / f"{precision}.tflite").write_bytes(convert(folder / "devices", precision))
 
@@ -152,7 +152,7 @@ def run_rounds(workload: Workload, repeats: int, slices: int, folder: Path) -> d
 
 def differences(folder: Path) -> dict[str, tuple[float, float]]:
     """Mean and maximum absolute difference of each variant from Keras in HU, within the export's tolerances."""
-    from kerasgan.export.gate import HEAD_WINDOW_HU, TOLERANCES
+    from kerasgan.export.comparison import HEAD_WINDOW_HU, TOLERANCES
 
     reference, found = np.load(folder / "keras.npy"), {}
     for variant in VARIANTS:

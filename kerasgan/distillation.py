@@ -21,8 +21,8 @@ from ai_edge_litert.interpreter import Interpreter
 
 from kerasgan.config import Distillation, Recipe
 from kerasgan.errors import RunError
-from kerasgan.export.device_graph import write_for_devices
-from kerasgan.export.graph import Translator
+from kerasgan.export.device_graph import for_devices
+from kerasgan.export.graph import PhysicalGenerator, write_savedmodel
 from kerasgan.export.tflite import convert
 from kerasgan.files import replacing
 from kerasgan.networks.costs import BUDGETS, macs, student_generator
@@ -168,7 +168,8 @@ def read_report(run: Run) -> Report:
 def _cost(generator: keras.Model, run: Run, direction: Direction, pairs: Pairs | None) -> Cost:
     size, (source, target) = run.recipe.data.size, (run.map(domain) for domain in direction)
     with tempfile.TemporaryDirectory() as folder:
-        write_for_devices(Translator(generator, source, target), Path(folder), (size, size))
+        physical = for_devices(PhysicalGenerator(generator, source, target), (size, size))
+        write_savedmodel(physical, Path(folder), (1, size, size))
         content = convert(Path(folder), "float32")
     runner = Interpreter(model_content=content, num_threads=1).get_signature_runner(DEFAULT)
     image = np.zeros(runner.get_input_details()[IMAGE]["shape"], np.float32)

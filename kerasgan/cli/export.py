@@ -30,8 +30,8 @@ def export(
         typer.Option(metavar="HEIGHT WIDTH", help="TFLite: image size in pixels.  [default: the size trained on]"),
     ] = None,
     precision: Annotated[
-        Literal["float32", "float16", "int8", "int16x8"] | None,
-        typer.Option(help="TFLite: of the weights; with int8 and int16x8, of the convolutions.  [default: float32]"),
+        Literal["float32", "float16", "int8"] | None,
+        typer.Option(help="TFLite: of the weights; with int8, of the convolutions, too.  [default: float32]"),
     ] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Scans to compare on.  [default: as in training]")] = None,
 ) -> None:

@@ -43,13 +43,12 @@ def serve(
       kerasgan translate --server grpc://localhost:8500/NAME INPUT OUTPUT
     """
     from kerasgan.serving import model_server
-    from kerasgan.serving.folder import served_models
 
-    served_models(folder)  # before TensorFlow is loaded, which takes seconds
+    model_server.served_models(folder)  # before TensorFlow is loaded, which takes seconds
     if model_server.is_installed() and not (embedded or host or certificate or token_file):
         say("Running tensorflow_model_server, which listens on ALL addresses of this machine; --host is not for it.")
         raise typer.Exit(model_server.run(folder, port, rest_port))
-    from kerasgan.serving.extra import SERVER, require
+    from kerasgan.serving.protocol import SERVER, require
 
     require(SERVER)
     load_tensorflow()

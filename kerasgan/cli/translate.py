@@ -50,7 +50,7 @@ def translate(
 
     with writing(output):
         if server:
-            from kerasgan.serving.address import parse_address
+            from kerasgan.serving.protocol import parse_address
 
             if parse_address(server).is_grpc:
                 load_tensorflow()  # whose messages gRPC carries

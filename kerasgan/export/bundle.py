@@ -1,36 +1,37 @@
-"""A run as a model of TensorFlow Serving: both generators, their contract, and the files that the server reads."""
+"""Exports a run as a model of TensorFlow Serving: both generators, their contract, and the files the server reads."""
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import tensorflow as tf
+
 from kerasgan.errors import ExportError
-from kerasgan.export.card import model_card
-from kerasgan.export.contract_page import contract_page
-from kerasgan.export.graph import Translator, write_signatures
+from kerasgan.export.card import contract_page, model_card
+from kerasgan.export.comparison import compare_served
+from kerasgan.export.graph import PhysicalGenerator, write_signatures
 from kerasgan.export.layout import (
     COMPARISON_FILE,
     CONTRACT_FILE,
     CONTRACT_PAGE,
     EXTRAS,
     MODEL_CARD,
-    SUMS_FILE,
     WARMUP_FILE,
     free_version,
     versions,
+    write_server_files,
+    write_sums,
 )
-from kerasgan.export.pixels import decode, encode
-from kerasgan.export.served import compare_served
-from kerasgan.export.server_files import write_server_files
+from kerasgan.export.pixels import decode, encode, request
+from kerasgan.export.samples import Samples, real_slices
 from kerasgan.export.serving_contract import ServingContract, read_serving_contract, serving_contract
 from kerasgan.export.signatures import serving_signatures
-from kerasgan.export.slices import Samples, real_slices
-from kerasgan.export.warmup import write_warmup
 from kerasgan.files import staging_folder
-from kerasgan.runs.run import Run, load_run
-from kerasgan.scans.contract import DIRECTIONS, Direction
+from kerasgan.runs.run import load_run
+from kerasgan.scans.contract import DIRECTIONS, Contract
+from kerasgan.scans.names import CONTRACT, INDEX
 from kerasgan.text import valid_json
 
 
@@ -49,46 +50,46 @@ def export_serving(
     Args:
         run_path: The run directory.
         output: A folder of served models, new or written by this function.
-        name: Of the model; None: the recipe's.
+        name: Name of the model; None: that of the recipe.
         version: A number above the last one; None: the next.
-        data_dir: Where the run's dataset lies now; None: where it lay in training.
+        data_dir: The folder of the run's dataset; None: the one of the training.
 
     Returns:
         `output/<name>/<version>`, which `tf.saved_model.load` takes.
 
     Raises:
-        ExportError: Where the artifact differs from a Keras generator or cannot be written.
-        RunError: Where the run has no weights.
+        ExportError: If the artifact differs from a Keras generator or cannot be written.
+        RunError: If the run has no weights.
+
+    Example:
+        From a run directory to a folder that `kerasgan serve` takes::
+
+            version = export_serving("runs/first", "models", name="mr2ct")  # models/mr2ct/1
+            translate = tf.saved_model.load(str(version)).signatures["serving_windowed"]
     """
     run, output = load_run(run_path), Path(output)
     name = name or run.recipe.name
     described = serving_contract(run, name, free_version(output, name, version))
     _check_former(output / name, described)
-    translators = {direction: _translator(run, direction) for direction in DIRECTIONS}
-    samples = {direction: _stored(real_slices(run, direction, data_dir=data_dir)) for direction in DIRECTIONS}
+    generators = {d: PhysicalGenerator(run.generator(d), run.map(d[0]), run.map(d[1])) for d in DIRECTIONS}
+    samples = {direction: as_stored(real_slices(run, direction, data_dir=data_dir)) for direction in DIRECTIONS}
     with staging_folder(output / name if output.exists() else output) as folder:
         model = folder / "model"
-        generators = [translator.generator for translator in translators.values()]
-        write_signatures(serving_signatures(translators, described), generators, model)
-        comparisons = compare_served(model, samples, translators, described)
-        _write_extras(model, run, described, valid_json({d: found.model_dump() for d, found in comparisons.items()}))
+        networks = [physical.generator for physical in generators.values()]
+        write_signatures(serving_signatures(generators, described), networks, model)
+        comparisons = compare_served(model, samples, generators, described)
+        extras = model / EXTRAS
+        extras.mkdir()
+        write_warmup(extras / WARMUP_FILE, described)
+        (extras / CONTRACT_FILE).write_text(described.model_dump_json(indent=2))
+        (extras / CONTRACT_PAGE).write_text(contract_page(described))
+        (extras / MODEL_CARD).write_text(model_card(run, described))
+        (extras / COMPARISON_FILE).write_text(valid_json({d: one.model_dump() for d, one in comparisons.items()}))
+        write_sums(model)
         (output / name).mkdir(parents=True, exist_ok=True)
         published = model.rename(output / name / str(described.version))
     write_server_files(output)
     return published
-
-
-def _translator(run: Run, direction: Direction) -> Translator:
-    return Translator(run.generator(direction), run.map(direction[0]), run.map(direction[1]))
-
-
-def _stored(samples: Samples) -> Samples:
-    """The slices as int16 pixels can hold them, so that all signatures are asked for the same."""
-    scans = []
-    for scan in samples.scans:
-        pixels = encode(scan.images)
-        scans.append(replace(scan, images=decode(pixels.content, pixels.rows, pixels.columns, pixels.encoding)))
-    return replace(samples, scans=tuple(scans))
 
 
 def _check_former(model: Path, described: ServingContract) -> None:
@@ -96,7 +97,8 @@ def _check_former(model: Path, described: ServingContract) -> None:
     if not versions(model):
         return
     last = read_serving_contract(model / str(versions(model)[-1]))
-    former, wanted = _modalities(last), _modalities(described)
+    sides = [found.directions["ab"] for found in (last, described)]
+    former, wanted = (f"{one.source.modality} (a) and {one.target.modality} (b)" for one in sides)
     if former != wanted:
         raise ExportError(
             f"{model} holds version {last.version} of a model between {former}; a server would replace it by this one "
@@ -104,23 +106,76 @@ def _check_former(model: Path, described: ServingContract) -> None:
         )
 
 
-def _modalities(described: ServingContract) -> str:
-    one = described.directions["ab"]
-    return f"{one.source.modality} (a) and {one.target.modality} (b)"
+def as_stored(samples: Samples) -> Samples:
+    """Rounds slices to what int16 pixels can hold, so that all signatures are asked for the same.
+
+    Args:
+        samples: The slices.
+    """
+    scans = []
+    for scan in samples.scans:
+        content, encoding = encode(scan.images)
+        scans.append(replace(scan, images=decode(content, scan.images.shape[1], scan.images.shape[2], encoding)))
+    return replace(samples, scans=tuple(scans))
 
 
-def _write_extras(model: Path, run: Run, described: ServingContract, comparisons: str) -> None:
-    extras = model / EXTRAS
-    extras.mkdir()
-    write_warmup(extras / WARMUP_FILE, described)
-    (extras / CONTRACT_FILE).write_text(described.model_dump_json(indent=2))
-    (extras / CONTRACT_PAGE).write_text(contract_page(described))
-    (extras / MODEL_CARD).write_text(model_card(run, described))
-    (extras / COMPARISON_FILE).write_text(comparisons)
-    (extras / SUMS_FILE).write_text(_sums(model))
+def write_warmup(path: Path, described: ServingContract) -> None:
+    """Writes requests that a server runs before it takes others, so that the first client does not wait.
+
+    There is one for each signature: a made-up slice of the trained size, nothing of a patient.
+
+    Args:
+        path: The file `tf_serving_warmup_requests`, a TFRecord file of PredictionLog messages.
+        described: The contract of the model.
+    """
+    requests = {CONTRACT: {INDEX: np.zeros(1, np.int32)}}
+    for direction in described.directions.values():
+        tensors = request(made_up_slice(direction), direction.source.window)
+        for name, signature in direction.signatures.items():
+            requests[name] = {tensor: tensors[tensor] for tensor in signature.inputs}
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for name, inputs in requests.items():
+            # A PredictionLog with a PredictRequest, in protobuf's wire format; the numbers of the fields are those of
+            # prediction_log.proto, predict.proto and model.proto. No more is needed of tensorflow-serving-api.
+            spec = _field(1, described.name.encode()) + _field(3, name.encode())
+            protos = {tensor: tf.make_tensor_proto(array).SerializeToString() for tensor, array in inputs.items()}
+            entries = [_field(2, _field(1, tensor.encode()) + _field(2, proto)) for tensor, proto in protos.items()]
+            writer.write(_field(6, _field(1, _field(1, spec) + b"".join(entries))))
 
 
-def _sums(model: Path) -> str:
-    """A line for each file below a folder, as `sha256sum` writes and checks them."""
-    files = sorted(path for path in model.rglob("*") if path.is_file())
-    return "".join(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(model)}\n" for path in files)
+def made_up_slice(described: Contract) -> np.ndarray:
+    """Draws an ellipse that brightens towards its middle.
+
+    Args:
+        described: The contract of one direction.
+
+    Returns:
+        float32 `[1, height, width, 1]` of the trained size, in the source's window.
+    """
+    rows, columns = described.trained_height_width
+    low, high = described.source.window
+    down, right = np.mgrid[-1 : 1 : rows * 1j, -1 : 1 : columns * 1j]
+    brightness = np.maximum(1 - np.hypot(down / 0.9, right / 0.7), 0)
+    return (low + (high - low) * brightness)[None, ..., None].astype(np.float32)
+
+
+def _field(number: int, content: bytes) -> bytes:
+    """A protobuf field of known length: its number and wire type 2, the length, the content."""
+    return varint(number << 3 | 2) + varint(len(content)) + content
+
+
+def varint(value: int) -> bytes:
+    """Writes a number as protobuf does: seven bits a byte, the lowest first; all but the last have their highest set.
+
+    Args:
+        value: Not negative.
+
+    Example:
+        >>> varint(300)
+        b'\\xac\\x02'
+    """
+    digits = bytearray()
+    while value > 0x7F:
+        digits.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*digits, value])

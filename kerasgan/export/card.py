@@ -1,15 +1,18 @@
-"""The page on what a model is, for whoever is about to use it: Markdown without anything of a patient."""
+"""The two pages of a served model, in Markdown: its card says what the model is, its contract what its tensors mean.
+
+Neither holds anything of a patient.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
-from kerasgan.config import Distillation
 from kerasgan.evaluation.results import is_current
-from kerasgan.export.serving_contract import ServingContract
+from kerasgan.export.serving_contract import ServingContract, contract_signature
 from kerasgan.runs.run import Run
-from kerasgan.scans.contract import Contract
+from kerasgan.scans.contract import Contract, Signature
+from kerasgan.scans.names import CONTRACT
 from kerasgan.text import NOT_FOR_DIAGNOSIS, RESEARCH_ONLY, markdown_table, points
 
 LIMITS = (
@@ -19,74 +22,110 @@ LIMITS = (
     "It translates slice by slice: neighbouring slices can differ by more than they do in a scan.",
 )
 
+FROM_THE_BATCH = (
+    "{signatures} find the range of an MR themselves: percentiles {low:g} and {high:g} over the body, in all slices of "
+    "a request, which must be those of one scan. A scan split over several requests gets several ranges, and requests "
+    "that the server merges get one for different scans. The body is an estimate, bias correction is left to the "
+    "client, and slices that were resampled before have lost some of their darkest and brightest values. {exact} are "
+    "exact, with the percentiles that the client takes over the whole scan at its own resolution."
+)
+
 
 def model_card(run: Run, described: ServingContract) -> str:
-    """The model card in Markdown.
+    """Writes the model card: what the model does, how it was made, how good it is and what its limits are.
 
     Args:
-        run: Where the model comes from.
-        described: The model.
+        run: The run that the model comes from.
+        described: The contract of the model.
     """
-    either = described.directions["ab"]
-    parts = [
-        f"# {described.name}, version {described.version}: {NOT_FOR_DIAGNOSIS}",
-        RESEARCH_ONLY,
-        *(["**A quick run: it shows that the line works, its images mean nothing.**"] if run.quick else []),
-        "## What it does",
-        "\n".join(markdown_table(_directions(described.directions.values()))),
-        f"Axial slices with pixels of {either.pixel_mm:g} mm, trained at {_size(either)} pixels.",
-        "## How it was made",
-        "\n".join(markdown_table(_origin(run, either))),
-        *_listed("Not reported by the paper, and chosen here", run.recipe.unreported),
-        *_listed("Deviations from the paper", run.recipe.deviations),
-        "## How good it is",
-        *_evaluations(run),
-        "## Limits",
-        "\n".join(points(LIMITS)),
-    ]
-    return "\n\n".join(parts) + "\n"
-
-
-def _directions(directions: Iterable[Contract]) -> list[list[str]]:
-    rows = [["direction", "from", "to", "generator", "its SHA-256"]]
-    for one in directions:
-        rows.append([one.direction, str(one.source), str(one.target), one.generator, one.generator_sha256])
-    return rows
-
-
-def _size(described: Contract) -> str:
-    return " x ".join(map(str, described.trained_height_width))
-
-
-def _origin(run: Run, described: Contract) -> list[list[str]]:
-    facts, recipe, split = run.facts, run.recipe, run.split()
+    facts, recipe, split, either = run.facts, run.recipe, run.split(), described.directions["ab"]
+    directions = [["direction", "from", "to", "generator", "its SHA-256"]]
+    for one in described.directions.values():
+        directions.append([one.direction, str(one.source), str(one.target), one.generator, one.generator_sha256])
     counts = {part: " and ".join(f"{len(split[part][d])} of {d}" for d in "ab") for part in ("train", "validation")}
-    return [
+    origin = [
         ["", ""],
         ["recipe", f"{recipe.name}: {recipe.title}" if recipe.title else recipe.name],
         ["citation", recipe.citation or "none"],
-        *([["student", _student(recipe.distillation)]] if recipe.distillation else []),
+    ]
+    if distilled := recipe.distillation:
+        teacher = f"distilled from a trained {distilled.generator.name}"
+        origin.append(["student", f"{distilled.student}, of direction {distilled.direction}, {teacher}"])
+    origin += [
         ["anatomy", facts.anatomy or "unknown"],
         ["dataset", Path(facts.dataset).stem],
         ["its fingerprint", facts.fingerprint],
         ["training patients", counts["train"]],
         ["validation patients", counts["validation"]],
         ["seed", str(facts.seed)],
-        ["exported by", f"kerasgan {described.kerasgan}"],
+        ["exported by", f"kerasgan {either.kerasgan}"],
     ]
-
-
-def _student(settings: Distillation) -> str:
-    return f"{settings.student}, of direction {settings.direction}, distilled from a trained {settings.generator.name}"
-
-
-def _evaluations(run: Run) -> list[str]:
-    """The tables of all finished evaluations of these generators; they name no patient."""
+    size = " x ".join(map(str, either.trained_height_width))
+    parts = [f"# {described.name}, version {described.version}: {NOT_FOR_DIAGNOSIS}", RESEARCH_ONLY]
+    if run.quick:
+        parts.append("**A quick run: it shows that the line works, its images mean nothing.**")
+    parts += ["## What it does", "\n".join(markdown_table(directions))]
+    parts.append(f"Axial slices with pixels of {either.pixel_mm:g} mm, trained at {size} pixels.")
+    parts += ["## How it was made", "\n".join(markdown_table(origin))]
+    for heading, lines in (
+        ("Not reported by the paper, and chosen here", recipe.unreported),
+        ("Deviations from the paper", recipe.deviations),
+    ):
+        if lines:
+            parts += [f"{heading}:", "\n".join(points(lines))]
+    parts.append("## How good it is")
+    # The tables of all finished evaluations of these generators; they name no patient.
     finished = sorted(path.parent for path in run.path.glob("evaluation*/summary.json") if is_current(run, path.parent))
+    parts += [f"### {folder.name}\n\n{(folder / 'table.md').read_text().strip()}" for folder in finished]
     if not finished:
-        return ["Not evaluated: no figure says how near its images come to the truth. `kerasgan evaluate` measures it."]
-    return [f"### {folder.name}\n\n{(folder / 'table.md').read_text().strip()}" for folder in finished]
+        parts.append(
+            "Not evaluated: no value says how near its images come to the truth. `kerasgan evaluate` measures it."
+        )
+    parts += ["## Limits", "\n".join(points(LIMITS))]
+    return "\n\n".join(parts) + "\n"
 
 
-def _listed(heading: str, lines: Sequence[str]) -> list[str]:
-    return [f"{heading}:", "\n".join(points(lines))] if lines else []
+def contract_page(described: ServingContract) -> str:
+    """Writes the contract of a served model as a page to read.
+
+    Args:
+        described: The contract.
+    """
+    parts = [f"# {described.name}, version {described.version}: tensors and their meaning"]
+    parts.append(described.directions["ab"].statement)
+    for one in described.directions.values():
+        parts.append(f"## Direction {one.direction}: {one.source.modality} to {one.target.modality}")
+        parts += ["\n".join(points(_facts(one))), _signature_table(one.signatures)]
+    parts += ["## The contract itself", _signature_table({CONTRACT: contract_signature()})]
+    return "\n\n".join(parts) + "\n"
+
+
+def _facts(one: Contract) -> list[str]:
+    derived = [name for name, signature in one.signatures.items() if signature.batch == "volume"]
+    taken = "MR in any unit" if derived else f"{one.source}; values outside are clipped"
+    facts = [
+        f"In: {taken}. NaN and infinite values are refused.",
+        f"Out: {one.target}, never outside.",
+        f"Images: {one.orientation}; {one.slices}; pixels of {one.pixel_mm:g} mm ({one.resampling}).",
+        "Any height and width; all images of a batch have the same.",
+    ]
+    if one.encoding:
+        facts.append(f"synthetic_bytes: value = stored * {one.encoding.slope!r} + {one.encoding.intercept!r}.")
+    if one.mr_scaling and one.mr_scaling.bias_correction:
+        facts.append("The bias field of an MR is corrected with N4 before.")
+    if derived and one.mr_scaling and one.mr_scaling.percentiles:
+        low, high = one.mr_scaling.percentiles
+        exact = " and ".join(sorted(set(one.signatures) - set(derived)))
+        facts.append(FROM_THE_BATCH.format(signatures=" and ".join(derived), low=low, high=high, exact=exact))
+    return facts
+
+
+def _signature_table(signatures: Mapping[str, Signature]) -> str:
+    rows = [["signature", "tensor", "", "dtype", "shape", "meaning"]]
+    for name, signature in signatures.items():
+        for side, tensors in (("in", signature.inputs), ("out", signature.outputs)):
+            for tensor, one in tensors.items():
+                lengths = zip(one.shape, one.axes, strict=True)
+                shape = ", ".join(axis if length is None else str(length) for length, axis in lengths)
+                rows.append([name, tensor, side, one.dtype, f"[{shape}]", one.meaning])
+    return "\n".join(markdown_table(rows))

@@ -1,24 +1,86 @@
-"""Does an exported artifact give the values of the Keras generator? Seen on real slices, in the target's unit."""
+"""Compares an exported artifact with its Keras generator on real slices, in the unit of the target.
+
+How far an artifact may be from the generator depends on the precision of its weights: `TOLERANCES`.
+"""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from kerasgan.errors import ExportError
-from kerasgan.export.gate import Statistic, tolerance
-from kerasgan.export.graph import Translator
-from kerasgan.export.slices import Sample, Samples
-from kerasgan.scans.contract import Contract, Frozen, Precision
+from kerasgan.export.graph import PhysicalGenerator
+from kerasgan.export.mr_range import volume_window
+from kerasgan.export.pixels import decode, request
+from kerasgan.export.samples import Sample, Samples
+from kerasgan.export.serving_contract import ServingContract
+from kerasgan.scans.contract import Contract, Direction, Frozen, Precision
 from kerasgan.scans.intensity import IntensityMap
+from kerasgan.scans.names import SYNTHETIC, SYNTHETIC_BYTES, WINDOW
+from kerasgan.scans.slices import predict_slices
 
-Artifact = Callable[[np.ndarray, IntensityMap], np.ndarray]
-Question = Callable[[Sample], tuple[np.ndarray, IntensityMap]]
-Results = tuple[np.ndarray, np.ndarray]  # of the Keras generator and of the artifact, for the slices of one scan
+Statistic = Literal["maximum", "body_mean", "truth_percent"]
+
+# Runs an artifact on the slices of a scan. It gives the images that the artifact took and the map that the generator
+# needs for them, both in the same unit, and the physical images `[slices, height, width, 1]` that came out.
+Artifact = Callable[[Sample], tuple[np.ndarray, IntensityMap, np.ndarray]]
+
+HEAD_WINDOW_HU = 2600.0  # limits in HU are stated for the CT window of a head, -1000 to 1600 HU, and scale with others
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """A limit on what an artifact may differ by.
+
+    Attributes:
+        statistic: `"maximum"` of the absolute differences from Keras, their mean inside the body (`"body_mean"`), or by
+            how many percent the mean absolute error against the truth grows inside the body (`"truth_percent"`).
+        limit: The value must stay below it: HU on a window of 2,600 HU, or percent.
+        reason: Why this much.
+    """
+
+    statistic: Statistic
+    limit: float
+    reason: str
+
+    def limit_on(self, width: float) -> float:
+        """Gives the limit on a target window of another width: in the window's unit, or in percent.
+
+        Example:
+            >>> TOLERANCES["float16"].limit_on(5200.0)
+            6.0
+        """
+        return self.limit if self.statistic == "truth_percent" else self.limit * width / HEAD_WINDOW_HU
+
+
+TOLERANCES: dict[Precision, Tolerance] = {
+    "float32": Tolerance("maximum", 1.0, "CT is stored in whole HU: less than 1 HU cannot be told from rounding"),
+    "float16": Tolerance("body_mean", 3.0, "weights rounded to 11 significant bits; 3 HU is below the noise of a CT"),
+    "int8": Tolerance("truth_percent", 2.0, "two trainings that differ in their seed alone are further apart"),
+}
+WITHOUT_TRUTH = Tolerance("body_mean", 10.0, "no paired scan to judge by; 2,600 HU in 8 bits are steps of 10 HU")
+
+
+def tolerance(weights: Precision, has_truth: bool) -> Tolerance:
+    """Finds what an artifact may differ by.
+
+    Args:
+        weights: The precision of its weights.
+        has_truth: Whether there are paired scans, which say what a difference costs.
+
+    Example:
+        >>> tolerance("float32", has_truth=False).limit
+        1.0
+    """
+    found = TOLERANCES[weights]
+    return WITHOUT_TRUTH if found.statistic == "truth_percent" and not has_truth else found
 
 
 class TruthErrors(Frozen):
@@ -29,8 +91,8 @@ class TruthErrors(Frozen):
 
     Attributes:
         slices: Number of slices that have a truth.
-        keras: Of the Keras generator, in the target's unit.
-        artifact: Of the artifact.
+        keras: Error of the Keras generator, in the target's unit.
+        artifact: Error of the artifact, in the target's unit.
     """
 
     slices: int
@@ -39,7 +101,7 @@ class TruthErrors(Frozen):
 
     @property
     def increase_percent(self) -> float:
-        """By how much the artifact's error exceeds the generator's; below 0 where it is less."""
+        """By how much the artifact's error exceeds the generator's; negative if it is smaller."""
         if self.keras == 0:
             return 0.0 if self.artifact == 0 else float("inf")
         return 100 * (self.artifact / self.keras - 1)
@@ -49,10 +111,10 @@ class Difference(Frozen):
     """Absolute differences from the Keras generator over all slices, in the target's unit.
 
     Attributes:
-        maximum: Over all pixels.
-        mean: Over all pixels.
+        maximum: Maximum over all pixels.
+        mean: Mean over all pixels.
         body_mean: Mean over the pixels of the body, which is found in the source scan.
-        truth: What they cost; None where the dataset holds no paired scans.
+        truth: The errors against the paired scans; None if there are none.
     """
 
     maximum: float
@@ -62,19 +124,19 @@ class Difference(Frozen):
 
 
 class Comparison(Frozen):
-    """The report that lies beside an artifact.
+    """The report that is written beside an artifact.
 
     Attributes:
         weights: Precision of the artifact's weights.
-        reference: What it was compared with.
+        reference: The generator that it was compared with.
         part: Part of the dataset that the slices come from.
         scans: Number of scans.
         slices: Number of slices.
         height_width: Sizes of the slices that occur.
         unit: Unit of all differences and errors.
-        differences: For each signature.
-        statistic: Which of these figures is limited, see `Tolerance`.
-        limit: It stays below this: in `unit`, or percent.
+        differences: The differences of each signature.
+        statistic: The value that is limited, see `Tolerance`.
+        limit: The value must stay below it: in `unit`, or percent.
         reason: Why this limit.
     """
 
@@ -91,66 +153,49 @@ class Comparison(Frozen):
     reason: str
 
     def failure(self) -> str | None:
-        """What is beyond its limit, in a sentence; None where nothing is. A NaN is beyond every limit."""
+        """Says in a sentence what is beyond its limit; None if nothing is. A NaN is beyond every limit."""
+        on = f"over {self.slices} real slices"
         for name, difference in self.differences.items():
-            value = self._value(difference)
+            if self.statistic == "truth_percent":
+                value = difference.truth.increase_percent if difference.truth else float("nan")
+                found = f"has {value:.4g} % more error against the paired scans than the Keras generator {on}"
+            else:
+                value = getattr(difference, self.statistic)
+                statistic = "mean inside the body" if self.statistic == "body_mean" else self.statistic
+                found = f"differs from the Keras generator: {statistic} {value:.4g} {self.unit} {on}"
             if not value < self.limit:
-                return f"The {self.weights} artifact ({name}) {self._described(value)}, needed below {self.limit:.4g}."
+                return f"The {self.weights} artifact ({name}) {found}, needed below {self.limit:.4g}."
         return None
 
     def require(self) -> None:
         """Makes sure that every signature keeps to the limit.
 
         Raises:
-            ExportError: Where one does not.
+            ExportError: If one does not.
         """
         if failure := self.failure():
             raise ExportError(f"{failure} Nothing was written. {self.remedy()}")
 
     def remedy(self) -> str:
-        """What to do about a failure where no other precision helps."""
+        """Says what to do about a failure if no other precision helps."""
         if not all(np.isfinite(difference.maximum) for difference in self.differences.values()):
             return "The generator gives values that are not finite: train again from a checkpoint before they appear."
         return "Report this with the versions of TensorFlow and Keras; another version of them may agree."
 
-    def _value(self, difference: Difference) -> float:
-        if self.statistic == "truth_percent":
-            return difference.truth.increase_percent if difference.truth else float("nan")
-        value: float = getattr(difference, self.statistic)
-        return value
-
-    def _described(self, value: float) -> str:
-        on = f"over {self.slices} real slices"
-        if self.statistic == "truth_percent":
-            return f"has {value:.4g} % more error against the paired scans than the Keras generator {on}"
-        statistic = "mean inside the body" if self.statistic == "body_mean" else self.statistic
-        return f"differs from the Keras generator: {statistic} {value:.4g} {self.unit} {on}"
-
 
 def compare(
-    artifacts: Mapping[str, Artifact],
-    samples: Samples,
-    translator: Translator,
-    described: Contract,
-    questions: Mapping[str, Question] | None = None,
+    artifacts: Mapping[str, Artifact], samples: Samples, physical: PhysicalGenerator, described: Contract
 ) -> Comparison:
     """Compares each signature of an artifact with the Keras generator that it was made from.
 
     Args:
-        artifacts: By signature: from physical images `[slices, height, width, 1]` and the scan's own map to physical
-            images of the target.
+        artifacts: The artifact by signature.
         samples: Real slices.
-        translator: The generator and its maps.
-        described: What the artifact claims to be; the precision of its weights decides on the tolerance.
-        questions: By signature: which images of a scan it is given, and the map that the generator takes for them.
-            Without one: the images on the run's scale, and its map.
+        physical: The generator and its maps.
+        described: The contract of the artifact; the precision of its weights decides on the tolerance.
     """
-    target, asked = translator.target, questions or {}
     with full_float32():
-        differences = {
-            name: _difference(_seen(artifact, asked.get(name), samples, translator), samples)
-            for name, artifact in artifacts.items()
-        }
+        differences = {name: _difference(artifact, samples, physical) for name, artifact in artifacts.items()}
     allowed = tolerance(described.weights, any(scan.truth is not None for scan in samples.scans))
     return Comparison(
         weights=described.weights,
@@ -162,59 +207,109 @@ def compare(
         unit=described.target.unit,
         differences=differences,
         statistic=allowed.statistic,
-        limit=allowed.limit_on(target.high - target.low),
+        limit=allowed.limit_on(physical.target.high - physical.target.low),
         reason=allowed.reason,
     )
 
 
-def _seen(artifact: Artifact, question: Question | None, samples: Samples, translator: Translator) -> list[Results]:
-    """What Keras and the artifact make of each scan."""
-    results = []
+def _difference(artifact: Artifact, samples: Samples, physical: PhysicalGenerator) -> Difference:
+    absolute, inside, errors = [], [], []
     for scan in samples.scans:
-        images, source = question(scan) if question else (scan.rescaled(translator.source), translator.source)
-        expected = keras_values(translator.generator, images, source, translator.target)
-        results.append((expected, artifact(images, scan.map)))
-    return results
-
-
-def _difference(results: list[Results], samples: Samples) -> Difference:
-    absolute = [np.abs(values - expected) for expected, values in results]
-    every = np.concatenate([values.ravel() for values in absolute]).astype(np.float64)
-    body = np.concatenate([values[scan.body] for values, scan in zip(absolute, samples.scans, strict=True)])
+        images, source, values = artifact(scan)
+        expected = keras_values(physical.generator, images, source, physical.target)
+        absolute.append(np.abs(values - expected))  # [slices, height, width, 1]
+        inside.append(absolute[-1][scan.body])
+        if scan.truth is not None:
+            errors.append([np.abs(found - scan.truth)[scan.body] for found in (expected, values)])
+    truth = None
+    if errors:
+        slices = sum(len(scan.images) for scan in samples.scans if scan.truth is not None)
+        means = [float(np.concatenate(one).mean(dtype=np.float64)) for one in zip(*errors, strict=True)]
+        truth = TruthErrors(slices=slices, keras=means[0], artifact=means[1])
+    every = np.concatenate([one.ravel() for one in absolute])
     return Difference(
         maximum=float(every.max()),
-        mean=float(every.mean()),
-        body_mean=float(body.mean(dtype=np.float64)),
-        truth=_truth_errors(results, samples),
+        mean=float(every.mean(dtype=np.float64)),
+        body_mean=float(np.concatenate(inside).mean(dtype=np.float64)),
+        truth=truth,
     )
 
 
-def _truth_errors(results: list[Results], samples: Samples) -> TruthErrors | None:
-    pairs = [(scan, both) for scan, both in zip(samples.scans, results, strict=True) if scan.truth is not None]
-    if not pairs:
-        return None
-    errors = [[np.abs(values - scan.truth)[scan.body] for values in both] for scan, both in pairs]
-    of_keras, of_artifact = (np.concatenate(each).mean(dtype=np.float64) for each in zip(*errors, strict=True))
-    slices = sum(len(scan.images) for scan, _ in pairs)
-    return TruthErrors(slices=slices, keras=float(of_keras), artifact=float(of_artifact))
+def compare_served(
+    model: Path,
+    samples: Mapping[Direction, Samples],
+    generators: Mapping[Direction, PhysicalGenerator],
+    described: ServingContract,
+) -> dict[Direction, Comparison]:
+    """Compares every signature of a SavedModel with the Keras generator that it was made from.
+
+    If a signature finds the range of an MR from the batch, the generator gets the same range: how near it comes to the
+    scan's own is another question, which `kerasgan.export.mr_range` is tested for.
+
+    Args:
+        model: The folder of the SavedModel.
+        samples: Real slices of each direction, as int16 pixels can hold them.
+        generators: The generator of each direction.
+        described: The contract of the model.
+
+    Raises:
+        ExportError: If a signature differs.
+    """
+    loaded = tf.saved_model.load(str(model))
+    found = {}
+    for direction, one in described.directions.items():
+        physical = generators[direction]
+        artifacts = {name: _signature(loaded.signatures[name], name, one, physical.source) for name in one.signatures}
+        found[direction] = compare(artifacts, samples[direction], physical, one)
+        found[direction].require()
+    return found
+
+
+def _signature(signature: Any, name: str, described: Contract, source: IntensityMap) -> Artifact:
+    wanted, scaling, encoding = described.signatures[name].inputs, described.mr_scaling, described.encoding
+
+    def artifact(scan: Sample) -> tuple[np.ndarray, IntensityMap, np.ndarray]:
+        offered = request(scan.images, (scan.map.low, scan.map.high))
+        outputs = signature(**{tensor: tf.constant(offered[tensor]) for tensor in wanted})
+        if SYNTHETIC in outputs:
+            values = np.asarray(outputs[SYNTHETIC])
+        else:
+            assert encoding is not None  # a signature with bytes has one
+            values = decode(outputs[SYNTHETIC_BYTES].numpy(), scan.images.shape[1], scan.images.shape[2], encoding)
+        used = source
+        if WINDOW in wanted:
+            used = scan.map
+        elif scaling and scaling.percentiles:
+            used = IntensityMap(*map(float, volume_window(tf.constant(scan.images), scaling.percentiles)))
+        return scan.images, used, values
+
+    return artifact
 
 
 def keras_values(generator: keras.Model, images: np.ndarray, source: IntensityMap, target: IntensityMap) -> np.ndarray:
-    """What the Keras generator makes of physical images, in physical units; slice by slice.
+    """Translates physical images by a Keras generator, slice by slice.
 
     Args:
-        generator: From [-1, 1] to [-1, 1].
-        images: `[slices, height, width, 1]`, sides a multiple of 4.
-        source: Map of the images.
-        target: Map of the result.
+        generator: The network, from [-1, 1] to [-1, 1].
+        images: `[slices, height, width, 1]` in the source's unit, sides a multiple of 4.
+        source: The map of the images.
+        target: The map of the result.
+
+    Returns:
+        float32, the shape of `images`, in the target's unit.
+
+    Example:
+        >>> inputs, image = keras.Input((None, None, 1)), np.full((1, 4, 4, 1), 75.0)
+        >>> halved = keras.Model(inputs, inputs / 2)
+        >>> keras_values(halved, image, IntensityMap(0, 100), IntensityMap(-1000, 1600))[0, 0, 0]
+        array([625.], dtype=float32)
     """
-    outputs = [generator(source.forward(image[None]), training=False) for image in images]
-    return target.inverse(np.concatenate(outputs))
+    return target.inverse(predict_slices(lambda image: generator(source.forward(image), training=False), images))
 
 
 @contextlib.contextmanager
 def full_float32() -> Iterator[None]:
-    """No TensorFloat-32: its 11 bits on a GPU would be taken for a difference of the artifact."""
+    """Switches TensorFloat-32 off: its 11 bits on a GPU would be taken for a difference of the artifact."""
     former = tf.config.experimental.tensor_float_32_execution_enabled()
     tf.config.experimental.enable_tensor_float_32_execution(False)
     try:

@@ -1,4 +1,4 @@
-"""The generator between physical units, as TensorFlow operations that a SavedModel and a TFLite file can carry."""
+"""A generator between physical units, as TensorFlow operations that a SavedModel and a TFLite file can carry."""
 
 from __future__ import annotations
 
@@ -19,59 +19,65 @@ MINIMUM_SIDE = 8  # two halvings leave 2 pixels, the fewest that can be reflecte
 Outputs = dict[str, tf.Tensor]
 
 
-class Translator:
-    """Windows, pads and translates images, then crops them and gives them the target's unit.
+class PhysicalGenerator:
+    """A generator that takes and gives physical values, such as HU, and images of any size.
 
     Args:
-        generator: From [-1, 1] to [-1, 1], `[batch, height, width, 1]`, sides a multiple of 4.
-        source: Map of the images that come in.
-        target: Map of the images that go out.
+        generator: The network, from [-1, 1] to [-1, 1], `[batch, height, width, 1]`, sides a multiple of 4.
+        source: The map from the unit of the input to [-1, 1].
+        target: The map from the unit of the output to [-1, 1].
+
+    Example:
+        >>> inputs = keras.Input((None, None, 1))
+        >>> halved = PhysicalGenerator(keras.Model(inputs, inputs / 2), IntensityMap(0, 400), IntensityMap(-1000, 1600))
+        >>> halved(tf.fill([1, 5, 9, 1], 400.0))["synthetic"].numpy()[0, 0, 0]
+        array([950.], dtype=float32)
     """
 
     def __init__(self, generator: keras.Model, source: IntensityMap, target: IntensityMap) -> None:
         self.generator, self.source, self.target = generator, source, target
 
-    def translate(self, image: tf.Tensor) -> Outputs:
-        """Translates with the source map of the run.
+    def __call__(self, image: tf.Tensor, window: tf.Tensor | None = None) -> Outputs:
+        """Windows, pads and translates images, then crops them and gives them the target's unit.
 
         Args:
-            image: float32 `[batch, height, width, 1]` in the source's unit.
+            image: float32 `[batch, height, width, 1]` in the source's unit; with a window, in any unit.
+            window: float32 `[batch, 2]`: for each image the values `low` and `high` that take the place of those of
+                the source map. None: the source map.
 
         Returns:
-            `synthetic`, the same shape in the target's unit.
+            `synthetic`, float32 of the shape of `image` in the target's unit.
+
+        Raises:
+            tf.errors.InvalidArgumentError: If `low` is not below `high` in a window.
         """
-        return self._translated(image, self.source.low, self.source.high)
-
-    def translate_windowed(self, image: tf.Tensor, window: tf.Tensor) -> Outputs:
-        """Translates with a window for each image, which takes the place of the source map.
-
-        Args:
-            image: float32 `[batch, height, width, 1]` in any unit.
-            window: float32 `[batch, 2]`, `low` and `high` in that unit.
-
-        Returns:
-            `synthetic`, the same shape in the target's unit.
-        """
-        low, high = window[:, 0], window[:, 1]
-        message = "Each window needs low < high; got:"
-        rising = tf.debugging.Assert(tf.reduce_all(low < high), [message, window], summarize=64)
-        with tf.control_dependencies([rising]):
-            low, high = (tf.reshape(side, [-1, 1, 1, 1]) for side in (low, high))
-        return self._translated(image, low, high)
-
-    def _translated(self, image: tf.Tensor, low: Any, high: Any) -> Outputs:
-        inputs = padded(_normalised(image, low, high, self.source))
-        outputs = _physical(self.generator(inputs, training=False), self.target)
-        height, width = tf.shape(image)[1], tf.shape(image)[2]
-        synthetic = outputs if inputs.shape == image.shape and _is_static(image) else outputs[:, :height, :width]
+        low, high = self.source.low, self.source.high
+        if window is not None:
+            rising = tf.reduce_all(window[:, 0] < window[:, 1])
+            checked = tf.debugging.Assert(rising, ["Each window needs low < high; got:", window], summarize=64)
+            with tf.control_dependencies([checked]):
+                low, high = (tf.reshape(window[:, side], [-1, 1, 1, 1]) for side in (0, 1))  # [batch, 1, 1, 1]
+        inside = tf.minimum(tf.maximum(image, low), high)
+        scale = (self.source.target_high - self.source.target_low) / (high - low)
+        inputs = padded((inside - low) * scale + self.source.target_low)  # both sides are multiples of 4
+        target, outputs = self.target, self.generator(inputs, training=False)
+        # Clipped last: at -1 and 1, TFLite would write an operation that not all devices have.
+        values = (outputs - target.target_low) / target.scale + target.low
+        synthetic = tf.clip_by_value(values, target.low, target.high)
+        if None in image.shape[1:3] or inputs.shape != image.shape:
+            synthetic = synthetic[:, : tf.shape(image)[1], : tf.shape(image)[2]]
         return {SYNTHETIC: tf.ensure_shape(synthetic, image.shape)}
 
 
 def padded(image: tf.Tensor) -> tf.Tensor:
-    """Repeats the last row and column until both sides are a multiple of 4 and at least 8, whatever they were.
+    """Repeats the last row and column until both sides are a multiple of 4 and at least 8.
 
     Args:
-        image: `[batch, height, width, channels]`.
+        image: `[batch, height, width, channels]`; height and width may be unknown when a graph is built.
+
+    Example:
+        >>> padded(tf.zeros([1, 9, 5, 1])).shape
+        TensorShape([1, 12, 8, 1])
     """
     for axis in (1, 2):
         side = tf.shape(image)[axis] if image.shape[axis] is None else image.shape[axis]
@@ -82,32 +88,32 @@ def padded(image: tf.Tensor) -> tf.Tensor:
     return image
 
 
-def write_savedmodel(translator: Translator, folder: Path, shape: tuple[int | None, ...]) -> None:
-    """Writes the translator as a SavedModel with the signature `serving_default` alone.
+def write_savedmodel(generator: PhysicalGenerator, folder: Path, shape: tuple[int | None, ...]) -> None:
+    """Writes a generator as a SavedModel with the one signature `serving_default`.
 
     Args:
-        translator: What to write.
-        folder: Created.
-        shape: `(batch, height, width)`; None for any.
+        generator: The generator to write.
+        folder: The folder to create.
+        shape: `(batch, height, width)`; None for any length.
 
     Raises:
-        ExportError: Where TensorFlow cannot write it, for instance on a full disk.
+        ExportError: If TensorFlow cannot write it, for instance on a full disk.
     """
     image = tf.TensorSpec((*shape, 1), tf.float32, IMAGE)
-    signature = tf.function(translator.translate, input_signature=[image], autograph=False)
-    write_signatures({DEFAULT: signature}, [translator.generator], folder)
+    signature = tf.function(generator.__call__, input_signature=[image], autograph=False)
+    write_signatures({DEFAULT: signature}, [generator.generator], folder)
 
 
 def write_signatures(signatures: Mapping[str, Any], generators: Iterable[keras.Model], folder: Path) -> None:
-    """Writes TensorFlow functions as a SavedModel.
+    """Writes TensorFlow functions as a SavedModel in which each weight is stored once.
 
     Args:
-        signatures: `tf.function`s by name.
-        generators: All networks that they use; each weight is stored once.
-        folder: Created.
+        signatures: The `tf.function`s by name.
+        generators: All networks that the functions use.
+        folder: The folder to create.
 
     Raises:
-        ExportError: Where TensorFlow cannot write it, for instance on a full disk.
+        ExportError: If TensorFlow cannot write it, for instance on a full disk.
     """
     # Keras's own ExportArchive (3.15) would store every weight twice.
     module = tf.Module()
@@ -115,20 +121,5 @@ def write_signatures(signatures: Mapping[str, Any], generators: Iterable[keras.M
     try:
         tf.saved_model.save(module, str(folder), dict(signatures))
     except tf.errors.OpError as error:
-        reason = error.message.split("; ")[-1].split(" [Op:")[0]  # what stands around it is a temporary file and an op
+        reason = error.message.split("; ")[-1].split(" [Op:")[0]  # without the temporary file and the operation
         raise ExportError(f"The SavedModel cannot be written: {reason}. Name an output with more space.") from error
-
-
-def _normalised(image: tf.Tensor, low: Any, high: Any, source: IntensityMap) -> tf.Tensor:
-    """`IntensityMap.forward` with ends that may differ from image to image."""
-    inside = tf.minimum(tf.maximum(image, low), high)
-    return (inside - low) * ((source.target_high - source.target_low) / (high - low)) + source.target_low
-
-
-def _physical(image: tf.Tensor, target: IntensityMap) -> tf.Tensor:
-    """`IntensityMap.inverse`, clipped last: at -1 and 1 TFLite would write an operation that not all devices have."""
-    return tf.clip_by_value((image - target.target_low) / target.scale + target.low, target.low, target.high)
-
-
-def _is_static(image: tf.Tensor) -> bool:
-    return all(side is not None for side in image.shape[1:3])

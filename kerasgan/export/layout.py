@@ -1,11 +1,13 @@
-"""Where a served model lies: `DIR/<name>/<version>/`, beside the files that configure its server."""
+"""A folder of served models, `DIR/<name>/<version>/`, and the files that configure TensorFlow Serving for it."""
 
 from __future__ import annotations
 
+import hashlib
 import re
 from pathlib import Path
 
-from kerasgan.errors import ExportError
+from kerasgan.errors import ExportError, ServingError
+from kerasgan.files import replacing
 
 EXTRAS = "assets.extra"  # TensorFlow leaves this folder of a SavedModel to others
 CONTRACT_FILE, CONTRACT_PAGE = "contract.json", "contract.md"
@@ -13,38 +15,101 @@ MODEL_CARD, COMPARISON_FILE = "model_card.md", "comparison.json"
 WARMUP_FILE = "tf_serving_warmup_requests"
 SUMS_FILE = "SHA256SUMS"  # paths from the version's folder: sha256sum -c assets.extra/SHA256SUMS
 
-MODELS_CONFIG, BATCHING_CONFIG = "models.config", "batching.config"
-MONITORING_CONFIG, COMPOSE_FILE = "monitoring.config", "compose.yaml"
-SERVER_FILES = (MODELS_CONFIG, BATCHING_CONFIG, MONITORING_CONFIG, COMPOSE_FILE)
+MODELS_CONFIG, MONITORING_CONFIG = "models.config", "monitoring.config"
+BATCHING_CONFIG, COMPOSE_FILE = "batching.config", "compose.yaml"
+MOUNT = "/models"  # where compose.yaml shows the folder to the server
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # it stands in the server's URLs
+BATCHING = """\
+# Merges requests of several clients into one batch; off unless compose.yaml is changed as it says there.
+# All slices that reach the server must then have one size, and MR must come with its window (serving_windowed or
+# serving_bytes_windowed): serving_default and serving_bytes would find one range for the merged scans of two patients.
+max_batch_size { value: 16 }
+batch_timeout_micros { value: 1000 }
+max_enqueued_batches { value: 64 }
+num_batch_threads { value: 2 }
+"""
+
+MONITORING = """\
+# Metrics for Prometheus on the REST port.
+prometheus_config {
+  enable: true
+  path: "/monitoring/prometheus/metrics"
+}
+"""
+
+COMPOSE = f"""\
+# Serves every model of this folder:  docker compose up
+#   gRPC  127.0.0.1:8500
+#   REST  http://127.0.0.1:8501/v1/models/NAME, metrics at /monitoring/prometheus/metrics
+# Only this machine reaches it. The ports neither encrypt nor ask who calls: before you open them, put a proxy in front.
+services:
+  serving:
+    image: tensorflow/serving:latest  # must not be older than the TensorFlow that exported
+    command:
+      - --model_config_file={MOUNT}/{MODELS_CONFIG}
+      - --model_config_file_poll_wait_seconds=60  # finds new models; new versions are found within a second
+      - --monitoring_config_file={MOUNT}/{MONITORING_CONFIG}
+      # Only under the conditions that {BATCHING_CONFIG} states:
+      # - --enable_batching=true
+      # - --batching_parameters_file={MOUNT}/{BATCHING_CONFIG}
+    ports:
+      - "127.0.0.1:8500:8500"
+      - "127.0.0.1:8501:8501"
+    volumes:
+      - type: bind
+        source: .
+        target: {MOUNT}
+        read_only: true
+    restart: unless-stopped
+"""
+
+_WRITTEN_ONCE = {BATCHING_CONFIG: BATCHING, MONITORING_CONFIG: MONITORING, COMPOSE_FILE: COMPOSE}
+_SERVER_FILES = (MODELS_CONFIG, *_WRITTEN_ONCE)
 
 
 def versions(model: Path) -> list[int]:
-    """The versions of a model, in rising order; none where the folder is not there."""
+    """Lists the versions of a model in rising order; a missing folder has none.
+
+    Args:
+        model: The folder `DIR/<name>`.
+    """
     entries = model.iterdir() if model.is_dir() else ()
     return sorted(int(entry.name) for entry in entries if _is_version(entry))
 
 
 def models(folder: Path) -> list[str]:
-    """The names of the models in a folder, sorted."""
+    """Lists the names of the models in a folder, sorted; a missing folder has none."""
     entries = folder.iterdir() if folder.is_dir() else ()
     return sorted(entry.name for entry in entries if versions(entry))
 
 
 def free_version(folder: Path, name: str, wanted: int | None) -> int:
-    """The number of a new version: the wanted one, or one more than the last.
+    """Finds the number of a new version: the wanted one, or one more than the last.
 
     Args:
-        folder: With all models.
-        name: Of the model.
-        wanted: A number above the last; None for the next.
+        folder: The folder of all models.
+        name: Name of the model.
+        wanted: A number above the last one; None for the next.
 
     Raises:
-        ExportError: Where name or number do not do, or where the folder holds other things than served models.
+        ExportError: If the name or the number is invalid, or the folder holds other things than served models.
     """
-    _check_name(name)
-    _check_entries(folder)
+    if (
+        not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) or name in _SERVER_FILES
+    ):  # it is part of the server's URLs
+        raise ExportError(
+            f"A model's name has letters, digits, '.', '_' and '-' only and is no server file's; got {name!r}. "
+            "Give another --name."
+        )
+    if folder.exists() and not folder.is_dir():
+        raise ExportError(f"{folder} is no folder of served models, but a file. Name a new folder.")
+    for entry in sorted(folder.iterdir()) if folder.is_dir() else []:
+        # An interrupted export may have left the folder of a model without any version.
+        is_model = entry.is_dir() and all(_is_version(version) for version in entry.iterdir())
+        if not (is_model or entry.name in _SERVER_FILES or entry.name.startswith(".")):
+            raise ExportError(
+                f"{folder} is no folder of served models, but a folder that holds {entry.name}. Name a new folder."
+            )
     last = max(versions(folder / name), default=0)
     if wanted is not None and wanted <= last:
         raise ExportError(
@@ -54,32 +119,78 @@ def free_version(folder: Path, name: str, wanted: int | None) -> int:
     return wanted or last + 1
 
 
-def _check_name(name: str) -> None:
-    if not _NAME.fullmatch(name) or name in SERVER_FILES:
-        raise ExportError(
-            f"A model's name has letters, digits, '.', '_' and '-' only and is no server file's; got {name!r}. "
-            "Give another --name."
-        )
-
-
-def _check_entries(folder: Path) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise _foreign(folder, "a file")
-    entries = sorted(folder.iterdir()) if folder.is_dir() else []
-    for entry in entries:
-        known = entry.name in SERVER_FILES or entry.name.startswith(".") or _is_model(entry)
-        if not known:
-            raise _foreign(folder, f"a folder that holds {entry.name}")
-
-
-def _is_model(entry: Path) -> bool:
-    """A folder of versions, also one of which an interrupted export left nothing."""
-    return entry.is_dir() and all(_is_version(version) for version in entry.iterdir())
-
-
 def _is_version(entry: Path) -> bool:
     return entry.name.isascii() and entry.name.isdecimal() and (entry / EXTRAS / CONTRACT_FILE).is_file()
 
 
-def _foreign(folder: Path, state: str) -> ExportError:
-    return ExportError(f"{folder} is no folder of served models, but {state}. Name a new folder.")
+def write_sums(version_folder: Path) -> None:
+    """Writes the SHA-256 of every file of a version, as `sha256sum` writes and checks them.
+
+    Args:
+        version_folder: The folder `DIR/<name>/<version>`, complete but for this file.
+    """
+    files = sorted(path for path in version_folder.rglob("*") if path.is_file())
+    lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(version_folder)}\n" for path in files]
+    (version_folder / EXTRAS / SUMS_FILE).write_text("".join(lines))
+
+
+def check_sums(version_folder: Path) -> None:
+    """Makes sure that a version is complete and undamaged.
+
+    Args:
+        version_folder: The folder `DIR/<name>/<version>`.
+
+    Raises:
+        ServingError: If a file is missing or differs from its SHA-256.
+    """
+    sums = version_folder / EXTRAS / SUMS_FILE
+    if not sums.is_file():
+        raise ServingError(
+            f"{version_folder} has no {EXTRAS}/{SUMS_FILE}, so it is not complete. Export the run again."
+        )
+    for line in sums.read_text().splitlines():
+        digest, _, name = line.partition("  ")
+        path = version_folder / name
+        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+            state = "differs from its digest" if path.is_file() else "is missing"
+            raise ServingError(f"{path} {state}: the model is damaged or not copied to its end. Export the run again.")
+
+
+def write_server_files(folder: Path) -> None:
+    """Lists all models of a folder in `models.config`, and adds the other files of a server that are missing.
+
+    Args:
+        folder: The folder of all models.
+    """
+    with replacing(folder / MODELS_CONFIG) as path:
+        path.write_text(models_config(models(folder), MOUNT))
+    for name, content in _WRITTEN_ONCE.items():
+        if not (folder / name).exists():  # whoever has changed it wants to keep it
+            with replacing(folder / name) as path:
+                path.write_text(content)
+
+
+def models_config(names: list[str], folder: str) -> str:
+    """Writes a `ModelServerConfig` of TensorFlow Serving in text form.
+
+    Args:
+        names: Names of the models.
+        folder: The absolute path of the folder of all models, as the server sees it.
+
+    Example:
+        >>> print(models_config(["mr2ct"], "/models"))
+        # Written anew by every kerasgan export: all models of this folder, each in its highest version.
+        model_config_list {
+          config {
+            name: "mr2ct"
+            base_path: "/models/mr2ct"
+            model_platform: "tensorflow"
+          }
+        }
+    """
+    entries = [
+        f'  config {{\n    name: "{name}"\n    base_path: "{folder}/{name}"\n    model_platform: "tensorflow"\n  }}\n'
+        for name in names
+    ]
+    heading = "# Written anew by every kerasgan export: all models of this folder, each in its highest version.\n"
+    return f"{heading}model_config_list {{\n{''.join(entries)}}}\n"

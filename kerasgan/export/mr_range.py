@@ -11,7 +11,7 @@ CONSTANT = "No intensity range can be found in a constant image; give slices wit
 
 
 def volume_window(image: tf.Tensor, percentiles: tuple[float, float]) -> tf.Tensor:
-    """Percentiles over the body of a volume, to 1/65,536 of the range of its values.
+    """Finds percentiles over the body of a volume, to 1/65,536 of the range of its values.
 
     The body is found by its outline alone: no largest region, no closing of gaps, no bias correction.
 
@@ -24,23 +24,35 @@ def volume_window(image: tf.Tensor, percentiles: tuple[float, float]) -> tf.Tens
 
     Raises:
         tf.errors.InvalidArgumentError: For a constant image.
+
+    Example:
+        >>> image = tf.pad(tf.reshape(tf.range(100.0, 200.0), [1, 10, 10, 1]), [[0, 0], [5, 5], [5, 5], [0, 0]])
+        >>> volume_window(image, (0.0, 100.0)).numpy().round()
+        array([100., 199.], dtype=float32)
     """
     low, high = tf.reduce_min(image), tf.reduce_max(image)
-    with tf.control_dependencies([_assert_rising(low, high)]):
+    with tf.control_dependencies([tf.debugging.Assert(low < high, [CONSTANT, low])]):
         ends = tf.stack([low, high])
-    body = body_estimate(image, _body_threshold(image, ends))
+    # Between background and tissue: 0.35 of the way from the darkest per cent to Otsu's threshold. A few very bright
+    # voxels would leave the histogram one bin for everything else.
+    dark, bright = tf.unstack(_percentiles(image, ends, (1.0, 99.9)))
+    limit = tf.where(bright > low, bright, high)
+    otsu = otsu_threshold(tf.minimum(image, limit), tf.stack([ends[0], limit]))
+    body = body_estimate(image, dark + BODY_FRACTION * (otsu - dark))
     body = body | ~tf.reduce_any(body)
     window = _percentiles(tf.boolean_mask(image, body), ends, percentiles)
-    with tf.control_dependencies([_assert_rising(window[0], window[1])]):
+    with tf.control_dependencies([tf.debugging.Assert(window[0] < window[1], [CONSTANT, window[0]])]):
         return tf.identity(window)
 
 
 def body_estimate(image: tf.Tensor, threshold: tf.Tensor) -> tf.Tensor:
-    """What has brighter pixels above, below, left and right of it, single ones left out: cavities belong to the body.
+    """Marks pixels that have brighter ones above, below, left and right; single bright pixels do not count.
+
+    Cavities inside the body so belong to it.
 
     Args:
         image: `[slices, height, width, 1]`.
-        threshold: Between background noise and dark tissue.
+        threshold: A value between background noise and dark tissue.
 
     Returns:
         bool, same shape.
@@ -52,19 +64,22 @@ def body_estimate(image: tf.Tensor, threshold: tf.Tensor) -> tf.Tensor:
     return tf.reduce_all(tf.stack(sides), axis=0)
 
 
-def _body_threshold(image: tf.Tensor, ends: tf.Tensor) -> tf.Tensor:
-    """Between background and tissue: 0.35 of the way from the darkest per cent to Otsu's threshold."""
-    dark, bright = tf.unstack(_percentiles(image, ends, (1.0, 99.9)))
-    # A few very bright voxels would leave the histogram one bin for everything else.
-    limit = tf.where(bright > ends[0], bright, ends[1])
-    return dark + BODY_FRACTION * (_otsu(tf.minimum(image, limit), tf.stack([ends[0], limit])) - dark)
+def otsu_threshold(image: tf.Tensor, ends: tf.Tensor) -> tf.Tensor:
+    """Finds the threshold with the largest variance between the two classes.
 
+    Args:
+        image: float32 of any shape.
+        ends: float32 `[2]`, the lowest and the highest value.
 
-def _otsu(image: tf.Tensor, ends: tf.Tensor) -> tf.Tensor:
-    """The threshold with the largest variance between the two classes.
+    Returns:
+        float32, a scalar.
 
     Reference:
         Otsu 1979, https://doi.org/10.1109/TSMC.1979.4310076, Eq. 18
+
+    Example:
+        >>> otsu_threshold(tf.constant([0.0, 1.0, 127.0, 128.0]), tf.constant([0.0, 128.0])).numpy()
+        np.float32(2.0)
     """
     counts = tf.cast(tf.histogram_fixed_width(image, ends, OTSU_BINS), tf.float64)
     share = counts / tf.reduce_sum(counts)
@@ -81,7 +96,3 @@ def _percentiles(values: tf.Tensor, ends: tf.Tensor, percentiles: tuple[float, f
     wanted = tf.constant(percentiles, tf.float64) / 100 * counts[-1]
     bins = tf.cast(tf.minimum(tf.searchsorted(counts, wanted, side="right"), BINS - 1), tf.float32)
     return ends[0] + (bins + 0.5) * (ends[1] - ends[0]) / BINS
-
-
-def _assert_rising(low: tf.Tensor, high: tf.Tensor) -> tf.Operation:
-    return tf.debugging.Assert(low < high, [CONSTANT, low])

@@ -1,4 +1,4 @@
-"""What a client of a served model has to know: both directions of a run, as JSON and as a page to read."""
+"""The contract of a served model: what its signatures take and give in both directions of a run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kerasgan.export.layout import CONTRACT_FILE, EXTRAS
 from kerasgan.runs.contract import contract, image_tensor
 from kerasgan.runs.run import Run
 from kerasgan.scans import names
-from kerasgan.scans.contract import DIRECTIONS, Contract, Direction, Encoding, Frozen, Shape, Side, Signature, Tensor
+from kerasgan.scans.contract import DIRECTIONS, Contract, Direction, Encoding, Frozen, Shape, Signature, Tensor
 
 ANY: Shape = (None, None, None)
 LARGEST_STORED = 2**15 - 1
@@ -22,9 +22,9 @@ class ServingContract(Frozen):
     """The content of `contract.json` of a served model, which its signature `contract` gives, too.
 
     Attributes:
-        name: Of the model.
-        version: Of the model.
-        directions: What it does in each direction; signatures by their full names.
+        name: Name of the model.
+        version: Version of the model.
+        directions: The contract of each direction; signatures have their full names.
     """
 
     name: str
@@ -33,22 +33,76 @@ class ServingContract(Frozen):
 
 
 def serving_contract(run: Run, name: str, version: int) -> ServingContract:
-    """The contract of both generators of a run in one model.
+    """Describes both generators of a run as one served model.
 
     Args:
-        run: Where they come from.
-        name: Of the model.
-        version: Of the model.
+        run: The run that the generators come from.
+        name: Name of the model.
+        version: Version of the model.
     """
-    directions = {direction: _directed_contract(run, direction) for direction in DIRECTIONS}
+    directions = {}
+    for direction in DIRECTIONS:
+        plain = contract(run, direction, ANY, "float32")
+        scaling = plain.mr_scaling and plain.mr_scaling.model_copy(update={"rescaling": None})  # a window replaces it
+        low, high = plain.target.window
+        # Whole HU as in a CT file; the window of an MR, whose unit may be small, in steps of 1/32,767 of it.
+        encoding = Encoding(slope=1.0, intercept=0.0)
+        if plain.target.unit != "HU":
+            encoding = Encoding(slope=(high - low) / LARGEST_STORED, intercept=low)
+        signatures = {names.directed(name, direction): found for name, found in _signatures(plain).items()}
+        changes = {"signatures": signatures, "encoding": encoding, "mr_scaling": scaling}
+        directions[direction] = plain.model_copy(update=changes)
     return ServingContract(name=name, version=version, directions=directions)
 
 
+def _signatures(plain: Contract) -> dict[str, Signature]:
+    """The signatures of one direction, by their names for direction ab."""
+    default, scaling = plain.signatures[names.DEFAULT], plain.mr_scaling
+    if scaling and scaling.percentiles:
+        scan = image_tensor(ANY, "MR in any unit, slices of one scan: their range is found from all of them")
+        default = Signature(inputs={names.IMAGE: scan}, outputs=default.outputs, batch="volume")
+    raw = {
+        names.PIXELS_BYTES: _listed("string", RAW),
+        names.ROWS: _listed("int32", "the same for all images of a batch"),
+        names.COLUMNS: _listed("int32", "the same for all images of a batch"),
+        names.SLOPE: _listed("float32", "value = stored * slope + intercept"),
+        names.INTERCEPT: _listed("float32", "value = stored * slope + intercept"),
+    }
+    stored = {names.SYNTHETIC_BYTES: _listed("string", f"{plain.target.modality} as {RAW}; see encoding")}
+    found = {names.DEFAULT: default, names.BYTES: Signature(inputs=raw, outputs=stored, batch=default.batch)}
+    if scaling:
+        image = {names.IMAGE: image_tensor(ANY, "MR in the unit of its window")}
+        window = {
+            names.WINDOW: Tensor(shape=(None, 2), axes=("batch", "low, high"), meaning="each image's, low < high")
+        }
+        found[names.WINDOWED] = Signature(inputs=image | window, outputs=default.outputs)
+        found[names.BYTES_WINDOWED] = Signature(inputs=raw | window, outputs=stored)
+    return found
+
+
+def contract_signature() -> Signature:
+    """Describes the signature `contract`, for clients that know nothing but the server.
+
+    Example:
+        >>> contract_signature().inputs["index"].dtype
+        'int32'
+    """
+    index, content = _listed("int32", "any numbers"), _listed("string", "this contract as JSON, once for each index")
+    return Signature(inputs={names.INDEX: index}, outputs={names.CONTRACT: content})
+
+
+def _listed(dtype: str, meaning: str) -> Tensor:
+    return Tensor.model_validate({"dtype": dtype, "shape": (None,), "axes": ("batch",), "meaning": meaning})
+
+
 def read_serving_contract(version_folder: Path) -> ServingContract:
-    """The contract of a model in the layout that `kerasgan export --format serving` writes.
+    """Reads the contract of a model that `kerasgan export --format serving` wrote.
+
+    Args:
+        version_folder: The folder of one version, such as `models/mr2ct/1`.
 
     Raises:
-        ExportError: Where it is missing or does not hold.
+        ExportError: If the contract is missing or invalid.
     """
     path = version_folder / EXTRAS / CONTRACT_FILE
     if not path.is_file():
@@ -59,57 +113,4 @@ def read_serving_contract(version_folder: Path) -> ServingContract:
     try:
         return ServingContract.model_validate_json(path.read_text())
     except ValidationError as error:
-        raise ExportError(f"{path} does not hold: {error.errors()[0]['msg']}; export the run again.") from error
-
-
-def _directed_contract(run: Run, direction: Direction) -> Contract:
-    plain = contract(run, direction, ANY, "float32")
-    scaling = plain.mr_scaling and plain.mr_scaling.model_copy(update={"rescaling": None})  # windows take its place
-    found = {names.directed(name, direction): signature for name, signature in _signatures(plain).items()}
-    changes = {"signatures": found, "encoding": _encoding(plain.target), "mr_scaling": scaling}
-    return plain.model_copy(update=changes)
-
-
-def _encoding(target: Side) -> Encoding:
-    """Whole HU as in a CT file; the window of an MR, whose unit may be small, in steps of 1/32,767 of it."""
-    low, high = target.window
-    if target.unit == "HU":
-        return Encoding(slope=1.0, intercept=0.0)
-    return Encoding(slope=(high - low) / LARGEST_STORED, intercept=low)
-
-
-def _signatures(described: Contract) -> dict[str, Signature]:
-    """By their names for direction ab."""
-    default, is_mr = described.signatures[names.DEFAULT], described.mr_scaling is not None
-    derives = described.mr_scaling is not None and described.mr_scaling.percentiles is not None
-    if derives:
-        whole = image_tensor(ANY, "MR in any unit, slices of one scan: their range is found from all of them")
-        default = Signature(inputs={names.IMAGE: whole}, outputs=default.outputs, batch="volume")
-    stored = {names.SYNTHETIC_BYTES: _listed("string", f"{described.target.modality} as {RAW}; see encoding")}
-    pair = {names.WINDOW: Tensor(shape=(None, 2), axes=("batch", "low, high"), meaning="each image's, low < high")}
-    own, raw = {names.IMAGE: image_tensor(ANY, "MR in the unit of its window")}, _raw_inputs()
-    found = {names.DEFAULT: default, names.BYTES: Signature(inputs=raw, outputs=stored, batch=default.batch)}
-    if is_mr:
-        found[names.WINDOWED] = Signature(inputs=own | pair, outputs=default.outputs)
-        found[names.BYTES_WINDOWED] = Signature(inputs=raw | pair, outputs=stored)
-    return found
-
-
-def _raw_inputs() -> dict[str, Tensor]:
-    return {
-        names.PIXELS_BYTES: _listed("string", RAW),
-        names.ROWS: _listed("int32", "the same for all images of a batch"),
-        names.COLUMNS: _listed("int32", "the same for all images of a batch"),
-        names.SLOPE: _listed("float32", "value = stored * slope + intercept"),
-        names.INTERCEPT: _listed("float32", "value = stored * slope + intercept"),
-    }
-
-
-def contract_signature() -> Signature:
-    """The signature `contract`, for clients that know nothing but the server."""
-    index, content = _listed("int32", "any numbers"), _listed("string", "this contract as JSON, once for each index")
-    return Signature(inputs={names.INDEX: index}, outputs={names.CONTRACT: content})
-
-
-def _listed(dtype: str, meaning: str) -> Tensor:
-    return Tensor.model_validate({"dtype": dtype, "shape": (None,), "axes": ("batch",), "meaning": meaning})
+        raise ExportError(f"{path} is invalid: {error.errors()[0]['msg']}; export the run again.") from error

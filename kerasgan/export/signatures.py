@@ -7,10 +7,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from kerasgan.export.graph import Outputs, Translator
+from kerasgan.export.graph import Outputs, PhysicalGenerator
 from kerasgan.export.mr_range import volume_window
 from kerasgan.export.serving_contract import ServingContract, contract_signature
-from kerasgan.scans.contract import Contract, Direction, Encoding, Signature
+from kerasgan.scans.contract import Contract, Direction, Encoding
 from kerasgan.scans.names import (
     BYTES,
     BYTES_WINDOWED,
@@ -27,77 +27,59 @@ UNEQUAL = "All images of a batch need the same rows and columns, at least 1; got
 WRONG_LENGTH = "Each image needs rows * columns * 2 bytes of little-endian int16 pixels; got lengths, rows, columns:"
 
 
-def serving_signatures(translators: Mapping[Direction, Translator], described: ServingContract) -> dict[str, Any]:
-    """All signatures of a served model, as `tf.function`s by name.
+def serving_signatures(generators: Mapping[Direction, PhysicalGenerator], described: ServingContract) -> dict[str, Any]:
+    """Makes all signatures of a served model.
 
     Args:
-        translators: By direction.
-        described: Names, shapes and dtypes of their tensors.
+        generators: The generator of each direction.
+        described: The names, shapes and dtypes of all tensors.
+
+    Returns:
+        A `tf.function` for each name.
     """
     content = described.model_dump_json()
 
     def contract(index: tf.Tensor) -> Outputs:
         return {CONTRACT: tf.fill(tf.shape(index), content)}
 
-    found = {CONTRACT: _function(contract, contract_signature())}
+    functions: dict[str, Callable[..., Outputs]] = {CONTRACT: contract}
+    signatures = {CONTRACT: contract_signature()}
     for direction, one in described.directions.items():
-        functions = Endpoints(translators[direction], one).by_name()
-        found |= {name: _function(functions[name], signature) for name, signature in one.signatures.items()}
+        functions |= _directed_functions(generators[direction], one)
+        signatures |= one.signatures
+    found = {}
+    for name, signature in signatures.items():
+        specs = [tf.TensorSpec(tensor.shape, tensor.dtype, key) for key, tensor in signature.inputs.items()]
+        found[name] = tf.function(functions[name], input_signature=specs, autograph=False)
     return found
 
 
-def _function(python: Callable[..., Outputs], described: Signature) -> Any:
-    specs = [tf.TensorSpec(tensor.shape, tensor.dtype, name) for name, tensor in described.inputs.items()]
-    return tf.function(python, input_signature=specs, autograph=False)
-
-
-class Endpoints:
-    """What a model offers in one direction; arguments are the tensors of `kerasgan.scans.names`.
+def _directed_functions(generator: PhysicalGenerator, described: Contract) -> dict[str, Callable[..., Outputs]]:
+    """Every signature that a direction may have, by its full name; arguments are the tensors of `scans.names`.
 
     All refuse values that are not finite, since they would come back as NaN, which JSON does not have.
-
-    Args:
-        translator: In that direction.
-        described: Whether the range of an MR is found from the batch, and how results are stored.
     """
+    assert described.encoding is not None  # a served model has one
+    encoding, scaling = described.encoding, described.mr_scaling
 
-    def __init__(self, translator: Translator, described: Contract) -> None:
-        assert described.encoding is not None  # a served model has one
-        self.translator, self.direction, self.encoding = translator, described.direction, described.encoding
-        self.percentiles = described.mr_scaling.percentiles if described.mr_scaling else None
-
-    def by_name(self) -> dict[str, Callable[..., Outputs]]:
-        """Every signature that there may be, by its full name."""
-        functions: dict[str, Callable[..., Outputs]] = {
-            DEFAULT: self.default,
-            WINDOWED: self.windowed,
-            BYTES: self.bytes_,
-            BYTES_WINDOWED: self.bytes_windowed,
-        }
-        return {directed(name, self.direction): function for name, function in functions.items()}
-
-    def default(self, image: tf.Tensor) -> Outputs:
-        """CT in HU; MR in any unit as the slices of one scan, or in the unit of training where that is fixed."""
+    def default(image: tf.Tensor) -> Outputs:
         image = tf.debugging.assert_all_finite(image, NOT_FINITE)
-        if self.percentiles is None:
-            return self.translator.translate(image)
-        window = volume_window(image, self.percentiles)
-        return self.translator.translate_windowed(image, tf.tile(window[None], [tf.shape(image)[0], 1]))
+        if scaling is None or scaling.percentiles is None:
+            return generator(image)
+        window = volume_window(image, scaling.percentiles)
+        return generator(image, tf.tile(window[None], [tf.shape(image)[0], 1]))
 
-    def windowed(self, image: tf.Tensor, window: tf.Tensor) -> Outputs:
-        """MR with a window for each image."""
+    def windowed(image: tf.Tensor, window: tf.Tensor) -> Outputs:
         image = tf.debugging.assert_all_finite(image, NOT_FINITE)
-        return self.translator.translate_windowed(image, tf.debugging.assert_all_finite(window, NOT_FINITE))
+        return generator(image, tf.debugging.assert_all_finite(window, NOT_FINITE))
 
     def bytes_(
-        self, pixels_bytes: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor, slope: tf.Tensor, intercept: tf.Tensor
+        pixels_bytes: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor, slope: tf.Tensor, intercept: tf.Tensor
     ) -> Outputs:
-        """`default` for raw pixels."""
-        outputs = self.default(decoded(pixels_bytes, rows, columns, slope, intercept))
-        return {SYNTHETIC_BYTES: encoded(outputs[SYNTHETIC], self.encoding)}
+        outputs = default(decoded(pixels_bytes, rows, columns, slope, intercept))
+        return {SYNTHETIC_BYTES: encoded(outputs[SYNTHETIC], encoding)}
 
     def bytes_windowed(
-        self,
         pixels_bytes: tf.Tensor,
         rows: tf.Tensor,
         columns: tf.Tensor,
@@ -105,25 +87,40 @@ class Endpoints:
         intercept: tf.Tensor,
         window: tf.Tensor,
     ) -> Outputs:
-        """`windowed` for raw pixels."""
-        outputs = self.windowed(decoded(pixels_bytes, rows, columns, slope, intercept), window)
-        return {SYNTHETIC_BYTES: encoded(outputs[SYNTHETIC], self.encoding)}
+        outputs = windowed(decoded(pixels_bytes, rows, columns, slope, intercept), window)
+        return {SYNTHETIC_BYTES: encoded(outputs[SYNTHETIC], encoding)}
+
+    functions: dict[str, Callable[..., Outputs]] = {
+        DEFAULT: default,
+        WINDOWED: windowed,
+        BYTES: bytes_,
+        BYTES_WINDOWED: bytes_windowed,
+    }
+    return {directed(name, described.direction): function for name, function in functions.items()}
 
 
 def decoded(
     pixels_bytes: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor, slope: tf.Tensor, intercept: tf.Tensor
 ) -> tf.Tensor:
-    """Raw little-endian int16 pixels as float32 images `[batch, rows, columns, 1]`.
+    """Turns raw little-endian int16 pixels into images: value = stored * slope + intercept.
 
     Args:
         pixels_bytes: string `[batch]`.
         rows: int32 `[batch]`, all equal.
         columns: int32 `[batch]`, all equal.
         slope: float32 `[batch]`.
-        intercept: float32 `[batch]`; value = stored * slope + intercept.
+        intercept: float32 `[batch]`.
+
+    Returns:
+        float32 `[batch, rows, columns, 1]`.
 
     Raises:
-        tf.errors.InvalidArgumentError: Where sizes differ or do not fit the number of bytes.
+        tf.errors.InvalidArgumentError: If the sizes differ from each other or from the number of bytes.
+
+    Example:
+        >>> raw, one = tf.constant([b"\\x05\\x00\\x06\\x00"]), tf.constant([1.0])
+        >>> decoded(raw, tf.constant([1]), tf.constant([2]), one, one).numpy().ravel()
+        array([6., 7.], dtype=float32)
     """
     height, width, lengths = rows[0], columns[0], tf.strings.length(pixels_bytes)
     equal = tf.reduce_all((rows == height) & (columns == width)) & (height > 0) & (width > 0)
@@ -132,19 +129,23 @@ def decoded(
     fits = tf.reduce_all(tf.cast(lengths, tf.int64) == wanted)
     with tf.control_dependencies([tf.debugging.Assert(fits, [WRONG_LENGTH, lengths, height, width])]):
         stored = tf.reshape(tf.io.decode_raw(pixels_bytes, tf.int16), [-1, height, width, 1])
-    slope, intercept = (tf.reshape(number, [-1, 1, 1, 1]) for number in (slope, intercept))
+    slope, intercept = (tf.reshape(number, [-1, 1, 1, 1]) for number in (slope, intercept))  # [batch, 1, 1, 1]
     return tf.cast(stored, tf.float32) * slope + intercept
 
 
 def encoded(image: tf.Tensor, encoding: Encoding) -> tf.Tensor:
-    """Images as raw little-endian int16 pixels.
+    """Turns images into raw little-endian int16 pixels.
 
     Args:
         image: float32 `[batch, height, width, 1]`, values that `encoding` can hold.
-        encoding: How stored numbers stand for values.
+        encoding: The slope and intercept of the stored numbers.
 
     Returns:
         string `[batch]`.
+
+    Example:
+        >>> encoded(tf.constant([[[[-1.0]]]]), Encoding(slope=1.0, intercept=0.0)).numpy()
+        array([b'\\xff\\xff'], dtype=object)
     """
     stored = tf.cast(tf.round((image - encoding.intercept) / encoding.slope), tf.int16)
     batch = tf.shape(image)[0]

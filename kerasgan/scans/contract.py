@@ -19,7 +19,7 @@ SLICES = "whole slices, never tiles: the network normalises each image by its ow
 RESAMPLING = "clip to the window, then resample to pixel_mm: by area where it shrinks, else linearly"
 RESCALING = "image = (mr - low) / (high - low) * (window[1] - window[0]) + window[0]"
 
-Precision = Literal["float32", "float16", "int8", "int16x8"]  # of the stored weights
+Precision = Literal["float32", "float16", "int8", "int16x8"]  # of the stored weights; the last only in old files
 Window = tuple[float, float]
 Shape = tuple[int | None, int | None, int | None]
 

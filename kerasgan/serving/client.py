@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import random
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,13 +15,11 @@ import numpy as np
 from pydantic import ValidationError
 
 from kerasgan.errors import ServingError
-from kerasgan.export.pixels import decode, encode
+from kerasgan.export.pixels import decode, request
 from kerasgan.export.serving_contract import ServingContract
 from kerasgan.scans import names
 from kerasgan.scans.contract import Contract, Direction, Window
-from kerasgan.serving.address import Address, parse_address
-from kerasgan.serving.retry import until_deadline
-from kerasgan.serving.transports import Inputs, Transport
+from kerasgan.serving.protocol import GRPC_CLIENT, REST_CLIENT, Address, Inputs, Transport, parse_address, require
 
 DEADLINE_S = 60.0
 MESSAGE_BYTES = 4 * 2**20  # what gRPC takes by default, in either direction
@@ -26,29 +27,35 @@ OVERHEAD = 2**14  # of a message beside its pixels
 BATCH = 8  # slices; more would make a request long without making it cheaper
 IN_FLIGHT = 2  # requests; the server works on one while the other is on its way
 SWITCHES = 3  # of the version that a translation lives through
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
+LOGGED_AFTER_S = 2.0  # what lasts no longer is nobody's concern
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
 
 class Client:
-    """Asks one model of a server.
+    """A client of one model on a server.
 
     Images go as float32 over gRPC, and as 16-bit pixels over REST, where numbers would be slow; the step is then
     1/65,535 of their range, and synthetic CT comes in whole HU.
 
     Args:
         address: `grpc://host:8500/NAME` or `http://host:8501/NAME`; `grpcs` and `https` for TLS.
-        token: That the server asks for.
+        token: The token that the server asks for.
         certificate: PEM file of a server, or of an authority, that the system does not trust by itself.
         deadline_s: Seconds for one request with all its repetitions.
-        message_bytes: Size of a message; one slice goes even where it is longer.
+        message_bytes: Size of a message; one slice goes even if it is longer.
 
     Raises:
-        ServingError: For a bad address, or where a package is missing.
+        ServingError: For an invalid address, or if a package is missing.
 
     Example:
-        with Client("grpc://localhost:8500/hiasa2018") as client:
-            hounsfield = client.translate(slices, window=(0.0, 420.0))
+        With a server from `kerasgan serve models`::
+
+            with Client("grpc://localhost:8500/hiasa2018") as client:
+                hounsfield = client.translate(slices, window=(0.0, 420.0))
     """
 
     def __init__(
@@ -74,10 +81,10 @@ class Client:
         self._transport.close()
 
     def contract(self) -> ServingContract:
-        """What the model takes and gives, as the server has it now.
+        """Asks for the contract of the version that the server has now.
 
         Raises:
-            ServingError: Where the server cannot be reached, or the model is none of kerasgan's.
+            ServingError: If the server cannot be reached, or the model was not exported by kerasgan.
         """
         try:
             content = self._ask(names.CONTRACT, {names.INDEX: np.zeros(1, np.int32)}, None)[0]
@@ -91,12 +98,12 @@ class Client:
             raise
 
     def translate(self, images: np.ndarray, direction: Direction = "ab", window: Window | None = None) -> np.ndarray:
-        """Translates slices.
+        """Translates slices, all by one version of the model.
 
         Args:
             images: Finite, `[slices, height, width, 1]` in HU or the MR's own unit, at the contract's `pixel_mm`.
             direction: `"ab"` or `"ba"`.
-            window: `low, high` of an MR scan, the values that become -1 and 1. None where the source is CT or has a
+            window: `low, high` of an MR scan, the values that become -1 and 1. None if the source is CT or has a
                 fixed window; for other MR, the server then finds one for all slices, which it gets in one message.
 
         Returns:
@@ -104,7 +111,7 @@ class Client:
 
         Raises:
             ValueError: For images that are not finite or of another shape, or a window that does not fit.
-            ServingError: Where the server cannot be reached or refuses.
+            ServingError: If the server cannot be reached or refuses.
         """
         return self.with_one_version(
             lambda described: np.concatenate(list(self.stream(images, described, direction, window)))
@@ -117,29 +124,56 @@ class Client:
 
         Args:
             images: As for `translate`.
-            described: Its `version` is asked for.
+            described: The contract, whose `version` is asked for.
             direction: As for `translate`.
             window: As for `translate`.
 
         Raises:
             ValueError: As for `translate`.
-            ServingError: As for `translate`; NOT_FOUND where the server has gone on to another version.
+            ServingError: As for `translate`; NOT_FOUND if the server has gone on to another version.
         """
         one = described.directions[direction]
-        name = self._signature(one, window)
-        images = _checked(images)
-        size = len(images) if one.signatures[name].batch == "volume" else self._batch_size(images)
+        if self.address.is_grpc:
+            name = names.WINDOWED if window else names.DEFAULT
+        else:
+            name = names.BYTES_WINDOWED if window else names.BYTES
+        name = names.directed(name, direction)
+        if name not in one.signatures:
+            raise ValueError(f"Direction {direction} takes {one.source}, whose window is fixed; leave window out.")
+        if images.ndim != 4 or images.shape[-1] != 1 or not images.size:
+            raise ValueError(f"Needs images of shape [slices, height, width, 1]; got {list(images.shape)}.")
+        with np.errstate(over="ignore"):  # becomes infinite
+            converted = images.astype(np.float32)
+        if wrong := images.size - np.isfinite(converted).sum():
+            raise ValueError(f"{wrong} of {images.size} values are NaN or infinite; replace them first.")
+        size = max(1, min(BATCH, (self.message_bytes - OVERHEAD) // converted[0].nbytes))
+        if one.signatures[name].batch == "volume":
+            size = len(images)
 
         def ask(first: int) -> np.ndarray:
-            return self._translated(images[first : first + size], one, name, window, described.version)
+            return self._translated(converted[first : first + size], one, name, window, described.version)
 
-        yield from _in_order(ask, range(0, len(images), size))
+        with ThreadPoolExecutor(IN_FLIGHT) as pool:
+            waiting: deque[Future[np.ndarray]] = deque()
+            try:
+                for first in range(0, len(images), size):
+                    waiting.append(pool.submit(ask, first))
+                    if len(waiting) == IN_FLIGHT:
+                        yield waiting.popleft().result()
+                while waiting:
+                    yield waiting.popleft().result()
+            finally:
+                for answer in waiting:
+                    answer.cancel()
 
     def with_one_version(self, action: Callable[[ServingContract], T]) -> T:
-        """Does something by one version of the model, and again where the server has meanwhile gone on to another.
+        """Does something by one version of the model, and again if the server has meanwhile gone on to another.
 
         Args:
-            action: Gets the contract of that version.
+            action: Takes the contract of that version.
+
+        Returns:
+            The result of the action.
 
         Raises:
             ServingError: As the action does.
@@ -156,98 +190,38 @@ class Client:
                     raise
         return action(described)
 
-    def _signature(self, one: Contract, window: Window | None) -> str:
-        plain, windowed = (
-            (names.DEFAULT, names.WINDOWED) if self.address.is_grpc else (names.BYTES, names.BYTES_WINDOWED)
-        )
-        name = names.directed(windowed if window else plain, one.direction)
-        if name not in one.signatures:
-            raise ValueError(f"Direction {one.direction} takes {one.source}, whose window is fixed; leave window out.")
-        return name
-
-    def _batch_size(self, images: np.ndarray) -> int:
-        return max(1, min(BATCH, (self.message_bytes - OVERHEAD) // images[0].nbytes))
-
     def _translated(
         self, images: np.ndarray, one: Contract, name: str, window: Window | None, version: int
     ) -> np.ndarray:
-        offered = _inputs(images, window)
+        offered = request(images, window)
         output = self._ask(name, {tensor: offered[tensor] for tensor in one.signatures[name].inputs}, version)
         if output.dtype == object:
-            output = self._decoded(output, images, one)
+            assert one.encoding is not None  # a served model has one
+            try:
+                output = decode(output.tolist(), images.shape[1], images.shape[2], one.encoding)
+            except ValueError as error:
+                raise ServingError(f"{self.address}: {error}") from error
         if output.shape != images.shape or not np.isfinite(output).all():
             raise ServingError(f"{self.address} gave images of shape {output.shape} or not finite; it is not usable.")
         return output
 
-    def _decoded(self, output: np.ndarray, images: np.ndarray, one: Contract) -> np.ndarray:
-        assert one.encoding is not None  # a served model has one
-        try:
-            return decode(output.tolist(), images.shape[1], images.shape[2], one.encoding)
-        except ValueError as error:
-            raise ServingError(f"{self.address}: {error}") from error
-
     def _ask(self, signature: str, inputs: Inputs, version: int | None) -> np.ndarray:
-        def attempt(timeout_s: float) -> np.ndarray:
-            return self._transport.predict(signature, inputs, version, timeout_s)
-
-        return until_deadline(attempt, self.deadline_s)
-
-
-def _checked(images: np.ndarray) -> np.ndarray:
-    if images.ndim != 4 or images.shape[-1] != 1 or not images.size:
-        raise ValueError(f"Needs images of shape [slices, height, width, 1]; got {list(images.shape)}.")
-    with np.errstate(over="ignore"):  # becomes infinite
-        converted = images.astype(np.float32)
-    if wrong := images.size - np.isfinite(converted).sum():
-        raise ValueError(f"{wrong} of {images.size} values are NaN or infinite; replace them first.")
-    return converted
-
-
-def _inputs(images: np.ndarray, window: Window | None) -> dict[str, np.ndarray]:
-    """Every tensor that a signature may take."""
-    pixels, count = encode(images), len(images)
-    content = np.empty(count, object)
-    content[:] = pixels.content
-    found = {
-        names.IMAGE: images,
-        names.PIXELS_BYTES: content,
-        names.ROWS: np.full(count, pixels.rows, np.int32),
-        names.COLUMNS: np.full(count, pixels.columns, np.int32),
-        names.SLOPE: np.full(count, pixels.encoding.slope, np.float32),
-        names.INTERCEPT: np.full(count, pixels.encoding.intercept, np.float32),
-    }
-    return found | ({names.WINDOW: np.full((count, 2), window, np.float32)} if window else {})
-
-
-def _in_order(ask: Callable[[int], np.ndarray], firsts: range) -> Iterator[np.ndarray]:
-    """The answers in the order of the questions, a few of which are under way at any time."""
-    with ThreadPoolExecutor(IN_FLIGHT) as pool:
-        waiting: deque[Future[np.ndarray]] = deque()
-        try:
-            for first in firsts:
-                waiting.append(pool.submit(ask, first))
-                if len(waiting) == IN_FLIGHT:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for answer in waiting:
-                answer.cancel()
+        return until_deadline(
+            lambda timeout_s: self._transport.predict(signature, inputs, version, timeout_s), self.deadline_s
+        )
 
 
 def connect(address: Address, token: str | None, certificate: Path | None) -> Transport:
-    """The transport for an address; nothing is sent yet.
+    """Makes the transport for an address; nothing is sent yet.
 
     Args:
-        address: Of a model.
-        token: For `Authorization: Bearer`.
+        address: Address of a model.
+        token: The token for `Authorization: Bearer`; None for none.
         certificate: PEM file with what to trust; None: the authorities that the system trusts.
 
     Raises:
-        ServingError: Where a package is missing.
+        ServingError: If a package is missing.
     """
-    from kerasgan.serving.extra import GRPC_CLIENT, REST_CLIENT, require
-
     if address.is_grpc:
         require(GRPC_CLIENT)
         from kerasgan.serving.grpc_transport import GrpcTransport
@@ -257,3 +231,38 @@ def connect(address: Address, token: str | None, certificate: Path | None) -> Tr
     from kerasgan.serving.rest_transport import RestTransport
 
     return RestTransport(address, token, certificate)
+
+
+def until_deadline(attempt: Callable[[float], T], deadline_s: float) -> T:
+    """Tries a request again with growing pauses while the server is unavailable: it starts, stops or is overloaded.
+
+    What lasts for more than a moment is logged once.
+
+    Args:
+        attempt: Takes the seconds that are left.
+        deadline_s: Seconds for all attempts and pauses together.
+
+    Returns:
+        The result of the first attempt that succeeds.
+
+    Raises:
+        ServingError: The last one; at once if another attempt would not help.
+
+    Example:
+        >>> until_deadline(lambda timeout_s: "answer", deadline_s=1.0)
+        'answer'
+    """
+    begun, pause, logged = time.monotonic(), FIRST_PAUSE_S, False
+    end = begun + deadline_s
+    while True:
+        try:
+            return attempt(max(end - time.monotonic(), 0.001))
+        except ServingError as error:
+            wait = pause * random.uniform(0.5, 1)  # so that many clients do not come back at once
+            if error.code != "UNAVAILABLE" or time.monotonic() + wait >= end:
+                raise
+            if not logged and time.monotonic() - begun > LOGGED_AFTER_S:
+                logger.warning("%s Trying again for %.0f s.", error, end - time.monotonic())
+                logged = True
+        time.sleep(wait)
+        pause = min(2 * pause, LONGEST_PAUSE_S)

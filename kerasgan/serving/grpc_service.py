@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
+import tensorflow as tf
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
     get_model_status_pb2,
@@ -17,17 +18,17 @@ from tensorflow_serving.apis import (
 )
 
 from kerasgan.errors import ServingError
+from kerasgan.scans.names import DEFAULT
 from kerasgan.serving.backend import Backend
-from kerasgan.serving.model import Model
-from kerasgan.serving.protos import arrays, tensor_proto
-from kerasgan.serving.store import Status, Wanted
+from kerasgan.serving.grpc_transport import arrays
+from kerasgan.serving.models import Model, Status, Wanted
 
 THREADS = 32
 SIGNATURE_DEF = "signature_def"
 
 
 def grpc_server(backend: Backend, message_bytes: int) -> Any:
-    """A gRPC server that has no port yet.
+    """Makes a gRPC server that has no port yet.
 
     Args:
         backend: What answers.
@@ -44,85 +45,92 @@ def grpc_server(backend: Backend, message_bytes: int) -> Any:
     return server
 
 
-def _refusing(answer: Callable[[Any, Any], Any]) -> Callable[[Any, Any, Any], Any]:
-    """Turns a `ServingError` into the status of the call."""
+def _refusing(answer: Callable[[Any, Any, Wanted], Any]) -> Callable[[Any, Any, Any], Any]:
+    """Finds the model that a call asks for, and turns a `ServingError` into the status of the call."""
 
     @functools.wraps(answer)
     def method(self: Any, request: Any, context: Any) -> Any:
         try:
             if not request.HasField("model_spec"):
                 raise ServingError("Missing ModelSpec", "INVALID_ARGUMENT")
-            return answer(self, request)
+            spec = request.model_spec
+            version = spec.version.value if spec.HasField("version") else None
+            return answer(self, request, Wanted(spec.name, version, spec.version_label))
         except ServingError as error:
-            return _abort(context, error)
+            context.abort(grpc.StatusCode[error.code], str(error))
 
     return method
 
 
 class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
-    """The service that translates."""
+    """The service that translates.
+
+    Args:
+        backend: What answers.
+    """
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
 
     @_refusing
-    def Predict(self, request: Any) -> Any:  # noqa: N802
+    def Predict(self, request: Any, wanted: Wanted) -> Any:  # noqa: N802
         """Runs a signature."""
-        spec, only = request.model_spec, list(request.output_filter)
-        model, outputs = self.backend.predict(
-            _wanted(spec), spec.signature_name, lambda _: arrays(request.inputs), "GRPC"
-        )
+        signature, only = request.model_spec.signature_name, list(request.output_filter)
+        model, outputs = self.backend.predict(wanted, signature, lambda _: arrays(request.inputs), "GRPC")
         if unknown := sorted(set(only) - set(outputs)):
             raise ServingError(f"output tensor alias not found in signature: {unknown[0]}", "INVALID_ARGUMENT")
         response = predict_pb2.PredictResponse()
-        _name(response.model_spec, model)
-        response.model_spec.signature_name = spec.signature_name or "serving_default"
+        response.model_spec.name, response.model_spec.version.value = model.name, model.version
+        response.model_spec.signature_name = signature or DEFAULT
         for name in only or outputs:
-            response.outputs[name].CopyFrom(tensor_proto(outputs[name]))
+            response.outputs[name].CopyFrom(tf.make_tensor_proto(outputs[name]))
         return response
 
     @_refusing
-    def GetModelMetadata(self, request: Any) -> Any:  # noqa: N802
-        """The signatures of a model."""
+    def GetModelMetadata(self, request: Any, wanted: Wanted) -> Any:  # noqa: N802
+        """Gives the signatures of a model."""
         if list(request.metadata_field) != [SIGNATURE_DEF]:
             raise ServingError(f'metadata_field must be ["{SIGNATURE_DEF}"]', "INVALID_ARGUMENT")
-        model = self.backend.store.find(_wanted(request.model_spec))
+        model = self.backend.store.find(wanted)
         response = get_model_metadata_pb2.GetModelMetadataResponse()
-        _name(response.model_spec, model)
+        response.model_spec.name, response.model_spec.version.value = model.name, model.version
         response.metadata[SIGNATURE_DEF].Pack(signature_map(model))
         return response
 
 
 class ModelService(model_service_pb2_grpc.ModelServiceServicer):
-    """The service that tells which versions there are."""
+    """The service that lists the versions of a model.
+
+    Args:
+        backend: What answers.
+    """
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
 
     @_refusing
-    def GetModelStatus(self, request: Any) -> Any:  # noqa: N802
-        """How it is with the versions of a model."""
-        return status_response(self.backend.store.status(_wanted(request.model_spec)))
+    def GetModelStatus(self, request: Any, wanted: Wanted) -> Any:  # noqa: N802
+        """Gives the states of the versions of a model."""
+        return status_response(self.backend.store.status(wanted))
 
 
 class _Authorised(grpc.ServerInterceptor):
-    """Lets calls through that bring the token."""
+    """Lets calls through that bring the token, and answers others in place of the service."""
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
 
     def intercept_service(self, continuation: Any, details: Any) -> Any:
-        """Answers in place of the service where the token is missing."""
         try:
             self.backend.authorise(str(dict(details.invocation_metadata).get("authorization", "")))
-        except ServingError as refusal:
-            error = refusal
-            return grpc.unary_unary_rpc_method_handler(lambda _, context: _abort(context, error))
+        except ServingError as error:
+            code, text = grpc.StatusCode[error.code], str(error)
+            return grpc.unary_unary_rpc_method_handler(lambda _, context: context.abort(code, text))
         return continuation(details)
 
 
 def signature_map(model: Model) -> Any:
-    """The `SignatureDefMap` of a model."""
+    """Makes the `SignatureDefMap` of a model."""
     found = get_model_metadata_pb2.SignatureDefMap()
     for name, signature in model.signature_defs().items():
         found.signature_def[name].CopyFrom(signature)
@@ -130,7 +138,12 @@ def signature_map(model: Model) -> Any:
 
 
 def status_response(statuses: list[Status]) -> Any:
-    """A `GetModelStatusResponse`."""
+    """Makes the `GetModelStatusResponse` of a model's versions.
+
+    Example:
+        >>> status_response([Status(3, "AVAILABLE")]).model_version_status[0].version
+        3
+    """
     response = get_model_status_pb2.GetModelStatusResponse()
     for status in statuses:
         entry = response.model_version_status.add()
@@ -139,17 +152,3 @@ def status_response(statuses: list[Status]) -> Any:
         entry.status.error_message = status.error
         entry.status.error_code = 2 if status.error else 0  # UNKNOWN, OK
     return response
-
-
-def _abort(context: Any, error: ServingError) -> Any:
-    context.abort(grpc.StatusCode[error.code], str(error))
-
-
-def _wanted(spec: Any) -> Wanted:
-    version = spec.version.value if spec.HasField("version") else None
-    return Wanted(spec.name, version, spec.version_label)
-
-
-def _name(spec: Any, model: Model) -> None:
-    spec.name = model.name
-    spec.version.value = model.version

@@ -1,29 +1,32 @@
-"""Requests by gRPC, with TensorFlow Serving's own messages."""
+"""Sends requests by gRPC, with TensorFlow Serving's own messages."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import grpc
 import numpy as np
+import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-from kerasgan.serving.address import Address
-from kerasgan.serving.protos import arrays, tensor_proto
-from kerasgan.serving.transports import Inputs, refused
+from kerasgan.errors import ServingError
+from kerasgan.serving.protocol import Address, Inputs, refused
 
+LARGEST_TENSOR = 2**28  # values; a few bytes of a message can claim any number
 # A reply of one slice may be longer than gRPC's own limit of 4 MiB; what is sent, the server limits.
 OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
 
 
 class GrpcTransport:
-    """A channel to a model.
+    """A gRPC channel to a model.
 
     Args:
-        address: Of the model.
-        token: For `authorization`.
-        certificate: PEM file with what to trust.
+        address: Address of the model.
+        token: The token for `authorization`; None for none.
+        certificate: PEM file with what to trust; None: the authorities that the system trusts.
     """
 
     def __init__(self, address: Address, token: str | None, certificate: Path | None) -> None:
@@ -37,22 +40,44 @@ class GrpcTransport:
         self._stub = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
 
     def predict(self, signature: str, inputs: Inputs, version: int | None, timeout_s: float) -> np.ndarray:
-        """The one output of a signature."""
+        """Asks for the one output of a signature, see `Transport`."""
         request = predict_pb2.PredictRequest()
         request.model_spec.name, request.model_spec.signature_name = self.address.model, signature
         if version is not None:
             request.model_spec.version.value = version
         for name, array in inputs.items():
-            request.inputs[name].CopyFrom(tensor_proto(array))
-        response = self._call(request, timeout_s)
+            request.inputs[name].CopyFrom(tf.make_tensor_proto(array))
+        try:
+            response = self._stub.Predict(request, timeout=timeout_s, metadata=self._metadata)
+        except grpc.RpcError as error:
+            raise refused(self.address, error.code().name, error.details()) from error
         return next(iter(arrays(response.outputs).values()))
 
     def close(self) -> None:
         """Ends the connection."""
         self._channel.close()
 
-    def _call(self, request: Any, timeout_s: float) -> Any:
+
+def arrays(tensors: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Reads the arrays of `TensorProto`s; strings become object arrays of bytes.
+
+    Args:
+        tensors: The messages by name.
+
+    Raises:
+        ServingError: INVALID_ARGUMENT, if the content of a tensor does not fit its shape.
+
+    Example:
+        >>> arrays({"rows": tf.make_tensor_proto(np.array([3, 4], np.int32))})
+        {'rows': array([3, 4], dtype=int32)}
+    """
+    found = {}
+    for name, proto in tensors.items():
+        shape = [dim.size for dim in proto.tensor_shape.dim]
         try:
-            return self._stub.Predict(request, timeout=timeout_s, metadata=self._metadata)
-        except grpc.RpcError as error:
-            raise refused(self.address, error.code().name, error.details()) from error
+            if min(shape, default=0) < 0 or math.prod(shape) > LARGEST_TENSOR:
+                raise ValueError(f"no tensor can have the shape {shape}")
+            found[name] = tf.make_ndarray(proto).reshape(shape)
+        except (TypeError, ValueError) as error:
+            raise ServingError(f"Tensor {name} is malformed: {error}.", "INVALID_ARGUMENT") from error
+    return found

@@ -14,16 +14,23 @@ from kerasgan.errors import ServingError
 from kerasgan.scans.contract import Signature
 
 Format = Literal["instances", "inputs"]
-KINDS = {"float32": "iuf", "int32": "iu"}  # of NumPy, which JSON's numbers may have become
+KINDS = {"float32": "iuf", "int32": "iu"}  # NumPy's kinds that JSON's numbers may have become
 B64 = "b64"
 BYTES_SUFFIX = "_bytes"
 
 
 def parse(body: bytes) -> tuple[dict[str, Any], str, Format]:
-    """A request: its content, the name of its signature ("" for the default one), and its format.
+    """Reads a request: its content, the name of its signature ("" for the default one), and its format.
+
+    Args:
+        body: The body of the HTTP request.
 
     Raises:
-        ServingError: INVALID_ARGUMENT, where it is no such request.
+        ServingError: INVALID_ARGUMENT, if it is no such request.
+
+    Example:
+        >>> parse(b'{"inputs": [1.5]}')
+        ({'inputs': [1.5]}, '', 'inputs')
     """
     try:
         content = json.loads(body)
@@ -40,20 +47,49 @@ def parse(body: bytes) -> tuple[dict[str, Any], str, Format]:
 
 
 def read_tensors(content: dict[str, Any], layout: Format, signature: Signature) -> dict[str, np.ndarray]:
-    """The inputs of a request; strings as object arrays of bytes.
+    """Reads the inputs of a request; strings become object arrays of bytes.
+
+    Args:
+        content: The content of the request, see `parse`.
+        layout: The format of the request.
+        signature: The signature that is asked.
 
     Raises:
-        ServingError: INVALID_ARGUMENT, where names or types are not those of the signature.
+        ServingError: INVALID_ARGUMENT, if names or types are not those of the signature.
     """
-    columns = _columns(content[layout], signature) if layout == "instances" else _named(content[layout], signature)
+    given = content[layout]
+    if layout == "inputs":
+        columns = _named(given, signature)
+    else:
+        if not isinstance(given, list) or not given:
+            raise _bad("'instances' must be a list of at least one value.")
+        rows = [_named(row, signature) for row in given]
+        if any(set(row) != set(rows[0]) for row in rows):
+            raise _bad("All 'instances' need the same keys.")
+        columns = {name: [row[name] for row in rows] for name in rows[0]}
     if set(columns) != set(signature.inputs):
         raise _bad(f"Needs the inputs {', '.join(sorted(signature.inputs))}; got {', '.join(sorted(columns))}.")
     return {name: _array(name, values, signature.inputs[name].dtype) for name, values in columns.items()}
 
 
 def written_tensors(outputs: Mapping[str, np.ndarray], layout: Format) -> dict[str, Any]:
-    """The content of a reply in the format of its request; a single output goes without its name."""
-    columns = {name: _values(name, array) for name, array in outputs.items()}
+    """Writes a reply in the format of its request; a single output goes without its name.
+
+    Args:
+        outputs: The arrays by name; those that end in `_bytes` become base64.
+        layout: The format of the request.
+
+    Example:
+        >>> written_tensors({"synthetic": np.array([[1.5]])}, "instances")
+        {'predictions': [[1.5]]}
+    """
+    columns = {}
+    for name, array in outputs.items():
+        if array.dtype != object:
+            columns[name] = array.tolist()
+        else:
+            is_raw = name.endswith(BYTES_SUFFIX)
+            columns[name] = [base64_json(value) if is_raw else value.decode() for value in array]
     alone = next(iter(columns.values())) if len(columns) == 1 else None
     if layout == "inputs":
         return {"outputs": columns if alone is None else alone}
@@ -61,8 +97,13 @@ def written_tensors(outputs: Mapping[str, np.ndarray], layout: Format) -> dict[s
     return {"predictions": rows if alone is None else alone}
 
 
-def encoded(value: bytes) -> dict[str, str]:
-    """Bytes as JSON carries them."""
+def base64_json(value: bytes) -> dict[str, str]:
+    """Writes bytes as TensorFlow Serving's JSON carries them.
+
+    Example:
+        >>> base64_json(b"a")
+        {'b64': 'YQ=='}
+    """
     return {B64: base64.b64encode(value).decode()}
 
 
@@ -74,18 +115,13 @@ def _named(given: Any, signature: Signature) -> dict[str, Any]:
     return {next(iter(signature.inputs)): given}
 
 
-def _columns(rows: Any, signature: Signature) -> dict[str, list[Any]]:
-    if not isinstance(rows, list) or not rows:
-        raise _bad("'instances' must be a list of at least one value.")
-    named = [_named(row, signature) for row in rows]
-    if any(set(row) != set(named[0]) for row in named):
-        raise _bad("All 'instances' need the same keys.")
-    return {name: [row[name] for row in named] for name in named[0]}
-
-
 def _array(name: str, values: Any, dtype: str) -> np.ndarray:
     if dtype == "string":
-        return _strings(name, values)
+        if not isinstance(values, list):
+            raise _bad(f"{name} must be a list.")
+        strings = np.empty(len(values), object)
+        strings[:] = [_bytes(name, value) for value in values]
+        return strings
     try:
         array = np.asarray(values)
     except ValueError as error:
@@ -97,14 +133,6 @@ def _array(name: str, values: Any, dtype: str) -> np.ndarray:
     if dtype == "int32" and (converted != array).any():
         raise _bad(f"The values of {name} do not fit into int32.")
     return converted
-
-
-def _strings(name: str, values: Any) -> np.ndarray:
-    if not isinstance(values, list):
-        raise _bad(f"{name} must be a list.")
-    array = np.empty(len(values), object)
-    array[:] = [_bytes(name, value) for value in values]
-    return array
 
 
 def _bytes(name: str, value: Any) -> bytes:
@@ -120,12 +148,6 @@ def _bytes(name: str, value: Any) -> bytes:
 
 def _is_bytes(value: Any) -> bool:
     return isinstance(value, dict) and set(value) == {B64} and isinstance(value[B64], str)
-
-
-def _values(name: str, array: np.ndarray) -> Any:
-    if array.dtype != object:
-        return array.tolist()
-    return [encoded(value) if name.endswith(BYTES_SUFFIX) else value.decode() for value in array]
 
 
 def _bad(message: str) -> ServingError:

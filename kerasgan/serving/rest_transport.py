@@ -1,4 +1,4 @@
-"""Requests by REST: raw pixels go as base64, numbers as JSON."""
+"""Sends requests by REST: raw pixels go as base64, numbers as JSON."""
 
 from __future__ import annotations
 
@@ -6,17 +6,14 @@ import base64
 import json
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import requests
 from urllib3.exceptions import ProtocolError
 
 from kerasgan.errors import ServingError
-from kerasgan.serving.address import Address
-from kerasgan.serving.codes import code_of
-from kerasgan.serving.json_tensors import B64, encoded
-from kerasgan.serving.transports import Inputs, refused
+from kerasgan.serving.json_tensors import B64, base64_json
+from kerasgan.serving.protocol import Address, Inputs, code_of, refused
 
 CHUNK = 2**16
 
@@ -25,9 +22,9 @@ class RestTransport:
     """HTTP connections to a model.
 
     Args:
-        address: Of the model.
-        token: For `Authorization`.
-        certificate: PEM file with what to trust.
+        address: Address of the model.
+        token: The token for `Authorization`; None for none.
+        certificate: PEM file with what to trust; None: the authorities that the system trusts.
     """
 
     def __init__(self, address: Address, token: str | None, certificate: Path | None) -> None:
@@ -38,15 +35,30 @@ class RestTransport:
         self._verified: str | bool = str(certificate) if certificate else True
 
     def predict(self, signature: str, inputs: Inputs, version: int | None, timeout_s: float) -> np.ndarray:
-        """The one output of a signature."""
+        """Asks for the one output of a signature, see `Transport`."""
         pinned = "" if version is None else f"/versions/{version}"
         url = f"{self.address.scheme}://{self.address.place}/v1/models/{self.address.model}{pinned}:predict"
-        columns = {name: _column(array) for name, array in inputs.items()}
-        body = json.dumps({"signature_name": signature, "inputs": columns})
-        status, content = self._post(url, body, timeout_s)
+        columns = {
+            name: [base64_json(value) for value in array] if array.dtype == object else array.tolist()
+            for name, array in inputs.items()
+        }
+        status, content = self._post(url, json.dumps({"signature_name": signature, "inputs": columns}), timeout_s)
         if status != requests.codes.ok:
-            raise refused(self.address, code_of(status), _reason(content))
-        return _output(self.address, content)
+            try:
+                reason = str(json.loads(content)["error"])
+            except (ValueError, KeyError, TypeError):
+                reason = content[:200].decode(errors="replace") or "no reason given"
+            raise refused(self.address, code_of(status), reason)
+        try:
+            values = json.loads(content)["outputs"]
+            if not isinstance(values[0], dict | str):
+                return np.asarray(values, np.float32)
+            strings = np.empty(len(values), object)
+            strings[:] = [base64.b64decode(one[B64]) if isinstance(one, dict) else one.encode() for one in values]
+            return strings
+        except (ValueError, KeyError, TypeError, IndexError) as error:
+            message = f"{self.address} sent a reply that is none of TensorFlow Serving's REST interface."
+            raise ServingError(message) from error
 
     def close(self) -> None:
         """Ends the connections."""
@@ -69,37 +81,10 @@ class RestTransport:
                 raise ServingError(f"{self.address}: the server speaks no TLS; ask it by http://.") from error
             raise ServingError(f"{self.address}: the server's certificate is not trusted: {error}") from error
         except requests.RequestException as error:
-            raise refused(self.address, "UNAVAILABLE", _cause(error)) from error
-
-
-def _column(array: np.ndarray) -> list[Any]:
-    return [encoded(value) for value in array] if array.dtype == object else array.tolist()
-
-
-def _cause(error: requests.RequestException) -> object:
-    """Why no reply came, without the layers of the libraries around it."""
-    inner = error.args[0] if error.args else error
-    if isinstance(inner, ProtocolError):
-        return inner.args[0]
-    return str(getattr(inner, "reason", inner)).rpartition(": ")[2]
-
-
-def _reason(content: bytes) -> str:
-    try:
-        return str(json.loads(content)["error"])
-    except (ValueError, KeyError, TypeError):
-        return content[:200].decode(errors="replace") or "no reason given"
-
-
-def _output(address: Address, content: bytes) -> np.ndarray:
-    try:
-        values = json.loads(content)["outputs"]
-        return _strings(values) if isinstance(values[0], dict | str) else np.asarray(values, np.float32)
-    except (ValueError, KeyError, TypeError, IndexError) as error:
-        raise ServingError(f"{address} sent a reply that is none of TensorFlow Serving's REST interface.") from error
-
-
-def _strings(values: list[Any]) -> np.ndarray:
-    array = np.empty(len(values), object)
-    array[:] = [base64.b64decode(value[B64]) if isinstance(value, dict) else value.encode() for value in values]
-    return array
+            # The reason without the layers of the libraries around it.
+            inner = error.args[0] if error.args else error
+            if isinstance(inner, ProtocolError):
+                cause = inner.args[0]
+            else:
+                cause = str(getattr(inner, "reason", inner)).rpartition(": ")[2]
+            raise refused(self.address, "UNAVAILABLE", cause) from error

@@ -12,7 +12,6 @@ import ssl
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import grpc
 import uvicorn
@@ -20,8 +19,8 @@ import uvicorn
 from kerasgan.errors import ServingError
 from kerasgan.serving.backend import Backend
 from kerasgan.serving.grpc_service import grpc_server
+from kerasgan.serving.models import Store
 from kerasgan.serving.rest_service import RestService
-from kerasgan.serving.store import Store
 
 POLL_S = 1.0
 GRACE_S = 30
@@ -32,15 +31,15 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Settings:
-    """How a server is reached.
+    """The settings of a server.
 
     Attributes:
         host: Address to listen on.
-        grpc_port: 0 for any free one.
-        rest_port: 0 for any free one.
+        grpc_port: Port of gRPC; 0 for any free one.
+        rest_port: Port of REST; 0 for any free one.
         certificate: PEM file with the chain, for TLS on both ports.
         key: PEM file with its private key.
-        token: That every request has to bring as `Authorization: Bearer`; None for none.
+        token: The token that every request has to bring as `Authorization: Bearer`; None for none.
         message_bytes: Longer requests are refused.
     """
 
@@ -57,31 +56,52 @@ class Server:
     """Serves a folder of models from its construction until `stop`; use it with `with`.
 
     Args:
-        folder: That `kerasgan export --format serving` wrote.
-        settings: How it is reached.
+        folder: A folder that `kerasgan export --format serving` wrote.
+        settings: How the server is reached.
 
     Raises:
-        KerasganError: Where there is no model, one cannot be loaded, a port is taken or a certificate does not do.
+        KerasganError: If there is no model, one cannot be loaded, a port is taken or a certificate is invalid.
 
     Attributes:
-        grpc_port: Where gRPC listens.
-        rest_port: Where REST listens.
+        grpc_port: The port of gRPC.
+        rest_port: The port of REST.
+
+    Example:
+        On two free ports of this machine::
+
+            with Server(Path("models"), Settings(grpc_port=0, rest_port=0)) as server:
+                Client(f"grpc://127.0.0.1:{server.grpc_port}/mr2ct").contract()
     """
 
     def __init__(self, folder: Path, settings: Settings) -> None:
-        self.settings = settings
         _check_certificate(settings)
         with _bound(settings.host, settings.grpc_port):  # gRPC itself would not say why a port cannot be had
-            rest_socket = _bound(settings.host, settings.rest_port)
-        self._socket = rest_socket
+            self._socket = _bound(settings.host, settings.rest_port)
         try:
             self._backend = Backend(Store(folder), settings.token)
-            self._grpc, self.grpc_port = self._start_grpc()
+            self._grpc = grpc_server(self._backend, settings.message_bytes)
+            host = f"[{settings.host}]" if ":" in settings.host else settings.host
+            address = f"{host}:{settings.grpc_port}"
+            if settings.certificate and settings.key:
+                pair = (settings.key.read_bytes(), settings.certificate.read_bytes())
+                self.grpc_port = self._grpc.add_secure_port(address, grpc.ssl_server_credentials([pair]))
+            else:
+                self.grpc_port = self._grpc.add_insecure_port(address)
+            self._grpc.start()
         except BaseException:
-            rest_socket.close()
+            self._socket.close()
             raise
-        self.rest_port: int = rest_socket.getsockname()[1]
-        self._rest = self._rest_server()
+        self.rest_port: int = self._socket.getsockname()[1]
+        config = uvicorn.Config(
+            RestService(self._backend, settings.message_bytes).app(),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            timeout_graceful_shutdown=GRACE_S,
+            ssl_certfile=settings.certificate,
+            ssl_keyfile=settings.key,
+        )
+        self._rest = uvicorn.Server(config)
         self._stopping = threading.Event()
         self._threads = [threading.Thread(target=work, daemon=True) for work in (self._run_rest, self._poll)]
         for thread in self._threads:
@@ -99,39 +119,13 @@ class Server:
         return self._backend.store.names()
 
     def stop(self) -> None:
-        """Takes no more requests, and answers those it has, at most for half a minute."""
+        """Takes no more requests, and answers those it has, for half a minute at most."""
         self._stopping.set()
         self._rest.should_exit = True
         self._grpc.stop(GRACE_S).wait()
         for thread in self._threads:
             thread.join()
         self._backend.batcher.close()
-
-    def _start_grpc(self) -> tuple[Any, int]:
-        settings = self.settings
-        server = grpc_server(self._backend, settings.message_bytes)
-        host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        address = f"{host}:{settings.grpc_port}"
-        if settings.certificate and settings.key:
-            pair = (settings.key.read_bytes(), settings.certificate.read_bytes())
-            port = server.add_secure_port(address, grpc.ssl_server_credentials([pair]))
-        else:
-            port = server.add_insecure_port(address)
-        server.start()
-        return server, port
-
-    def _rest_server(self) -> uvicorn.Server:
-        app = RestService(self._backend, self.settings.message_bytes).app()
-        config = uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            timeout_graceful_shutdown=GRACE_S,
-            ssl_certfile=self.settings.certificate,
-            ssl_keyfile=self.settings.key,
-        )
-        return uvicorn.Server(config)
 
     def _run_rest(self) -> None:
         self._rest.run(sockets=[self._socket])

@@ -7,7 +7,7 @@ import exits
 import numpy as np
 import pytest
 
-from kerasgan.export.gate import TOLERANCES
+from kerasgan.export.comparison import TOLERANCES
 from kerasgan.io import read_volume
 from kerasgan.scans.volume import Volume
 

@@ -55,7 +55,7 @@ def test_what_it_cannot_do_takes_the_embedded_server(refused, model_server, tmp_
     (tmp_path / "token").write_text("secret\n")
     add_model(tmp_path / "models")
     error = refused("serve", "models", "--port", 0, "--rest-port", 0, *option)
-    assert "contract.json does not hold" in error  # an empty one
+    assert "contract.json is invalid" in error  # an empty one
     assert not (tmp_path / "asked.json").exists()
 
 
@@ -64,10 +64,10 @@ def test_a_folder_that_is_not_there(refused):
 
 
 def test_without_the_extra(refused, tmp_path, monkeypatch):
-    from kerasgan.serving import extra
+    from kerasgan.serving import protocol
 
     add_model(tmp_path / "models")
-    monkeypatch.setattr(extra, "find_spec", lambda name: None)
+    monkeypatch.setattr(protocol, "find_spec", lambda name: None)
     error = refused("serve", "models", "--embedded")
     assert "This needs grpcio, tensorflow-serving-api, starlette, uvicorn; install it with: pip install" in error
 

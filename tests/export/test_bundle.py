@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from kerasgan.errors import ExportError, KerasganError, RunError
 from kerasgan.export import export_serving
-from kerasgan.export.gate import TOLERANCES, Tolerance
+from kerasgan.export.comparison import TOLERANCES, Tolerance
 from kerasgan.networks.generators import fcn, resnet
 
 EXTRAS = {

@@ -7,17 +7,17 @@ import tensorflow as tf
 
 from kerasgan.datasets import Part
 from kerasgan.errors import ExportError
-from kerasgan.export.comparison import TruthErrors, compare, full_float32, keras_values
-from kerasgan.export.graph import Translator
-from kerasgan.export.slices import Sample, Samples, real_slices
+from kerasgan.export.comparison import TruthErrors, compare, full_float32, keras_values, tolerance
+from kerasgan.export.graph import PhysicalGenerator
+from kerasgan.export.samples import Sample, Samples, real_slices
 from kerasgan.runs.contract import contract
 from kerasgan.scans.intensity import IntensityMap
 
 
-def compared(artifacts, run, direction="ab", weights="float32", questions=None):
-    translator = Translator(run.generator(direction), run.map(direction[0]), run.map(direction[1]))
+def compared(artifacts, run, direction="ab", weights="float32"):
+    physical = PhysicalGenerator(run.generator(direction), run.map(direction[0]), run.map(direction[1]))
     described = contract(run, direction, (None, None, None), weights)
-    return compare(artifacts, real_slices(run, direction), translator, described, questions)
+    return compare(artifacts, real_slices(run, direction), physical, described)
 
 
 def described(weights):
@@ -26,11 +26,11 @@ def described(weights):
 
 
 def artifact(run, offset=0.0, own_map=False):
-    """The Keras generator itself, off by a constant number of HU."""
+    """The Keras generator itself, off by a constant number of HU; it takes images on the run's scale or their own."""
 
-    def translate(images, own):
-        source = own if own_map else run.map("a")
-        return keras_values(run.generator("ab"), images, source, run.map("b")) + offset
+    def translate(scan):
+        images, source = (scan.images, scan.map) if own_map else (scan.rescaled(run.map("a")), run.map("a"))
+        return images, source, keras_values(run.generator("ab"), images, source, run.map("b")) + offset
 
     return translate
 
@@ -44,7 +44,7 @@ def test_keras_values_by_hand():
 
 def test_differences_are_measured_in_hu(run):
     artifacts = {"serving_default": artifact(run, 0.25), "serving_windowed": artifact(run, -0.5, own_map=True)}
-    report = compared(artifacts, run, questions={"serving_windowed": lambda scan: (scan.images, scan.map)})
+    report = compared(artifacts, run)
     for name, offset in (("serving_default", 0.25), ("serving_windowed", 0.5)):
         assert report.differences[name].maximum == pytest.approx(offset, abs=2e-4)
         assert report.differences[name].mean == pytest.approx(offset, abs=2e-4)
@@ -63,20 +63,19 @@ def test_the_body_and_the_truth_by_hand():
     own = IntensityMap(0, 100)
     samples = Samples("validation", (Sample(image, own, body, truth), Sample(image, own, body)))
     maps = IntensityMap(0, 100), IntensityMap(-1000, 1600)
-    translator = Translator(keras.Model(inputs, inputs * 0.5), *maps)
-    seen = []
+    physical = PhysicalGenerator(keras.Model(inputs, inputs * 0.5), *maps)
 
-    def artifact(images, own):
-        seen.append(images)
-        return np.array([-350.0, 310.0, 970.0], np.float32).reshape(image.shape)
+    def artifact(scan):
+        values = np.array([-350.0, 310.0, 970.0], np.float32).reshape(image.shape)
+        return scan.rescaled(maps[0]), maps[0], values
 
-    report = compare({"serving_default": artifact}, samples, translator, described("int8"))
+    report = compare({"serving_default": artifact}, samples, physical, described("int8"))
     found = report.differences["serving_default"]
     assert (found.maximum, found.mean, found.body_mean) == pytest.approx((20, 10, 15), abs=1e-3)
     assert found.truth.model_dump() == pytest.approx({"slices": 1, "keras": 25.0, "artifact": 20.0}, abs=1e-3)
     assert found.truth.increase_percent == pytest.approx(-20, abs=0.01)
     assert report.failure() is None
-    np.testing.assert_array_equal(seen[0], image)
+    np.testing.assert_array_equal(artifact(samples.scans[0])[0], image)
 
 
 @pytest.mark.parametrize(("keras_hu", "artifact_hu", "percent"), [(50, 51, 2), (0, 0, 0), (0, 1, np.inf)])
@@ -84,15 +83,14 @@ def test_the_increase_of_an_error(keras_hu, artifact_hu, percent):
     assert TruthErrors(slices=1, keras=keras_hu, artifact=artifact_hu).increase_percent == pytest.approx(percent)
 
 
-@pytest.mark.parametrize("weights", ["int8", "int16x8"])
-def test_integers_are_judged_by_the_truth(run, weights):
-    kept = compared({"serving_default": artifact(run, 0.1)}, run, weights=weights)
+def test_integers_are_judged_by_the_truth(run):
+    kept = compared({"serving_default": artifact(run, 0.1)}, run, weights="int8")
     assert kept.failure() is None
-    report = compared({"serving_default": artifact(run, 2000.0)}, run, weights=weights)
+    report = compared({"serving_default": artifact(run, 2000.0)}, run, weights="int8")
     truth = report.differences["serving_default"].truth
     increase = 100 * (truth.artifact / truth.keras - 1)
     assert increase > 100
-    message = rf"{weights} artifact \(serving_default\) has {increase:.4g} % more error .* below 2\."
+    message = rf"int8 artifact \(serving_default\) has {increase:.4g} % more error .* below 2\."
     with pytest.raises(ExportError, match=message):
         report.require()
 
@@ -109,10 +107,10 @@ def test_without_truth_integers_are_judged_by_keras(run, monkeypatch):
 def test_one_pixel_fails_float32_but_not_float16(run):
     exact = artifact(run)
 
-    def one_pixel_off(images, own):
-        values = exact(images, own)
+    def one_pixel_off(scan):
+        images, source, values = exact(scan)
         values[0, 0, 0, 0] += 1.5
-        return values
+        return images, source, values
 
     compared({"serving_default": one_pixel_off}, run, "ab", "float16").require()
     report = compared({"serving_default": one_pixel_off}, run, "ab", "float32")
@@ -134,9 +132,11 @@ def test_not_a_number_does_not_pass(run):
 
 
 def test_the_limit_scales_with_the_target_window(run):
-    exact = {
-        "serving_default": lambda images, own: keras_values(run.generator("ba"), images, run.map("b"), run.map("a"))
-    }
+    def same(scan):
+        images, source = scan.rescaled(run.map("b")), run.map("b")
+        return images, source, keras_values(run.generator("ba"), images, source, run.map("a"))
+
+    exact = {"serving_default": same}
     report = compared(exact, run, "ba", "float16")
     assert report.unit == "arbitrary"
     assert report.limit == pytest.approx(3 * 300 / 2600)  # MR window of 300 units
@@ -150,3 +150,19 @@ def test_tensor_float_32_is_off_only_while_comparing():
     with full_float32():
         assert not tf.config.experimental.tensor_float_32_execution_enabled()
     assert tf.config.experimental.tensor_float_32_execution_enabled() == former
+
+
+@pytest.mark.parametrize(
+    ("weights", "has_truth", "statistic", "on_a_head", "on_300_units"),
+    [
+        ("float32", True, "maximum", 1.0, 1 * 300 / 2600),
+        ("float16", False, "body_mean", 3.0, 3 * 300 / 2600),
+        ("int8", True, "truth_percent", 2.0, 2.0),
+        ("int8", False, "body_mean", 10.0, 10 * 300 / 2600),
+    ],
+)
+def test_limits(weights, has_truth, statistic, on_a_head, on_300_units):
+    found = tolerance(weights, has_truth)
+    assert found.statistic == statistic
+    assert found.limit_on(2600) == pytest.approx(on_a_head)
+    assert found.limit_on(300) == pytest.approx(on_300_units)

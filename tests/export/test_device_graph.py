@@ -8,8 +8,8 @@ from ai_edge_litert.interpreter import Interpreter
 from keras import layers
 
 from kerasgan import registry
-from kerasgan.export.device_graph import for_devices, write_for_devices
-from kerasgan.export.graph import Translator
+from kerasgan.export.device_graph import for_devices
+from kerasgan.export.graph import PhysicalGenerator, write_savedmodel
 from kerasgan.export.tflite import convert
 from kerasgan.networks.layers import NearestUpsampling, ReflectionPadding
 from kerasgan.scans.intensity import IntensityMap
@@ -25,7 +25,7 @@ def randomised(network, seed=0):
 
 
 def exchanged(network, size):
-    return for_devices(Translator(network, MAP, MAP), size).generator
+    return for_devices(PhysicalGenerator(network, MAP, MAP), size).generator
 
 
 def images(size, channels=1, count=2):
@@ -135,7 +135,8 @@ def test_arithmetic_stays_float32_whatever_the_policy():
 @pytest.mark.parametrize("upsampling", ["transposed", "resize"])
 def test_a_file_of_the_default_generator_has_no_slow_operation(tmp_path, upsampling):
     network = registry.find("generators", "resnet").build(filters=4, blocks=1, upsampling=upsampling)
-    write_for_devices(Translator(network, MAP, MAP), tmp_path / "model", (16, 12))
+    physical = for_devices(PhysicalGenerator(network, MAP, MAP), (16, 12))
+    write_savedmodel(physical, tmp_path / "model", (1, 16, 12))
     interpreter = Interpreter(model_content=convert(tmp_path / "model", "float32"))
     interpreter.allocate_tensors()
     found = {operation["op_name"] for operation in interpreter._get_ops_details()}

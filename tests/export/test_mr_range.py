@@ -7,7 +7,7 @@ from scipy import ndimage
 from skimage.filters import threshold_otsu
 
 from kerasgan.datasets import load_scans
-from kerasgan.export.mr_range import _otsu, body_estimate, volume_window
+from kerasgan.export.mr_range import body_estimate, otsu_threshold, volume_window
 from kerasgan.scans.geometry import oriented
 from kerasgan.scans.intensity import body_mask, percentile_map
 
@@ -70,7 +70,7 @@ def test_a_constant_image(window, value):
 
 def test_otsu_is_that_of_scikit_image(head):
     image = head[0].astype(np.float32)
-    found = _otsu(tf.constant(image), tf.constant([image.min(), image.max()])).numpy()
+    found = otsu_threshold(tf.constant(image), tf.constant([image.min(), image.max()])).numpy()
     step = float(np.ptp(image)) / 128
     assert found == pytest.approx(threshold_otsu(image, nbins=128), abs=step)
 

@@ -1,7 +1,7 @@
 import pytest
 
 from kerasgan.errors import ExportError
-from kerasgan.export.contract_page import contract_page
+from kerasgan.export.card import contract_page
 from kerasgan.export.serving_contract import read_serving_contract, serving_contract
 from kerasgan.scans.contract import Encoding
 
@@ -64,8 +64,8 @@ def test_a_folder_without_a_contract(tmp_path):
         read_serving_contract(tmp_path)
 
 
-def test_a_contract_that_does_not_hold(tmp_path):
+def test_an_invalid_contract(tmp_path):
     (tmp_path / "assets.extra").mkdir()
     (tmp_path / "assets.extra" / "contract.json").write_text('{"name": "model"}')
-    with pytest.raises(ExportError, match=r"contract\.json does not hold: Field required; export the run again"):
+    with pytest.raises(ExportError, match=r"contract\.json is invalid: Field required; export the run again"):
         read_serving_contract(tmp_path)

@@ -5,8 +5,7 @@ import pytest
 import tensorflow as tf
 
 from kerasgan.export.mr_range import volume_window
-from kerasgan.export.pixels import encode
-from kerasgan.export.requests import request
+from kerasgan.export.pixels import encode, request
 from kerasgan.export.signatures import decoded, encoded
 from kerasgan.io import read_image
 from kerasgan.scans.contract import Encoding
@@ -55,7 +54,7 @@ def ct_images(height, width, batch=1, seed=0):
 
 def call(signatures, name, images, window=(0.0, 400.0)):
     inputs, tensors = signatures[name].structured_input_signature[1], request(images, window)
-    return signatures[name](**{tensor: tensors[tensor] for tensor in inputs})
+    return signatures[name](**{tensor: tf.constant(tensors[tensor]) for tensor in inputs})
 
 
 def hounsfield(content, shape):
@@ -198,9 +197,9 @@ def test_bytes_of_an_mr_keep_its_small_unit(signatures, served_contract):
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_what_is_not_finite_is_refused(signatures, mr_images, name, value):
     tensors = request(mr_images(8, 8), (0.0, 400.0))
-    tensors["image"] = tf.constant(np.where(tensors["image"] > 200, value, tensors["image"]).astype(np.float32))
-    tensors["slope"] = tf.constant([value], tf.float32)
-    inputs = {tensor: tensors[tensor] for tensor in signatures[name].structured_input_signature[1]}
+    tensors["image"] = np.where(tensors["image"] > 200, value, tensors["image"]).astype(np.float32)
+    tensors["slope"] = np.array([value], np.float32)
+    inputs = {tensor: tf.constant(tensors[tensor]) for tensor in signatures[name].structured_input_signature[1]}
     with pytest.raises(tf.errors.InvalidArgumentError, match="NaN or infinite values; replace them first"):
         signatures[name](**inputs)
 
@@ -238,7 +237,8 @@ def test_a_client_of_the_contract_gets_what_translate_gives(finished_run, signat
 
 def test_all_pixels_of_a_request_share_one_encoding(mr_images):
     tensors = request(mr_images(4, 6, batch=2), (1, 2))
-    pixels = encode(mr_images(4, 6, batch=2))
-    assert tensors["pixels_bytes"].numpy().tolist() == list(pixels.content)
-    assert tensors["rows"].numpy().tolist() == [4, 4] and tensors["columns"].numpy().tolist() == [6, 6]
-    assert tensors["window"].numpy().tolist() == [[1, 2], [1, 2]]
+    content, encoding = encode(mr_images(4, 6, batch=2))
+    assert tensors["pixels_bytes"].tolist() == content
+    assert (tensors["slope"] == np.float32(encoding.slope)).all()
+    assert tensors["rows"].tolist() == [4, 4] and tensors["columns"].tolist() == [6, 6]
+    assert tensors["window"].tolist() == [[1, 2], [1, 2]]

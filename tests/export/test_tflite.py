@@ -10,8 +10,8 @@ from ai_edge_litert.interpreter import Interpreter
 
 from kerasgan.errors import ExportError
 from kerasgan.export import export_tflite, read_contract, tflite
-from kerasgan.export.gate import TOLERANCES, Tolerance
-from kerasgan.export.graph import Translator, write_savedmodel
+from kerasgan.export.comparison import TOLERANCES, Tolerance
+from kerasgan.export.graph import PhysicalGenerator, write_savedmodel
 from kerasgan.export.tflite import convert
 from kerasgan.io.nifti import read_image
 from kerasgan.networks.generators import fcn, resnet
@@ -127,9 +127,9 @@ def test_another_size_and_direction(run, tmp_path):
 @pytest.mark.parametrize(
     ("size", "message"),
     [
-        ((30, 32), "multiples of 4 and at least 8; got 30 32. The nearest size that does is 32 32"),
-        ((64, 4), "got 64 4. The nearest size that does is 64 8"),
-        ((0, -4), "got 0 -4. The nearest size that does is 8 8"),
+        ((30, 32), "multiples of 4 and at least 8; got 30 32. The nearest valid size is 32 32"),
+        ((64, 4), "got 64 4. The nearest valid size is 64 8"),
+        ((0, -4), "got 0 -4. The nearest valid size is 8 8"),
     ],
 )
 def test_sizes_that_do_not_do(run, tmp_path, size, message):
@@ -149,7 +149,7 @@ def test_names_that_do_not_do(run, tmp_path):
 
 
 def test_an_unknown_precision(run, tmp_path):
-    with pytest.raises(ValueError, match="one of int8, int16x8, float16, float32; got 'int4'"):
+    with pytest.raises(ValueError, match="one of int8, float16, float32; got 'int4'"):
         export_tflite(run.path, tmp_path / "model.tflite", precision="int4")
 
 
@@ -169,30 +169,28 @@ def test_where_no_precision_passes(run, tmp_path, monkeypatch):
         export_tflite(run.path, tmp_path / "model.tflite", precision="float16")
 
 
-@pytest.mark.parametrize("precision", ["int8", "int16x8"])
-def test_without_the_quantizer_no_scan_is_read(run, tmp_path, monkeypatch, precision):
+def test_without_the_quantizer_no_scan_is_read(run, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "ai_edge_quantizer", None)
     monkeypatch.setattr(tflite, "real_slices", lambda *args: pytest.fail("scans were read"))
-    with pytest.raises(ExportError, match=rf"{precision} needs ai-edge-quantizer.*pip install 'kerasgan\[quantiz"):
-        export_tflite(run.path, tmp_path / "model.tflite", precision=precision)
+    with pytest.raises(ExportError, match=r"int8 needs ai-edge-quantizer.*pip install 'kerasgan\[quantiz"):
+        export_tflite(run.path, tmp_path / "model.tflite", precision="int8")
 
 
 @needs_quantizer
-@pytest.mark.parametrize(("precision", "near_hu"), [("int8", 50), ("int16x8", 15)])
-def test_integer_convolutions_quarter_the_file(run, tmp_path, mr_images, expected_ct, precision, near_hu):
+def test_integer_convolutions_quarter_the_file(run, tmp_path, mr_images, expected_ct):
     keras.utils.set_random_seed(5)
     build(filters=16, blocks=2).save(run.path / "generators" / "ab-last.keras")
     full = export_tflite(run.path, tmp_path / "full.tflite")
-    path = export_tflite(run.path, tmp_path / "small.tflite", precision=precision)
+    path = export_tflite(run.path, tmp_path / "small.tflite", precision="int8")
     assert path.stat().st_size < 0.4 * full.stat().st_size
     image, expected = mr_images(32, 32), expected_ct(mr_images(32, 32), run=run)
     result = run_artifact(path, image)
     assert (result.shape, result.dtype) == ((1, 32, 32, 1), np.float32)
-    assert 0 < np.abs(result - expected).mean() < near_hu  # on noise, unlike anything that it was calibrated on
+    assert 0 < np.abs(result - expected).mean() < 50  # on noise, unlike anything that it was calibrated on
     comparison = json.loads((tmp_path / "small.json").read_text())["comparison"]
     assert (comparison["statistic"], comparison["limit"], comparison["part"]) == ("truth_percent", 2.0, "validation")
     assert comparison["differences"]["serving_default"]["truth"]["slices"] == comparison["slices"] == 8
-    assert read_contract(path)["weights"] == precision
+    assert read_contract(path)["weights"] == "int8"
 
 
 @needs_quantizer
@@ -208,7 +206,7 @@ def test_a_network_that_8_bits_lose_is_refused(run, tmp_path):
     before = sorted(tmp_path.rglob("*"))
     message = (
         r"The int8 artifact \(serving_default\) has 1?\d\.?\d* % more error against the paired scans than the Keras "
-        r"generator over 8 real slices, needed below 2\. Nothing was written\. --precision int16x8 keeps to its limit"
+        r"generator over 8 real slices, needed below 2\. Nothing was written\. --precision float16 keeps to its limit"
     )
     with pytest.raises(ExportError, match=message):
         export_tflite(run.path, tmp_path / "model.tflite", precision="int8")
@@ -218,7 +216,7 @@ def test_a_network_that_8_bits_lose_is_refused(run, tmp_path):
 @needs_quantizer
 def test_only_training_patients_calibrate(run, data_dir, patients, tmp_path, monkeypatch):
     seen = []
-    monkeypatch.setattr(tflite, "quantized", lambda content, precision, images: seen.extend(images) or content)
+    monkeypatch.setattr(tflite, "quantized", lambda content, images: seen.extend(images) or content)
     export_tflite(run.path, tmp_path / "model.tflite", precision="int8")
     (patient,) = patients["train_mr"]
     prepared = prepare(read_image(data_dir / patient / "mr.mha"), run.facts.preparation, crop=False)
@@ -237,7 +235,7 @@ def test_only_training_patients_calibrate(run, data_dir, patients, tmp_path, mon
 )
 def test_operations_that_devices_refuse(tmp_path, layer, message):
     inputs = keras.Input((8, 8, 1))
-    translator = Translator(keras.Model(inputs, layer(inputs)), IntensityMap(0, 1), IntensityMap(0, 1))
-    write_savedmodel(translator, tmp_path / "model", (1, 8, 8))
+    physical = PhysicalGenerator(keras.Model(inputs, layer(inputs)), IntensityMap(0, 1), IntensityMap(0, 1))
+    write_savedmodel(physical, tmp_path / "model", (1, 8, 8))
     with pytest.raises(ExportError, match=message):
         convert(tmp_path / "model", "float32")

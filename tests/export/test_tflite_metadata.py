@@ -11,9 +11,8 @@ from ai_edge_litert.interpreter import Interpreter
 
 from kerasgan.errors import ExportError
 from kerasgan.export import read_contract
-from kerasgan.export.graph import Translator, write_savedmodel
-from kerasgan.export.tflite import convert
-from kerasgan.export.tflite_metadata import with_contract
+from kerasgan.export.graph import PhysicalGenerator, write_savedmodel
+from kerasgan.export.tflite import convert, with_contract
 from kerasgan.scans.intensity import IntensityMap
 
 CONTRACT = {"unit": "HU", "statement": "Übung", "window": [-1000.0, 1600.0]}
@@ -25,7 +24,7 @@ def plain(tmp_path_factory):
     inputs = keras.Input((8, 8, 1))
     outputs = keras.layers.Conv2D(1, 3, padding="same")(keras.layers.Conv2D(5, 3, padding="same")(inputs))
     folder = tmp_path_factory.mktemp("plain") / "savedmodel"
-    write_savedmodel(Translator(keras.Model(inputs, outputs), *[IntensityMap(0, 1)] * 2), folder, (1, 8, 8))
+    write_savedmodel(PhysicalGenerator(keras.Model(inputs, outputs), *[IntensityMap(0, 1)] * 2), folder, (1, 8, 8))
     return convert(folder, "float32")
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasgan.export.warmup import _varint, made_up_slice
+from kerasgan.export.bundle import made_up_slice, varint
 
 prediction_log_pb2 = pytest.importorskip(
     "tensorflow_serving.apis.prediction_log_pb2", reason="tensorflow-serving-api is not installed"
@@ -44,4 +44,4 @@ def test_the_slice_is_made_up(served_contract):
 
 @pytest.mark.parametrize(("value", "content"), [(0, b"\x00"), (127, b"\x7f"), (128, b"\x80\x01"), (300, b"\xac\x02")])
 def test_variable_length_integers(value, content):
-    assert _varint(value) == content
+    assert varint(value) == content

@@ -20,7 +20,7 @@ from kerasgan.runs.run import RunFacts, create_run, load_run
 from kerasgan.scans.preparation import preparation
 from kerasgan.serving import Client, Server, Settings
 from kerasgan.serving import server as server_module
-from kerasgan.serving.store import Store, Wanted
+from kerasgan.serving.models import Store, Wanted
 
 NAME = "mr2ct"
 MR_WINDOW, CT_WINDOW = (0.0, 320.0), (-1000.0, 1600.0)

@@ -6,7 +6,7 @@ import pytest
 from kerasgan.errors import ServingError
 from kerasgan.serving import Client
 from kerasgan.serving import client as client_module
-from kerasgan.serving.address import Address
+from kerasgan.serving.protocol import Address
 
 WINDOW = (10.0, 300.0)
 HALF_HU, QUANTISED_HU = 0.5, 2.0  # of REST: whole HU out, and 16 bits in through a network
@@ -211,9 +211,9 @@ def test_contracts_of_other_versions_of_kerasgan(recorded, monkeypatch):
 
 
 def test_packages_that_are_missing_are_named_with_their_extra(monkeypatch):
-    from kerasgan.serving import extra
+    from kerasgan.serving import protocol
 
-    monkeypatch.setattr(extra, "find_spec", lambda name: None)
+    monkeypatch.setattr(protocol, "find_spec", lambda name: None)
     for scheme, package in (("grpc", "grpcio, tensorflow-serving-api"), ("http", "requests")):
         with pytest.raises(
             ServingError, match=rf"This needs {package}; install it with: pip install 'kerasgan\[serving]'"

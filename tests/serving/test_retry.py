@@ -1,8 +1,8 @@
 import pytest
 
 from kerasgan.errors import ServingError
-from kerasgan.serving import retry
-from kerasgan.serving.retry import until_deadline
+from kerasgan.serving import client
+from kerasgan.serving.client import until_deadline
 
 
 class Clock:
@@ -22,8 +22,8 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch):
     made = Clock()
-    monkeypatch.setattr(retry, "time", made)
-    monkeypatch.setattr(retry.random, "uniform", lambda low, high: high)
+    monkeypatch.setattr(client, "time", made)
+    monkeypatch.setattr(client.random, "uniform", lambda low, high: high)
     return made
 
 

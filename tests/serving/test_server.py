@@ -17,7 +17,7 @@ import requests
 from kerasgan.errors import ServingError
 from kerasgan.serving import Client, Server
 from kerasgan.serving import server as server_module
-from kerasgan.serving.store import Wanted
+from kerasgan.serving.models import Wanted
 
 NAME = "mr2ct"
 WINDOW = (10.0, 300.0)

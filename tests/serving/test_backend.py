@@ -5,8 +5,8 @@ import pytest
 
 from kerasgan.errors import ServingError
 from kerasgan.scans.contract import Signature
-from kerasgan.serving import batching
-from kerasgan.serving.batching import Batcher
+from kerasgan.serving import backend
+from kerasgan.serving.backend import Batcher
 
 
 class Doubling:
@@ -33,7 +33,7 @@ class Doubling:
 
 @pytest.fixture
 def batcher(monkeypatch):
-    monkeypatch.setattr(batching, "WORKERS", 1)
+    monkeypatch.setattr(backend, "WORKERS", 1)
     made = Batcher()
     yield made
     made.close()
@@ -95,7 +95,7 @@ def test_a_bad_request_spoils_no_other(batcher):
 
 
 def test_too_many_waiting_requests_are_turned_away(batcher, monkeypatch):
-    monkeypatch.setattr(batching, "WAITING", 0)
+    monkeypatch.setattr(backend, "WAITING", 0)
     with pytest.raises(ServingError, match=r"Too many requests are waiting\.") as caught:
         batcher.run(Doubling(), "any", {"image": images(1)})
     assert caught.value.code == "UNAVAILABLE"

@@ -6,7 +6,7 @@ import pytest
 import SimpleITK
 
 from kerasgan.errors import ExportError
-from kerasgan.export.slices import Sample, _spread, calibration_slices, real_slices
+from kerasgan.export.samples import Sample, _spread, calibration_slices, real_slices
 from kerasgan.io import patient_key
 from kerasgan.io.nifti import read_image
 from kerasgan.scans.intensity import IntensityMap

@@ -4,9 +4,8 @@ import shutil
 import pytest
 
 from kerasgan.errors import ServingError
-from kerasgan.serving import store as store_module
-from kerasgan.serving.model import Model
-from kerasgan.serving.store import Status, Store, Wanted
+from kerasgan.serving import models as models_module
+from kerasgan.serving.models import Model, Status, Store, Wanted
 
 NAME = "mr2ct"
 
@@ -93,7 +92,7 @@ class Quick:
 
 @pytest.fixture
 def add(tmp_path, monkeypatch):
-    monkeypatch.setattr(store_module, "Model", Quick)
+    monkeypatch.setattr(models_module, "Model", Quick)
 
     def make(version, name=NAME):
         folder = tmp_path / "models" / name / str(version) / "assets.extra"

@@ -3,7 +3,7 @@ import re
 import pytest
 
 from kerasgan.errors import ServingError
-from kerasgan.serving.address import parse_address
+from kerasgan.serving.protocol import parse_address
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,14 @@
 import pytest
 
 from kerasgan.errors import ServingError
-from kerasgan.serving import figures
-from kerasgan.serving.figures import Figures
+from kerasgan.serving import metrics
+from kerasgan.serving.metrics import RequestMetrics
 
 
 def test_counts_by_status_and_times_in_buckets(monkeypatch):
     ticks = iter([0, 0.0005, 1, 1.003, 2, 2 + 100])  # seconds: 500 us, 3 ms, 100 s
-    monkeypatch.setattr(figures.time, "perf_counter", lambda: next(ticks))
-    counted = Figures()
+    monkeypatch.setattr(metrics.time, "perf_counter", lambda: next(ticks))
+    counted = RequestMetrics()
     for _ in range(2):
         with counted.request("ct", "GRPC"):
             pass
@@ -26,7 +26,7 @@ def test_counts_by_status_and_times_in_buckets(monkeypatch):
 
 
 def test_other_errors_count_as_internal():
-    counted = Figures()
+    counted = RequestMetrics()
     with pytest.raises(RuntimeError), counted.request("ct", "REST"):
         raise RuntimeError
     assert 'status="INTERNAL"} 1' in counted.text()
