@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
 from made_up_cells import finish, open_finished, table
+from needed import program
+from playwright.sync_api import sync_playwright
 
 from kerasgan.experiments import compute, open_reproduction
 from kerasgan.experiments.engine import html as _html
 from kerasgan.experiments.engine.types import Picture, Section, Table
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 @pytest.fixture(scope="module")
@@ -179,11 +178,8 @@ def test_one_test_patient(experiment_file, hips, tmp_path):
 
 @pytest.fixture(scope="module")
 def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright (the test extra)")
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if path is None:
-        pytest.skip(f"needs a browser: one of {', '.join(BROWSERS)}")
-    with playwright.sync_playwright() as driver:
+    path = program("chromium", "chromium-browser", "google-chrome", package="chromium")
+    with sync_playwright() as driver:
         yield driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
 
 

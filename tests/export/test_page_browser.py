@@ -25,6 +25,7 @@ FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync"),
 )
+MODEL = "model/model.tflite"  # in the folder of a page
 
 
 @pytest.fixture(scope="module")
@@ -95,9 +96,9 @@ def visit(chromium):
 
 
 @pytest.mark.parametrize("orientation", [(1, 0, 0, 0, 1, 0), SAGITTAL])
-def test_a_dicom_series(visit, site, finished_run, tmp_path, orientation):
+def test_a_dicom_series(visit, site, tmp_path, orientation):
     source = write_series(tmp_path / "source", head((20, 14, 24)), orientation)
-    translate(finished_run.path, source, tmp_path / "package")
+    translate(site / MODEL, source, tmp_path / "package")
     expected = pixels(tmp_path / "package")
     visitor = visit(site)
     assert visitor.open(*source.iterdir()) == ""
@@ -131,9 +132,9 @@ def test_what_is_no_scan_is_left_out(visit, site, tmp_path):
     assert "3 slices of" in visitor.page.inner_text("#status")
 
 
-def test_keys_move_the_cross_and_the_value_under_it_is_read_out(visit, site, finished_run, tmp_path):
+def test_keys_move_the_cross_and_the_value_under_it_is_read_out(visit, site, tmp_path):
     source = write_series(tmp_path / "source", head((5, 24, 22)))
-    translate(finished_run.path, source, tmp_path / "package")
+    translate(site / MODEL, source, tmp_path / "package")
     page = (visitor := visit(site)).page
     assert visitor.open(*source.iterdir()) == ""
     page.focus("#target")
@@ -196,13 +197,13 @@ def test_irregular_slices_are_translated_as_they_are(visit, site, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["scan.nii.gz", "scan.nii", "scan.mha"])
-def test_other_formats_in_any_orientation(visit, site, finished_run, tmp_path, name):
+def test_other_formats_in_any_orientation(visit, site, tmp_path, name):
     image = SimpleITK.GetImageFromArray(head((24, 6, 22)).astype(np.float32))
     image.SetSpacing((2.0, 3.0, 2.0))
     image.SetOrigin((5.0, -7.0, 11.0))
     image.SetDirection((-1, 0, 0, 0, 0, -1, 0, -1, 0))  # coronal, mirrored
     SimpleITK.WriteImage(image, str(tmp_path / name), name.endswith("mha"))
-    translate(finished_run.path, tmp_path / name, tmp_path / "package.mha", "ab")
+    translate(site / MODEL, tmp_path / name, tmp_path / "package.mha")
     visitor = visit(site)
     assert visitor.open(tmp_path / name) == ""
     assert "Taken as MR" in visitor.page.inner_text("#status") and not visitor.page.is_visible("#save-dicom")

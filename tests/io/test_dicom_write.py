@@ -1,11 +1,11 @@
 import errno
-import shutil
 import subprocess
 from pathlib import Path
 
 import numpy as np
 import pydicom
 import pytest
+from needed import program
 from pydicom import Dataset, FileMetaDataset
 from pydicom.uid import (
     CTImageStorage,
@@ -401,9 +401,9 @@ def test_a_source_that_is_gone_or_not_dicom_is_named(source, tmp_path):
 
 def complaints(tool, *files):
     """What a validator of dicom3tools reports as an error."""
-    if shutil.which(tool) is None:
-        pytest.skip(f"{tool} is not installed (Debian package dicom3tools)")
-    result = subprocess.run([tool, *map(str, files)], capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        [program(tool, package="dicom3tools"), *map(str, files)], capture_output=True, text=True, check=False
+    )
     return {line for line in (result.stdout + result.stderr).splitlines() if "Error" in line}
 
 

@@ -1,0 +1,236 @@
+"""The page's own code beside the Python package on the same files: voxel by voxel, attribute by attribute."""
+
+import json
+import subprocess
+import threading
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+import SimpleITK
+from made_up_series import AXIAL, SAGITTAL, head, write_series
+from needed import program
+from pydicom.dataset import Dataset
+from pydicom.uid import ImplicitVRLittleEndian
+
+from kerasgan.errors import ExportError
+from kerasgan.export import export_tflite, read_contract
+from kerasgan.export.page import WEB, page_server
+from kerasgan.io import read_volume, write_dicom
+from kerasgan.scans.contract import Contract
+from kerasgan.scans.geometry import SliceGrid, oriented, slice_grid
+from kerasgan.scans.intensity import body_mask
+from kerasgan.translation.of_tflite import TFLiteTranslator
+
+PIXEL_MM, SIZE = 2.5, (36, 32)
+
+
+def rotated(*degrees):
+    """Image Orientation (Patient) of axial slices that are turned about the three axes of the patient."""
+    matrix = np.eye(3)
+    for axis, angle in enumerate(np.radians(degrees)):
+        one, other = (axis + 1) % 3, (axis + 2) % 3
+        turn = np.eye(3)
+        turn[[one, other], [one, other]] = np.cos(angle)
+        turn[one, other], turn[other, one] = -np.sin(angle), np.sin(angle)
+        matrix = turn @ matrix
+    return tuple(matrix[:, :2].T.ravel().round(6).tolist())
+
+
+ORIENTATIONS = {
+    "axial": AXIAL,
+    "feet first, face down": (-1, 0, 0, 0, 1, 0),
+    "sagittal": SAGITTAL,
+    "coronal": (1, 0, 0, 0, 0, -1),
+    "tilted": rotated(25, 0, 0),
+    "oblique": rotated(30, -25, 20),
+    "nearly undecided": rotated(-45, -40, 20),
+}
+
+
+def body(modality, shape=(14, 48, 44)):
+    """A head in noise that fades towards both ends; in CT upon a thin table, with air inside."""
+    array = head(shape, modality=modality).astype(float)
+    fading = 1 - 0.3 * np.abs(np.linspace(-1, 1, shape[0]))[:, None, None]
+    array = array * fading if modality == "MR" else np.where(array > -500, array * fading, array)
+    if modality == "CT":
+        array[:, -4:-2, 4:-4] = 200
+    return np.rint(array).astype(np.int16)
+
+
+@pytest.fixture
+def in_node(tmp_path):
+    """Runs the page's modules on files; gives a reader of the arrays they wrote, their geometry and the folder."""
+    node = program("node", package="nodejs")
+
+    def run(files, modality, contract=None):
+        job = {"files": [str(file) for file in files], "modality": modality, "pixel_mm": PIXEL_MM, "size": SIZE}
+        folder = tmp_path / "page"
+        folder.mkdir()
+        (folder / "job.json").write_text(json.dumps(job | {"contract": contract}))
+        script = Path(__file__).with_name("page_twins.mjs")
+        done = subprocess.run([node, script, WEB, folder], capture_output=True, text=True, check=False, timeout=120)
+        assert done.returncode == 0, done.stderr
+        geometry = json.loads((folder / "geometry.json").read_text())
+        return lambda name, kind=np.float32: np.fromfile(folder / f"{name}.{kind.__name__}", kind), geometry, folder
+
+    return run
+
+
+def check_scan(volume, array, geometry):
+    """Compares reading, turning, body mask and resampling of the page with those of the package."""
+    axial = oriented(volume)
+    for ours, theirs in ((geometry["scan"], volume), (geometry["axial"], axial)):
+        assert tuple(ours["shape"]) == theirs.shape
+        np.testing.assert_allclose(ours["spacing"], theirs.spacing_mm[::-1], atol=1e-4)
+        np.testing.assert_allclose(ours["axes"], theirs.direction.T[::-1], atol=1e-5)
+        np.testing.assert_allclose(ours["origin"], theirs.origin_mm, atol=1e-3)
+    np.testing.assert_array_equal(array("scan"), volume.array.ravel())
+    np.testing.assert_array_equal(array("axial"), axial.array.ravel())
+    np.testing.assert_array_equal(array("returned"), volume.array.ravel())
+    mask = body_mask(axial)
+    assert 0.1 < mask.mean() < 0.9
+    np.testing.assert_array_equal(array("body", np.uint8), mask.ravel())
+    grid = slice_grid(axial, PIXEL_MM, min(SIZE), crop=False)
+    assert tuple(geometry["scaled"]) == grid.scaled
+    grid = SliceGrid(grid.source, grid.scaled, SIZE)
+    network = grid.to_network(axial.array, -7)
+    np.testing.assert_allclose(array("network"), network.ravel(), atol=2e-3)
+    np.testing.assert_allclose(array("source"), grid.to_source(network, -7).ravel(), atol=4e-3)
+
+
+@pytest.mark.parametrize("modality", ["MR", "CT"])
+@pytest.mark.parametrize("orientation", ORIENTATIONS.values(), ids=ORIENTATIONS)
+def test_dicom_series(in_node, tmp_path, modality, orientation):
+    series = write_series(tmp_path / "series", body(modality), orientation, modality=modality)
+    array, geometry, _ = in_node(sorted(series.iterdir()), modality)
+    check_scan(read_volume(series), array, geometry)
+
+
+@pytest.mark.parametrize("modality", ["MR", "CT"])
+@pytest.mark.parametrize("spacing", [[3.2, 1.6], [0.9, 0.9], [1.0, 5.0]])
+def test_pixels_of_other_sizes(in_node, tmp_path, modality, spacing):
+    """Radii of half a pixel, such as 8 mm at 3.2 mm, are rounded alike."""
+    series = write_series(tmp_path / "series", body(modality, (6, 70, 60)), modality=modality, PixelSpacing=spacing)
+    array, geometry, _ = in_node(series.iterdir(), modality)
+    check_scan(read_volume(series), array, geometry)
+
+
+@pytest.mark.parametrize("name", ["scan.nii.gz", "scan.nii", "scan.mha"])
+def test_other_formats(in_node, tmp_path, name):
+    image = SimpleITK.GetImageFromArray(body("MR").astype(np.float32))
+    image.SetSpacing((1.9, 2.1, 3.0))
+    image.SetOrigin((5.0, -7.0, 11.0))
+    cosines = np.reshape(rotated(30, -25, 20), (2, 3))
+    image.SetDirection(np.stack([*cosines, np.cross(*cosines)], axis=1).ravel().tolist())
+    SimpleITK.WriteImage(image, str(tmp_path / name), name.endswith("mha"))
+    array, geometry, _ = in_node([tmp_path / name], "MR")
+    check_scan(read_volume(tmp_path / name), array, geometry)
+
+
+def rich_header(implicit):
+    """Attributes of a patient and a study as they come, some of which the series must keep and some must not."""
+    kept = {
+        "SpecificCharacterSet": ["", "ISO 2022 IR 87"],
+        "PatientName": "Yamada^Tarou=山田^太郎",
+        "PatientSex": "M",
+        "PatientAge": "061Y",
+        "PatientWeight": "70.50",
+        "StudyDate": "20240229",
+        "StudyTime": "101112.5",
+        "StudyDescription": "Skull base",
+        "AccessionNumber": "A1",
+        "PhysiciansOfRecord": ["One^A", "Two^B"],
+        "AcquisitionDate": "20240229",
+        "AcquisitionNumber": 3,
+        "BodyPartExamined": "HEAD",
+        "Laterality": "L",
+        "PatientPosition": "HFS",
+        "BurnedInAnnotation": "YES",
+        "LossyImageCompression": "01",
+        "LossyImageCompressionRatio": "10",
+        "PatientIdentityRemoved": "YES",
+        "DeidentificationMethod": "by hand",
+        "ManufacturerModelName": "A Model",
+        "SoftwareVersions": ["1", "2"],
+    }
+    named = {"PatientComments": "two\r\nlines", "EthnicGroup": "", "ClinicalTrialSubjectID": "S1", "PatientSize": "1.8"}
+    lost = {"ReferencedStudySequence": [Dataset()], "OtherPatientIDsSequence": [Dataset()]}
+    return kept | (named if not implicit else {}) | lost
+
+
+@pytest.mark.parametrize("implicit", [False, True], ids=["explicit", "implicit"])
+@pytest.mark.parametrize(("modality", "target"), [("MR", "CT"), ("CT", "MR")])
+def test_attributes_of_the_synthetic_series(in_node, tmp_path, modality, target, implicit):
+    array = body(modality, (4, 24, 22))
+    series = write_series(tmp_path / "series", array, rotated(30, -25, 20), modality=modality, **rich_header(implicit))
+    for path in series.iterdir() if implicit else ():
+        dataset = pydicom.dcmread(path)
+        dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+        dataset.save_as(path, implicit_vr=True, little_endian=True)
+    sides = {"source": {"modality": modality}, "target": {"modality": target}}
+    about = {"kerasgan": version("kerasgan"), "recipe": "hiasa2018", "quick": True}
+    _, _, folder = in_node(series.iterdir(), modality, sides | about)
+    volume = read_volume(series)
+    synthetic = volume.with_array(2 * volume.array - 100.25, target)
+    expected = write_dicom(synthetic, volume, tmp_path / "package", f"Synthetic {target} (hiasa2018, quick run)")
+    written = sorted((folder / "written").iterdir())
+    assert [path.name for path in written] == [path.name for path in expected]
+    for ours, theirs in zip(map(pydicom.dcmread, written), map(pydicom.dcmread, expected), strict=True):
+        del theirs.ReferencedStudySequence, theirs.OtherPatientIDsSequence  # the page leaves out what is nested
+        check_attributes(ours, theirs)
+        assert ours.file_meta.dir() == theirs.file_meta.dir()
+        assert ours.file_meta.MediaStorageSOPInstanceUID == ours.SOPInstanceUID
+    assert complaints(written[0]) <= complaints(expected[0])
+
+
+def complaints(path):
+    """Returns what a validator finds wrong; the made-up source itself has errors, which go along."""
+    command = [program("dciodvfy", package="dicom3tools"), path]
+    said = subprocess.run(command, capture_output=True, text=True, check=False)
+    return {line for line in (said.stdout + said.stderr).splitlines() if "Error" in line}
+
+
+def check_attributes(ours, theirs):
+    assert ours.dir() == theirs.dir()
+    for element in theirs:
+        found, name = ours[element.tag], element.keyword
+        assert found.VR == element.VR, name
+        if element.VR == "SQ":
+            for one, other in zip(found.value, element.value, strict=True):
+                check_attributes(one, other)
+        elif name in ("ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing"):
+            np.testing.assert_allclose([*found.value], [*element.value], atol=1e-4)
+        elif element.VR in ("DA", "TM", "DT") and ("Creation" in name or "Content" in name or "Contribution" in name):
+            assert len(found.value) == len(element.value)
+        elif name not in ("SOPInstanceUID", "SeriesInstanceUID", "SeriesDate", "SeriesTime"):
+            assert found.value == element.value, name
+
+
+def test_the_contract(finished_run, tmp_path):
+    node = program("node", package="nodejs")
+    model = export_tflite(finished_run.path, tmp_path / "model.tflite")
+    contract = read_contract(model)
+    changes = {"good": {}, "newer": {"format": 2}, "foreign": {"signatures": {}}}
+    for name, change in changes.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "contract.json").write_text(json.dumps(contract | change))
+    with page_server(tmp_path) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        script = f"""
+            const {{loadContract}} = await import({(WEB / "contract.js").as_uri()!r});
+            const read = (name) => loadContract(`http://127.0.0.1:{server.server_port}/${{name}}`).catch(String);
+            console.log(JSON.stringify(await Promise.all({[*changes]}.map(read))));
+        """
+        words = [node, "--input-type=module", "--eval", script]
+        done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=120)
+        server.shutdown()
+    good, newer, foreign = json.loads(done.stdout)
+    assert Contract.model_validate(good) == TFLiteTranslator(model).contract("ab")
+    assert "has format 2, this page reads 1; build the page" in newer
+    assert "is no contract of kerasgan export; build the page again" in foreign
+    model.write_bytes(model.read_bytes().replace(b'"format":1', b'"format":2'))
+    with pytest.raises(ExportError, match="it reads format 1"):
+        TFLiteTranslator(model)
