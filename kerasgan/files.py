@@ -1,4 +1,4 @@
-"""Files and folders that are there whole or not at all."""
+"""Files and folders that appear only when they are complete."""
 
 from __future__ import annotations
 
@@ -19,19 +19,24 @@ NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path` for a file, which takes the place of `path` once it is written to the disk.
+    """A temporary name for a file in the folder of `path`, which replaces `path` once it is written to the disk.
 
     The content is on the disk before the name is, also after a power cut. Several processes and threads may write the
     same file at once: the last one to finish wins.
 
     Args:
-        path: The file that is going to appear or to be replaced; its parents are created.
+        path: File that is written or replaced; its parents are created.
 
     Yields:
         The temporary name, with the suffix of `path`. Only a killed process leaves anything of that name.
 
     Raises:
-        KerasganError: Where the place cannot be written or the disk is full.
+        KerasganError: For a place that cannot be written or a disk that is full.
+
+    Example:
+
+        with replacing(Path("summary.json")) as temporary:
+            temporary.write_text("{}")
     """
     temporary = path.with_name(f".{path.stem}.{os.getpid()}-{threading.get_ident()}{path.suffix}")
     with _writing(path):
@@ -46,16 +51,16 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def staging_folder(target: Path) -> Iterator[Path]:
-    """A temporary folder beside `target`, to write into and then rename; only a killed process leaves it.
+    """A temporary folder next to `target`, to write into and then rename; only a killed process leaves it.
 
     Args:
-        target: The file or folder that is going to appear; its parents are created.
+        target: File or folder that is written; its parents are created.
 
     Yields:
         The temporary folder, on the same file system as `target`.
 
     Raises:
-        KerasganError: Where the place cannot be written or the disk is full.
+        KerasganError: For a place that cannot be written or a disk that is full.
     """
     with _writing(target), tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder:
         yield Path(folder)
@@ -67,7 +72,7 @@ def _writing(target: Path) -> Iterator[None]:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield
     except KerasganError:
-        raise  # says what is wrong already
+        raise  # its message says what is wrong
     except Exception as error:
         cause = disk_error(error)
         if cause is None:
@@ -76,9 +81,13 @@ def _writing(target: Path) -> Iterator[None]:
 
 
 def disk_error(error: Exception) -> OSError | None:
-    """The error of the file system behind an exception, or None where it is of another kind.
+    """The error of the file system behind an exception, or None for an exception of another kind.
 
-    NumPy, HDF5 and TensorFlow pass a full disk on in exceptions of their own, some without its error number.
+    NumPy, HDF5 and TensorFlow report a full disk in exceptions of their own, some without its error number.
+
+    Example:
+        >>> disk_error(ValueError("100 requested and 40 written")).strerror
+        'No space left on device'
     """
     if isinstance(error, OSError) and error.errno is not None:
         return error
@@ -88,7 +97,12 @@ def disk_error(error: Exception) -> OSError | None:
 
 
 def reason_and_remedy(error: OSError) -> str:
-    """Two sentences: what the file system says, and what to do about it."""
+    """Two sentences: the message of the file system, and what to do about it.
+
+    Example:
+        >>> reason_and_remedy(FileNotFoundError(errno.ENOENT, "No such file or directory"))
+        'No such file or directory. Check the path.'
+    """
     reason = error.strerror or str(error) or type(error).__name__
     if error.errno in NO_SPACE:
         return f"{reason}. Free some space, or name a folder on another disk."

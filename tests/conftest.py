@@ -16,6 +16,21 @@ def pytest_configure(config):
 
 
 @pytest.fixture(scope="session")
+def phantom_folder(tmp_path_factory):
+    """A function from an anatomy to the folder of a small dataset of it, written once; tests must not change it."""
+    from made_up_phantoms import write_phantom
+
+    written = {}
+
+    def folder_of(anatomy):
+        if anatomy.name not in written:
+            written[anatomy.name] = write_phantom(tmp_path_factory.mktemp(anatomy.name), anatomy)
+        return written[anatomy.name]
+
+    return folder_of
+
+
+@pytest.fixture(scope="session")
 def two_replicas():
     """One strategy for all tests: a second one in the same process would take its exchanges for those of the first."""
     import tensorflow as tf

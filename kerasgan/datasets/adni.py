@@ -38,10 +38,8 @@ CARD = DatasetCard(
     default_dir="datasets/adni",
 )
 
-DOMAIN_OF: dict[str, Domain] = {"MR": "a", "CT": "b"}
-T1_MAX_ECHO_TIME_MS = (
-    10.0  # MPRAGE and SPGR echo after 2 to 5 ms, T2, FLAIR and susceptibility volumes after 20 and more
-)
+# MPRAGE and SPGR echo after 2 to 5 ms, T2, FLAIR and susceptibility volumes after 20 and more.
+T1_MAX_ECHO_TIME_MS = 10.0
 _SUBJECT = re.compile(r"\d{3}_S_\d{4,5}")
 
 
@@ -56,41 +54,36 @@ def scan(root: Path) -> list[Scan]:
         root: `<subject>/<description>/<date>/<image id>/` with DICOM or NIfTI files, or any folder above such a tree.
 
     Raises:
-        DatasetError: Where there is no series at all, or none of one modality that can be used.
+        DatasetError: For a folder without any series, or without a usable one of a modality.
     """
     found = find_series(root)
     if not found:
         raise no_data(CARD, root)
     choices: dict[tuple[str, Domain], list[Series]] = defaultdict(list)
     for series in usable_series(found):
-        choices[_patient(series, root), DOMAIN_OF[series.modality]].append(series)
-    scans = [to_scan(_best(series), patient, domain) for (patient, domain), series in sorted(choices.items())]
+        path = series.files[0].relative_to(root)
+        # The subject (such as 002_S_0413) in the path; without one, Patient ID or the NIfTI file's folder.
+        if subject := _SUBJECT.search(str(path)):
+            patient = patient_key(subject.group())
+        else:
+            patient = patient_key(path.parts[0]) if is_image(path) else series.patient
+        choices[patient, "a" if series.modality == "MR" else "b"].append(series)
+    scans = []
+    for (patient, domain), several in sorted(choices.items()):
+        best = several[0]
+        if len(several) > 1:
+            best = min(several, key=lambda one: (not _is_t1_volume(one), -one.shape[0], str(one.files[0])))
+        scans.append(to_scan(best, patient, domain))
     logger.info("%d scans chosen from %d series", len(scans), len(found))
     check_domains(CARD, root, scans, describe_found(found))
     return scans
 
 
-def _patient(series: Series, root: Path) -> str:
-    """The subject (such as 002_S_0413) in the path or file name; without one, Patient ID or the NIfTI file's folder."""
-    path = series.files[0].relative_to(root)
-    subject = _SUBJECT.search(str(path))
-    if subject:
-        return patient_key(subject.group())
-    return patient_key(path.parts[0]) if is_image(path) else series.patient
-
-
-def _best(choices: list[Series]) -> Series:
-    if len(choices) == 1:
-        return choices[0]
-    return min(choices, key=lambda series: (not _is_t1_volume(series), -series.shape[0], str(series.files[0])))
-
-
 def _is_t1_volume(series: Series) -> bool:
-    """Whether the first file is a 3-D acquisition (0018,0023) with a short Echo Time (0018,0081); never for NIfTI."""
+    """True for a 3-D acquisition (0018,0023) with a short Echo Time (0018,0081) in the first file; never for NIfTI."""
+    tags = ["MRAcquisitionType", "EchoTime"]
     try:
-        header = pydicom.dcmread(
-            series.files[0], stop_before_pixels=True, specific_tags=["MRAcquisitionType", "EchoTime"]
-        )
+        header = pydicom.dcmread(series.files[0], stop_before_pixels=True, specific_tags=tags)
     except InvalidDicomError:
         return False
     echo_time_ms = float(header.get("EchoTime") or 0.0)

@@ -45,47 +45,37 @@ NESTING = ("", "Train_Sets", "CHAOS_Train_Sets/Train_Sets")
 
 
 def scan(root: Path) -> list[Scan]:
-    """The CT (domain `a`) and in-phase T1 MR (domain `b`) of each patient, with labels where there is a `Ground`.
+    """The CT (domain `a`) and in-phase T1 MR (domain `b`) of each patient, with the labels of its `Ground` folder.
 
     Args:
         root: `[Train_Sets/]{CT,MR}/<number>/...`, see the card.
 
     Raises:
-        DatasetError: Where there are no patients, or none of one modality, or a patient has several series, or another
+        DatasetError: For a folder without patients or without one modality, a patient with several series, or another
             number of label pictures than of slices.
     """
     base = next((root / level for level in NESTING if (root / level / "CT").is_dir()), root)
     scans: list[Scan] = []
     found: list[Series] = []
     for domain, modality, images, labels in SOURCES:
-        for patient in _numbered(base / modality):
-            # The numbers of CT and MR are those of different people.
-            key, series = patient_key(f"{modality} {patient.name}"), _series(patient / images)
+        folder = base / modality
+        numbered = [path for path in folder.iterdir() if path.name.isdecimal()] if folder.is_dir() else []
+        for patient in sorted(filter(Path.is_dir, numbered), key=lambda path: int(path.name)):
+            key = patient_key(f"{modality} {patient.name}")  # the numbers of CT and MR are those of different people
+            series = find_series(patient / images) if (patient / images).is_dir() else []
             found += series
-            scans += _scans_of(key, domain, usable_series(series), patient / labels)
+            usable = usable_series(series)
+            if len(usable) > 1:
+                raise DatasetError(f"Patient {key} has {len(usable)} series in one folder; keep one of them there.")
+            scans += [_with_labels(to_scan(one, key, domain), patient / labels) for one in usable]
     if not found:
         raise no_data(CARD, root)
     check_domains(CARD, root, scans, describe_found(found))
     return scans
 
 
-def _numbered(folder: Path) -> list[Path]:
-    inner = folder.iterdir() if folder.is_dir() else ()
-    return sorted((path for path in inner if path.name.isdecimal() and path.is_dir()), key=lambda path: int(path.name))
-
-
-def _series(folder: Path) -> list[Series]:
-    return find_series(folder) if folder.is_dir() else []
-
-
-def _scans_of(key: str, domain: Domain, usable: list[Series], ground: Path) -> list[Scan]:
-    if len(usable) > 1:
-        raise DatasetError(f"Patient {key} has {len(usable)} series in one folder; keep one of them there.")
-    return [_with_labels(to_scan(series, key, domain), ground) for series in usable]
-
-
 def _with_labels(scan: Scan, ground: Path) -> Scan:
-    """Pictures and files belong together in the order of their names; the scan has its files in that of position."""
+    """The scan with its pictures, which belong to its files in the order of their names, not in that of position."""
     pictures = sorted(ground.glob("*.png"))
     if not pictures:
         return scan

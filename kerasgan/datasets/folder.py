@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from kerasgan.datasets import DOMAINS, DatasetCard, Domain, Scan, no_data, patient_key
+from kerasgan.datasets import DOMAINS, DatasetCard, Scan, no_data, patient_key
 from kerasgan.datasets._series import describe_found, find_series, to_scan, usable_series
 from kerasgan.errors import DatasetError
 from kerasgan.io import Series
@@ -15,15 +15,15 @@ from kerasgan.io.nifti import is_image, stem
 CARD = DatasetCard(
     name="folder",
     title="Your own scans in two folders",
-    modalities=("MR", "CT"),  # nominal: `load` puts in what the scans turn out to be
+    modalities=("MR", "CT"),  # nominal: `load` puts in the modalities of the scans
     anatomy="",
     field_of_view_mm=256.0,
     ct_window_hu=None,
     paired=False,
     licence="that of your data",
     homepage="",
-    how_to_get="Put scans of one modality (DICOM, NIfTI, MHA) into a folder a/, those of the other into b/ beside it, "
-    "and an empty file called paired where both scans of a patient lie on one grid.",
+    how_to_get="Put scans of one modality (DICOM, NIfTI, MHA) into a folder a/, those of the other into b/ next to it, "
+    "and an empty file called paired if both scans of a patient are on one grid.",
     acknowledgement="",
     default_dir="datasets/folder",
 )
@@ -34,34 +34,34 @@ _BIDS_SUBJECT = re.compile(r"sub-[0-9A-Za-z]+")
 
 
 def describe(root: Path) -> DatasetCard:
-    """The card; paired where `<root>/paired` says that both scans of a patient are registered and on one grid."""
+    """The card; paired if `<root>/paired` says that both scans of a patient are registered and on one grid."""
     return replace(CARD, paired=(root / PAIRED).exists())
 
 
 def scan(root: Path) -> list[Scan]:
-    """Every usable series below `<root>/a` and `<root>/b`; each NIfTI or MHA file is a series of its own.
+    """Every usable series below `<root>/a` and `<root>/b`; each NIfTI or MetaImage file counts as one series.
 
-    A DICOM scan's patient is its Patient ID (0010,0020). An image file's patient is the sub-folder of `a` or `b` in
-    which it lies; for a file directly in `a` or `b`, the BIDS subject in its name or else the name without suffix. So
-    `a/sub-01_T1w.nii.gz` and `b/sub-01_ct.nii.gz` are one patient, and so are `a/7.mha` and `b/7.mha`.
+    The patient of a DICOM scan is its Patient ID (0010,0020). The patient of an image file is the sub-folder of `a` or
+    `b` that holds it; for a file directly in `a` or `b`, the BIDS subject in its name or else the name without suffix.
+    So `a/sub-01_T1w.nii.gz` and `b/sub-01_ct.nii.gz` are one patient, and so are `a/7.mha` and `b/7.mha`.
 
     Raises:
-        DatasetError: Where a folder is missing or has no scan that can be used.
+        DatasetError: For a folder that is missing or has no scan that can be used.
     """
     if not any((root / domain).is_dir() for domain in DOMAINS):
         raise no_data(CARD, root)
-    return [scan for domain in DOMAINS for scan in _scan_domain(root / domain, domain)]
-
-
-def _scan_domain(folder: Path, domain: Domain) -> list[Scan]:
-    found = find_series(folder) if folder.is_dir() else []
-    series = usable_series(found)
-    if not series:
-        raise DatasetError(
-            f"{folder} has no MR or CT scan that can be used; found: {describe_found(found)}. "
-            f"Put DICOM, NIfTI or MHA scans there; `kerasgan inspect {folder}` says why a series is left out."
-        )
-    return [to_scan(one, _patient(one, folder), domain) for one in series]
+    scans = []
+    for domain in DOMAINS:
+        folder = root / domain
+        found = find_series(folder) if folder.is_dir() else []
+        usable = usable_series(found)
+        if not usable:
+            raise DatasetError(
+                f"{folder} has no MR or CT scan that can be used; found: {describe_found(found)}. "
+                f"Put DICOM, NIfTI or MHA scans there; `kerasgan inspect {folder}` says why a series is left out."
+            )
+        scans += [to_scan(series, _patient(series, folder), domain) for series in usable]
+    return scans
 
 
 def _patient(series: Series, folder: Path) -> str:

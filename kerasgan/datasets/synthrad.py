@@ -33,7 +33,7 @@ CARD = DatasetCard(
 )
 
 REGIONS = ("brain", "pelvis")
-NESTING = ("", *REGIONS, "Task1", *(f"Task1/{region}" for region in REGIONS))  # where patients may lie below the root
+NESTING = ("", *REGIONS, "Task1", *(f"Task1/{region}" for region in REGIONS))  # folders of patients below the root
 NOT_PATIENTS = ("overlays", "overview")
 SUFFIXES = (".nii.gz", ".mha", ".nii")
 SPLIT_NAMES = ("train_mr", "train_ct", "val", "test")
@@ -42,9 +42,12 @@ SPLIT_NAMES = ("train_mr", "train_ct", "val", "test")
 def describe(root: Path) -> DatasetCard:
     """The card for the region in `root`; a pelvis is wider and keeps the recipe's CT window."""
     folders = _patient_folders(root)
-    if folders and _region(folders[0]) == "pelvis":
-        return replace(CARD, anatomy="pelvis", field_of_view_mm=450.0, ct_window_hu=None)
-    return CARD
+    if not folders:
+        return CARD
+    # The region of a patient folder: its parent's name, else the letter of the id (1BA001 brain, 1PA001 pelvis).
+    name, parent = folders[0].name, folders[0].parent.name
+    is_pelvis = parent == "pelvis" or (parent not in REGIONS and name[1:2] == "P")
+    return replace(CARD, anatomy="pelvis", field_of_view_mm=450.0, ct_window_hu=None) if is_pelvis else CARD
 
 
 def scan(root: Path) -> list[Scan]:
@@ -54,16 +57,21 @@ def scan(root: Path) -> list[Scan]:
         root: The folder of the patients or one above it: `[Task1/][brain|pelvis]/<patient>/{mr,ct,mask}.nii.gz`/`.mha`.
 
     Raises:
-        DatasetError: Where there is no patient, or both regions.
+        DatasetError: For a folder without patients, or with both regions.
     """
-    scans = [scan for folder in _patient_folders(root) for scan in _scans_of(folder)]
+    scans = []
+    for folder in _patient_folders(root):
+        mr, ct, mask = (_image(folder, stem) for stem in ("mr", "ct", "mask"))
+        key = patient_key(folder.name)
+        scans += [] if mr is None else [Scan(key, "a", "MR", (mr,), mask)]
+        scans += [] if ct is None else [Scan(key, "b", "CT", (ct,), mask)]
     if not scans:
         raise no_data(CARD, root)
     return scans
 
 
 def split(root: Path, scans: list[Scan], seed: int) -> Split:
-    """The split of `split.json` beside the patients where there is one, else the generic paired split.
+    """The split of `split.json` next to the patients if there is one, else the generic paired split.
 
     The file lists patient folders under `train_mr` (used as MR only), `train_ct` (as CT only), `val` and optionally
     `test` (both modalities).
@@ -74,8 +82,18 @@ def split(root: Path, scans: list[Scan], seed: int) -> Split:
     path = _patient_folders(root)[0].parent / "split.json"
     if not path.is_file():
         return split_by_patient(scans, paired=True, seed=seed)
-    listed = _read_split(path)
-    _warn_of_missing(listed, {scan.patient for scan in scans})
+    try:
+        content = json.loads(path.read_text(encoding="utf-8")).items()
+        listed = {name: list(map(patient_key, patients)) for name, patients in content if name in SPLIT_NAMES}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise DatasetError(
+            f"{path} cannot be used ({error}); it must map {', '.join(SPLIT_NAMES)} to lists of patient folders."
+        ) from error
+    present = {scan.patient for scan in scans}
+    missing = {name: len(set(patients) - present) for name, patients in listed.items()}
+    if any(missing.values()):
+        counts = ", ".join(f"{count} of {name}" for name, count in missing.items() if count)
+        logger.warning("split.json names patients whose folders are missing: %s; they are left out.", counts)
     val, test = listed.get("val", []), listed.get("test", [])
     keys = {
         "train": {"a": listed.get("train_mr", []), "b": listed.get("train_ct", [])},
@@ -92,8 +110,13 @@ def split(root: Path, scans: list[Scan], seed: int) -> Split:
 
 
 def _patient_folders(root: Path) -> list[Path]:
-    levels = {level: _patients_in(root / level) for level in NESTING}
-    filled = {level: folders for level, folders in levels.items() if folders}
+    filled = {}
+    for level in NESTING:
+        folder = root / level
+        inner = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+        with_images = [path for path in inner if _image(path, "mr") or _image(path, "ct")]
+        if patients := [path for path in with_images if path.name not in NOT_PATIENTS]:
+            filled[level] = patients
     if len(filled) > 1:
         raise DatasetError(
             f"{root} holds patients in {' and '.join(sorted(filled))}; name one of them with --data-dir."
@@ -101,44 +124,5 @@ def _patient_folders(root: Path) -> list[Path]:
     return next(iter(filled.values()), [])
 
 
-def _patients_in(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    inner = sorted(path for path in folder.iterdir() if path.is_dir() and path.name not in NOT_PATIENTS)
-    return [path for path in inner if _image(path, "mr") or _image(path, "ct")]
-
-
 def _image(folder: Path, stem: str) -> Path | None:
     return next((path for suffix in SUFFIXES if (path := folder / f"{stem}{suffix}").is_file()), None)
-
-
-def _region(folder: Path) -> str:
-    """The region of a patient folder: its parent's name, else the id's letter (1BA001 brain, 1PA001 pelvis)."""
-    if folder.parent.name in REGIONS:
-        return folder.parent.name
-    return "pelvis" if folder.name[1:2] == "P" else "brain"
-
-
-def _scans_of(folder: Path) -> list[Scan]:
-    mr, ct, mask = (_image(folder, stem) for stem in ("mr", "ct", "mask"))
-    key = patient_key(folder.name)
-    scans = [] if mr is None else [Scan(key, "a", "MR", (mr,), mask)]
-    return scans if ct is None else [*scans, Scan(key, "b", "CT", (ct,), mask)]
-
-
-def _read_split(path: Path) -> dict[str, list[str]]:
-    """Patient keys under each name of `split.json`."""
-    try:
-        listed = json.loads(path.read_text(encoding="utf-8")).items()
-        return {name: list(map(patient_key, patients)) for name, patients in listed if name in SPLIT_NAMES}
-    except (ValueError, TypeError, AttributeError) as error:
-        raise DatasetError(
-            f"{path} cannot be used ({error}); it must map {', '.join(SPLIT_NAMES)} to lists of patient folders."
-        ) from error
-
-
-def _warn_of_missing(listed: dict[str, list[str]], present: set[str]) -> None:
-    missing = {name: len(set(patients) - present) for name, patients in listed.items()}
-    if any(missing.values()):
-        counts = ", ".join(f"{count} of {name}" for name, count in missing.items() if count)
-        logger.warning("split.json names patients whose folders are missing: %s; they are left out.", counts)

@@ -4,17 +4,12 @@ import pytest
 from kerasgan import datasets
 from kerasgan.datasets import _phantom, phantom
 from kerasgan.errors import DatasetError
-from kerasgan.phantom import HEAD, Grid, Size, Tissue, write_dataset
-
-GRID = Grid((16, 40, 40), (6.0, 6.5, 10.0))
-SIZE = Size(GRID, GRID, train=2, validation=1, test=1)
+from kerasgan.phantom import HEAD, Tissue
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    root = tmp_path_factory.mktemp("phantom")
-    write_dataset(root, SIZE, progress=False)
-    return root
+def root(phantom_folder):
+    return phantom_folder(HEAD).parent
 
 
 @pytest.fixture(scope="module")

@@ -6,19 +6,11 @@ import pytest
 from kerasgan import datasets
 from kerasgan.datasets import _phantom, phantom_abdomen, phantom_pelvis
 from kerasgan.errors import DatasetError
-from kerasgan.phantom import Grid, Size, body, write_dataset
 from kerasgan.phantom.abdomen import ABDOMEN
 from kerasgan.phantom.pelvis import PELVIS
 from kerasgan.scans.geometry import orientation, oriented
 
 ANATOMIES = {phantom_pelvis: PELVIS, phantom_abdomen: ABDOMEN}
-SIZE = Size(
-    Grid((18, 14, 24), (16.0, 18.0, 15.0)),
-    Grid((14, 18, 22), (17.0, 17.0, 18.0)),
-    train=1,
-    validation=1,
-    test=1,
-)
 
 
 @pytest.fixture(scope="module", params=ANATOMIES, ids=lambda module: module.CARD.name)
@@ -27,12 +19,8 @@ def module(request):
 
 
 @pytest.fixture(scope="module")
-def root(module, tmp_path_factory):
-    root = tmp_path_factory.mktemp(module.CARD.name)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(body, "SAMPLE_MM", 4.5)  # painted within a second
-        write_dataset(root, SIZE, progress=False, anatomy=ANATOMIES[module])
-    return root
+def root(module, phantom_folder):
+    return phantom_folder(ANATOMIES[module]).parent
 
 
 @pytest.fixture(scope="module")

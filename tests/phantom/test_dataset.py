@@ -7,6 +7,8 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
+from made_up_phantoms import HEAD_GRID as GRID
+from made_up_phantoms import HEAD_SIZE as SIZE
 from pydicom.uid import CTImageStorage, MRImageStorage
 
 from kerasgan.errors import DatasetError, KerasganError
@@ -23,13 +25,10 @@ from kerasgan.phantom import (
     write_dataset,
 )
 
-GRID = Grid((16, 40, 40), (6.0, 6.5, 10.0))
-SIZE = Size(GRID, GRID, train=2, validation=1, test=1)
-
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return write_dataset(tmp_path_factory.mktemp("phantom"), SIZE, progress=False)
+def folder(phantom_folder):
+    return phantom_folder(HEAD)
 
 
 @pytest.fixture(scope="module")
@@ -148,8 +147,21 @@ def test_a_broken_off_generation_leaves_nothing(tmp_path, monkeypatch):
 
     monkeypatch.setattr(dataset, "render_ct", fail)
     with pytest.raises(KeyboardInterrupt):
-        write_dataset(tmp_path, SIZE, progress=False)
+        write_dataset(tmp_path, replace(SIZE, train=1, validation=0, test=0), progress=False)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dataset_of_version_0_1_0_is_taken_for_one_of_its_size(folder, tmp_path):
+    """It was written with one grid for both scans."""
+    manifest = json.loads((folder / "split.json").read_text())
+    grid = manifest["size"].pop("mr")
+    assert manifest["size"].pop("ct") == grid
+    old = tmp_path / folder.name
+    old.mkdir()
+    (old / "split.json").write_text(json.dumps(manifest | {"size": manifest["size"] | grid}))
+    assert write_dataset(tmp_path, SIZE) == old
+    with pytest.raises(DatasetError, match=r"another size: train 2 \(wanted 5\)\. Delete it"):
+        write_dataset(tmp_path, replace(SIZE, train=5))
 
 
 def test_a_changed_phantom_goes_into_a_folder_of_its_own(tmp_path):

@@ -7,15 +7,15 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
+from made_up_phantoms import BODY_SIZE as SIZE
+from made_up_phantoms import CT, MR
 
 from kerasgan.io.nifti import read_image
-from kerasgan.phantom import Grid, Size, body, dataset, map_name, read_split, write_dataset
+from kerasgan.phantom import Grid, body, make_head, map_name, read_split, write_dataset
 from kerasgan.phantom.abdomen import ABDOMEN
 from kerasgan.phantom.pelvis import PELVIS
 from kerasgan.scans.geometry import oriented
 
-MR, CT = Grid((18, 14, 24), (16.0, 18.0, 15.0)), Grid((14, 18, 22), (17.0, 17.0, 18.0))
-SIZE = Size(MR, CT, train=1, validation=1, test=1)
 LABELS = {"pelvis": {"femur": (2, 100, 1000), "gluteus maximus": (5, 20, 70)}, "abdomen": {"liver": (1, 70, 150)}}
 
 
@@ -33,8 +33,8 @@ def anatomy(request):
 
 
 @pytest.fixture(scope="module")
-def folder(anatomy, coarse, tmp_path_factory):
-    return write_dataset(tmp_path_factory.mktemp(anatomy.name), SIZE, progress=False, anatomy=anatomy)
+def folder(anatomy, phantom_folder):
+    return phantom_folder(anatomy)
 
 
 def read(folder, anatomy, subject, modality):
@@ -135,13 +135,14 @@ def test_another_seed_gives_other_patients(folder, anatomy, tmp_path):
     assert not np.array_equal(first[7].pixel_array, second[7].pixel_array)
 
 
-def test_a_broken_off_generation_leaves_nothing(anatomy, tmp_path, monkeypatch):
-    def fail(*_):
-        raise KeyboardInterrupt
+def test_a_broken_off_generation_leaves_nothing(anatomy, tmp_path):
+    def view(seed, modality, grid):
+        if modality == "CT":
+            raise KeyboardInterrupt
+        return make_head(seed, Grid((8, 16, 16), (15.0, 15.0, 25.0)))  # drawn sooner than a body
 
-    monkeypatch.setattr(dataset, "render_ct", fail)
     with pytest.raises(KeyboardInterrupt):
-        write_dataset(tmp_path, SIZE, progress=False, anatomy=anatomy)
+        write_dataset(tmp_path, SIZE, progress=False, anatomy=replace(anatomy, view=view, first="CT"))
     assert list(tmp_path.iterdir()) == []
 
 
