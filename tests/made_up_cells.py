@@ -10,7 +10,7 @@ from matplotlib.image import imsave
 from kerasgan import datasets
 from kerasgan.experiments import Reproduction
 from kerasgan.experiments.engine import folder as _folder
-from kerasgan.experiments.engine.loss_names import MEANINGS
+from kerasgan.experiments.papers._loss_names import MEANINGS
 from kerasgan.metrics import ct_metrics, label_metrics, mr_metrics
 
 WINDOW = (-150.0, 350.0)
@@ -36,7 +36,7 @@ def finish(reproduction: Reproduction, patients: int = 4, seed: int = 0) -> None
             write_run(place, ())
             (place / "previews").mkdir(exist_ok=True)
             result = {"precision": "mixed_bfloat16" if cell.task.seed else "float32"}
-            pictures = ["losses.png", "previews/step-000000050.png", "previews/step-000000100.png"]
+            pictures = ["losses.png", *(f"previews/step-{step:09d}.png" for step in (1000, 50, 900))]
         elif cell.key.startswith("evaluate"):
             result = errors(cell.key, [f"p{number}" for number in range(patients)], rng)
             pictures = [f"{patient}.png" for patient in result["scores"]]

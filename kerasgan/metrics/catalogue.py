@@ -1,4 +1,4 @@
-"""Which figures a synthetic CT and a synthetic MR get, and the definition that is stored beside each."""
+"""The metrics of a synthetic CT and of a synthetic MR, each with the definition that is stored with its values."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from kerasgan.metrics.voxels import (
 )
 
 WINDOW_2023: Window = (-1024.0, 3000.0)
-"""HU range to which SynthRAD2023 clips before PSNR and SSIM; an earlier state of SynthRAD2025's code has it, too."""
+"""HU range to which SynthRAD2023 clips before PSNR and SSIM, as an earlier state of SynthRAD2025's code."""
 
 WINDOW_2025: Window = (-1024.0, 3071.0)
 """HU range of the code that evaluated SynthRAD2025."""
@@ -34,7 +34,7 @@ _CHANGE = "synthetic minus true"
 
 
 def ct_metrics(window: Window) -> tuple[Metric, ...]:
-    """The figures for a synthetic CT, the masked MAE first.
+    """The metrics of a synthetic CT, the masked MAE first.
 
     Args:
         window: `(low, high)` of the model's CT window, in HU.
@@ -42,6 +42,10 @@ def ct_metrics(window: Window) -> tuple[Metric, ...]:
     Returns:
         MAE, ME and RMSE in HU, each also split by tissue; MAE and PSNR (Hiasa 2018) and SSIM in 0..255 units of the
         window; the image metrics of SynthRAD2023 and SynthRAD2025; and the dependence on the source.
+
+    Example:
+        >>> [metric.name for metric in ct_metrics((-1000, 1600))][:4]
+        ['mae_hu', 'mae_air_hu', 'mae_soft_hu', 'mae_bone_hu']
     """
     low, high = checked_window(window)
     return (
@@ -69,12 +73,16 @@ def ct_metrics(window: Window) -> tuple[Metric, ...]:
 
 
 def mr_metrics(window: Window = (-1.0, 1.0)) -> tuple[Metric, ...]:
-    """The figures for a synthetic MR, those against the truth in 0..255 units of the model's MR window.
+    """The metrics of a synthetic MR; those against the truth are in 0..255 units of the model's MR window.
 
     MR intensities have no physical unit: map truth and synthetic volume into the model's range first.
 
     Args:
         window: `(low, high)` of that range.
+
+    Example:
+        >>> [metric.name for metric in mr_metrics()][:3]
+        ['mae_255', 'psnr_255', 'me_255']
     """
     low, high = checked_window(window)
     name = f"the model's MR window [{low:g}, {high:g}]"

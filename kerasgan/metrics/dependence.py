@@ -1,7 +1,7 @@
-"""How much of its own source a synthetic image keeps: mutual information and gradient correlation.
+"""Dependence of a synthetic image on its own source: mutual information and gradient correlation.
 
-They need no truth, so they can be had for unpaired patients, too. Neither says that a synthetic image is right: a table
-from source to target intensity, which sees no anatomy, has a high mutual information with its source.
+They need no truth, so unpaired patients have them, too. Neither says that a synthetic image is right: a table from
+source to target intensity, which sees no anatomy, has a high mutual information with its source.
 
 Reference:
     Hiasa et al. 2018, https://arxiv.org/abs/1803.06629, Fig. 4 (mutual information), Eq. 4 and 5 (gradient correlation)
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from kerasgan.metrics._metric import Figure, Window
+from kerasgan.metrics._metric import Value, Window
 from kerasgan.metrics.lookup import bin_index
 
 BINS = 64
@@ -22,10 +22,15 @@ def mutual_information(synthetic: np.ndarray, source: np.ndarray, mask: np.ndarr
     """Mutual information of the joint histogram over the mask, in nats; 0 where one of the images is constant.
 
     Args:
-        synthetic: `[slices, rows, columns]`, binned over the window.
-        source: Same shape, binned between its percentiles over the mask.
-        mask: Same shape, bool.
+        synthetic: Synthetic volume `[slices, rows, columns]`, binned over the window.
+        source: Source of the same shape, binned between its percentiles over the mask.
+        mask: Body mask, bool, of the same shape.
         window: `(low, high)` in the unit of `synthetic`; values outside fall into the first or last bin.
+
+    Example:
+        >>> source, mask = np.array([[[0.0, 1.0]]]), np.ones((1, 1, 2), bool)
+        >>> round(mutual_information(1 - source, source, mask, (0.0, 1.0)), 3)  # ln 2
+        0.693
     """
     rows = bin_index(synthetic[mask], *window, BINS)
     columns = bin_index(source[mask], *_range(source, mask), BINS)
@@ -39,28 +44,36 @@ def mutual_information(synthetic: np.ndarray, source: np.ndarray, mask: np.ndarr
 
 def gradient_correlation(
     synthetic: np.ndarray, source: np.ndarray, mask: np.ndarray, window: Window, magnitude: bool
-) -> Figure:
+) -> Value:
     """Correlation coefficient of both images' central differences, mean of those along rows and along columns.
 
-    A voxel counts where both its neighbours lie in the mask, so the outline of the body, which every translation keeps,
-    does not. The correlation of a flat image is 0.
+    A voxel counts where both its neighbours are in the mask, so the outline of the body, which every translation keeps,
+    is left out. The correlation of a flat image is 0.
 
     Args:
-        synthetic: `[slices, rows, columns]`, clipped to the window.
-        source: Same shape, clipped to its percentiles over the mask.
-        mask: Same shape, bool.
+        synthetic: Synthetic volume `[slices, rows, columns]`, clipped to the window.
+        source: Source of the same shape, clipped to its percentiles over the mask.
+        mask: Body mask, bool, of the same shape.
         window: `(low, high)` in the unit of `synthetic`.
         magnitude: Whether the differences' absolute values are correlated, so that an edge may turn its contrast.
 
     Returns:
-        A figure in [-1, 1]; `None` where no voxel counts.
+        A value in [-1, 1]; `None` where no voxel counts.
+
+    Example:
+        >>> source, mask = np.arange(49.0).reshape(1, 7, 7) ** 2, np.ones((1, 7, 7), bool)
+        >>> round(gradient_correlation(-source, source, mask, (-2500, 0), magnitude=False), 2)
+        -1.0
     """
     first, second = np.clip(synthetic, *window), np.clip(source, *_range(source, mask))
     correlations = []
     for axis in (1, 2):
         differences = [_differences(array, mask, axis) for array in (first, second)]
         if differences[0].size:
-            correlations.append(_correlation(*(np.abs(differences) if magnitude else differences)))
+            x, y = (np.abs(values) if magnitude else values for values in differences)
+            x, y = x - x.mean(), y - y.mean()
+            scale = np.sqrt(np.sum(x * x) * np.sum(y * y))
+            correlations.append(float(np.sum(x * y) / scale) if scale else 0.0)
     return float(np.mean(correlations)) if correlations else None
 
 
@@ -70,16 +83,10 @@ def _range(source: np.ndarray, mask: np.ndarray) -> Window:
 
 
 def _differences(array: np.ndarray, mask: np.ndarray, axis: int) -> np.ndarray:
-    """Half of next minus previous voxel, at all voxels of the mask whose two neighbours are in it."""
+    """Half of the next minus the former voxel, at all voxels of the mask whose two neighbours are in it."""
     before, here, after = (
         tuple(slice(start, stop) if number == axis else slice(None) for number in range(3))
         for start, stop in ((None, -2), (1, -1), (2, None))
     )
     counts = mask[before] & mask[here] & mask[after]
     return 0.5 * (array[after][counts] - array[before][counts])
-
-
-def _correlation(x: np.ndarray, y: np.ndarray) -> float:
-    x, y = x - x.mean(), y - y.mean()
-    scale = np.sqrt(np.sum(x * x) * np.sum(y * y))
-    return float(np.sum(x * y) / scale) if scale else 0.0

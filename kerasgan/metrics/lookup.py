@@ -1,4 +1,4 @@
-"""The best that intensities alone can do: a table from source to target value, fitted on aligned pairs."""
+"""A look-up table from source to target value, fitted on aligned pairs: the best that intensities alone can do."""
 
 from __future__ import annotations
 
@@ -36,6 +36,11 @@ def fit_lookup_table(
 
     Raises:
         ValueError: For no pairs, shapes that differ, an empty mask or fewer than one bin.
+
+    Example:
+        >>> source, target = np.array([[[0.0, 0.0, 0.0, 4.0]]]), np.array([[[5.0, 7.0, 90.0, 30.0]]])
+        >>> fit_lookup_table([source], [target], [np.ones((1, 1, 4))], bins=2).values
+        array([ 7., 30.], dtype=float32)
     """
     if not sources or bins < 1:
         raise ValueError(f"A look-up table needs at least one pair and one bin; got {len(sources)} pairs, {bins} bins.")
@@ -50,13 +55,23 @@ def fit_lookup_table(
 
 
 def apply_lookup_table(table: LookupTable, source: np.ndarray) -> np.ndarray:
-    """The table's target value for every voxel; source values beyond the table take its first or last value."""
+    """Looks up the target value of every voxel; source values beyond the table take its first or last value.
+
+    Example:
+        >>> apply_lookup_table(LookupTable(0.0, 4.0, np.array([7.0, 30.0])), np.array([-1.0, 1.9, 2.1]))
+        array([ 7., 7., 30.])
+    """
     target: np.ndarray = table.values[bin_index(source, table.low, table.high, len(table.values))]
     return target
 
 
 def bin_index(source: np.ndarray, low: float, high: float, bins: int) -> np.ndarray:
-    """Which of `bins` equal bins from `low` to `high` each value falls into; values beyond take the first or last."""
+    """Finds the bin of each value among equal bins from `low` to `high`; values beyond take the first or last bin.
+
+    Example:
+        >>> bin_index(np.array([-3.0, 0.0, 9.0, 10.0]), 0.0, 10.0, bins=5)
+        array([0, 0, 4, 4])
+    """
     width = (high - low) / bins or 1.0  # a constant source fills the first bin only
     position: np.ndarray = np.clip((source - low) / width, 0, bins - 1)
     return position.astype(np.intp)

@@ -1,4 +1,4 @@
-"""Structural similarity over the body: SSIM as SynthRAD2023 has it, MS-SSIM as SynthRAD2025 has it.
+"""Structural similarity over the body: SSIM as in SynthRAD2023, MS-SSIM as in SynthRAD2025.
 
 Reference:
     Wang et al. 2004, https://doi.org/10.1109/TIP.2003.819861 (SSIM)
@@ -14,44 +14,66 @@ import numpy as np
 from scipy import ndimage
 from skimage.metrics import structural_similarity
 
-from kerasgan.metrics._metric import Figure, Window
+from kerasgan.metrics._metric import Value, Window
 
 SIDE = 7  # voxels along each edge of the window
 RADIUS = SIDE // 2
 EXPONENTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of the five levels, from fine to coarse
-LEAST_SIDE = 97  # after four halvings 7 voxels are left, one whole window
+LEAST_SIDE = 97  # four halvings leave 7 voxels, one whole window
 
 Pair = Sequence[np.ndarray]
 
 
-def ssim(synthetic: np.ndarray, truth: np.ndarray, mask: np.ndarray, window: Window) -> Figure:
+def ssim(synthetic: np.ndarray, truth: np.ndarray, mask: np.ndarray, window: Window) -> Value:
     """Mean of the SSIM map over the mask, without the rim whose windows leave the volume.
 
     Volumes of fewer than 7 slices are taken slice by slice.
 
+    Args:
+        synthetic: Synthetic volume `[slices, rows, columns]`.
+        truth: True volume of the same shape.
+        mask: Body mask, bool, of the same shape.
+        window: `(low, high)`; both volumes are clipped to it.
+
     Returns:
-        The mean; `None` where all of the mask lies in the rim.
+        The mean; `None` where all of the mask is in the rim.
+
+    Example:
+        >>> truth, mask = np.arange(81.0).reshape(1, 9, 9), np.ones((1, 9, 9), bool)
+        >>> ssim(truth, truth, mask, (0.0, 80.0)), round(ssim(80 - truth, truth, mask, (0.0, 80.0)), 2)
+        (1.0, -0.92)
     """
     margin = (RADIUS if mask.shape[0] >= SIDE else 0, RADIUS, RADIUS)
     values = _map_in_mask(_shifted(synthetic, truth, mask, window), mask, window[1] - window[0], margin)
     return float(values.mean()) if values.size else None
 
 
-def ms_ssim(synthetic: np.ndarray, truth: np.ndarray, mask: np.ndarray, window: Window) -> Figure:
-    """SynthRAD2025's masked multi-scale SSIM.
+def ms_ssim(synthetic: np.ndarray, truth: np.ndarray, mask: np.ndarray, window: Window) -> Value:
+    """Masked multi-scale SSIM of SynthRAD2025.
 
     The challenge weighs luminance, contrast and structure of a level alike, where Wang et al. 2003 take the luminance
-    of the coarsest level only. With equal exponents the three factors are the SSIM itself, so a level's figure is the
+    of the coarsest level only. With equal exponents the three factors are the SSIM itself, so a level's value is the
     mean over the mask of the SSIM map, negative values set to 0, to the power of its exponent; all are multiplied.
 
+    Args:
+        synthetic: Synthetic volume `[slices, rows, columns]`.
+        truth: True volume of the same shape.
+        mask: Body mask, bool, of the same shape.
+        window: `(low, high)`; both volumes are clipped to it.
+
     Returns:
-        The product, in [0, 1]; `None` where at some level all of the mask lies in the rim.
+        The product, in [0, 1]; `None` where at some level all of the mask is in the rim.
+
+    Example:
+        >>> truth, mask = np.arange(81.0).reshape(1, 9, 9), np.ones((1, 9, 9), bool)
+        >>> round(ms_ssim(truth, truth, mask, (0.0, 80.0)), 6)
+        1.0
     """
     is_single = len(mask) == 1
     pair, mask = _padded(_shifted(synthetic, truth, mask, window), mask)
     product = 1.0
     for level, exponent in enumerate(EXPONENTS):
-        # A single slice, repeated by the padding, has the same map in each repetition: those of one window will do.
+        # A single slice, repeated by the padding, has the same map in each repetition: one window is enough.
         shown = slice(SIDE if is_single and not level else None)
         values = _map_in_mask([array[shown] for array in pair], mask[shown], window[1] - window[0], (RADIUS,) * 3)
         if not values.size:
@@ -68,39 +90,29 @@ def _shifted(synthetic: np.ndarray, truth: np.ndarray, mask: np.ndarray, window:
 
 
 def _padded(pair: Pair, mask: np.ndarray) -> tuple[Pair, np.ndarray]:
-    """Volumes and mask with their edges repeated until each side has 97 voxels, the odd one behind."""
+    """Volumes and mask, padded with their edges until each side has 97 voxels; an odd voxel goes to the end."""
     missing = [max(LEAST_SIDE - side, 0) for side in mask.shape]
     padding = [(number // 2, number - number // 2) for number in missing]
     return [np.pad(array, padding, mode="edge") for array in pair], np.pad(mask, padding, mode="edge")
 
 
 def _halved(array: np.ndarray) -> np.ndarray:
-    """Every other voxel's mean with its neighbours before it on each axis; what lies before the first one is 0."""
+    """Every other voxel's mean with its former neighbours on each axis; outside the volume is 0."""
     filtered: np.ndarray = ndimage.uniform_filter(array, 2, mode="constant")
     return filtered[::2, ::2, ::2]
 
 
 def _map_in_mask(pair: Pair, mask: np.ndarray, data_range: float, margin: Sequence[int]) -> np.ndarray:
-    """The SSIM map's values in the mask without its rim; computed only where the windows of these voxels reach."""
-    inside = _without_rim(mask, margin)
+    """The SSIM map's values in the mask without its rim; computed only in the box that these voxels' windows reach."""
+    inner = tuple(slice(width, size - width) for width, size in zip(margin, mask.shape, strict=True))
+    inside = np.zeros_like(mask)
+    inside[inner] = mask[inner]
     if not inside.any():
         return np.empty(0)
-    box = _bounding_box(inside, margin)
+    (found,) = ndimage.find_objects(inside.astype(np.int8))
+    box = tuple(slice(part.start - width, part.stop + width) for part, width in zip(found, margin, strict=True))
     cut = [array[box] for array in pair]
     volumes = [cut] if margin[0] else list(zip(*cut, strict=True))
     maps = [structural_similarity(a, b, win_size=SIDE, data_range=data_range, full=True)[1] for a, b in volumes]
     values: np.ndarray = np.reshape(maps, inside[box].shape)[inside[box]]
     return values
-
-
-def _without_rim(mask: np.ndarray, margin: Sequence[int]) -> np.ndarray:
-    inner = tuple(slice(width, size - width) for width, size in zip(margin, mask.shape, strict=True))
-    inside = np.zeros_like(mask)
-    inside[inner] = mask[inner]
-    return inside
-
-
-def _bounding_box(inside: np.ndarray, margin: Sequence[int]) -> tuple[slice, ...]:
-    """The voxels that the windows around `inside` reach: the same map as for the whole volume, in less memory."""
-    (box,) = ndimage.find_objects(inside.astype(np.int8))
-    return tuple(slice(part.start - width, part.stop + width) for part, width in zip(box, margin, strict=True))

@@ -1,4 +1,8 @@
-"""Errors voxel by voxel: ME, MAE, RMSE and PSNR, over the body or over one tissue class of the true CT."""
+"""Errors voxel by voxel: ME, MAE, RMSE and PSNR, over the body or over one tissue class of the true CT.
+
+Reference:
+    Huijben et al. 2024, SynthRAD2023 challenge report, https://doi.org/10.1016/j.media.2024.103276 (MAE, PSNR)
+"""
 
 from __future__ import annotations
 
@@ -7,17 +11,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kerasgan.metrics._metric import Figure, Score, Window, checked_window
+from kerasgan.metrics._metric import Score, Value, Window, checked_window
 
 
 @dataclass(frozen=True)
 class Tissue:
-    """Voxels of the body by their true HU.
+    """A tissue class: the voxels of the body whose true HU are within limits.
 
     Attributes:
-        name: As it stands in the metric's name.
-        limits: In words.
-        contains: Which values of an array in HU belong to it.
+        name: The class in a metric's name.
+        limits: The limits in words.
+        contains: Which values of an array in HU belong to the class.
     """
 
     name: str
@@ -25,7 +29,7 @@ class Tissue:
     contains: Callable[[np.ndarray], np.ndarray]
 
 
-# No standard exists, so the limits stand in each definition. Fat lies above -200 HU, and soft tissue below 250 HU, also
+# No standard exists, so each definition states the limits. Fat is above -200 HU, and soft tissue below 250 HU, also
 # with most contrast media.
 TISSUES = (
     Tissue("air", "below -200 HU", lambda hu: hu < -200),
@@ -35,24 +39,45 @@ TISSUES = (
 
 
 def mean_error(synthetic: np.ndarray, truth: np.ndarray, mask: np.ndarray) -> float:
-    """Mean of synthetic minus truth: positive where the synthetic image is too bright."""
+    """Mean of synthetic minus truth over the mask: positive where the synthetic image is too bright.
+
+    Example:
+        >>> mean_error(np.array([[[10.0, -30.0]]]), np.zeros((1, 1, 2)), np.ones((1, 1, 2), bool))
+        -10.0
+    """
     return float((synthetic[mask] - truth[mask]).mean())
 
 
 def mean_absolute_error(synthetic: np.ndarray, truth: np.ndarray, mask: np.ndarray) -> float:
-    """Mean of the absolute difference."""
+    """Mean of the absolute difference over the mask.
+
+    Example:
+        >>> mean_absolute_error(np.array([[[10.0, -30.0]]]), np.zeros((1, 1, 2)), np.ones((1, 1, 2), bool))
+        20.0
+    """
     return float(np.abs(synthetic[mask] - truth[mask]).mean())
 
 
 def root_mean_square_error(synthetic: np.ndarray, truth: np.ndarray, mask: np.ndarray) -> float:
-    """Root of the mean squared difference."""
+    """Root of the mean squared difference over the mask.
+
+    Example:
+        >>> root_mean_square_error(np.array([[[30.0, 40.0]]]), np.zeros((1, 1, 2)), np.ones((1, 1, 2), bool))
+        35.35...
+    """
     return float(np.sqrt(np.mean((synthetic[mask] - truth[mask]) ** 2)))
 
 
 def in_tissue(function: Score, tissue: Tissue) -> Score:
-    """`function` over the body voxels of one class; `None` where the patient has none."""
+    """Restricts a metric to the body voxels of one tissue class; it is `None` for a patient without any.
 
-    def inside(synthetic: np.ndarray, truth: np.ndarray, mask: np.ndarray) -> Figure:
+    Example:
+        >>> truth, bone = np.array([[[0.0, 900.0]]]), TISSUES[2]
+        >>> in_tissue(mean_absolute_error, bone)(truth + [1, 50], truth, np.ones((1, 1, 2), bool))
+        50.0
+    """
+
+    def inside(synthetic: np.ndarray, truth: np.ndarray, mask: np.ndarray) -> Value:
         chosen = mask & tissue.contains(truth)
         return function(synthetic, truth, chosen) if chosen.any() else None
 
@@ -60,7 +85,12 @@ def in_tissue(function: Score, tissue: Tissue) -> Score:
 
 
 def psnr(synthetic: np.ndarray, truth: np.ndarray, mask: np.ndarray, window: Window) -> float:
-    """Peak signal-to-noise ratio in dB of both volumes clipped to the window, whose width is the peak."""
+    """Peak signal-to-noise ratio in dB of both volumes clipped to the window, whose width is the peak.
+
+    Example:
+        >>> psnr(np.full((1, 1, 2), 10.0), np.zeros((1, 1, 2)), np.ones((1, 1, 2), bool), (0.0, 100.0))
+        20.0
+    """
     difference = np.clip(synthetic[mask], *window) - np.clip(truth[mask], *window)
     mean_square = float(np.mean(difference**2))
     peak = window[1] - window[0]
@@ -68,7 +98,13 @@ def psnr(synthetic: np.ndarray, truth: np.ndarray, mask: np.ndarray, window: Win
 
 
 def in_255(function: Score, window: Window) -> Score:
-    """`function` of both volumes clipped to the window and mapped to 0..255."""
+    """Computes a metric of both volumes clipped to the window and mapped to 0..255.
+
+    Example:
+        >>> metric = in_255(mean_absolute_error, (-1.0, 1.0))
+        >>> metric(np.ones((1, 1, 2)), -np.ones((1, 1, 2)), np.ones((1, 1, 2), bool))
+        255.0
+    """
     low, high = checked_window(window)
 
     def mapped(array: np.ndarray) -> np.ndarray:

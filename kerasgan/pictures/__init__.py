@@ -1,1 +1,1 @@
-"""Figures and pages: patients, charts, label overlays, HTML."""
+"""Pictures that matplotlib draws: patients, losses, box plots and label overlays."""

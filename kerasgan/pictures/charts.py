@@ -1,4 +1,4 @@
-"""Charts of patients' figures."""
+"""Box plots of the scores of patients."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ DOT = "#4fc3f7"
 
 
 class Panel(NamedTuple):
-    """The figures of one metric.
+    """The scores of one metric.
 
     Attributes:
         title: Name and unit.
-        figures: `[methods, patients]`, the same patient in each column.
+        scores: Scores `[methods, patients]`, the same patient in each column.
     """
 
     title: str
-    figures: np.ndarray
+    scores: np.ndarray
 
 
 def paired_figure(panels: Sequence[Panel], path: Path, title: str = "", note: str = "", methods: str = "") -> None:
-    """For each metric a box plot of each method, with a dot for each patient and a line from method to method.
+    """Draws a box plot of each method for each metric, with a dot for each patient and a line from method to method.
 
     Boxes span the quartiles, with the median as a line in them and whiskers to the extremes; methods are numbered
     from 1.
@@ -41,12 +41,15 @@ def paired_figure(panels: Sequence[Panel], path: Path, title: str = "", note: st
     Args:
         panels: One for each metric.
         path: The PNG file.
-        title: Upper left corner.
-        note: Upper right corner, such as "quick run".
-        methods: Which number is which method, in as many lines below the title as it takes.
+        title: Text in the upper left corner.
+        note: Text in the upper right corner, such as "quick run".
+        methods: A legend of the methods' numbers, in as many lines below the title as it needs.
 
     Raises:
         ValueError: Without panels.
+
+    Example:
+        paired_figure([Panel("MAE [HU]", np.array([[52.0, 60.0], [47.0, 51.0]]))], Path("mae.png"), methods="1 a, 2 b")
     """
     if not panels:
         raise ValueError("Got no metric to draw; give at least one.")
@@ -63,7 +66,7 @@ def paired_figure(panels: Sequence[Panel], path: Path, title: str = "", note: st
 
 def _plot(axes: Axes, panel: Panel) -> None:
     axes.set_title(panel.title, color=TEXT, fontsize=8, loc="left")
-    methods, patients = panel.figures.shape
+    methods, patients = panel.scores.shape
     positions = np.arange(1, methods + 1)
     axes.set_xlim(0.5, methods + 0.5)
     axes.set_xticks(positions)
@@ -74,9 +77,9 @@ def _plot(axes: Axes, panel: Panel) -> None:
         axes.set_yticks([])
         return
     axes.grid(color=FAINT, alpha=0.2, linewidth=0.5, axis="y")
-    axes.plot(positions, panel.figures, color=FAINT, alpha=0.5, linewidth=0.6)
-    axes.plot(positions, panel.figures, color=DOT, linewidth=0, marker=".", markersize=4)
+    axes.plot(positions, panel.scores, color=FAINT, alpha=0.5, linewidth=0.6)
+    axes.plot(positions, panel.scores, color=DOT, linewidth=0, marker=".", markersize=4)
     line = {"color": ACCENT, "linewidth": 1}
     parts: dict[str, Any] = {f"{part}props": line for part in ("box", "whisker", "cap", "median")}
-    axes.boxplot(panel.figures.T, positions=positions, widths=0.45, whis=(0, 100), **parts)
+    axes.boxplot(panel.scores.T, positions=positions, widths=0.45, whis=(0, 100), **parts)
     axes.set_xticks(positions, [str(number) for number in positions])

@@ -1,4 +1,4 @@
-"""Pictures of label maps over scans: the true one beside the one that was found, or as outlines over a translation."""
+"""Pictures of label maps over scans: true and found labels side by side, or outlines over a translation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kerasgan.pictures.page import TEXT, Layout, Page
 from kerasgan.pictures.patients import PLANES
 from kerasgan.scans.volume import Volume
 
-# Told apart also by those who do not see red or green as others do (Okabe and Ito 2008).
+# Colours that colour-blind readers distinguish as well (Okabe and Ito 2008).
 COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#cc79a7", "#d55e00", "#0072b2", "#ffffff")
 OPACITY = 0.55
 WIDTH = 2.4  # of a panel, in inches
@@ -24,14 +24,14 @@ LEGEND = 0.45
 
 @dataclass(frozen=True)
 class Overlay:
-    """One patient's scan and label maps, all on one axial grid `[slices, rows, columns]`.
+    """A patient's scan and label maps, all on one axial grid `[slices, rows, columns]`.
 
     Attributes:
         source: The acquired scan.
-        synthetic: Its translation; None where there is none.
-        truth: Classes, 0 is the background.
+        synthetic: Its translation, if there is one.
+        truth: True classes; 0 is the background.
         found: The classes that a network found.
-        names: Of the classes from 1 on.
+        names: Names of the classes from 1 on.
         window: `(low, high)` of the grey scale for the synthetic scan.
     """
 
@@ -42,19 +42,14 @@ class Overlay:
     names: Sequence[str]
     window: tuple[float, float] = (0.0, 1.0)
 
-    @property
-    def shapes(self) -> set[tuple[int, ...]]:
-        """Of all arrays; one where they fit."""
-        return {array.shape for array in (self.source, self.synthetic, self.truth, self.found) if array is not None}
-
 
 class Outlined(NamedTuple):
     """A slice, its translation and its labels.
 
     Attributes:
-        image: `[height, width]` in [-1, 1].
-        translation: The same.
-        classes: Of the image, whole numbers `[height, width]`, 0 is the background.
+        image: The slice `[height, width]` in [-1, 1].
+        translation: Its translation of the same shape and range.
+        classes: Its classes, whole numbers `[height, width]`; 0 is the background.
     """
 
     image: np.ndarray
@@ -63,25 +58,35 @@ class Outlined(NamedTuple):
 
 
 def overlay_figure(overlay: Overlay, path: Path, note: str = "") -> None:
-    """Source, synthetic image if any, true and found labels; the axial and coronal plane with most of the structures.
+    """Draws source, synthetic image if any, true and found labels in the axial and coronal plane with most structures.
 
-    Of more structures than there are colours, the first are drawn.
+    Where there are more structures than colours, the first ones are drawn.
 
     Args:
         overlay: What to draw.
         path: The PNG file.
-        note: Upper right corner, such as "quick run".
+        note: Text in the upper right corner, such as "quick run".
 
     Raises:
         ValueError: For shapes that differ.
     """
-    if len(overlay.shapes) > 1:
-        raise ValueError(f"An overlay needs arrays of one shape; got {sorted(overlay.shapes)}.")
+    arrays = (overlay.source, overlay.synthetic, overlay.truth, overlay.found)
+    shapes = {array.shape for array in arrays if array is not None}
+    if len(shapes) > 1:
+        raise ValueError(f"An overlay needs arrays of one shape; got {sorted(shapes)}.")
+    low, high = np.percentile(overlay.source.array, (1, 99.5))
+    grey = float(low), float(max(high, low + 1e-6))
+    columns: dict[str, tuple[Volume, tuple[float, float], np.ndarray | None]] = {}
+    columns[f"{overlay.source.modality}, acquired"] = overlay.source, grey, None
+    if overlay.synthetic is not None:
+        columns[f"{overlay.synthetic.modality}, synthetic"] = overlay.synthetic, overlay.window, None
+    columns["true labels"] = overlay.source, grey, overlay.truth
+    columns["labels found"] = overlay.source, grey, overlay.found
+    colours = np.array([(0, 0, 0, 0), *(to_rgba(colour, OPACITY) for colour in COLOURS)])  # RGBA, background first
     spacing = np.array(overlay.source.spacing_mm[::-1])
     planes = PLANES[:2]
     sizes = [np.delete(overlay.truth.shape * spacing, plane.axis) for plane in planes]  # height and width in mm
     inches = WIDTH / max(size[1] for size in sizes)
-    columns = _columns(overlay)
     layout = Layout([WIDTH] * len(columns), [size[0] * inches for size in sizes], bottom=LEGEND)
     page = Page(layout, note=note)
     for row, (plane, size) in enumerate(zip(planes, sizes, strict=True)):
@@ -90,20 +95,27 @@ def overlay_figure(overlay: Overlay, path: Path, note: str = "") -> None:
             axes = page.panel(row, column, size[1] * inches)
             axes.imshow(plane.cut(volume.array, index), "gray", Normalize(*limits), aspect="auto")
             if labels is not None:
-                axes.imshow(_coloured(plane.cut(labels, index)), aspect="auto", interpolation="nearest")
+                shown = plane.cut(labels, index)
+                coloured = colours[np.where(shown < len(colours), shown, 0)]  # [height, width, 4]
+                axes.imshow(coloured, aspect="auto", interpolation="nearest")
     page.headings(list(columns))
-    _legend(page, overlay.names)
+    patches = [Patch(color=colour, label=name) for colour, name in zip(COLOURS, overlay.names, strict=False)]
+    if more := len(overlay.names) - len(patches):
+        patches.append(Patch(color="none", label=f"and {more} more, not shown"))
+    page.figure.legend(
+        handles=patches, loc="lower left", ncols=len(patches), frameon=False, labelcolor=TEXT, fontsize=8
+    )
     page.save(path)
 
 
 def outline_figure(rows: Sequence[Outlined], modalities: tuple[str, str], path: Path, note: str = "") -> None:
-    """Each slice and its translation, plain and with the outlines of the slice's labels.
+    """Draws each slice and its translation, plain and with the outlines of the slice's labels.
 
     Args:
         rows: At least one, all of one size.
-        modalities: Of the slices and of their translations.
+        modalities: Modality of the slices and of their translations.
         path: The PNG file.
-        note: Upper right corner, such as "quick run".
+        note: Text in the upper right corner, such as "quick run".
 
     Raises:
         ValueError: Without rows.
@@ -123,36 +135,3 @@ def outline_figure(rows: Sequence[Outlined], modalities: tuple[str, str], path: 
     acquired, synthetic = f"{modalities[0]}, acquired", f"{modalities[1]}, synthetic"
     page.headings([acquired, "with its labels", synthetic, "with the same labels"])
     page.save(path)
-
-
-Column = tuple[Volume, tuple[float, float], np.ndarray | None]
-
-
-def _columns(overlay: Overlay) -> dict[str, Column]:
-    low, high = np.percentile(overlay.source.array, (1, 99.5))
-    grey = float(low), float(max(high, low + 1e-6))
-    synthetic: dict[str, Column] = {}
-    if overlay.synthetic is not None:
-        synthetic[f"{overlay.synthetic.modality}, synthetic"] = overlay.synthetic, overlay.window, None
-    return {
-        f"{overlay.source.modality}, acquired": (overlay.source, grey, None),
-        **synthetic,
-        "true labels": (overlay.source, grey, overlay.truth),
-        "labels found": (overlay.source, grey, overlay.found),
-    }
-
-
-def _coloured(classes: np.ndarray) -> np.ndarray:
-    """`[height, width]` as RGBA `[height, width, 4]`, the background transparent."""
-    table = np.array([(0, 0, 0, 0), *(to_rgba(colour, OPACITY) for colour in COLOURS)])
-    coloured: np.ndarray = table[np.where(classes < len(table), classes, 0)]
-    return coloured
-
-
-def _legend(page: Page, names: Sequence[str]) -> None:
-    patches = [Patch(color=colour, label=name) for colour, name in zip(COLOURS, names, strict=False)]
-    if more := len(names) - len(patches):
-        patches.append(Patch(color="none", label=f"and {more} more, not shown"))
-    page.figure.legend(
-        handles=patches, loc="lower left", ncols=len(patches), frameon=False, labelcolor=TEXT, fontsize=8
-    )

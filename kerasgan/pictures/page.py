@@ -1,4 +1,4 @@
-"""A dark page of panels, laid out in inches so that no space is wasted; what `report` draws on.
+"""A dark page of panels, laid out in inches so that no space is wasted; all pictures are drawn on it.
 
 Uses matplotlib's object interface: no display and no global state.
 """
@@ -25,7 +25,13 @@ LINE = 0.16
 
 @dataclass(frozen=True)
 class Layout:
-    """Sizes in inches: of the columns and rows, of the gaps between them and of the margins around them."""
+    """The layout of a page: sizes of columns, rows, gaps and margins in inches.
+
+    Example:
+        >>> width, height = Layout([2.0, 2.0], [1.5]).size
+        >>> round(width, 2), round(height, 2)
+        (4.25, 2.34)
+    """
 
     widths: Sequence[float]
     heights: Sequence[float]
@@ -37,25 +43,30 @@ class Layout:
 
     @property
     def size(self) -> tuple[float, float]:
-        """Width and height of the page."""
+        """Width and height of the page in inches."""
         width = self.left + sum(self.widths) + self.gaps[0] * (len(self.widths) - 1) + self.right
         height = self.top + sum(self.heights) + self.gaps[1] * (len(self.heights) - 1) + self.bottom
         return width, height
 
     def corner(self, row: int, column: int) -> tuple[float, float]:
-        """Upper left corner of a cell, from the left and from the top of the page."""
+        """Upper left corner of a cell, in inches from the left and from the top of the page."""
         x = self.left + sum(self.widths[:column]) + self.gaps[0] * column
         y = self.top + sum(self.heights[:row]) + self.gaps[1] * row
         return x, y
 
 
 class Page:
-    """A figure with a title, a note in the upper right corner and the statement that it is not for diagnosis.
+    """A page with a title, a note and the statement that it is not for diagnosis.
 
     Args:
-        layout: Where the panels stand.
-        title: Upper left corner.
-        note: Upper right corner, such as "quick run".
+        layout: Places of the panels.
+        title: Text in the upper left corner.
+        note: Text in the upper right corner, such as "quick run".
+
+    Example:
+        >>> page = Page(Layout([2.0], [1.5]), title="MR to CT")
+        >>> [text.get_text() for text in page.figure.texts]
+        ['MR to CT', '', 'synthetic, not for diagnosis']
     """
 
     def __init__(self, layout: Layout, title: str = "", note: str = "") -> None:
@@ -67,7 +78,7 @@ class Page:
         self._text(width - 0.1, height - FOOTER / 2, NOT_FOR_DIAGNOSIS, FAINT, 7, align="right")
 
     def panel(self, row: int, column: int, width: float | None = None) -> Axes:
-        """Axes without ticks that fill a cell, or stand in its middle with a smaller width."""
+        """Adds axes without ticks that fill a cell, or its middle with a smaller width in inches."""
         x, y = self.layout.corner(row, column)
         cell, height = self.layout.widths[column], self.layout.heights[row]
         width = width or cell
@@ -78,18 +89,18 @@ class Page:
         return axes
 
     def headings(self, titles: Sequence[str]) -> None:
-        """A title above each column."""
+        """Writes a title above each column."""
         for column, title in enumerate(titles):
             x, y = self.layout.corner(0, column)
             self._text(x + self.layout.widths[column] / 2, y - 0.13, title, TEXT, 9, align="center")
 
     def lines(self, texts: Sequence[str]) -> None:
-        """Lines of text below the title; the layout's top has to leave `LINE` for each."""
+        """Writes lines of text below the title; the layout's top has to leave `LINE` for each."""
         for number, text in enumerate(texts, start=1):
             self._text(self.layout.left, 0.19 + number * LINE, text, FAINT, 8)
 
     def colour_scale(self, limits: tuple[float, float], colours: Colormap | str, label: str) -> None:
-        """A colour bar in the right margin, along all rows."""
+        """Draws a colour bar in the right margin, along all rows."""
         width, height = self.layout.size
         top, bottom = self.layout.top, self.layout.bottom
         bar = self.figure.add_axes(self._fractions(width - self.layout.right + 0.1, top, 0.11, height - top - bottom))

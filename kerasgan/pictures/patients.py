@@ -1,6 +1,6 @@
 """Pictures of a run: previews, losses, and each test patient's source, synthetic image, truth and error.
 
-Every picture says that it is synthetic and not for diagnosis. None carries a patient's name or id: titles come from the
+Every picture states that it is synthetic and not for diagnosis. None has a patient's name or id: titles come from the
 caller, who uses the patient key.
 """
 
@@ -10,11 +10,10 @@ import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize
+from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 from scipy import ndimage
@@ -42,7 +41,7 @@ class Comparison:
         truth: The acquired scan of the other modality.
         mask: Body, bool `[slices, rows, columns]`; errors are shown inside it.
         window: `(low, high)` of the grey scale for synthetic and true image, in their unit.
-        title: Shown on top, such as the patient key and the scores.
+        title: Text at the top, such as the patient key and the scores.
     """
 
     source: Volume
@@ -54,10 +53,14 @@ class Comparison:
 
 
 def to_uint8(array: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Grey values of an array, rounded to the nearest: `low` and less are 0, `high` and more are 255.
+    """Maps an array to grey values, rounded to the nearest: `low` and less are 0, `high` and more are 255.
 
     Raises:
         ValueError: Where `low` is not below `high`.
+
+    Example:
+        >>> to_uint8(np.array([-2.0, 0.0, 1.0]), -1, 1)
+        array([  0, 128, 255], dtype=uint8)
     """
     if not low < high:
         raise ValueError(f"A grey scale needs low < high; got {low} and {high}.")
@@ -67,7 +70,7 @@ def to_uint8(array: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 def comparison_figure(comparison: Comparison, path: Path, note: str = "") -> None:
-    """Source, synthetic image, truth and error side by side, each plane through the largest section of the body.
+    """Draws source, synthetic image, truth and error side by side, each plane at the largest section of the body.
 
     Volumes of a few slices are shown in the axial plane only, others in three planes. The error scale depends on the
     window alone, so pictures of different patients can be compared.
@@ -75,40 +78,60 @@ def comparison_figure(comparison: Comparison, path: Path, note: str = "") -> Non
     Args:
         comparison: The volumes.
         path: The PNG file.
-        note: A mark for the upper right corner, such as "quick run".
+        note: Text in the upper right corner, such as "quick run".
 
     Raises:
         ValueError: For volumes on different grids or an empty mask.
     """
-    _check_grids(comparison)
-    layers, mask, spacing = _layers(comparison)
+    c = comparison
+    for name, volume in (("synthetic", c.synthetic), ("true", c.truth)):
+        if not c.source.same_grid(volume):
+            raise ValueError(f"The {name} volume has another grid {volume.shape} than the source {c.source.shape}.")
+    if c.mask.shape != c.source.shape or not c.mask.any():
+        raise ValueError(
+            f"The mask needs shape {c.source.shape} and a voxel that is set; got {c.mask.shape}, {c.mask.sum()} set."
+        )
+    source, synthetic, truth, body = map(oriented, (c.source, c.synthetic, c.truth, c.source.with_array(c.mask * 1.0)))
+    spacing = np.array(source.spacing_mm[::-1])  # along slices, rows and columns
+    mask = body.array > 0.5
+    (found,) = ndimage.find_objects(mask.astype(np.int8))
+    margins = np.ceil(BODY_MARGIN_MM / spacing).astype(int)
+    box = tuple(slice(max(part.start - m, 0), part.stop + m) for part, m in zip(found, margins, strict=True))
+    low, high = np.percentile(source.array[mask], (0.5, 99.5))
+    error = np.where(mask, synthetic.array - truth.array, np.nan)[box]
+    limit = float(f"{(c.window[1] - c.window[0]) / 5:.0e}")  # one digit: 500 HU for a window of 2600 HU
+    limits = (low, max(high, low + 1e-6)), c.window, c.window, (-limit, limit)
+    images = [*(volume.array[box] for volume in (source, synthetic, truth)), error]
+    headings = [f"{source.modality}, source", f"{synthetic.modality}, synthetic", f"{truth.modality}, acquired"]
+    mask = mask[box]
     planes = PLANES if len(mask) >= SLICES_FOR_THREE_PLANES else PLANES[:1]
     sizes = [np.delete(mask.shape * spacing, plane.axis) for plane in planes]  # height and width in mm
-    inches = COMPARED_WIDTH / max(size[1] for size in sizes)  # to a mm
-    layout = Layout([COMPARED_WIDTH] * len(layers), [size[0] * inches for size in sizes], right=0.75)
-    page = Page(layout, comparison.title, note)
+    inches = COMPARED_WIDTH / max(size[1] for size in sizes)  # of a mm
+    layout = Layout([COMPARED_WIDTH] * len(images), [size[0] * inches for size in sizes], right=0.75)
+    page = Page(layout, c.title, note)
     for row, (plane, size) in enumerate(zip(planes, sizes, strict=True)):
         index = plane.largest(mask)
-        for column, layer in enumerate(layers):
+        for column, (image, shown) in enumerate(zip(images, limits, strict=True)):
             axes = page.panel(row, column, size[1] * inches)
-            image = plane.cut(layer.image, index)
-            smoothing = "nearest" if layer.colours is ERROR_COLOURS else "bilinear"
-            axes.imshow(image, layer.colours, Normalize(*layer.limits), aspect="auto", interpolation=smoothing)
-            if column == 0:
-                _letters(axes, plane.letters)
-    page.headings([layer.heading for layer in layers])
-    page.colour_scale(layers[-1].limits, ERROR_COLOURS, f"error in {comparison.truth.unit}")
+            colours, smoothing = (ERROR_COLOURS, "nearest") if image is error else ("gray", "bilinear")
+            axes.imshow(plane.cut(image, index), colours, Normalize(*shown), aspect="auto", interpolation=smoothing)
+            places = ((0.03, 0.5), (0.97, 0.5), (0.5, 0.96), (0.5, 0.04)) if column == 0 else ()
+            for letter, (x, y) in zip(plane.letters, places, strict=False):
+                style: dict[str, Any] = {"color": ACCENT, "fontsize": 7, "ha": "center", "va": "center"}
+                axes.text(x, y, letter, transform=axes.transAxes, path_effects=[DARK_EDGE], **style)
+    page.headings([*headings, "synthetic - acquired"])
+    page.colour_scale((-limit, limit), ERROR_COLOURS, f"error in {truth.unit}")
     page.save(path)
 
 
 def image_grid(rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str], path: Path, note: str = "") -> None:
-    """Images in [-1, 1] in rows and columns, as previews of a training.
+    """Draws images in [-1, 1] in rows and columns, as previews of a training.
 
     Args:
         rows: For each row, one `[height, width]` image for each title.
         titles: Headings of the columns.
         path: The PNG file.
-        note: A mark for the upper right corner, such as "step 500, quick run".
+        note: Text in the upper right corner, such as "step 500, quick run".
 
     Raises:
         ValueError: Without rows, or for a row whose length is not that of the titles.
@@ -126,31 +149,46 @@ def image_grid(rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str], path
 
 
 def loss_figure(history: Path, path: Path, note: str = "") -> None:
-    """Every loss over the steps; both directions of a loss share one panel.
+    """Draws every loss over the steps; both directions of a loss share one panel.
 
     Args:
         history: CSV file with a column `step` and one for each loss, named as in `cycle_a` and `cycle_b`.
         path: The PNG file.
-        note: A mark for the upper right corner, such as "quick run".
+        note: Text in the upper right corner, such as "quick run".
 
     Raises:
         ValueError: For a history without rows.
     """
-    steps, groups = _read_history(history)
+    with history.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    if not rows:
+        raise ValueError(f"{history} has no rows; a loss plot needs at least one reported step.")
+    steps = np.array([float(row.pop("step")) for row in rows])
+    groups: dict[str, dict[str, np.ndarray]] = {}  # `cycle_a` and `cycle_b` become curves a and b of a panel "cycle"
+    for name in rows[0]:
+        title, _, side = name.rpartition("_")
+        is_pair = side in ("a", "b", "ab", "ba")
+        curve = np.array([float(row[name]) for row in rows])
+        groups.setdefault(title if is_pair else name, {})[side if is_pair else ""] = curve
     columns = min(len(groups), 3)
     lines = -(-len(groups) // columns)
     layout = Layout([3.2] * columns, [1.8] * lines, gaps=(0.6, 0.6), left=0.5, bottom=0.5)
     page = Page(layout, "losses", note)
     for index, (title, curves) in enumerate(groups.items()):
-        _plot(page.panel(*divmod(index, columns)), title, steps, curves)
+        axes = page.panel(*divmod(index, columns))
+        axes.set_title(title.replace("_", " "), color=TEXT, fontsize=9, loc="left")
+        for colour, (side, values) in zip(LINES, sorted(curves.items()), strict=False):
+            axes.plot(steps, values, color=colour, linewidth=1.2, label=side, marker="o" if len(steps) == 1 else "")
+        axes.set_axis_on()
+        axes.tick_params(colors=FAINT, labelsize=7, length=2)
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        axes.yaxis.set_major_locator(MaxNLocator(4))
+        axes.ticklabel_format(scilimits=(-3, 4), axis="y")
+        axes.yaxis.get_offset_text().set(color=FAINT, fontsize=7)
+        axes.grid(color=FAINT, alpha=0.2, linewidth=0.5)
+        if len(curves) > 1:
+            axes.legend(fontsize=7, frameon=False, labelcolor=TEXT)
     page.save(path)
-
-
-class _Layer(NamedTuple):
-    heading: str
-    image: np.ndarray
-    limits: tuple[float, float]
-    colours: Colormap | str = "gray"
 
 
 class _Plane(NamedTuple):
@@ -158,7 +196,7 @@ class _Plane(NamedTuple):
 
     Attributes:
         axis: The axis that is cut.
-        letters: What lies left, right, at the top and at the bottom of the picture, in radiological convention.
+        letters: The sides of the body at the left, right, top and bottom of the picture, in radiological convention.
     """
 
     axis: int
@@ -176,84 +214,3 @@ class _Plane(NamedTuple):
 
 
 PLANES = (_Plane(0, ("R", "L", "A", "P")), _Plane(1, ("R", "L", "S", "I")), _Plane(2, ("A", "P", "S", "I")))
-
-
-def _check_grids(comparison: Comparison) -> None:
-    source, mask = comparison.source, comparison.mask
-    for name, volume in (("synthetic", comparison.synthetic), ("true", comparison.truth)):
-        if not source.same_grid(volume):
-            raise ValueError(f"The {name} volume lies on another grid {volume.shape} than the source {source.shape}.")
-    if mask.shape != source.shape or not mask.any():
-        raise ValueError(
-            f"The mask needs shape {source.shape} and a voxel that is set; got {mask.shape}, {mask.sum()} set."
-        )
-
-
-def _layers(comparison: Comparison) -> tuple[list[_Layer], np.ndarray, np.ndarray]:
-    """The columns, the mask, and the spacing in mm along slices, rows and columns; all cut to the body."""
-    c = comparison
-    source, synthetic, truth, body = map(oriented, (c.source, c.synthetic, c.truth, c.source.with_array(c.mask * 1.0)))
-    spacing = np.array(source.spacing_mm[::-1])
-    mask = body.array > 0.5
-    box = _box_around(mask, spacing)
-    low, high = np.percentile(source.array[mask], (0.5, 99.5))
-    error = np.where(mask, synthetic.array - truth.array, np.nan)[box]
-    limit = _error_limit(c.window)
-    layers = [
-        _Layer(f"{source.modality}, source", source.array[box], (low, max(high, low + 1e-6))),
-        _Layer(f"{synthetic.modality}, synthetic", synthetic.array[box], c.window),
-        _Layer(f"{truth.modality}, acquired", truth.array[box], c.window),
-        _Layer("synthetic - acquired", error, (-limit, limit), ERROR_COLOURS),
-    ]
-    return layers, mask[box], spacing
-
-
-def _box_around(mask: np.ndarray, spacing: np.ndarray) -> tuple[slice, ...]:
-    (box,) = ndimage.find_objects(mask.astype(np.int8))
-    margins = np.ceil(BODY_MARGIN_MM / spacing).astype(int)
-    return tuple(slice(max(part.start - m, 0), part.stop + m) for part, m in zip(box, margins, strict=True))
-
-
-def _error_limit(window: tuple[float, float]) -> float:
-    """About a fifth of the window, rounded to one digit: 500 HU for a window of 2600 HU."""
-    fifth = (window[1] - window[0]) / 5
-    return float(f"{fifth:.0e}")
-
-
-def _letters(axes: Axes, letters: tuple[str, str, str, str]) -> None:
-    places = ((0.03, 0.5), (0.97, 0.5), (0.5, 0.96), (0.5, 0.04))
-    for letter, (x, y) in zip(letters, places, strict=True):
-        axes.text(
-            x, y, letter, transform=axes.transAxes, color=ACCENT, fontsize=7, ha="center", va="center"
-        ).set_path_effects([DARK_EDGE])
-
-
-def _read_history(path: Path) -> tuple[np.ndarray, dict[str, dict[str, np.ndarray]]]:
-    """Steps, and for each panel its curves: `cycle_a` and `cycle_b` become curves a and b of a panel "cycle"."""
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    if not rows:
-        raise ValueError(f"{path} has no rows; a loss plot needs at least one reported step.")
-    steps = np.array([float(row.pop("step")) for row in rows])
-    groups: dict[str, dict[str, np.ndarray]] = {}
-    for name in rows[0]:
-        title, _, side = name.rpartition("_")
-        is_pair = side in ("a", "b", "ab", "ba")
-        curve = np.array([float(row[name]) for row in rows])
-        groups.setdefault(title if is_pair else name, {})[side if is_pair else ""] = curve
-    return steps, groups
-
-
-def _plot(axes: Axes, title: str, steps: np.ndarray, curves: dict[str, np.ndarray]) -> None:
-    axes.set_title(title.replace("_", " "), color=TEXT, fontsize=9, loc="left")
-    for colour, (side, values) in zip(LINES, sorted(curves.items()), strict=False):
-        axes.plot(steps, values, color=colour, linewidth=1.2, label=side, marker="o" if len(steps) == 1 else "")
-    axes.set_axis_on()
-    axes.tick_params(colors=FAINT, labelsize=7, length=2)
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    axes.yaxis.set_major_locator(MaxNLocator(4))
-    axes.ticklabel_format(scilimits=(-3, 4), axis="y")
-    axes.yaxis.get_offset_text().set(color=FAINT, fontsize=7)
-    axes.grid(color=FAINT, alpha=0.2, linewidth=0.5)
-    if len(curves) > 1:
-        axes.legend(fontsize=7, frameon=False, labelcolor=TEXT)

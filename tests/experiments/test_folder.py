@@ -12,7 +12,7 @@ import pytest
 import SimpleITK as sitk
 from filelock import FileLock
 
-from kerasgan import datasets
+from kerasgan import datasets, registry
 from kerasgan.errors import DatasetError, DivergenceError, KerasganError, RunError
 from kerasgan.experiments import compute, duration, open_reproduction
 from kerasgan.experiments.engine import work as _work
@@ -28,15 +28,15 @@ from kerasgan.experiments.engine.types import UNFINISHED, Cell, Section, Table, 
 class Write(Task):
     number: int
 
-    def run(self, desk, needs, folder):
+    def run(self, context, needs, folder):
         assert all((need / "result.json").exists() for need in needs)
         folder.mkdir(exist_ok=True)
         with (folder / "log").open("a") as log:
             log.write("begun\\n")
         (folder / UNFINISHED).mkdir(exist_ok=True)
-        if (desk.data_dir / "stop").exists() and self.number == {stop}:
+        if (context.data_dir / "stop").exists() and self.number == {stop}:
             raise KeyboardInterrupt
-        if (desk.data_dir / f"diverge{{self.number}}").exists():
+        if (context.data_dir / f"diverge{{self.number}}").exists():
             raise DivergenceError("Loss generators became NaN.")
         return dict(number=self.number + len(needs))
 
@@ -238,6 +238,22 @@ def test_a_changed_card_and_a_mended_label_are_other_data(hips):
     assert first != identity("x", "phantom_pelvis", replace(card, structures=other), split)
 
 
+@pytest.mark.parametrize(
+    ("name", "first", "last"),
+    [
+        ("hiasa2018", "train-none-small-seed0-164263577f", "fold4-9516f366db"),
+        ("kerasgan2026", "train-kerasgan2026-seed0-ee6d6d5046", "evaluate-ab-transposed-seed0-646d14260e"),
+        ("mujtaba2025", "train-seed0-207697af43", "segment-1-joined-seed0-a8caffab99"),
+        ("nehra2021", "train-cross-entropy-seed0-b10bd0c9e1", "losses-wasserstein-seed0-1411861e1b"),
+        ("rajnish2022", "train-log-likelihood-seed0-c20b8dd1cb", "evaluate-ba-least-squares-seed0-a981c2e40a"),
+    ],
+)
+def test_cells_of_version_0_1_are_found_again(name, first, last):
+    experiment = registry.find("experiments", name).EXPERIMENT
+    cells = experiment.cells(experiment.scales["laptop"], 1)
+    assert (cells[0].folder_name, cells[-1].folder_name) == (first, last)
+
+
 def test_digest_of_files(tmp_path):
     for name in ("ct.mha", "labels.mha"):
         (tmp_path / name).write_bytes(b"1234")
@@ -267,7 +283,7 @@ def test_cells_of_two_versions_make_no_report(toy):
     compute(opened)
     path = opened.place(opened.cells[1]) / "result.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"definitions": {"mae": "of another version"}}))
-    with pytest.raises(RunError, match=r"Cells first and next0 in .* define mae otherwise, .* delete the folder"):
+    with pytest.raises(RunError, match=r"Cells first and next0 in .* define mae differently, .* delete the folder"):
         compute(opened)
 
 

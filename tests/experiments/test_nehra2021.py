@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,9 +17,9 @@ from tiny_experiment import write_experiment
 from kerasgan import datasets
 from kerasgan.experiments import compute, open_reproduction
 from kerasgan.experiments.engine.tasks import Evaluation
-from kerasgan.experiments.engine.types import Desk
+from kerasgan.experiments.engine.types import Context
 from kerasgan.experiments.papers import nehra2021
-from kerasgan.experiments.papers.nehra2021 import EXPERIMENT, PublishedLosses, _last_preview
+from kerasgan.experiments.papers.nehra2021 import EXPERIMENT, PublishedLosses
 
 PAPER = {"G": "2.029", "reconstruction": "0.00336", "D": "4.7e-05", "G_AB_adversarial": "0.998", "DA": "-"}
 NAMES = ["ABA_reconstruction", "BAB_reconstruction", "DA", "DB", "D", "G_AB_adversarial", "G_BA_adversarial", "G"]
@@ -73,13 +74,8 @@ def test_curves_and_slices_are_shown_of_every_variant(opened):
     variants = [variant.title for variant in nehra2021.VARIANTS.values()]
     names = [f"{variant}, seed 0, {whose} names" for variant in variants for whose in ("the paper's", "kerasgan's")]
     assert list(pictures.values()) == [*names, *(f"{variant}, seed 0" for variant in variants)]
-
-
-def test_the_preview_that_is_shown_is_the_last(tmp_path):
-    (tmp_path / "previews").mkdir()
-    for step in (1000, 50, 900):
-        (tmp_path / "previews" / f"step-{step:09d}.png").touch()
-    assert _last_preview(tmp_path).name == "step-000001000.png"
+    previews = [Path(path).name for path in pictures if "previews" in path]
+    assert previews == ["step-000001000.png"] * 4  # the last of 50, 900 and 1000
 
 
 def test_losses_of_a_training_under_the_published_names(tmp_path):
@@ -102,8 +98,8 @@ def test_losses_of_a_training_under_the_published_names(tmp_path):
 
 def test_a_dataset_without_pairs_is_not_scored(heads, tmp_path):
     card, split = datasets.load("phantom", heads)
-    desk = Desk("phantom", heads, replace(card, paired=False), split, tmp_path)
-    assert Evaluation(direction="ba").run(desk, [], tmp_path) == {"definitions": {}, "scores": {}, "baseline": {}}
+    context = Context("phantom", heads, replace(card, paired=False), split, tmp_path)
+    assert Evaluation(direction="ba").run(context, [], tmp_path) == {"definitions": {}, "scores": {}, "baseline": {}}
 
 
 @pytest.mark.slow

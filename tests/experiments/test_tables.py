@@ -72,7 +72,7 @@ def test_a_claim_without_common_patients_leaves_the_others_their_tests():
     table = claims_table("MAE", claims, 2)
     whole, none, one, two = table.rows[1:]
     p_values = [
-        stats.ttest_rel(list(claim.pairs["after"].values()), list(claim.pairs["before"].values())).pvalue
+        stats.ttest_rel(list(claim.after.values()), [claim.before[key] for key in claim.after]).pvalue
         for claim in (claims[0], claims[3])
     ]
     assert (whole[3], two[3]) == (f"{2 * min(p_values):.3f}", f"{max(p_values):.3f}")

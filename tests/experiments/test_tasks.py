@@ -21,7 +21,7 @@ from kerasgan.experiments.engine.segmentation import (
     TwoChannelSegmentation,
 )
 from kerasgan.experiments.engine.tasks import Evaluation, Training
-from kerasgan.experiments.engine.types import Desk, fingerprint
+from kerasgan.experiments.engine.types import Context, fingerprint
 from kerasgan.pictures.overlay import Overlay
 from kerasgan.runs.run import load_run
 from kerasgan.training import train as training
@@ -30,9 +30,9 @@ KEYS = ("train-signed-large-seed0", "evaluate-signed-large-seed0", "segment-sign
 
 
 @pytest.fixture(scope="module")
-def desk(hips, tmp_path_factory):
+def context(hips, tmp_path_factory):
     card, split = datasets.load("phantom_pelvis", hips)
-    return Desk("phantom_pelvis", hips, card, split, tmp_path_factory.mktemp("cells"))
+    return Context("phantom_pelvis", hips, card, split, tmp_path_factory.mktemp("cells"))
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_one_of_each_cell_from_scans_to_figures(tiny, hips, tmp_path):
 
 
 @pytest.mark.parametrize("begun", [False, True])
-def test_a_training_that_was_begun_is_resumed(desk, tmp_path, monkeypatch, begun):
+def test_a_training_that_was_begun_is_resumed(context, tmp_path, monkeypatch, begun):
     asked = []
 
     def train(request, out, resume):
@@ -75,7 +75,7 @@ def test_a_training_that_was_begun_is_resumed(desk, tmp_path, monkeypatch, begun
         (tmp_path / "run.json").touch()
     task = Training(recipe="hiasa2018", quick=True, overrides=("schedule.steps=4000",), seed=2)
     with pytest.raises(KeyboardInterrupt):
-        task.run(desk, [], tmp_path)
+        task.run(context, [], tmp_path)
     [(request, resume)] = asked
     assert resume is begun and request.seed == 2 and request.dataset == "phantom_pelvis"
     assert request.recipe == (None if begun else "hiasa2018")  # a run has its own
@@ -101,31 +101,35 @@ def test_seeds_share_their_test_patients():
     assert [recipe.data.split_seed for recipe in recipes] == [0, 0]
 
 
-def without_labels(desk: Desk) -> Desk:
-    parts = (desk.split.train, desk.split.validation, desk.split.test)
+def without_labels(context: Context) -> Context:
+    parts = (context.split.train, context.split.validation, context.split.test)
     bare = [
         Part(*(tuple(replace(scan, labels=None) for scan in scans) for scans in (part.a, part.b))) for part in parts
     ]
-    return replace(desk, split=Split(*bare))
+    return replace(context, split=Split(*bare))
 
 
-def test_scans_without_labels_are_noticed_at_once(desk):
+def test_scans_without_labels_are_noticed_at_once(context):
     with pytest.raises(DatasetError, match=r"None of the 5 training scans of domain b has labels, .*; add label maps"):
-        TwoChannelSegmentation(structures=()).check(without_labels(desk))
-    TwoChannelSegmentation(structures=()).check(desk)
+        TwoChannelSegmentation(structures=()).check(without_labels(context))
+    TwoChannelSegmentation(structures=()).check(context)
 
 
-def test_more_folds_than_labelled_scans(desk):
+def test_more_folds_than_labelled_scans(context):
     task = FoldOfCrossValidation(recipe="hiasa2018", structures=(), fold=0, folds=6)
     with pytest.raises(DatasetError, match=r"6-fold cross-validation needs .* found 5\. Label more scans"):
-        task.check(desk)
+        task.check(context)
 
 
-def test_no_patient_stands_in_two_folds_however_many_scans_he_has(desk, monkeypatch):
-    train = desk.split.train
-    twice = replace(desk, split=replace(desk.split, train=Part(train.a, tuple(scan for scan in train.b for _ in "ab"))))
-    monkeypatch.setattr(FoldOfCrossValidation, "store", lambda self, desk, scans: scans)
-    monkeypatch.setattr(FoldOfCrossValidation, "score", lambda self, desk, others, held_out, folder: (others, held_out))
+def test_no_patient_stands_in_two_folds_however_many_scans_he_has(context, monkeypatch):
+    train = context.split.train
+    twice = replace(
+        context, split=replace(context.split, train=Part(train.a, tuple(scan for scan in train.b for _ in "ab")))
+    )
+    monkeypatch.setattr(FoldOfCrossValidation, "store", lambda self, context, scans: scans)
+    monkeypatch.setattr(
+        FoldOfCrossValidation, "score", lambda self, context, others, held_out, folder: (others, held_out)
+    )
     seen = []
     for fold in range(2):
         task = FoldOfCrossValidation(recipe="hiasa2018", structures=(), fold=fold, folds=2)
@@ -136,8 +140,8 @@ def test_no_patient_stands_in_two_folds_however_many_scans_he_has(desk, monkeypa
     assert sorted(seen) == sorted(scan.patient for scan in twice.split.train.b)
 
 
-def test_scans_of_one_patient_count_once_and_the_median_patient_is_drawn(desk, tmp_path):
-    card, scan = desk.card, desk.split.train.b[0]
+def test_scans_of_one_patient_count_once_and_the_median_patient_is_drawn(context, tmp_path):
+    card, scan = context.card, context.split.train.b[0]
     scans = [replace(scan, patient=key) for key in ("low", "two", "two", "high")]
     wrong = iter([0.9, 0.7, 0.1, 0.0, 0.7])  # of the pelvis; the last one is drawn
     scorer = Scorer(["pelvis"], card.classes("b", ["pelvis"]))
@@ -156,26 +160,26 @@ def test_scans_of_one_patient_count_once_and_the_median_patient_is_drawn(desk, t
     assert imread(tmp_path / "overlay.png").ndim == 3
 
 
-def test_a_dataset_that_holds_no_pair_back_is_noticed_before_the_training(desk):
-    none = replace(desk, split=replace(desk.split, validation=Part((), ()), test=Part((), ())))
+def test_a_dataset_that_holds_no_pair_back_is_noticed_before_the_training(context):
+    none = replace(context, split=replace(context.split, validation=Part((), ()), test=Part((), ())))
     with pytest.raises(DatasetError, match=r"No patient of phantom_pelvis with an aligned scan .* Add such patients"):
         Evaluation().check(none)
-    Evaluation().check(desk)
+    Evaluation().check(context)
     Evaluation().check(replace(none, card=replace(none.card, paired=False)))  # evaluated as far as it can be
 
 
-def test_structures_that_are_wanted_or_else_all(desk):
-    assert Choice(structures=("femur", "liver")).chosen(desk.card) == ("femur",)
-    assert len(Choice(structures=("liver",)).chosen(desk.card)) == 7
+def test_structures_that_are_wanted_or_else_all(context):
+    assert Choice(structures=("femur", "liver")).chosen(context.card) == ("femur",)
+    assert len(Choice(structures=("liver",)).chosen(context.card)) == 7
 
 
 class Choice(Network):
-    def run(self, desk, needs, folder):
+    def run(self, context, needs, folder):
         raise NotImplementedError
 
 
-def test_fingerprint_follows_files_not_places(desk, hips, tmp_path):
+def test_fingerprint_follows_files_not_places(context, hips, tmp_path):
     copy = tmp_path / "elsewhere"
     copy.symlink_to(hips)
-    assert fingerprint(datasets.load("phantom_pelvis", copy)[1]) == fingerprint(desk.split)
-    assert fingerprint(without_labels(desk).split) != fingerprint(desk.split)
+    assert fingerprint(datasets.load("phantom_pelvis", copy)[1]) == fingerprint(context.split)
+    assert fingerprint(without_labels(context).split) != fingerprint(context.split)

@@ -1,4 +1,4 @@
-"""Cells that train a segmentation network on real and synthetic scans together, and show what the synthetic ones are.
+"""The tasks that train a segmentation network on real and synthetic scans together, and draw the synthetic ones.
 
 Reference:
     Rafiq et al. 2025, https://arxiv.org/abs/2503.00945, abstract
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -16,18 +16,16 @@ from kerasgan.datasets import Scan
 from kerasgan.errors import DatasetError
 from kerasgan.experiments.engine.scorer import labelled, require_labels
 from kerasgan.experiments.engine.segmentation import SYNTHETIC, OneChannelSegmentation
-from kerasgan.experiments.engine.types import UNFINISHED, Content, Desk, Task
+from kerasgan.experiments.engine.types import UNFINISHED, Content, Context, Task
 from kerasgan.pictures.overlay import Outlined, outline_figure
 from kerasgan.scans.preparation import Preparation, prepare
-
-if TYPE_CHECKING:
-    from kerasgan.training.batches import JoinedSlices, LabelledStore
+from kerasgan.scans.slices import predict_slices
 
 PATIENTS = 4  # in a picture, at most
 
 
 class AugmentedSegmentation(OneChannelSegmentation):
-    """Trains on labelled scans of domain b, alone or with synthetic ones; segments the test scans of b.
+    """A segmentation of domain b by a network that learns from labelled scans of b, alone or with synthetic ones.
 
     The synthetic scans are the labelled training scans of domain a as a training translates them, with the labels of
     their sources. Their slices and the real ones make one set, each slice as likely as any other. Without them, the
@@ -35,51 +33,48 @@ class AugmentedSegmentation(OneChannelSegmentation):
 
     Attributes:
         real_scans: How many labelled training scans of b, drawn by the seed; None: all.
-        synthetic: Whether synthetic scans join them; then the cell needs a training.
+        synthetic: Whether synthetic scans are added; then the cell needs a training.
     """
 
     real_scans: int | None = None
     synthetic: bool = False
 
-    def check(self, desk: Desk) -> None:
+    def check(self, context: Context) -> None:
         """Makes sure that there are labels to learn from and to score against."""
-        super().check(desk)
-        if set(self.structures) - set(self.chosen(desk.card)):
+        super().check(context)
+        if set(self.structures) - set(self.chosen(context.card)):
             raise DatasetError(
                 f"The experiment needs {' and '.join(self.structures)}, labelled in both domains; the card of "
-                f"{desk.dataset} has {', '.join(self.chosen(desk.card)) or 'no such structure'}. Choose a dataset that "
-                "has it, or name it in the card of your own (kerasgan datasets NAME)."
+                f"{context.dataset} has {', '.join(self.chosen(context.card)) or 'no such structure'}. Choose a "
+                "dataset that has it, or name it in the card of your own (kerasgan datasets NAME)."
             )
-        require_labels(desk.split.train.b, "training scans of domain b", self.real_scans or 1)
-        require_labels(desk.split.test.b, "test scans of domain b")
+        require_labels(context.split.train.b, "training scans of domain b", self.real_scans or 1)
+        require_labels(context.split.test.b, "test scans of domain b")
         if self.synthetic:  # the training segments all of them
-            scans = desk.split.train.a
+            scans = context.split.train.a
             require_labels(scans, "training scans of domain a", len(scans))
 
-    def run(self, desk: Desk, needs: Sequence[Path], folder: Path) -> Content:
+    def run(self, context: Context, needs: Sequence[Path], folder: Path) -> Content:
         """Trains, scores every labelled test patient, and draws the one whose Dice is the median."""
-        slices: Any = self.store(desk, self.drawn(labelled(desk.split.train.b)))
-        if self.synthetic:
-            slices = self._joined(slices, self.store(desk, labelled(desk.split.train.a)), needs[0], folder)
-        found = self.score(desk, slices, labelled(desk.split.test.b), folder, folder / "overlay.png")
-        return found | {"training_slices": len(slices)}
-
-    def drawn(self, scans: list[Scan]) -> list[Scan]:
-        """As many of the scans as the task asks for; with one seed, fewer are a part of more."""
-        order = np.random.default_rng(self.seed).permutation(len(scans))
-        return scans if self.real_scans is None else [scans[index] for index in order[: self.real_scans]]
-
-    def _joined(self, real: LabelledStore, source: LabelledStore, training: Path, folder: Path) -> JoinedSlices:
         from kerasgan.runs.run import load_run
         from kerasgan.training.batches import JoinedSlices
         from kerasgan.training.segmentation import TranslatedSlices
 
-        path = folder / UNFINISHED / SYNTHETIC
-        return JoinedSlices(real, TranslatedSlices(source, load_run(training).generator("ab"), path))
+        slices: Any = self.store(context, self.drawn(labelled(context.split.train.b)))
+        if self.synthetic:
+            source, kept = self.store(context, labelled(context.split.train.a)), folder / UNFINISHED / SYNTHETIC
+            slices = JoinedSlices(slices, TranslatedSlices(source, load_run(needs[0]).generator("ab"), kept))
+        found = self.score(context, slices, labelled(context.split.test.b), folder, folder / "overlay.png")
+        return found | {"training_slices": len(slices)}
+
+    def drawn(self, scans: list[Scan]) -> list[Scan]:
+        """Draws as many scans as the task asks for; with one seed, fewer are a part of more."""
+        order = np.random.default_rng(self.seed).permutation(len(scans))
+        return scans if self.real_scans is None else [scans[index] for index in order[: self.real_scans]]
 
 
 class CarriedLabels(Task):
-    """Draws scans of domain a and their synthetic counterparts, both with the outlines of the same labels.
+    """A picture of scans of domain a and their synthetic counterparts, both with the outlines of the same labels.
 
     Shows whether a label still fits after the translation: of test patients where some have labels, else of training
     patients.
@@ -90,18 +85,19 @@ class CarriedLabels(Task):
 
     structures: tuple[str, ...]
 
-    def run(self, desk: Desk, needs: Sequence[Path], folder: Path) -> Content:
+    def run(self, context: Context, needs: Sequence[Path], folder: Path) -> Content:
         """Translates and draws the slice with most of the structures of each patient."""
         from kerasgan.runs.run import load_run
 
         run = load_run(needs[0])
-        classes, generator = desk.card.classes("a", self.structures), run.generator("ab")
-        scans = (labelled(desk.split.test.a) or labelled(desk.split.train.a))[:PATIENTS]
+        classes, generator = context.card.classes("a", self.structures), run.generator("ab")
+        scans = (labelled(context.split.test.a) or labelled(context.split.train.a))[:PATIENTS]
         rows = []
         for scan in scans:
             image, shown = _largest_section(scan, classes, run.facts.preparation)
-            rows.append(Outlined(image, generator.predict_on_batch(image[None, ..., None])[0, ..., 0], shown))
-        outline_figure(rows, desk.card.modalities, folder / "outlines.png", note="quick run" if run.quick else "")
+            synthetic = predict_slices(generator.predict_on_batch, image[None, ..., None])[0, ..., 0]
+            rows.append(Outlined(image, synthetic, shown))
+        outline_figure(rows, context.card.modalities, folder / "outlines.png", note="quick run" if run.quick else "")
         return {"patients": [scan.patient for scan in scans]}
 
 

@@ -1,11 +1,11 @@
-"""An experiment's folder: which cells it has, which of them are finished, and whose folder it is.
+"""The folder of an experiment: its cells, which of them are finished, and what data they belong to.
 
-experiment.json   which experiment, which data
-cells/            a folder for each cell, named by its key and the digest of its settings
-cells/*/result.json   what a finished cell found; written last, so its presence says that the cell is finished
+experiment.json         which experiment, which data
+cells/                  a folder for each cell, named by its key and the digest of its settings
+cells/*/result.json     the result of a finished cell; written last, so that only a finished cell has one
 report.html, report.json, pictures/
-.*.lock, cells/*.lock   held by the process that loads the data, writes the report or computes the cell: several can
-                        share the work
+.*.lock, cells/*.lock   held by the process that loads the data, writes the report or computes the cell, so that
+                        several processes can share the work
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ class Reproduction:
 
     Attributes:
         experiment: What is reproduced.
-        name: As the user gave it, a name or a path.
+        name: The experiment's name or path, as the user gave it.
         scale: Name of the scale.
         seeds: Repetitions.
         dataset: Name or path of the dataset's file.
-        data_dir: Its data.
-        folder: Where everything is written.
+        data_dir: Folder of the data.
+        folder: Folder for everything that is written.
         cells: All cells, in an order in which they can be computed.
     """
 
@@ -47,11 +47,11 @@ class Reproduction:
     cells: tuple[Cell, ...]
 
     def place(self, cell: Cell) -> Path:
-        """A cell's folder."""
+        """The folder of a cell."""
         return self.folder / "cells" / cell.folder_name
 
     def result(self, cell: Cell) -> Content | None:
-        """What a finished cell found; None where it is not finished.
+        """The result of a finished cell; None for an unfinished one.
 
         Raises:
             RunError: Where the file is damaged.
@@ -66,17 +66,17 @@ class Reproduction:
         return content
 
     def state(self, cell: Cell) -> str:
-        """`"finished"`, `"begun"` or `"open"`."""
+        """The state of a cell: `"finished"`, `"begun"` or `"open"`."""
         if self.result(cell) is not None:
             return "finished"
         return "begun" if self.place(cell).exists() else "open"
 
     def left(self) -> list[Cell]:
-        """Cells that are not finished."""
+        """The cells that are not finished."""
         return [cell for cell in self.cells if self.result(cell) is None]
 
     def seconds_left(self) -> float:
-        """About how long the rest takes: as planned for two idle cores, corrected by how long finished cells took."""
+        """Estimates the time for the rest: as planned for two idle cores, corrected by that of the finished cells."""
         finished = [(cell.seconds, found["seconds"]) for cell in self.cells if (found := self.result(cell))]
         planned, taken = (sum(values) for values in zip(*finished, strict=True)) if finished else (0.0, 0.0)
         return sum(cell.seconds for cell in self.left()) * (taken / planned if planned else 1.0)
@@ -91,11 +91,16 @@ def open_reproduction(
     out: str | Path | None = None,
     seeds: int | None = None,
 ) -> Reproduction:
-    """The experiment that `reproduce` would run, with its cells; nothing is written and TensorFlow is not loaded.
+    """Opens the experiment that `reproduce` would run; nothing is written and TensorFlow is not loaded.
 
     Raises:
         KerasganError: For an unknown experiment, scale or dataset, data that is missing or does not fit, or a folder
-            that holds another experiment.
+            with another experiment.
+
+    Example:
+        >>> opened = open_reproduction("hiasa2018", seeds=1)
+        >>> len(opened.cells), opened.cells[0].key
+        (23, 'train-none-small-seed0')
     """
     experiment: Experiment = registry.find("experiments", name).EXPERIMENT
     if scale not in experiment.scales:
@@ -111,14 +116,27 @@ def open_reproduction(
         require(experiment, module.CARD, dataset)
     stem = "-".join((experiment.name, Path(dataset).stem if dataset.endswith(".py") else dataset, scale))
     folder = Path(out) if out else FOLDER / stem
-    _require_own(folder, experiment.name, dataset)
+    if (folder / "experiment.json").is_file():
+        found = read_identity(folder / "experiment.json")
+        if (found["experiment"], found["dataset"]) != (experiment.name, dataset):
+            raise RunError(
+                f"{folder} holds experiment {found['experiment']} on {found['dataset']}, not {experiment.name} on "
+                f"{dataset}; name another folder with --out."
+            )
+    elif folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir()):
+        raise RunError(f"{folder} is not empty and holds no experiment; name another folder with --out.")
     count = seeds or experiment.scales[scale].seeds
     cells = tuple(experiment.cells(experiment.scales[scale], count))
     return Reproduction(experiment, name, scale, count, dataset, root, folder, cells)
 
 
 def duration(seconds: float) -> str:
-    """`1 h 35 min`, `4 min`, `1 min` for anything shorter, days for what takes longer than two."""
+    """Writes a duration in minutes and hours, or in days from two days on.
+
+    Example:
+        >>> duration(20), duration(5700), duration(3 * 24 * 3600)
+        ('1 min', '1 h 35 min', '3 days')
+    """
     minutes = max(1, round(seconds / 60))
     if minutes >= 48 * 60:
         return f"{minutes / 60 / 24:.0f} days"
@@ -126,7 +144,7 @@ def duration(seconds: float) -> str:
 
 
 def identity(experiment: str, dataset: str, card: DatasetCard, split: Split) -> Content:
-    """What `experiment.json` holds: the experiment, its data, and what the card says that changes results."""
+    """The content of `experiment.json`: the experiment, its data, and those facts of the card that change results."""
     shown = (card.modalities, card.anatomy, card.paired, card.structures)
     meaning = (*shown, card.ct_window_hu, card.field_of_view_mm)
     content = {"experiment": experiment, "dataset": dataset, "data": fingerprint(split), "card": meaning}
@@ -135,7 +153,7 @@ def identity(experiment: str, dataset: str, card: DatasetCard, split: Split) -> 
 
 
 def read_identity(path: Path) -> Content:
-    """What `experiment.json` says of the folder.
+    """Reads `experiment.json`.
 
     Raises:
         RunError: Where it is damaged.
@@ -167,17 +185,3 @@ def require(experiment: Experiment, card: DatasetCard, dataset: str) -> None:
             f"{dataset} names none. Choose a labelled dataset, such as {experiment.dataset}, or name the structures in "
             "the card of your own (kerasgan datasets NAME)."
         )
-
-
-def _require_own(folder: Path, experiment: str, dataset: str) -> None:
-    """Makes sure that a folder is new, empty, or that of this experiment on this dataset."""
-    path = folder / "experiment.json"
-    if path.is_file():
-        found = read_identity(path)
-        if (found["experiment"], found["dataset"]) != (experiment, dataset):
-            raise RunError(
-                f"{folder} holds experiment {found['experiment']} on {found['dataset']}, not {experiment} on "
-                f"{dataset}; name another folder with --out."
-            )
-    elif folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir()):
-        raise RunError(f"{folder} is not empty and holds no experiment; name another folder with --out.")

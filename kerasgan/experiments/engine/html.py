@@ -1,4 +1,4 @@
-"""Sections as one HTML page that needs nothing else: pictures inside it, no script, nothing from elsewhere."""
+"""Writes sections as one HTML page: pictures inside it, no script, nothing from the network."""
 
 from __future__ import annotations
 
@@ -49,12 +49,16 @@ summary { cursor: pointer; color: var(--link) }
 
 
 def page(title: str, lead: Sequence[str], sections: Sequence[Section]) -> str:
-    """The whole page.
+    """Writes the whole page.
 
     Args:
-        title: Its heading.
-        lead: Lines below it; addresses in them become links.
-        sections: With titles that differ, and captions that differ within each.
+        title: The heading of the page.
+        lead: Lines below the heading; addresses in them become links.
+        sections: Sections whose titles differ, with captions that differ within each.
+
+    Example:
+        >>> "<h2 id=\"errors\">Errors</h2>" in page("A report", ["Some lines."], [Section("Errors")])
+        True
     """
     contents = "".join(f'<li><a href="#{_id(s.title)}">{escape(s.title)}</a></li>' for s in sections)
     body = "\n".join(_section(section) for section in sections)
@@ -94,8 +98,13 @@ def _section(section: Section) -> str:
 def _table(table: Table, section: str) -> str:
     heading, *rows = table.rows
     head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in heading)
-    body = "".join(_row(row) for row in rows)
-    kind = "" if any(_is_figure(cell) for row in rows for cell in row[1:]) else ' class="words"'
+    body = ""
+    for first, *others in rows:
+        cells = "".join(f"<td>{_linked(cell)}</td>" for cell in others)
+        body += f'<tr><th scope="row">{_linked(first)}</th>{cells}</tr>\n'
+    number = re.compile(r"[-+<]?\d+(\.\d+)?(\D|$)")
+    has_numbers = any(number.match(cell) and len(cell) < 40 for row in rows for cell in row[1:])
+    kind = "" if has_numbers else ' class="words"'
     name = f"{section}-{_id(table.caption)}"
     notes = "".join(f"<li>{escape(note)}</li>" for note in table.notes)
     # A region that takes the focus, so that the arrow keys move a table that is wider than the window.
@@ -110,11 +119,6 @@ def _table(table: Table, section: str) -> str:
     return f"<details><summary>{escape(table.caption)}: {len(rows)} rows</summary>\n{shown}\n</details>"
 
 
-def _row(row: Sequence[str]) -> str:
-    first, *others = row
-    return f'<tr><th scope="row">{_linked(first)}</th>{"".join(f"<td>{_linked(cell)}</td>" for cell in others)}</tr>\n'
-
-
 def _picture(picture: Picture) -> str:
     data = base64.b64encode(picture.path.read_bytes()).decode()
     return (
@@ -125,10 +129,6 @@ def _picture(picture: Picture) -> str:
 
 def _linked(text: str) -> str:
     return re.sub(r"https?://[^\s<>,;]*[^\s<>,;.]", lambda found: f'<a href="{found[0]}">{found[0]}</a>', escape(text))
-
-
-def _is_figure(cell: str) -> bool:
-    return bool(re.match(r"[-+<]?\d+(\.\d+)?(\D|$)", cell)) and len(cell) < 40
 
 
 def _id(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Labelled scans: those that have labels, and how well a network's label maps agree with them."""
+"""Checks the labels of scans, and scores the label maps of a network against them."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from kerasgan.scans.volume import Volume
 
 
 class Scorer:
-    """Overlap of label maps, patient by patient; a patient with several scans counts once, with their mean.
+    """The overlap of label maps, patient by patient; a patient with several scans counts once, with their mean.
 
     Args:
-        names: Structures, of the classes from 1 on.
+        names: Names of the structures, which have the classes from 1 on.
         classes: Class of each label value, see `DatasetCard.classes`.
     """
 
@@ -31,37 +31,34 @@ class Scorer:
         self.definitions: Content = {}
 
     def read(self, scan: Scan, settings: Preparation) -> tuple[Prepared, np.ndarray]:
-        """A scan as whole slices, and the true class of each voxel of its axial grid."""
+        """Reads a scan as whole slices, with the true class of each voxel of its axial grid."""
         volume = scan.load()
         truth = self.classes[_labels(scan, volume)]
         with scan.usable():
             return prepare(volume, settings, crop=False), truth
 
     def judge(self, scans: Sequence[Scan], segment: Callable[[Scan], Overlay], picture: Path | None = None) -> Content:
-        """What a cell's result holds.
+        """Scores scans for the result of a cell.
 
         Args:
-            scans: Each with labels.
+            scans: Scans with labels.
             segment: Segments a scan.
             picture: Where to draw the patient whose Dice is the median; None: not at all.
         """
         for scan in scans:
             overlay = segment(scan)
-            self.add(scan.patient, overlay.found, overlay.truth, overlay.source)
+            numbers = {name: number for number, name in enumerate(self.names, 1)}
+            metrics = label_metrics(numbers, overlay.source.spacing_mm)
+            row = score(overlay.found, overlay.truth, np.ones(overlay.truth.shape, bool), metrics)
+            self.rows.setdefault(scan.patient, []).append(row)
+            self.definitions = {m.name: {"unit": m.unit, "definition": m.definition} for m in metrics}
         if picture:  # once more, for all scans together may not fit into memory
             overlay_figure(segment(next(scan for scan in scans if scan.patient == self.median())), picture)
         return {"structures": list(self.names), "definitions": self.definitions, "scores": self.scores}
 
-    def add(self, patient: str, found: np.ndarray, truth: np.ndarray, axial: Volume) -> None:
-        """Scores a whole scan."""
-        metrics = label_metrics({name: number for number, name in enumerate(self.names, 1)}, axial.spacing_mm)
-        row = score(found, truth, np.ones(truth.shape, bool), metrics)
-        self.rows.setdefault(patient, []).append(row)
-        self.definitions = {m.name: {"unit": m.unit, "definition": m.definition} for m in metrics}
-
     @property
     def scores(self) -> dict[str, dict[str, float | None]]:
-        """Figures by patient."""
+        """Scores by patient."""
         return {patient: mean_row(rows) for patient, rows in self.rows.items()}
 
     def median(self) -> str:
@@ -74,15 +71,15 @@ class Scorer:
 
 
 def labelled(scans: Sequence[Scan]) -> list[Scan]:
-    """The scans that have labels."""
+    """Returns the scans that have labels."""
     return [scan for scan in scans if scan.labels is not None]
 
 
 def check_labels(split: Split) -> None:
-    """Makes sure that all labels can be read, lie on the grids of their scans and between 0 and 255.
+    """Makes sure that all labels can be read, are on the grids of their scans and between 0 and 255.
 
     Raises:
-        KerasganError: With the first that does not.
+        KerasganError: For the first that is invalid.
     """
     scans = [scan for part in (split.train, split.validation, split.test) for scan in labelled((*part.a, *part.b))]
     for scan in tqdm(scans, desc="Checking labels", unit="scan"):
@@ -90,7 +87,7 @@ def check_labels(split: Split) -> None:
 
 
 def _labels(scan: Scan, volume: Volume) -> np.ndarray:
-    """A labelled scan's label map on the axial grid."""
+    """The label map of a labelled scan on its axial grid."""
     labels = scan.load_labels(like=volume)
     assert labels is not None  # only labelled scans get here
     with scan.usable():

@@ -1,4 +1,4 @@
-"""Cells that train a segmentation network on labelled scans and score it on others.
+"""The tasks that train a segmentation network on labelled scans and score it on others.
 
 Reference:
     Hiasa et al. 2018, https://arxiv.org/abs/1803.06629, Sec. 3.2 and 4
@@ -6,7 +6,7 @@ Reference:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +17,10 @@ from kerasgan.datasets import DatasetCard, Scan
 from kerasgan.errors import DatasetError
 from kerasgan.experiments.engine.scorer import Scorer, labelled, require_labels
 from kerasgan.experiments.engine.tasks import RecipeTask
-from kerasgan.experiments.engine.types import UNFINISHED, Content, Desk, Task
+from kerasgan.experiments.engine.types import UNFINISHED, Content, Context, Task
 from kerasgan.pictures.overlay import Overlay
-from kerasgan.scans.preparation import Preparation, Prepared, preparation
+from kerasgan.scans.preparation import Preparation, preparation
+from kerasgan.scans.slices import predict_slices
 from kerasgan.training.cache import build
 
 if TYPE_CHECKING:
@@ -35,10 +36,10 @@ class Network(Task):
     """A segmentation network and its schedule, see `kerasgan.training.segmentation.Settings`.
 
     Attributes:
-        structures: What to segment, as far as the dataset's card names it; nothing named: all that it names.
+        structures: What to segment, as far as the dataset's card names it; empty: all that it names.
         network: The segmenter.
         steps: Training steps.
-        learning_rate: Of the first half of the steps.
+        learning_rate: Learning rate of the first half of the steps.
         batch_size: Slices in a step.
     """
 
@@ -49,12 +50,12 @@ class Network(Task):
     batch_size: int = 8
 
     def chosen(self, card: DatasetCard) -> tuple[str, ...]:
-        """The structures that are labelled in both domains: those wanted, or all where none of these is."""
+        """The structures that are labelled in both domains: those wanted, or all if none of them is."""
         common = tuple(name for name, where in card.structures.items() if len(where) == 2)
         return tuple(name for name in self.structures if name in common) or common
 
     def train(self, slices: Any, classes: int, seed: int, folder: Path) -> keras.Model:
-        """The trained network; the cell's folder keeps how far it is."""
+        """Trains the network; the cell's folder keeps how far it is."""
         from kerasgan.training.segmentation import Settings, train
 
         settings = Settings(
@@ -64,125 +65,110 @@ class Network(Task):
 
 
 class TwoChannelSegmentation(Network):
-    """Trains on labelled scans of domain b with their synthetic counterparts, segments test scans of domain a.
+    """A segmentation of domain a by a network that learns from labelled scans of domain b and their translations.
 
     The network sees a b image and an a image, in training (b, synthetic a), in the test (synthetic b, a): so it needs
     no label of domain a. Sec. 3.2 of the paper.
 
     Attributes:
-        seed: Of the network.
+        seed: Seed of the network.
     """
 
     seed: int = 0
 
-    def check(self, desk: Desk) -> None:
+    def check(self, context: Context) -> None:
         """Makes sure that training scans of b and test scans of a have labels."""
-        require_labels(desk.split.train.b, "training scans of domain b")
-        require_labels(desk.split.test.a, "test scans of domain a")
+        require_labels(context.split.train.b, "training scans of domain b")
+        require_labels(context.split.test.a, "test scans of domain a")
 
-    def run(self, desk: Desk, needs: Sequence[Path], folder: Path) -> Content:
+    def run(self, context: Context, needs: Sequence[Path], folder: Path) -> Content:
         """Trains, scores every labelled test patient, and draws the one whose Dice is the median."""
         from kerasgan.runs.run import load_run
         from kerasgan.training.batches import LabelledStore
-        from kerasgan.training.segmentation import TranslatedSlices, WithSynthetic
+        from kerasgan.training.segmentation import TranslatedSlices, WithSynthetic, segment_prepared
 
-        run, names = load_run(needs[0]), self.chosen(desk.card)
+        run, names = load_run(needs[0]), self.chosen(context.card)
         settings = run.facts.preparation
-        scans = build(labelled(desk.split.train.b), settings, desk.cells / ".cache")
-        store = LabelledStore(scans, desk.card.classes("b", names))
+        scans = build(labelled(context.split.train.b), settings, context.cells / ".cache")
+        store = LabelledStore(scans, context.card.classes("b", names))
         slices = WithSynthetic(TranslatedSlices(store, run.generator("ba"), folder / UNFINISHED / SYNTHETIC))
         network = self.train(slices, len(names) + 1, self.seed, folder)
-        scorer, generator = Scorer(names, desk.card.classes("a", names)), run.generator("ab")
+        scorer, generator = Scorer(names, context.card.classes("a", names)), run.generator("ab")
         low, high = run.map("b").low, run.map("b").high
 
         def segment(scan: Scan) -> Overlay:
             prepared, truth = scorer.read(scan, settings)
-            synthetic = _translated(generator, prepared.slices)
-            found = _segmented(network, prepared, np.stack([synthetic, prepared.slices], axis=-1))
+            synthetic = predict_slices(generator.predict_on_batch, prepared.slices[..., None], SLICES_AT_ONCE)[..., 0]
+            found = segment_prepared(network, prepared, np.stack([synthetic, prepared.slices], axis=-1))
             values = prepared.grid.to_source(run.map("b").inverse(synthetic), fill=low)
             values[~prepared.body] = low
-            shown = prepared.axial.with_array(values, desk.card.modalities[1])
+            shown = prepared.axial.with_array(values, context.card.modalities[1])
             return Overlay(prepared.axial, shown, truth, found, names, (low, high))
 
-        return scorer.judge(labelled(desk.split.test.a), segment, folder / "overlay.png")
+        return scorer.judge(labelled(context.split.test.a), segment, folder / "overlay.png")
 
 
 class OneChannelSegmentation(RecipeTask, Network):
-    """A network that sees scans of domain b by themselves, prepared as the recipe says; its generators play no part."""
+    """A segmentation of domain b alone, of slices prepared as the recipe says; its generators play no part."""
 
     def preparation(self, card: DatasetCard) -> Preparation:
-        """How scans become slices."""
+        """The settings by which scans become slices."""
         return preparation(self.built(), card.anatomy, card.ct_window_hu, card.field_of_view_mm)
 
-    def store(self, desk: Desk, scans: Sequence[Scan]) -> LabelledStore:
-        """The slices of labelled scans of one domain."""
+    def store(self, context: Context, scans: Sequence[Scan]) -> LabelledStore:
+        """Builds the slices of labelled scans of one domain."""
         from kerasgan.training.batches import LabelledStore
 
-        classes = desk.card.classes(scans[0].domain, self.chosen(desk.card))
-        return LabelledStore(build(scans, self.preparation(desk.card), desk.cells / ".cache"), classes)
+        classes = context.card.classes(scans[0].domain, self.chosen(context.card))
+        return LabelledStore(build(scans, self.preparation(context.card), context.cells / ".cache"), classes)
 
     def score(
-        self, desk: Desk, slices: Any, scans: Sequence[Scan], folder: Path, picture: Path | None = None
+        self, context: Context, slices: Any, scans: Sequence[Scan], folder: Path, picture: Path | None = None
     ) -> Content:
-        """Trains a network on the slices and applies it to labelled scans of domain b, see `Scorer.judge`."""
-        names, settings = self.chosen(desk.card), self.preparation(desk.card)
+        """Trains a network on slices and scores it on labelled scans of domain b, see `Scorer.judge`."""
+        from kerasgan.training.segmentation import segment_prepared
+
+        names, settings = self.chosen(context.card), self.preparation(context.card)
         network = self.train(slices, len(names) + 1, self.seed, folder)
-        scorer = Scorer(names, desk.card.classes("b", names))
+        scorer = Scorer(names, context.card.classes("b", names))
 
         def segment(scan: Scan) -> Overlay:
             prepared, truth = scorer.read(scan, settings)
-            return Overlay(
-                prepared.axial, None, truth, _segmented(network, prepared, prepared.slices[..., None]), names
-            )
+            found = segment_prepared(network, prepared, prepared.slices[..., None])
+            return Overlay(prepared.axial, None, truth, found, names)
 
         return scorer.judge(scans, segment, picture)
 
 
 class FoldOfCrossValidation(OneChannelSegmentation):
-    """Trains on labelled scans of domain b but those of one fold's patients, and segments these.
+    """A fold of a cross-validation in domain b: trained without the fold's patients, and scored on them.
 
     Attributes:
         fold: Number of the fold, from 0.
-        folds: How many there are.
+        folds: Number of folds.
     """
 
     fold: int
     folds: int = 5
 
-    def check(self, desk: Desk) -> None:
+    def check(self, context: Context) -> None:
         """Makes sure that each fold has a labelled training patient of domain b."""
-        require_labels(desk.split.train.b, "training scans of domain b")
-        count = len(_patients(desk))
+        require_labels(context.split.train.b, "training scans of domain b")
+        count = len(_patients(context))
         if count < self.folds:
             raise DatasetError(
                 f"{self.folds}-fold cross-validation needs as many patients with labelled training scans of domain b; "
                 f"found {count}. Label more scans."
             )
 
-    def run(self, desk: Desk, needs: Sequence[Path], folder: Path) -> Content:
+    def run(self, context: Context, needs: Sequence[Path], folder: Path) -> Content:
         """Trains, and scores the patients of the fold."""
-        scans, patients = labelled(desk.split.train.b), _patients(desk)[self.fold :: self.folds]
+        scans, patients = labelled(context.split.train.b), _patients(context)[self.fold :: self.folds]
         others = [scan for scan in scans if scan.patient not in patients]
         held_out = [scan for scan in scans if scan.patient in patients]
-        return self.score(desk, self.store(desk, others), held_out, folder)
+        return self.score(context, self.store(context, others), held_out, folder)
 
 
-def _patients(desk: Desk) -> list[str]:
-    """Keys of the patients with labelled training scans of domain b, in order."""
-    return sorted({scan.patient for scan in labelled(desk.split.train.b)})
-
-
-def _segmented(network: keras.Model, prepared: Prepared, images: np.ndarray) -> np.ndarray:
-    from kerasgan.training.segmentation import segment_prepared
-
-    return segment_prepared(network, prepared, images)
-
-
-def _translated(generator: keras.Model, slices: np.ndarray) -> np.ndarray:
-    """float32 `[slices, height, width]` in [-1, 1], each slice translated."""
-
-    def batches() -> Iterator[np.ndarray]:
-        for start in range(0, len(slices), SLICES_AT_ONCE):
-            yield generator.predict_on_batch(slices[start : start + SLICES_AT_ONCE, ..., None])[..., 0]
-
-    return np.concatenate(list(batches()))
+def _patients(context: Context) -> list[str]:
+    """The keys of the patients with labelled training scans of domain b, in order."""
+    return sorted({scan.patient for scan in labelled(context.split.train.b)})

@@ -1,20 +1,22 @@
-"""Tables and box plots that experiments share; the patient is the unit, repetitions are averaged for each patient."""
+"""Tables and pictures that experiments share; the patient is the unit, repetitions are averaged for each patient."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
 
 import numpy as np
 
-from kerasgan.evaluation.statistics import CONFIDENCE, RESAMPLINGS, PairedResult, caution, compare_paired, holm
-from kerasgan.experiments.engine.types import Content, Patients, Picture, Table
+from kerasgan.evaluation.results import with_unit
+from kerasgan.evaluation.statistics import CONFIDENCE, HEADINGS, INTERVAL, TESTS, caution, paired_tests
+from kerasgan.experiments.engine.types import Content, Findings, Patients, Picture, Section, Table
 from kerasgan.pictures.charts import Panel, paired_figure
-from kerasgan.text import p_text, with_count
+from kerasgan.text import with_count
 
 Way = Literal["lower", "higher"]
+Name = TypeVar("Name")
 SIGNIFICANT = 0.05
 TOO_FEW = (
     "Fewer than two patients have both figures: nothing is known of the spread between patients, so there are no "
@@ -24,15 +26,20 @@ TOO_FEW = (
 
 @dataclass(frozen=True)
 class Claim:
-    """What the paper says of a change, if it does, and what came out here.
+    """A change that the paper makes, and what became of it here.
 
     Attributes:
         text: The change, such as "GC, small training set".
-        before: Figures without it.
-        after: Figures with it; patients that only one of both has are left out.
-        expected: Which way the figure goes according to the paper; None where the paper says nothing.
-        published: Its difference after minus before; None where the paper prints none.
-        repetitions: Figures without it and with it in each repetition, whose means `before` and `after` are.
+        before: Values without the change.
+        after: Values with the change; patients that only one of both has are left out.
+        expected: Which way the value goes according to the paper; None where the paper does not say.
+        published: The paper's difference after minus before; None where the paper prints none.
+        repetitions: Values before and after in each repetition, whose means `before` and `after` are.
+
+    Example:
+        >>> claim = Claim("more patients", {"p1": 30.0, "p2": 31.0}, {"p1": 28.0, "p2": 30.0}, "lower")
+        >>> claim.difference, claim.outcome(p=0.2)
+        (-1.5, 'as published, not significant')
     """
 
     text: str
@@ -43,73 +50,104 @@ class Claim:
     repetitions: Sequence[tuple[Patients, Patients]] = ()
 
     @property
-    def agreement(self) -> str:
-        """In how many repetitions the figure goes the way that it goes in the mean; "" for a single one."""
-        claims = [Claim(self.text, before, after, None) for before, after in self.repetitions]
-        ways = [claim.way for claim in claims if claim.count]
-        return f"{ways.count(self.way)} of {len(ways)}" if len(ways) > 1 and self.count else ""
-
-    @property
-    def pairs(self) -> dict[str, dict[str, float]]:
-        """Both figures of the patients that have both."""
-        keys = [key for key in self.before if key in self.after]
-        return {name: {key: own[key] for key in keys} for name, own in (("before", self.before), ("after", self.after))}
-
-    @property
     def count(self) -> int:
-        """How many patients have both figures."""
-        return len(self.pairs["before"])
+        """The number of patients that have both values."""
+        return len(self.before.keys() & self.after.keys())
 
     @property
     def difference(self) -> float:
-        """Mean over patients of after minus before; there must be one."""
-        before, after = (list(own.values()) for own in self.pairs.values())
-        return float(np.mean(after) - np.mean(before))
+        """Mean over patients of after minus before; at least one patient must have both."""
+        keys = [key for key in self.before if key in self.after]
+        return float(np.mean([self.after[key] for key in keys]) - np.mean([self.before[key] for key in keys]))
 
     @property
     def way(self) -> Way | Literal["equal"]:
-        """Which way the figure goes here."""
+        """Which way the value goes here."""
         if self.difference == 0:
             return "equal"
         return "lower" if self.difference < 0 else "higher"
 
+    @property
+    def agreement(self) -> str:
+        """In how many repetitions the value goes the way that it goes in the mean; "" for a single repetition."""
+        claims = [Claim(self.text, before, after, None) for before, after in self.repetitions]
+        ways = [claim.way for claim in claims if claim.count]
+        return f"{ways.count(self.way)} of {len(ways)}" if len(ways) > 1 and self.count else ""
+
     def outcome(self, p: float | None = None) -> str:
-        """The verdict in words: which way it goes, or whether that is the published one; None: not tested."""
+        """The verdict in words: which way the value goes, or whether that is the published way.
+
+        Args:
+            p: p of the paired t-test; None where it was not tested.
+        """
         verdict: str = self.way
         if self.expected:
             verdict = "as published" if self.way == self.expected else "not as published"
         return verdict if p is None or p < SIGNIFICANT else f"{verdict}, not significant"
 
 
-def claims_table(caption: str, claims: Sequence[Claim], digits: int) -> Table:
-    """Each claim with its difference, interval, tests and outcome; Holm's correction spans the table.
+def change(
+    found: Findings,
+    text: str,
+    stems: tuple[str, str],
+    metric: str,
+    expected: Way | None = None,
+    published: float | None = None,
+    factor: float = 1.0,
+) -> Claim:
+    """The claim about a metric of two cells: the one before the change and the one after it.
 
     Args:
-        caption: What the figure is.
-        claims: At least one.
-        digits: Behind the point.
+        found: The results of all cells.
+        text: The change in words.
+        stems: Keys of both cells without `-seed<n>`.
+        metric: Name of the metric.
+        expected: Which way the metric goes according to the paper.
+        published: The paper's difference.
+        factor: A factor for every value.
     """
-    heading = ("change", "paper", f"here [{CONFIDENCE:.0%} CI]", "p (t)", "p (W)", "d_z", "repetitions", "outcome")
+    before, after = (found.column(stem, metric, factor=factor) for stem in stems)
+    repetitions = zip(*(found.repetitions(stem, metric, factor) for stem in stems), strict=True)
+    return Claim(text, before, after, expected, published, list(repetitions))
+
+
+def claims_table(caption: str, claims: Sequence[Claim], digits: int) -> Table:
+    """A table of claims with difference, interval, tests and outcome; Holm's correction spans the table.
+
+    Args:
+        caption: What the value is.
+        claims: At least one.
+        digits: Digits after the decimal point.
+    """
+    rows = [["change", "paper", f"here [{CONFIDENCE:.0%} CI]", *HEADINGS, "repetitions", "outcome"]]
     patients = max(claim.count for claim in claims)
-    results = _tested(claims)
-    rows = [_row(claim, result, digits, patients) for claim, result in zip(claims, results, strict=True)]
+    results = paired_tests([(claim.before, claim.after) for claim in claims])
+    for claim, result in zip(claims, results, strict=True):
+        paper = claim.expected or "-" if claim.published is None else f"{claim.published:+.{digits}f}"
+        if result:
+            cells = result.cells(lambda value: f"{value:+.{digits}f}", lambda value: f"{value:.1f}", patients)
+            rows.append([claim.text, paper, *cells, claim.agreement, claim.outcome(result.p_t)])
+        elif claim.count:
+            difference = with_count(f"{claim.difference:+.{digits}f}", claim.count, patients)
+            rows.append([claim.text, paper, difference, "", "", "", claim.agreement, claim.outcome()])
+        else:
+            rows.append([claim.text, paper, "-", "", "", "", "", "no patient has both figures"])
     counts = [result.count for result in results if result]
     if not counts:
-        return Table(caption, [heading, *rows], [TOO_FEW])
+        return Table(caption, rows, [TOO_FEW])
     corrected = f", corrected by Holm over the {len(counts)} rows" if len(counts) > 1 else ""
     notes = [
         f"Mean over {patients} patients of the difference after minus before, repetitions averaged for each "
-        f"patient, with the {CONFIDENCE:.0%} percentile interval of {RESAMPLINGS:,} bootstrap samples of the patients.",
-        f"p: two-sided paired t-test (t) and Wilcoxon signed-rank test (W){corrected}; significant: p (t) below "
-        f"{SIGNIFICANT}. d_z: Cohen's effect size.",
+        f"patient, with {INTERVAL}.",
+        f"p: {TESTS}{corrected}; significant: p (t) below {SIGNIFICANT}. d_z: Cohen's effect size.",
         "repetitions: in how many the mean goes the same way. The tests take the trainings as they are: where "
         "repetitions disagree, chance in training outweighs what is compared.",
     ]
-    return Table(caption, [heading, *rows], [*notes, *filter(None, [caution(min(counts))])])
+    return Table(caption, rows, [*notes, *filter(None, [caution(min(counts))])])
 
 
 def patients_table(caption: str, columns: Mapping[str, Patients], digits: int) -> Table:
-    """A row for each patient, then mean and standard deviation."""
+    """A table with a row for each patient, then mean and standard deviation."""
     keys = list(dict.fromkeys(key for column in columns.values() for key in column))
     rows = [[key, *(_number(column.get(key), digits) for column in columns.values())] for key in keys]
     rows.append(["mean ± SD", *spreads(columns, digits).values()])
@@ -117,95 +155,96 @@ def patients_table(caption: str, columns: Mapping[str, Patients], digits: int) -
 
 
 def seeds_table(caption: str, columns: Mapping[str, Sequence[Patients]], digits: int) -> Table:
-    """A row for each repetition with the mean over its patients."""
+    """A table with a row for each repetition: the mean over its patients."""
     count = max(map(len, columns.values()))
     rows = [[str(seed), *(_number(mean(column[seed]), digits) for column in columns.values())] for seed in range(count)]
     return Table(caption, [["seed", *columns], *rows])
 
 
 def box_plots(panels: Mapping[str, Mapping[str, Patients]], path: Path, caption: str) -> Picture:
-    """A panel for each figure with a box for each method, on the patients that all of the panel's methods have.
+    """Draws a panel for each metric with a box for each method, on the patients that all methods of the panel have.
 
     Args:
-        panels: By title, each with the same methods.
+        panels: Methods with their values, by the panel's title; each panel has the same methods.
         path: The PNG file.
-        caption: What the figures are; a list of the methods is added.
+        caption: What the values are; a list of the methods is added.
     """
-    methods = list(next(iter(panels.values())))
-    paired_figure([Panel(title, _common(columns)) for title, columns in panels.items()], path)
-    legend = ", ".join(f"{number} {name}" for number, name in enumerate(methods, 1))
-    means = "; ".join(
-        f"{title}: " + ", ".join(f"{name} {spread(column, 3)}" for name, column in columns.items())
-        for title, columns in panels.items()
-    )
+    drawn, means = [], []
+    for title, columns in panels.items():
+        first = next(iter(columns.values()))
+        keys = [key for key in first if all(key in column for column in columns.values())]
+        drawn.append(Panel(title, np.array([[column[key] for key in keys] for column in columns.values()])))
+        means.append(f"{title}: " + ", ".join(f"{name} {spread(column, 3)}" for name, column in columns.items()))
+    paired_figure(drawn, path)
+    legend = ", ".join(f"{number} {name}" for number, name in enumerate(next(iter(panels.values())), 1))
     text = f"{caption} Boxes span the quartiles, whiskers reach the extremes, each dot is a patient. Methods: {legend}."
-    return Picture(text, path, f"Box plots. Mean ± SD, {means}.")
+    return Picture(text, path, f"Box plots. Mean ± SD, {'; '.join(means)}.")
 
 
 def spread(column: Patients, digits: int) -> str:
-    """`29.78 ± 1.20`; without the spread for one patient, a dash for none."""
+    """Writes mean and SD over patients; the mean alone for one patient, a dash for none.
+
+    Example:
+        >>> spread({"p1": 28.0, "p2": 30.0}, 2), spread({"p1": 28.0}, 2), spread({}, 2)
+        ('29.00 ± 1.41', '28.00', '-')
+    """
     values = list(column.values())
     if len(values) < 2:
         return _number(mean(column), digits)
     return f"{np.mean(values):.{digits}f} ± {np.std(values, ddof=1):.{digits}f}"
 
 
-Name = TypeVar("Name")
-
-
 def spreads(columns: Mapping[Name, Patients], digits: int) -> dict[Name, str]:
-    """`spread` of some methods' figures, with the number of patients where a method has fewer than another."""
+    """Writes the `spread` of each method, with the number of patients where a method has fewer than another."""
     patients = max(map(len, columns.values()))
     return {name: with_count(spread(column, digits), len(column), patients) for name, column in columns.items()}
 
 
+def mean(column: Patients) -> float | None:
+    """The mean over patients; None without patients."""
+    return float(np.mean(list(column.values()))) if column else None
+
+
 def scored(result: Content) -> str:
-    """Which patients an evaluation scored, and what its reader must know."""
+    """A sentence on which patients an evaluation scored, and what its reader must know."""
     return f"Scored: the {result['part']} patients" + (f"; {result['note']}." if result["note"] else ".")
 
 
-def mean(column: Patients) -> float | None:
-    """Mean over patients; None where there is none."""
-    return float(np.mean(list(column.values()))) if column else None
+def median_patient(scores: Patients) -> str:
+    """The patient whose value is the median; the lower one of two.
+
+    Example:
+        >>> median_patient({"p1": 30.0, "p2": 10.0, "p3": 20.0, "p4": 40.0})
+        'p3'
+    """
+    return sorted(scores, key=lambda key: scores[key])[(len(scores) - 1) // 2]
+
+
+def comparison(found: Findings, key: str, patient: str, metric: str, title: str) -> Picture:
+    """The picture that an evaluation has drawn of a patient.
+
+    Args:
+        found: The results of all cells.
+        key: Key of the evaluation's cell.
+        patient: Key of the patient.
+        metric: The metric that the description states.
+        title: The method, for the caption.
+    """
+    value, unit = found.results[key]["scores"][patient][metric], found.results[key]["definitions"][metric]["unit"]
+    return Picture(
+        f"{title}, patient {patient}: source, synthetic image, truth and error.",
+        found.folders[key] / f"{patient}.png",
+        "Sections through one patient, the first pair of scans where there are several: source, synthetic, acquired, "
+        f"error. {with_unit(metric, unit)} of the patient: {value:.1f}.",
+    )
+
+
+def loss_curves(found: Findings, trainings: Mapping[str, str]) -> Section:
+    """A section with the loss curves of some trainings, given as keys of their cells by title."""
+    described = "Curves of every loss over the training steps."
+    pictures = [Picture(title, found.folders[key] / "losses.png", described) for title, key in trainings.items()]
+    return Section("Loss curves", (), pictures)
 
 
 def _number(value: float | None, digits: int) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
-
-
-def _common(columns: Mapping[str, Patients]) -> np.ndarray:
-    """`[methods, patients]`."""
-    keys = [key for key in next(iter(columns.values())) if all(key in column for column in columns.values())]
-    return np.array([[column[key] for key in keys] for column in columns.values()])
-
-
-def _tested(claims: Sequence[Claim]) -> list[PairedResult | None]:
-    """Corrected over all claims that can be tested; None for the others, with fewer than two patients."""
-    results = [compare_paired(claim.pairs)["after"] if claim.count > 1 else None for claim in claims]
-    tested = [result for result in results if result is not None]
-    p_t, p_wilcoxon = (iter(holm(values)) for values in ([r.p_t for r in tested], [r.p_wilcoxon for r in tested]))
-    return [result and replace(result, p_t=next(p_t), p_wilcoxon=next(p_wilcoxon)) for result in results]
-
-
-def _row(claim: Claim, result: PairedResult | None, digits: int, patients: int) -> list[str]:
-    """`patients`: of the table; a row with fewer says so."""
-    if not claim.count:
-        return [claim.text, _published(claim, digits), "-", "", "", "", "", "no patient has both figures"]
-    if result is None:
-        difference = with_count(f"{claim.difference:+.{digits}f}", claim.count, patients)
-        return [claim.text, _published(claim, digits), difference, "", "", "", claim.agreement, claim.outcome()]
-    low, high = (f"{end:+.{digits}f}" for end in result.interval)
-    return [
-        claim.text,
-        _published(claim, digits),
-        with_count(f"{result.difference:+.{digits}f} [{low}, {high}]", claim.count, patients),
-        p_text(result.p_t),
-        p_text(result.p_wilcoxon),
-        f"{result.effect_size:.1f}",
-        claim.agreement,
-        claim.outcome(result.p_t),
-    ]
-
-
-def _published(claim: Claim, digits: int) -> str:
-    return claim.expected or "-" if claim.published is None else f"{claim.published:+.{digits}f}"

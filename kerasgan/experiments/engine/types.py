@@ -1,4 +1,4 @@
-"""What an experiment consists of: cells that are computed once, published figures, and the sections of a report."""
+"""The parts of an experiment: cells that are computed once, published values, and the sections of a report."""
 
 from __future__ import annotations
 
@@ -9,33 +9,34 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from kerasgan.config import Component
 from kerasgan.datasets import DatasetCard, Split, files_digest
 from kerasgan.scans.volume import Modality
 
 Content = dict[str, Any]
-"""What a cell found, as its `result.json` holds it."""
+"""The result of a cell, as its `result.json` has it."""
 
 UNFINISHED = "unfinished"
-"""In a cell's folder: what is removed when the cell is finished."""
+"""A folder in a cell's folder that is removed when the cell is finished."""
 
 Patients = Mapping[str, float]
-"""A figure by patient key."""
+"""A value by patient key."""
 
 
 @dataclass(frozen=True)
-class Desk:
-    """What every cell of an experiment works on.
+class Context:
+    """The data that every cell of an experiment works on.
 
     Attributes:
         dataset: Name or path of the dataset's file.
-        data_dir: Its data.
-        card: Its card.
-        split: Its patients.
-        cells: The folder that holds the folders of all cells.
+        data_dir: Folder of the data.
+        card: Card of the dataset.
+        split: Patients for training, validation and test.
+        cells: The folder with the folders of all cells.
     """
 
     dataset: str
@@ -46,11 +47,11 @@ class Desk:
 
 
 class Task(BaseModel, ABC):
-    """What a cell does; its fields are all that its result depends on, besides the data and the cells it needs."""
+    """The work of a cell; its fields are all that its result depends on, besides the data and the cells it needs."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    def check(self, desk: Desk) -> None:
+    def check(self, context: Context) -> None:
         """Finds before anything is computed what this task would fail on.
 
         Raises:
@@ -58,19 +59,23 @@ class Task(BaseModel, ABC):
         """
 
     @abstractmethod
-    def run(self, desk: Desk, needs: Sequence[Path], folder: Path) -> Content:
-        """Does it, or goes on with it.
+    def run(self, context: Context, needs: Sequence[Path], folder: Path) -> Content:
+        """Does the work, or continues it.
 
         Args:
-            desk: The data.
+            context: The data.
             needs: Folders of the cells that it needs, in the cell's order.
-            folder: Its own, not made yet; what an interrupted run left there is there again. What only going on
-                needs belongs into `folder / UNFINISHED`, which is removed when the cell is finished.
+            folder: The cell's own folder, not made yet; files of an interrupted attempt are still there. Files that
+                only a continuation needs belong into `folder / UNFINISHED`, which is removed when the cell is finished.
         """
 
     def settings(self) -> Content:
-        """Everything that tells this task from others of its kind, ready for JSON."""
+        """Everything that distinguishes this task from others of its kind, ready for JSON."""
         return self.model_dump(mode="json")
+
+    def identity(self) -> Content:
+        """The settings that the name of a cell's folder is made from."""
+        return self.settings()
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,8 @@ class Cell:
     """One training, evaluation or segmentation.
 
     Attributes:
-        key: Readable and unique within the experiment; made of letters, digits and `-`.
+        key: Readable and unique within the experiment; made of letters, digits and `-`. The cells of a repetition end
+            in `-seed0`, `-seed1` and so on.
         title: What it does, for people.
         task: How it is done.
         needs: Cells that come first.
@@ -92,24 +98,24 @@ class Cell:
     seconds: float = 0.0
 
     @property
-    def digest(self) -> str:
-        """Of all settings, those of the cells it needs included."""
-        content = [type(self.task).__name__, self.task.settings(), [cell.digest for cell in self.needs]]
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:10]
+    def folder_name(self) -> str:
+        """The key and the digest of all settings, so that a finished cell never passes for one of other settings."""
+        return f"{self.key}-{self.digest}"
 
     @property
-    def folder_name(self) -> str:
-        """Other settings, another folder: a finished cell never passes for one that was set otherwise."""
-        return f"{self.key}-{self.digest}"
+    def digest(self) -> str:
+        """A digest of all settings, including those of the cells that it needs."""
+        content = [type(self.task).__name__, self.task.identity(), [cell.digest for cell in self.needs]]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:10]
 
 
 @dataclass(frozen=True)
 class Published:
-    """A figure of the paper.
+    """A value that the paper prints.
 
     Attributes:
-        value: As printed.
-        place: Table, figure or section.
+        value: The value as printed.
+        place: Its table, figure or section.
     """
 
     value: float
@@ -123,7 +129,7 @@ class Table:
     Attributes:
         caption: What it shows.
         rows: The first one is the heading; the first cell of each further row heads that row.
-        notes: Below it.
+        notes: Notes below the table.
     """
 
     caption: str
@@ -138,7 +144,7 @@ class Picture:
     Attributes:
         caption: What it shows.
         path: A PNG file.
-        description: The same for who does not see it.
+        description: What it shows, for readers who cannot see it.
     """
 
     caption: str
@@ -161,27 +167,55 @@ class Section:
     parts: Sequence[Table | Picture] = ()
 
 
-class Scale(Protocol):
-    """How large an experiment is; each has further fields of its own."""
+@dataclass(frozen=True)
+class TrainingScale:
+    """The size of an experiment; an experiment may have a scale of its own with further fields.
 
-    @property
-    def seeds(self) -> int:
-        """Repetitions with another seed, unless the user says otherwise."""
+    Attributes:
+        note: What this scale is, in a sentence for the report.
+        seeds: Repetitions with another seed, unless the user says otherwise.
+        quick: Whether the recipe is scaled down.
+        overrides: Changes of the recipe.
+        seconds: About how long one training takes on two idle cores.
+    """
 
-    @property
-    def note(self) -> str:
-        """What this scale is, in a sentence for the report."""
+    note: str
+    seeds: int
+    quick: bool
+    overrides: tuple[str, ...]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class SegmentationScale(TrainingScale):
+    """The size of an experiment that trains segmentation networks as well.
+
+    Attributes:
+        network: The segmentation network.
+        segmentation_steps: Its training steps.
+        segmentation_rate: Its learning rate.
+        segmentation_seconds: About how long they and the test take on two idle cores.
+    """
+
+    network: Component
+    segmentation_steps: int
+    segmentation_rate: float
+    segmentation_seconds: float
+
+    def segmenter(self) -> dict[str, Any]:
+        """The settings of the segmentation network, as the tasks of `segmentation` take them."""
+        return {"network": self.network, "steps": self.segmentation_steps, "learning_rate": self.segmentation_rate}
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What all cells found.
+    """The results of all cells.
 
     Attributes:
-        scale: The experiment's own.
+        scale: The scale of the experiment.
         seeds: Repetitions.
-        results: By cell key.
-        folders: By cell key.
+        results: Results by cell key.
+        folders: Folders by cell key.
         pictures: Folder for pictures that the report draws.
     """
 
@@ -191,44 +225,53 @@ class Findings:
     folders: Mapping[str, Path]
     pictures: Path
 
-    def patients(self, keys: Sequence[str], metric: str, of: str = "scores") -> dict[str, float]:
-        """A metric of each patient, averaged over some cells, such as those that differ in their seed.
+    def column(
+        self, stem: str, metric: str, of: str = "scores", factor: float = 1.0, seeds: Sequence[int] = ()
+    ) -> dict[str, float]:
+        """A metric of each patient, averaged over the repetitions of a cell.
 
-        Patients for whom one of the cells has no finite figure are left out.
+        Patients for whom a repetition has no finite value are left out.
 
         Args:
-            keys: The cells.
-            metric: Its name.
-            of: Whose figures: `"scores"`, or `"baseline"` for the look-up table beside them.
+            stem: Key of the cell without `-seed<n>`.
+            metric: Name of the metric.
+            of: `"scores"`, or `"baseline"` for the look-up table.
+            factor: A factor for every value, such as 100 for per cent.
+            seeds: The repetitions; empty: all.
+
+        Example:
+            >>> results = {"a-seed0": {"scores": {"p1": {"mae": 3.0}}}, "a-seed1": {"scores": {"p1": {"mae": 4.0}}}}
+            >>> Findings(None, 2, results, {}, Path()).column("a", "mae")
+            {'p1': 3.5}
         """
-        rows = [self.results[key][of] for key in keys]
+        rows = [self.results[f"{stem}-seed{seed}"][of] for seed in seeds or range(self.seeds)]
         found: dict[str, float] = {}
         for patient in rows[0]:
-            figures = [scores[patient][metric] for scores in rows]
-            finite = [figure for figure in figures if figure is not None and isfinite(figure)]
+            values = [scores[patient][metric] for scores in rows]
+            finite = [value for value in values if value is not None and isfinite(value)]
             if len(finite) == len(rows):
-                found[patient] = sum(finite) / len(rows)
+                found[patient] = factor * (sum(finite) / len(rows))
         return found
 
-    def each(self, keys: Sequence[str], metric: str) -> list[Patients]:
-        """The metric of each patient in each of some cells."""
-        return [self.patients([key], metric) for key in keys]
+    def repetitions(self, stem: str, metric: str, factor: float = 1.0) -> list[Patients]:
+        """A metric of each patient in each repetition of a cell; see `column`."""
+        return [self.column(stem, metric, "scores", factor, [seed]) for seed in range(self.seeds)]
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """A paper's experiment; `kerasgan/experiments/papers/<name>.py` holds one as `EXPERIMENT`.
+    """A paper's experiment; `kerasgan/experiments/papers/<name>.py` has one as `EXPERIMENT`.
 
     Attributes:
-        name: That of the file.
+        name: Name of the file.
         title: What it finds out.
-        citation: With a link.
+        citation: The source, with a link.
         recipe: The recipe whose open points and deviations the report lists.
         dataset: Used unless the user names another.
         scales: `"paper"`, as published, and `"laptop"`, for two cores and two hours.
         cells: All cells of a scale and a number of seeds; a cell comes after those it needs.
         sections: The report's tables and pictures.
-        published: The paper's figures that the report shows, by a key of the experiment's choice.
+        published: The paper's values that the report shows, by a key of the experiment's choice.
         pairs: Whether test patients need an aligned scan of each domain.
         labels: Whether scans of both domains need labels.
         modalities: What domain a and domain b must be; None: either.
@@ -241,7 +284,7 @@ class Experiment:
     citation: str
     recipe: str
     dataset: str
-    scales: Mapping[str, Scale]
+    scales: Mapping[str, Any]
     cells: Callable[[Any, int], list[Cell]]
     sections: Callable[[Findings], list[Section]]
     published: Mapping[Any, Published]
@@ -253,6 +296,6 @@ class Experiment:
 
 
 def fingerprint(split: Split) -> str:
-    """Digest of the parts of a split, see `files_digest`."""
+    """Computes a digest of the parts of a split, see `files_digest`."""
     parts = [files_digest((*part.a, *part.b)) for part in (split.train, split.validation, split.test)]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

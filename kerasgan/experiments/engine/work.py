@@ -1,4 +1,4 @@
-"""The work on an experiment: what is not finished is computed, by as many processes as share it, and reported."""
+"""Computes the unfinished cells of an experiment, shared by any number of processes, and writes its report."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from kerasgan.experiments.engine.folder import (
     require,
 )
 from kerasgan.experiments.engine.scorer import check_labels
-from kerasgan.experiments.engine.types import UNFINISHED, Cell, Desk, Findings
+from kerasgan.experiments.engine.types import UNFINISHED, Cell, Context, Findings
 from kerasgan.files import replacing
 
 VERSIONED = ("kerasgan", "tensorflow", "keras", "numpy", "scipy", "SimpleITK")
@@ -41,18 +41,18 @@ def reproduce(
     out: str | Path | None = None,
     seeds: int | None = None,
 ) -> Path:
-    """Runs a paper's experiment, or what is left of it, and writes a report with the paper's figures beside ours.
+    """Runs a paper's experiment, or what is left of it, and writes a report with the paper's values beside ours.
 
     Args:
         name: Name of an experiment, such as `"hiasa2018"`, or path of a `.py` file that defines one.
         dataset: Name or path of a dataset; None: the experiment's own.
-        data_dir: Its data; None: where the dataset's card says.
+        data_dir: Folder of the data; None: as the dataset's card says.
         scale: `"laptop"`, two hours on two cores, or `"paper"`.
         out: Folder for everything; None: `reproductions/<name>-<dataset>-<scale>`.
         seeds: Repetitions; None: as the scale says.
 
     Returns:
-        `report.html`.
+        The path of `report.html`.
 
     Raises:
         KerasganError: For bad input, with its remedy.
@@ -67,43 +67,41 @@ def reproduce(
 def compute(reproduction: Reproduction) -> Path:
     """Computes what is left and writes the report.
 
-    Other processes may do the same in the same folder at the same time; each cell is computed by one of them, but
-    for a training that diverges, which each of them tries.
+    Other processes may do the same in the same folder at the same time; each cell is computed by one of them, except
+    a training that diverges, which each of them tries.
 
     Returns:
-        `report.html`; `report.json` lies beside it.
+        The path of `report.html`; `report.json` is in the same folder.
 
     Raises:
         KerasganError: For data that does not fit, or what a cell fails on.
     """
-    from kerasgan.experiments.engine.report import (
-        write_report,  # here, for a list of cells should not wait for what draws
-    )
+    from kerasgan.experiments.engine.report import write_report  # here: a list of cells need not load matplotlib
 
     reproduction.folder.mkdir(parents=True, exist_ok=True)
     with FileLock(reproduction.folder / ".data.lock"):  # the first process makes the data where they are missing
-        desk = _desk(reproduction)
+        context = _desk(reproduction)
     for cell in reproduction.cells:
-        cell.task.check(desk)
-    _compute_left(reproduction, desk)
+        cell.task.check(context)
+    _compute_left(reproduction, context)
     results = {cell.key: reproduction.result(cell) or {} for cell in reproduction.cells}
     folders = {cell.key: reproduction.place(cell) for cell in reproduction.cells}
-    for folder in folders.values():  # of a cell whose process ended just before it would have done so
+    for folder in folders.values():  # left by a process that ended between the result and its own removal
         shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
     scale = reproduction.experiment.scales[reproduction.scale]
     findings = Findings(scale, reproduction.seeds, results, folders, reproduction.folder / "pictures")
     with FileLock(reproduction.folder / ".report.lock"):
-        return write_report(reproduction, findings, desk)
+        return write_report(reproduction, findings, context)
 
 
-def _desk(reproduction: Reproduction) -> Desk:
-    """Loads the data, and makes sure that the folder belongs to it."""
+def _desk(reproduction: Reproduction) -> Context:
+    """Loads the data, and makes sure that the folder belongs to them."""
     card, split = datasets.load(reproduction.dataset, reproduction.data_dir)
     require(reproduction.experiment, card, reproduction.dataset)
     wanted = identity(reproduction.experiment.name, reproduction.dataset, card, split)
     path = reproduction.folder / "experiment.json"
     if not path.exists():
-        if reproduction.experiment.labels:  # now, not after hours; and labels that are mended later are other data
+        if reproduction.experiment.labels:  # not after hours; and labels that are corrected later are other data
             check_labels(split)
         with replacing(path) as temporary:
             temporary.write_text(json.dumps(wanted, indent=2))
@@ -112,15 +110,15 @@ def _desk(reproduction: Reproduction) -> Desk:
             f"The data of {reproduction.dataset}, or what its card says of them, differs from what the cells in "
             f"{reproduction.folder} were computed on; restore it, or name another folder with --out."
         )
-    return Desk(reproduction.dataset, reproduction.data_dir, card, split, reproduction.folder / "cells")
+    return Context(reproduction.dataset, reproduction.data_dir, card, split, reproduction.folder / "cells")
 
 
-def _compute_left(reproduction: Reproduction, desk: Desk) -> None:
-    """Computes all cells but those that need a training that diverged, of which it tells at the end."""
+def _compute_left(reproduction: Reproduction, context: Context) -> None:
+    """Computes all cells except those that need a training that diverged, and raises at the end if there is one."""
     waiting, diverged = False, set[str]()
     while left := [cell for cell in reproduction.left() if not _needs_any(cell, diverged)]:
         ready = (cell for cell in left if not any(need in left for need in cell.needs))
-        if any(_compute_if_free(reproduction, cell, desk, diverged) for cell in ready):
+        if any(_compute_if_free(reproduction, cell, context, diverged) for cell in ready):
             waiting = False
             continue
         if not waiting:
@@ -135,8 +133,8 @@ def _compute_left(reproduction: Reproduction, desk: Desk) -> None:
         )
 
 
-def _compute_if_free(reproduction: Reproduction, cell: Cell, desk: Desk, diverged: set[str]) -> bool:
-    """Computes a cell, unless another process does; says whether it is finished, or noted as diverged."""
+def _compute_if_free(reproduction: Reproduction, cell: Cell, context: Context, diverged: set[str]) -> bool:
+    """Computes a cell, unless another process does; returns whether it is finished, or noted as diverged."""
     place = reproduction.place(cell)
     place.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -145,26 +143,23 @@ def _compute_if_free(reproduction: Reproduction, cell: Cell, desk: Desk, diverge
         return False
     with held:
         if reproduction.result(cell) is None:  # it may have been finished since the last look
-            _announce(reproduction, cell)
+            number, rest = reproduction.cells.index(cell) + 1, duration(reproduction.seconds_left())
+            total = len(reproduction.cells)
+            logger.info("Cell %d of %d: %s; about %s left in all.", number, total, cell.title, rest)
             try:
-                _compute(reproduction, cell, desk)
+                _compute(reproduction, cell, context)
             except DivergenceError as error:
                 logger.warning("%s: %s", cell.title, error)
                 diverged.add(cell.key)
     return True
 
 
-def _announce(reproduction: Reproduction, cell: Cell) -> None:
-    number, left = reproduction.cells.index(cell) + 1, duration(reproduction.seconds_left())
-    logger.info("Cell %d of %d: %s; about %s left in all.", number, len(reproduction.cells), cell.title, left)
-
-
-def _compute(reproduction: Reproduction, cell: Cell, desk: Desk) -> None:
+def _compute(reproduction: Reproduction, cell: Cell, context: Context) -> None:
     import keras
 
     begun, place = time.monotonic(), reproduction.place(cell)
     try:
-        found = cell.task.run(desk, [reproduction.place(need) for need in cell.needs], place)
+        found = cell.task.run(context, [reproduction.place(need) for need in cell.needs], place)
     finally:
         keras.utils.clear_session()  # or the memory grows with every cell
     found |= {"seconds": round(time.monotonic() - begun, 1), "settings": cell.task.settings()}
@@ -175,5 +170,5 @@ def _compute(reproduction: Reproduction, cell: Cell, desk: Desk) -> None:
 
 
 def _needs_any(cell: Cell, keys: Container[str]) -> bool:
-    """Whether a cell has one of some keys, or needs a cell that has."""
+    """Whether a cell, or a cell that it needs, has one of the keys."""
     return cell.key in keys or any(_needs_any(need, keys) for need in cell.needs)

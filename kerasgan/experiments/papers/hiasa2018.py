@@ -9,18 +9,20 @@ consistency loss and training data size. SASHIMI 2018, https://arxiv.org/abs/180
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kerasgan.config import Component
-from kerasgan.experiments.engine.pictures import comparison, loss_curves, median_patient
-from kerasgan.experiments.engine.scales import SegmentationScale
 from kerasgan.experiments.engine.segmentation import FoldOfCrossValidation, TwoChannelSegmentation
 from kerasgan.experiments.engine.tables import (
     Claim,
     Way,
     box_plots,
+    change,
     claims_table,
+    comparison,
+    loss_curves,
+    median_patient,
     patients_table,
     scored,
     seeds_table,
@@ -28,7 +30,17 @@ from kerasgan.experiments.engine.tables import (
     spreads,
 )
 from kerasgan.experiments.engine.tasks import CHOSEN, Evaluation, Training
-from kerasgan.experiments.engine.types import Cell, Experiment, Findings, Patients, Picture, Published, Section, Table
+from kerasgan.experiments.engine.types import (
+    Cell,
+    Experiment,
+    Findings,
+    Patients,
+    Picture,
+    Published,
+    Section,
+    SegmentationScale,
+    Table,
+)
 
 Method = tuple[str, str]
 """Variant of the structural loss and size of the training set."""
@@ -63,7 +75,7 @@ PUBLISHED = {
 
 @dataclass(frozen=True)
 class HipScale(SegmentationScale):
-    """How large the experiment is.
+    """The size of the experiment.
 
     Attributes:
         patients: Training patients of each domain, by the name of the training set; None: all.
@@ -105,120 +117,142 @@ SCALES = {
 
 def cells(scale: HipScale, seeds: int) -> list[Cell]:
     """A training, its evaluation and its segmentation for each seed, size and variant, and the cross-validation."""
-    synthesis = [
-        cell
-        for seed in range(seeds)
-        for size in SIZES
-        for variant in VARIANTS
-        for cell in _of(scale, variant, size, seed)
-    ]
-    return [*synthesis, *_cross_validation(scale)]
-
-
-def _of(scale: HipScale, variant: str, size: str, seed: int) -> Iterator[Cell]:
-    count = scale.patients[size]
-    limit = f"data.training_patients={'null' if count is None else count}"
-    overrides = (*scale.overrides, *VARIANTS[variant][1], limit)
-    training = Training(recipe=RECIPE, quick=scale.quick, overrides=overrides, seed=seed)
-    name, title = f"{variant}-{size}-seed{seed}", f"{METHODS[variant, size]}, seed {seed}"
-    train = Cell(f"train-{name}", f"train: {title}", training, seconds=scale.seconds)
-    yield train
-    yield Cell(f"evaluate-{name}", f"evaluate: {title}", Evaluation(), (train,), seconds=20)
-    segmentation = TwoChannelSegmentation(structures=STRUCTURES, **scale.segmenter(), seed=seed)
-    yield Cell(f"segment-{name}", f"segment MR: {title}", segmentation, (train,), scale.segmentation_seconds)
-
-
-def _cross_validation(scale: HipScale) -> list[Cell]:
+    found = []
+    for seed in range(seeds):
+        for variant, size in METHODS:
+            count = scale.patients[size]
+            limit = f"data.training_patients={'null' if count is None else count}"
+            overrides = (*scale.overrides, *VARIANTS[variant][1], limit)
+            training = Training(recipe=RECIPE, quick=scale.quick, overrides=overrides, seed=seed)
+            segmentation = TwoChannelSegmentation(structures=STRUCTURES, **scale.segmenter(), seed=seed)
+            name, title = f"{variant}-{size}-seed{seed}", f"{METHODS[variant, size]}, seed {seed}"
+            train = Cell(f"train-{name}", f"train: {title}", training, seconds=scale.seconds)
+            evaluate = Cell(f"evaluate-{name}", f"evaluate: {title}", Evaluation(), (train,), seconds=20)
+            seconds = scale.segmentation_seconds
+            found += [train, evaluate]
+            found.append(Cell(f"segment-{name}", f"segment MR: {title}", segmentation, (train,), seconds))
     settings = {"recipe": RECIPE, "quick": scale.quick, "overrides": scale.overrides, "structures": STRUCTURES}
-    folds = [FoldOfCrossValidation(**settings, **scale.segmenter(), fold=fold, folds=FOLDS) for fold in range(FOLDS)]
-    return [
-        Cell(f"fold{n}", f"segment CT: fold {n + 1} of {FOLDS}", fold, seconds=scale.segmentation_seconds)
-        for n, fold in enumerate(folds)
-    ]
+    for number in range(FOLDS):
+        fold = FoldOfCrossValidation(**settings, **scale.segmenter(), fold=number, folds=FOLDS)
+        title = f"segment CT: fold {number + 1} of {FOLDS}"
+        found.append(Cell(f"fold{number}", title, fold, seconds=scale.segmentation_seconds))
+    return found
 
 
 def sections(found: Findings) -> list[Section]:
     """Table 1, Fig. 4, pictures, Fig. 6 and 7, the cross-validation and the losses."""
-    return [_errors(found), _information(found), _pictures(found), _dice(found), _folds(found), _losses(found)]
-
-
-def _key(cell: str, method: Method, seed: int) -> str:
-    return f"{cell}-{method[0]}-{method[1]}-seed{seed}"
-
-
-def _keys(found: Findings, cell: str, method: Method) -> list[str]:
-    return [_key(cell, method, seed) for seed in range(found.seeds)]
-
-
-def _columns(found: Findings, metric: str, cell: str = "evaluate") -> dict[Method, Patients]:
-    """The metric of each patient, averaged over seeds, for each variant and size."""
-    return {method: found.patients(_keys(found, cell, method), metric) for method in METHODS}
-
-
-def _named(columns: Mapping[Method, Patients]) -> dict[str, Patients]:
-    return {METHODS[method]: column for method, column in columns.items()}
-
-
-def _claims(found: Findings, metric: str, expected: Way, cell: str = "evaluate") -> list[Claim]:
-    """What GC changes at each size, and what more patients change for each variant."""
-    columns = _columns(found, metric, cell)
-    repetitions = {method: found.each(_keys(found, cell, method), metric) for method in METHODS}
-    changes = [(("none", size), (gc, size)) for size in SIZES for gc in ("signed", "magnitude")]
-    changes += [((variant, "small"), (variant, "large")) for variant in VARIANTS]
-    return [
-        Claim(
-            _change(before, after),
-            columns[before],
-            columns[after],
-            None if after[0] == "magnitude" else expected,  # the paper's GC is the signed one
-            _difference(metric, before, after),
-            list(zip(repetitions[before], repetitions[after], strict=True)),
-        )
-        for before, after in changes
+    patient = median_patient(found.column(_stem("evaluate", ("signed", "large")), "mae_255", seeds=[0]))
+    pictures = [
+        comparison(found, f"{_stem('evaluate', method)}-seed0", patient, "mae_255", f"{title}, seed 0")
+        for method, title in METHODS.items()
     ]
-
-
-def _change(before: Method, after: Method) -> str:
-    if before[1] == after[1]:
-        return f"{VARIANTS[after[0]][0]}, {SIZES[after[1]]}"
-    return f"more patients, {VARIANTS[after[0]][0]}"
-
-
-def _difference(metric: str, before: Method, after: Method) -> float | None:
-    values = [PUBLISHED.get((metric, *method)) for method in (before, after)]
-    return values[1].value - values[0].value if values[0] and values[1] else None
+    information, metric = _columns(found, "mutual_information"), "mutual_information"
+    caption = "Mutual information of each synthetic CT and its own MR, in nats."
+    keys = {
+        f"{METHODS[variant, 'large']}, seed 0": f"{_stem('train', (variant, 'large'))}-seed0" for variant in VARIANTS
+    }
+    return [
+        _errors(found),
+        Section(
+            "Mutual information with the source (Fig. 4)",
+            ("It needs no truth, and says how much of the MR the synthetic CT keeps, not whether it is right.",),
+            (
+                box_plots({"mutual information [nat]": information}, found.pictures / f"{metric}.png", caption),
+                claims_table("Change of the mutual information [nat]", _claims(found, metric, "higher"), 3),
+            ),
+        ),
+        Section(
+            "Synthetic and true CT",
+            ("The patient whose error is the median, with the error map: blue is too low, red too high.",),
+            pictures,
+        ),
+        *_segmentations(found),
+        loss_curves(found, keys),
+    ]
 
 
 def _errors(found: Findings) -> Section:
     mae, psnr = (_columns(found, metric) for metric in ("mae_255", "psnr_255"))
-    per_seed = {title: found.each(_keys(found, "evaluate", method), "mae_255") for method, title in METHODS.items()}
+    maes, psnrs = spreads(mae, 2), spreads(psnr, 2)
+    rows = [("method", "MAE, paper", "MAE, here", "PSNR [dB], paper", "PSNR [dB], here")]
+    rows += [
+        (title, _paper("mae_255", method), maes[title], _paper("psnr_255", method), psnrs[title])
+        for method, title in METHODS.items()
+    ]
+    note = (
+        "MAE in 0..255 units of the CT window. Mean ± SD over patients, repetitions averaged for each patient. The "
+        "paper's small and large sets have 20 and more than 300 volumes of each modality."
+    )
+    per_seed = {title: found.repetitions(_stem("evaluate", method), "mae_255") for method, title in METHODS.items()}
+    first = found.results[f"{_stem('evaluate', next(iter(METHODS)))}-seed0"]
     return Section(
         "Error of the synthetic CT (Table 1)",
+        ("Other scans, other sizes: the paper's level cannot be expected here, its directions can.", scored(first)),
         (
-            "Other scans, other sizes: the paper's level cannot be expected here, its directions can.",
-            scored(found.results[_key("evaluate", next(iter(METHODS)), 0)]),
-        ),
-        (
-            _table_1(mae, psnr),
+            Table("Error against the true CT", rows, (note,)),
             claims_table("Change of the MAE [0..255]", _claims(found, "mae_255", "lower"), 2),
             claims_table("Change of the PSNR [dB]", _claims(found, "psnr_255", "higher"), 2),
-            patients_table("MAE of each patient [0..255]", _named(mae), 2),
-            patients_table("PSNR of each patient [dB]", _named(psnr), 2),
+            patients_table("MAE of each patient [0..255]", mae, 2),
+            patients_table("PSNR of each patient [dB]", psnr, 2),
             seeds_table("MAE of each repetition, mean over patients [0..255]", per_seed, 2),
         ),
     )
 
 
-def _table_1(mae: Mapping[Method, Patients], psnr: Mapping[Method, Patients]) -> Table:
-    rows = [("method", "MAE, paper", "MAE, here", "PSNR [dB], paper", "PSNR [dB], here")]
-    maes, psnrs = spreads(mae, 2), spreads(psnr, 2)
-    for method, title in METHODS.items():
-        rows.append((title, _paper("mae_255", method), maes[method], _paper("psnr_255", method), psnrs[method]))
-    note = (
-        "MAE in 0..255 units of the CT window. Mean ± SD over patients, repetitions averaged for each patient. The "
-        "paper's small and large sets have 20 and more than 300 volumes of each modality."
+def _segmentations(found: Findings) -> list[Section]:
+    """Sec. 3.2 with Fig. 6 and 7, and the cross-validation of Sec. 4."""
+    chosen = ("signed", "large")
+    shown = f"{_stem('segment', chosen)}-seed0"
+    names = found.results[shown]["structures"]
+    columns = {name: _columns(found, f"dice_{name}", "segment") for name in names}
+    rows = [("structure", "paper: with GC, large set", *METHODS.values())]
+    rows += [(name, _paper(f"dice_{name}", chosen), *spreads(columns[name], 3).values()) for name in names]
+    claims = [
+        claims_table(f"Change of the Dice, {name}", _claims(found, f"dice_{name}", "higher", "segment"), 3)
+        for name in names
+    ]
+    overlay = Picture(
+        "Labels of the patient whose Dice is the median; signed GC, large set, seed 0 (Fig. 7).",
+        found.folders[shown] / "overlay.png",
+        "MR, synthetic CT, MR with true labels, MR with the labels found; an axial and a coronal section.",
     )
-    return Table("Error against the true CT", rows, (note,))
+    folds = [("structure", "CT by cross-validation", "MR by synthetic CT, signed GC, large set")]
+    for name in found.results["fold0"]["structures"]:
+        patients = [row for fold in range(FOLDS) for row in found.results[f"fold{fold}"]["scores"].items()]
+        values = {patient: scores[f"dice_{name}"] for patient, scores in patients}  # every patient is in one fold
+        alone = {patient: value for patient, value in values.items() if value is not None}
+        cross = found.column(_stem("segment", chosen), f"dice_{name}")
+        folds.append((name, spread(alone, 3), spread(cross, 3)))
+    caption = "Dice of each structure, mean ± SD over patients"
+    return [
+        Section(
+            "Segmentation of MR without labelled MR (Sec. 3.2, Fig. 6 and 7)",
+            (
+                "A U-Net learns from labelled CT, with the CT and its synthetic MR as two channels, and is applied to "
+                "MR with its synthetic CT.",
+            ),
+            (
+                Table(caption, rows),
+                box_plots(columns, found.pictures / "dice.png", "Dice of each structure."),
+                *claims,
+                overlay,
+            ),
+        ),
+        Section(
+            "One modality alone (Sec. 4)",
+            (f"The same U-Net with one channel, trained and tested on labelled CT in {FOLDS}-fold cross-validation.",),
+            (Table(caption, folds),),
+        ),
+    ]
+
+
+def _stem(cell: str, method: Method) -> str:
+    return f"{cell}-{method[0]}-{method[1]}"
+
+
+def _columns(found: Findings, metric: str, cell: str = "evaluate") -> dict[str, Patients]:
+    """The metric of each patient, averaged over seeds, by the title of each method."""
+    return {title: found.column(_stem(cell, method), metric) for method, title in METHODS.items()}
 
 
 def _paper(metric: str, method: Method) -> str:
@@ -226,82 +260,20 @@ def _paper(metric: str, method: Method) -> str:
     return f"{published.value:.3f}" if published else "-"
 
 
-def _information(found: Findings) -> Section:
-    metric = "mutual_information"
-    columns = _columns(found, metric)
-    path = found.pictures / "mutual_information.png"
-    caption = "Mutual information of each synthetic CT and its own MR, in nats."
-    return Section(
-        "Mutual information with the source (Fig. 4)",
-        ("It needs no truth, and says how much of the MR the synthetic CT keeps, not whether it is right.",),
-        (
-            box_plots({"mutual information [nat]": _named(columns)}, path, caption),
-            claims_table("Change of the mutual information [nat]", _claims(found, metric, "higher"), 3),
-        ),
-    )
-
-
-def _pictures(found: Findings) -> Section:
-    patient = median_patient(found.patients(["evaluate-signed-large-seed0"], "mae_255"))
-    return Section(
-        "Synthetic and true CT",
-        ("The patient whose error is the median, with the error map: blue is too low, red too high.",),
-        [
-            comparison(found, _key("evaluate", method, 0), patient, "mae_255", f"{title}, seed 0")
-            for method, title in METHODS.items()
-        ],
-    )
-
-
-def _dice(found: Findings) -> Section:
-    names = found.results["segment-signed-large-seed0"]["structures"]
-    columns = {name: _columns(found, f"dice_{name}", "segment") for name in names}
-    heading = ("structure", "paper: with GC, large set", *METHODS.values())
-    rows = [(name, _paper(f"dice_{name}", ("signed", "large")), *spreads(columns[name], 3).values()) for name in names]
-    plots = {name: _named(columns[name]) for name in names}
-    path, overlay = found.pictures / "dice.png", found.folders["segment-signed-large-seed0"] / "overlay.png"
-    text = "Labels of the patient whose Dice is the median; signed GC, large set, seed 0 (Fig. 7)."
-    described = "MR, synthetic CT, MR with true labels, MR with the labels found; an axial and a coronal section."
-    return Section(
-        "Segmentation of MR without labelled MR (Sec. 3.2, Fig. 6 and 7)",
-        (
-            "A U-Net learns from labelled CT, with the CT and its synthetic MR as two channels, and is applied to MR "
-            "with its synthetic CT.",
-        ),
-        (
-            Table("Dice of each structure, mean ± SD over patients", [heading, *rows]),
-            box_plots(plots, path, "Dice of each structure."),
-            *(
-                claims_table(f"Change of the Dice, {name}", _claims(found, f"dice_{name}", "higher", "segment"), 3)
-                for name in names
-            ),
-            Picture(text, overlay, described),
-        ),
-    )
-
-
-def _folds(found: Findings) -> Section:
-    names = found.results["fold0"]["structures"]
-    columns = {name: _over_folds(found, f"dice_{name}") for name in names}
-    cross = {name: _columns(found, f"dice_{name}", "segment")["signed", "large"] for name in names}
-    heading = ("structure", "CT by cross-validation", "MR by synthetic CT, signed GC, large set")
-    rows = [(name, spread(columns[name], 3), spread(cross[name], 3)) for name in names]
-    return Section(
-        "One modality alone (Sec. 4)",
-        (f"The same U-Net with one channel, trained and tested on labelled CT in {FOLDS}-fold cross-validation.",),
-        (Table("Dice of each structure, mean ± SD over patients", [heading, *rows]),),
-    )
-
-
-def _over_folds(found: Findings, metric: str) -> Patients:
-    """Every patient stands in one fold."""
-    rows = [row for fold in range(FOLDS) for row in found.results[f"fold{fold}"]["scores"].items()]
-    return {patient: scores[metric] for patient, scores in rows if scores[metric] is not None}
-
-
-def _losses(found: Findings) -> Section:
-    keys = {f"{METHODS[variant, 'large']}, seed 0": _key("train", (variant, "large"), 0) for variant in VARIANTS}
-    return loss_curves(found, keys)
+def _claims(found: Findings, metric: str, expected: Way, cell: str = "evaluate") -> list[Claim]:
+    """What GC changes at each size, and what more patients change for each variant."""
+    changes = [(("none", size), (gc, size)) for size in SIZES for gc in ("signed", "magnitude")]
+    changes += [((variant, "small"), (variant, "large")) for variant in VARIANTS]
+    claims = []
+    for before, after in changes:
+        more = before[1] != after[1]
+        text = f"more patients, {VARIANTS[after[0]][0]}" if more else METHODS[after]
+        values = [PUBLISHED.get((metric, *method)) for method in (before, after)]
+        difference = values[1].value - values[0].value if values[0] and values[1] else None
+        way = None if after[0] == "magnitude" else expected  # the paper's GC is the signed one
+        stems = _stem(cell, before), _stem(cell, after)
+        claims.append(change(found, text, stems, metric, way, difference))
+    return claims
 
 
 EXPERIMENT = Experiment(

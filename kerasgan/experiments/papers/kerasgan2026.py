@@ -10,9 +10,8 @@ CycleGAN of Zhu et al., ICCV 2017, https://arxiv.org/abs/1703.10593.
 from __future__ import annotations
 
 from kerasgan.experiments.engine.directions import Variant, direction_sections, first_trainings, training_cells
-from kerasgan.experiments.engine.pictures import loss_curves
-from kerasgan.experiments.engine.scales import TrainingScale
-from kerasgan.experiments.engine.types import Cell, Experiment, Findings, Section
+from kerasgan.experiments.engine.tables import loss_curves
+from kerasgan.experiments.engine.types import Cell, Experiment, Findings, Section, TrainingScale
 
 OURS = "kerasgan2026"
 TRANSPOSED = ("generator.upsampling=transposed",)  # as published; a quick recipe would have another

@@ -10,26 +10,34 @@ Engineering: Imaging & Visualization 13, https://doi.org/10.1080/21681163.2025.2
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from kerasgan.config import Component
 from kerasgan.experiments.engine.augmented import AugmentedSegmentation, CarriedLabels
-from kerasgan.experiments.engine.pictures import loss_curves
-from kerasgan.experiments.engine.scales import SegmentationScale
 from kerasgan.experiments.engine.tables import (
-    Claim,
     Way,
     box_plots,
+    change,
     claims_table,
+    loss_curves,
     mean,
     patients_table,
     seeds_table,
     spreads,
 )
 from kerasgan.experiments.engine.tasks import CHOSEN, Training
-from kerasgan.experiments.engine.types import Cell, Experiment, Findings, Patients, Picture, Published, Section, Table
+from kerasgan.experiments.engine.types import (
+    Cell,
+    Experiment,
+    Findings,
+    Patients,
+    Picture,
+    Published,
+    Section,
+    SegmentationScale,
+    Table,
+)
 
 Condition = tuple[int | None, str]
 """How many labelled real MR scans (None: all), and the scenario."""
@@ -37,14 +45,14 @@ Condition = tuple[int | None, str]
 RECIPE = "mujtaba2025"
 LIVER = "liver"
 SCENARIOS = {"real": "real MR alone", "joined": "real and synthetic MR"}
-FIGURES = {"iou": "IoU", "dice": "Dice"}
+METRICS = {"iou": "IoU", "dice": "Dice"}
 PUBLISHED = {"gain of the IoU [%]": Published(1.17, "Abstract")}
 GAIN = PUBLISHED["gain of the IoU [%]"].value
 
 
 @dataclass(frozen=True)
 class LiverScale(SegmentationScale):
-    """How large the experiment is.
+    """The size of the experiment.
 
     Attributes:
         real_scans: How many labelled real MR scans the U-Net learns from, each a comparison of its own; None: all.
@@ -90,31 +98,124 @@ SCALES = {
 
 def cells(scale: LiverScale, seeds: int) -> list[Cell]:
     """An EssNet for each seed, a picture of its labels, and a segmentation for each condition."""
-    return [cell for seed in range(seeds) for cell in _of(scale, seed)]
+    found = []
+    for seed in range(seeds):
+        method: dict[str, Any] = {"recipe": RECIPE, "quick": scale.quick, "overrides": scale.overrides, "seed": seed}
+        train = Cell(f"train-seed{seed}", f"train EssNet: seed {seed}", Training(**method), seconds=scale.seconds)
+        outlines, title = CarriedLabels(structures=(LIVER,)), f"draw carried labels: seed {seed}"
+        found += [train, Cell(f"outlines-seed{seed}", title, outlines, (train,), seconds=10)]
+        for condition in _conditions(scale):
+            count, is_joined = condition[0], condition[1] == "joined"
+            settings = {**method, "structures": (LIVER,), **scale.segmenter()}
+            task = AugmentedSegmentation(**settings, real_scans=count, synthetic=is_joined)
+            title = f"segment MR: {_title(condition)}, seed {seed}"
+            needs = (train,) if is_joined else ()
+            found.append(Cell(f"{_stem(condition)}-seed{seed}", title, task, needs, scale.segmentation_seconds))
+    return found
 
 
-def _of(scale: LiverScale, seed: int) -> Iterator[Cell]:
-    method: dict[str, Any] = {"recipe": RECIPE, "quick": scale.quick, "overrides": scale.overrides, "seed": seed}
-    train = Cell(f"train-seed{seed}", f"train EssNet: seed {seed}", Training(**method), seconds=scale.seconds)
-    yield train
-    outlines = CarriedLabels(structures=(LIVER,))
-    yield Cell(f"outlines-seed{seed}", f"draw carried labels: seed {seed}", outlines, (train,), seconds=10)
-    network = {"structures": (LIVER,), **scale.segmenter()}
-    for condition in _conditions(scale):
-        real_scans, scenario = condition
-        is_joined = scenario == "joined"
-        task = AugmentedSegmentation(**method, **network, real_scans=real_scans, synthetic=is_joined)
-        title = f"segment MR: {_title(condition)}, seed {seed}"
-        needs = (train,) if is_joined else ()
-        yield Cell(_key(condition, seed), title, task, needs, scale.segmentation_seconds)
+def sections(found: Findings) -> list[Section]:
+    """Both scenarios and the gain, patients and repetitions, pictures and losses."""
+    conditions, columns = _conditions(found.scale), {metric: _columns(found, metric) for metric in METRICS}
+    per_seed = {
+        _title(condition): found.repetitions(_stem(condition), f"iou_{LIVER}", factor=100) for condition in conditions
+    }
+    segmented = [
+        Picture(
+            f"{_title(condition)}, seed 0: the patient whose Dice is the median.",
+            found.folders[f"{_stem(condition)}-seed0"] / "overlay.png",
+            "MR, MR with the true liver, MR with the liver found; an axial and a coronal section.",
+        )
+        for condition in conditions
+    ]
+    described = "A CT slice in each row, plain and with the outline of its liver, and its synthetic MR in the same way."
+    carried = [
+        Picture(f"CT and synthetic MR, seed {seed}.", found.folders[f"outlines-seed{seed}"] / "outlines.png", described)
+        for seed in range(found.seeds)
+    ]
+    return [
+        _overlap(found),
+        Section(
+            "Patients and repetitions",
+            ("With fewer labelled scans than there are, each repetition draws others.",),
+            (
+                *(
+                    patients_table(f"{name} of each patient [%]", columns[metric], 2)
+                    for metric, name in METRICS.items()
+                ),
+                seeds_table("IoU of each repetition, mean over patients [%]", per_seed, 2),
+            ),
+        ),
+        Section("Liver found in real MR", (), segmented),
+        Section(
+            "Labels carried over from CT",
+            (
+                "The label of a CT can teach what the liver looks like in MR only if the synthetic MR shows the liver "
+                "in the same place. The outline is that of the CT's label in both; the synthetic MR is the undeformed "
+                "output.",
+            ),
+            carried,
+        ),
+        loss_curves(found, {"EssNet, seed 0": "train-seed0"}),
+    ]
+
+
+def _overlap(found: Findings) -> Section:
+    scores = {metric: spreads(_columns(found, metric), 2) for metric in METRICS}
+    rows = [("training of the U-Net", *(f"{name} [%]" for name in METRICS.values()))]
+    rows += [(title, *(scores[metric][title] for metric in METRICS)) for title in scores["iou"]]
+    note = (
+        "Mean ± SD over the same real MR test patients, repetitions averaged for each. Within a repetition both "
+        "scenarios have the same real scans, seed and number of steps. The paper prints no levels, only the gain."
+    )
+    plots = {}
+    for count in found.scale.real_scans:
+        for metric, name in METRICS.items():
+            plots[f"{name} [%], {_labels(count)}"] = {
+                title: _column(found, metric, (count, scenario)) for scenario, title in SCENARIOS.items()
+            }
+    tables = []
+    for metric, name in METRICS.items():
+        claims = []
+        for count in found.scale.real_scans:
+            is_published = metric == "iou" and count is None
+            text = f"with {_labels(count)}{'' if count is None else ' (not in the paper)'}"
+            expected: tuple[Way | None, float | None] = ("higher", GAIN) if is_published else (None, None)
+            stems = _stem((count, "real")), _stem((count, "joined"))
+            claims.append(change(found, text, stems, f"{metric}_{LIVER}", *expected, factor=100))
+        tables.append(claims_table(f"Change of the {name} by synthetic MR [percentage points]", claims, 2))
+    return Section(
+        "Liver in real MR with and without synthetic MR",
+        (
+            "A U-Net learns to segment the liver from labelled real MR, alone or with synthetic MR that carries the "
+            "labels of the CT it was made from.",
+        ),
+        (
+            Table("IoU and Dice of the liver", rows, (note,)),
+            *tables,
+            _gains(found),
+            box_plots(plots, found.pictures / "overlap.png", "IoU and Dice of the liver."),
+        ),
+    )
+
+
+def _gains(found: Findings) -> Table:
+    """The paper's 1.17 % may be points or a ratio: both."""
+    rows = [("synthetic MR added to", "paper [%]", "here [percentage points]", "here [% of the IoU without]")]
+    for count in found.scale.real_scans:
+        before, after = (mean(_column(found, "iou", (count, scenario))) for scenario in SCENARIOS)
+        points = "-" if before is None or after is None else f"{after - before:+.2f}"
+        ratio = f"{100 * (after / before - 1):+.2f}" if before and after is not None else "-"
+        rows.append((_labels(count), f"{GAIN:+.2f}" if count is None else "-", points, ratio))
+    return Table("Gain of the IoU", rows, ("The abstract does not say of what its gain is a percentage.",))
 
 
 def _conditions(scale: LiverScale) -> list[Condition]:
     return [(count, scenario) for count in scale.real_scans for scenario in SCENARIOS]
 
 
-def _key(condition: Condition, seed: int) -> str:
-    return f"segment-{condition[0] or 'all'}-{condition[1]}-seed{seed}"
+def _stem(condition: Condition) -> str:
+    return f"segment-{condition[0] or 'all'}-{condition[1]}"
 
 
 def _labels(count: int | None) -> str:
@@ -125,125 +226,13 @@ def _title(condition: Condition) -> str:
     return f"{_labels(condition[0])}{', synthetic MR' if condition[1] == 'joined' else ''}"
 
 
-def sections(found: Findings) -> list[Section]:
-    """Both scenarios and the gain, patients and repetitions, pictures and losses."""
-    return [
-        _overlap(found),
-        _details(found),
-        _segmentations(found),
-        _carried(found),
-        loss_curves(found, {"EssNet, seed 0": "train-seed0"}),
-    ]
-
-
-def _per_cent(found: Findings, figure: str, condition: Condition, seeds: range | None = None) -> Patients:
+def _column(found: Findings, metric: str, condition: Condition) -> Patients:
     """IoU or Dice of each patient in per cent, averaged over seeds."""
-    keys = [_key(condition, seed) for seed in seeds or range(found.seeds)]
-    return {patient: 100 * value for patient, value in found.patients(keys, f"{figure}_{LIVER}").items()}
+    return found.column(_stem(condition), f"{metric}_{LIVER}", factor=100)
 
 
-def _each_seed(found: Findings, figure: str, condition: Condition) -> list[Patients]:
-    return [_per_cent(found, figure, condition, range(seed, seed + 1)) for seed in range(found.seeds)]
-
-
-def _columns(found: Findings, figure: str, count: int | None) -> dict[str, Patients]:
-    """By the title of each scenario."""
-    return {title: _per_cent(found, figure, (count, scenario)) for scenario, title in SCENARIOS.items()}
-
-
-def _all_columns(found: Findings, figure: str) -> dict[str, Patients]:
-    return {_title(condition): _per_cent(found, figure, condition) for condition in _conditions(found.scale)}
-
-
-def _overlap(found: Findings) -> Section:
-    scores = {figure: spreads(_all_columns(found, figure), 2) for figure in FIGURES}
-    rows = [("training of the U-Net", *(f"{name} [%]" for name in FIGURES.values()))]
-    rows += [(title, *(scores[figure][title] for figure in FIGURES)) for title in scores["iou"]]
-    note = (
-        "Mean ± SD over the same real MR test patients, repetitions averaged for each. Within a repetition both "
-        "scenarios have the same real scans, seed and number of steps. The paper prints no levels, only the gain."
-    )
-    plots = {
-        f"{name} [%], {_labels(count)}": _columns(found, figure, count)
-        for count in found.scale.real_scans
-        for figure, name in FIGURES.items()
-    }
-    return Section(
-        "Liver in real MR with and without synthetic MR",
-        (
-            "A U-Net learns to segment the liver from labelled real MR, alone or with synthetic MR that carries the "
-            "labels of the CT it was made from.",
-        ),
-        (
-            Table("IoU and Dice of the liver", rows, (note,)),
-            *(_changes(found, figure) for figure in FIGURES),
-            _gains(found),
-            box_plots(plots, found.pictures / "overlap.png", "IoU and Dice of the liver."),
-        ),
-    )
-
-
-def _changes(found: Findings, figure: str) -> Table:
-    claims = []
-    for count in found.scale.real_scans:
-        before, after = _columns(found, figure, count).values()
-        is_published = figure == "iou" and count is None
-        text = f"with {_labels(count)}{'' if count is None else ' (not in the paper)'}"
-        expected: tuple[Way | None, float | None] = ("higher", GAIN) if is_published else (None, None)
-        repetitions = zip(*(_each_seed(found, figure, (count, scenario)) for scenario in SCENARIOS), strict=True)
-        claims.append(Claim(text, before, after, *expected, list(repetitions)))
-    return claims_table(f"Change of the {FIGURES[figure]} by synthetic MR [percentage points]", claims, 2)
-
-
-def _gains(found: Findings) -> Table:
-    """The paper's 1.17 % may be points or a ratio: both."""
-    rows = [("synthetic MR added to", "paper [%]", "here [percentage points]", "here [% of the IoU without]")]
-    for count in found.scale.real_scans:
-        before, after = (mean(column) for column in _columns(found, "iou", count).values())
-        points = "-" if before is None or after is None else f"{after - before:+.2f}"
-        ratio = f"{100 * (after / before - 1):+.2f}" if before and after is not None else "-"
-        rows.append((_labels(count), f"{GAIN:+.2f}" if count is None else "-", points, ratio))
-    return Table("Gain of the IoU", rows, ("The abstract does not say of what its gain is a percentage.",))
-
-
-def _details(found: Findings) -> Section:
-    per_seed = {_title(condition): _each_seed(found, "iou", condition) for condition in _conditions(found.scale)}
-    return Section(
-        "Patients and repetitions",
-        ("With fewer labelled scans than there are, each repetition draws others.",),
-        (
-            *(
-                patients_table(f"{name} of each patient [%]", _all_columns(found, figure), 2)
-                for figure, name in FIGURES.items()
-            ),
-            seeds_table("IoU of each repetition, mean over patients [%]", per_seed, 2),
-        ),
-    )
-
-
-def _segmentations(found: Findings) -> Section:
-    pictures = [
-        Picture(
-            f"{_title(condition)}, seed 0: the patient whose Dice is the median.",
-            found.folders[_key(condition, 0)] / "overlay.png",
-            "MR, MR with the true liver, MR with the liver found; an axial and a coronal section.",
-        )
-        for condition in _conditions(found.scale)
-    ]
-    return Section("Liver found in real MR", (), pictures)
-
-
-def _carried(found: Findings) -> Section:
-    text = (
-        "The label of a CT can teach what the liver looks like in MR only if the synthetic MR shows the liver in the "
-        "same place. The outline is that of the CT's label in both; the synthetic MR is the undeformed output."
-    )
-    described = "A CT slice in each row, plain and with the outline of its liver, and its synthetic MR in the same way."
-    pictures = [
-        Picture(f"CT and synthetic MR, seed {seed}.", found.folders[f"outlines-seed{seed}"] / "outlines.png", described)
-        for seed in range(found.seeds)
-    ]
-    return Section("Labels carried over from CT", (text,), pictures)
+def _columns(found: Findings, metric: str) -> dict[str, Patients]:
+    return {_title(condition): _column(found, metric, condition) for condition in _conditions(found.scale)}
 
 
 EXPERIMENT = Experiment(

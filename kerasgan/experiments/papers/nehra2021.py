@@ -17,14 +17,12 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasgan.experiments.engine.directions import Variant, direction_sections, train_key, training_cells
-from kerasgan.experiments.engine.loss_names import COLUMNS, MEANINGS, published_losses
-from kerasgan.experiments.engine.scales import TrainingScale
+from kerasgan.experiments.engine.directions import Variant, direction_sections, training_cells
 from kerasgan.experiments.engine.tasks import CHOSEN
 from kerasgan.experiments.engine.types import (
     Cell,
     Content,
-    Desk,
+    Context,
     Experiment,
     Findings,
     Picture,
@@ -32,7 +30,9 @@ from kerasgan.experiments.engine.types import (
     Section,
     Table,
     Task,
+    TrainingScale,
 )
+from kerasgan.experiments.papers._loss_names import COLUMNS, MEANINGS, published_losses
 from kerasgan.files import replacing
 from kerasgan.runs.run import load_run
 
@@ -82,9 +82,9 @@ SCALES = {
 
 
 class PublishedLosses(Task):
-    """A training's losses under the published names, as figures and as curves."""
+    """The losses of a training under the published names, as numbers and as curves."""
 
-    def run(self, desk: Desk, needs: Sequence[Path], folder: Path) -> Content:
+    def run(self, context: Context, needs: Sequence[Path], folder: Path) -> Content:
         """Writes `losses.csv` and draws `losses.png`."""
         from kerasgan.pictures.patients import loss_figure
 
@@ -96,42 +96,66 @@ class PublishedLosses(Task):
             writer.writeheader()
             writer.writerows(rows)
         loss_figure(folder / "losses.csv", folder / "losses.png", "quick run" if run.quick else "")
-        return {"losses": rows, "definitions": {name: _definition(name) for name in rows[0] if name in MEANINGS}}
-
-
-def _definition(name: str) -> dict[str, str]:
-    return {"unit": "", "definition": MEANINGS[name]}
+        definitions = {name: {"unit": "", "definition": MEANINGS[name]} for name in rows[0] if name in MEANINGS}
+        return {"losses": rows, "definitions": definitions}
 
 
 def cells(scale: TrainingScale, seeds: int) -> list[Cell]:
     """A training for each seed and variant, its evaluation in both directions, and its losses."""
     found = list(training_cells(scale, seeds, VARIANTS))
     trainings = {cell.key: cell for cell in found}
-    losses = [
-        Cell(
-            _key(name, seed),
-            f"losses: {variant.title}, seed {seed}",
-            PublishedLosses(),
-            (trainings[train_key(name, seed)],),
-            seconds=2,
-        )
-        for seed in range(seeds)
-        for name, variant in VARIANTS.items()
-    ]
-    return [*found, *losses]
-
-
-def _key(variant: str, seed: int) -> str:
-    return f"losses-{variant}-seed{seed}"
+    for seed in range(seeds):
+        for name, variant in VARIANTS.items():
+            key, needs = f"losses-{name}-seed{seed}", (trainings[f"train-{name}-seed{seed}"],)
+            found.append(Cell(key, f"losses: {variant.title}, seed {seed}", PublishedLosses(), needs, seconds=2))
+    return found
 
 
 def sections(found: Findings) -> list[Section]:
     """Table 2, Fig. 4, previews, and the errors where there is a truth."""
+    curves, previews = [], []
+    for name, variant in VARIANTS.items():
+        for whose, key in (("the paper's", f"losses-{name}-seed0"), ("kerasgan's", f"train-{name}-seed0")):
+            described = "Curves of the losses over the training steps, a panel for each."
+            title = f"{variant.title}, seed 0, {whose} names"
+            curves.append(Picture(title, found.folders[key] / "losses.png", described))
+        described = "Slices in rows: a, synthetic b, reconstructed a, b, synthetic a, reconstructed b."
+        last = max((found.folders[f"train-{name}-seed0"] / "previews").glob("step-*.png"))  # their names sort by step
+        previews.append(Picture(f"{variant.title}, seed 0", last, described))
     text = "The paper reports no such error: its patients are not paired."
-    return [_last_losses(found), _curves(found), _previews(found), *direction_sections(found, VARIANTS, CHANGES, text)]
+    return [
+        _last_losses(found),
+        Section("Loss curves (Fig. 4)", (), curves),
+        Section("Synthetic and reconstructed slices", ("Training patients, at the end of the training.",), previews),
+        *direction_sections(found, VARIANTS, CHANGES, text),
+    ]
 
 
 def _last_losses(found: Findings) -> Section:
+    losses = {
+        variant: [found.results[f"losses-{variant}-seed{seed}"]["losses"] for seed in range(found.seeds)]
+        for variant in VARIANTS
+    }
+    last = {
+        variant: {name: [rows[-1][name] for rows in repetitions] for name in COLUMNS}
+        for variant, repetitions in losses.items()
+    }
+    steps = [row["step"] for row in losses[next(iter(VARIANTS))][0]]
+    period = int(steps[-1] - (steps[-2] if len(steps) > 1 else 0))
+    table = [("loss", "paper", *(variant.title for variant in VARIANTS.values()))]
+    for name in COLUMNS:
+        paper = f"{PUBLISHED[name].value:.4g}" if name in PUBLISHED else "-"
+        table.append((name, paper, *(_spread(last[variant][name]) for variant in VARIANTS)))
+    each = [("training", *COLUMNS)]
+    for variant, values in last.items():
+        for seed in range(found.seeds):
+            title = f"{VARIANTS[variant].title}, seed {seed}"
+            each.append((title, *(f"{values[name][seed]:.3g}" for name in COLUMNS)))
+    notes = (
+        f"Here: the last row of history.csv, the mean over the last {period} steps of the training, whose "
+        "learning rate has fallen to 0; mean ± SD over repetitions. Which row the paper prints is not known.",
+        "D of Wasserstein: the difference of the mean scores of synthetic and real images, with the gradient penalty.",
+    )
     return Section(
         "Last losses (Table 2)",
         (
@@ -141,73 +165,17 @@ def _last_losses(found: Findings) -> Section:
             "Trainings with different losses measure different things: their figures can be set beside the paper's, "
             "but do not tell which training is better.",
         ),
-        (_table_2(found), _repetitions(found)),
+        (
+            Table("Losses at the end of the training", table, notes),
+            Table("Losses of each repetition at the end of the training", each),
+        ),
     )
-
-
-def _table_2(found: Findings) -> Table:
-    rows = [("loss", "paper", *(variant.title for variant in VARIANTS.values()))]
-    for name in COLUMNS:
-        rows.append((name, _paper(name), *(_spread(_last(found, variant, name)) for variant in VARIANTS)))
-    notes = (
-        f"Here: the last row of history.csv, the mean over the last {_last_period(found)} steps of the training, whose "
-        "learning rate has fallen to 0; mean ± SD over repetitions. Which row the paper prints is not known.",
-        "D of Wasserstein: the difference of the mean scores of synthetic and real images, with the gradient penalty.",
-    )
-    return Table("Losses at the end of the training", rows, notes)
-
-
-def _repetitions(found: Findings) -> Table:
-    rows = [("training", *COLUMNS)]
-    for variant, (_, title, _) in VARIANTS.items():
-        values = {name: _last(found, variant, name) for name in COLUMNS}
-        for seed in range(found.seeds):
-            rows.append((f"{title}, seed {seed}", *(f"{values[name][seed]:.3g}" for name in COLUMNS)))
-    return Table("Losses of each repetition at the end of the training", rows)
-
-
-def _last(found: Findings, variant: str, name: str) -> list[float]:
-    """The last loss of each repetition."""
-    return [found.results[_key(variant, seed)]["losses"][-1][name] for seed in range(found.seeds)]
-
-
-def _last_period(found: Findings) -> int:
-    steps = [row["step"] for row in found.results[_key(next(iter(VARIANTS)), 0)]["losses"]]
-    return int(steps[-1] - (steps[-2] if len(steps) > 1 else 0))
-
-
-def _paper(name: str) -> str:
-    return f"{PUBLISHED[name].value:.4g}" if name in PUBLISHED else "-"
 
 
 def _spread(values: Sequence[float]) -> str:
     """Losses differ by powers of ten, so digits are counted from the first one that is not 0."""
     mean = f"{np.mean(values):.3g}"
     return f"{mean} ± {np.std(values, ddof=1):.2g}" if len(values) > 1 else mean
-
-
-def _curves(found: Findings) -> Section:
-    described = "Curves of the losses over the training steps, a panel for each."
-    pictures = [
-        Picture(f"{variant.title}, seed 0, {names}", found.folders[key] / "losses.png", described)
-        for name, variant in VARIANTS.items()
-        for names, key in (("the paper's names", _key(name, 0)), ("kerasgan's names", train_key(name, 0)))
-    ]
-    return Section("Loss curves (Fig. 4)", (), pictures)
-
-
-def _previews(found: Findings) -> Section:
-    described = "Slices in rows: a, synthetic b, reconstructed a, b, synthetic a, reconstructed b."
-    pictures = [
-        Picture(f"{variant.title}, seed 0", _last_preview(found.folders[train_key(name, 0)]), described)
-        for name, variant in VARIANTS.items()
-    ]
-    return Section("Synthetic and reconstructed slices", ("Training patients, at the end of the training.",), pictures)
-
-
-def _last_preview(run: Path) -> Path:
-    """Their names sort by step."""
-    return max((run / "previews").glob("step-*.png"))
 
 
 EXPERIMENT = Experiment(

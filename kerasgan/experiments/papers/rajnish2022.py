@@ -10,10 +10,9 @@ Beside the log-likelihood loss of its Eq. 1 stands least squares, by which Zhu e
 from __future__ import annotations
 
 from kerasgan.experiments.engine.directions import Variant, direction_sections, first_trainings, training_cells
-from kerasgan.experiments.engine.pictures import loss_curves
-from kerasgan.experiments.engine.scales import TrainingScale
+from kerasgan.experiments.engine.tables import loss_curves
 from kerasgan.experiments.engine.tasks import CHOSEN
-from kerasgan.experiments.engine.types import Cell, Experiment, Findings, Section
+from kerasgan.experiments.engine.types import Cell, Experiment, Findings, Section, TrainingScale
 
 RECIPE = "rajnish2022"
 VARIANTS = {

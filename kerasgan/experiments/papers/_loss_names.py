@@ -1,9 +1,5 @@
 """The losses of a run under the names of DavidAbramian/CycleGAN, which Nehra et al. 2021 print in Table 2 and Fig. 4.
 
-`MEANINGS` says what each is.
-
-Older code that it was taken from writes the columns of reconstruction and adversarial losses the other way round.
-
 Reference:
     https://github.com/DavidAbramian/CycleGAN, CycleGAN.py
 """
@@ -15,7 +11,7 @@ from pathlib import Path
 
 from kerasgan import registry
 
-# What is added up to each loss, as the columns of history.csv are called; the order is that of the paper's Table 2.
+# The columns of history.csv that add up to each loss, in the order of the paper's Table 2.
 COLUMNS = {
     "ABA_reconstruction": ("cycle_a",),
     "BAB_reconstruction": ("cycle_b",),
@@ -41,18 +37,18 @@ MEANINGS = {
 
 
 def published_losses(history: Path, adversarial: str) -> list[dict[str, float]]:
-    """Every reported period's losses under the published names.
+    """Renames the losses of every reported period as published.
 
-    The last row is what Table 2 shows; all of them are the curves of Fig. 4, which `report.loss_figure` draws from a
-    CSV file of these rows.
+    Table 2 shows the last row; all rows are the curves of Fig. 4, which `kerasgan.pictures.patients.loss_figure` draws
+    from a CSV file of them.
 
     Args:
         history: A run's `history.csv`.
         adversarial: Name of the run's adversarial loss, such as `"log_likelihood"`.
 
     Returns:
-        For each row of the history its `step` and the losses, in the table's order. They are means over the period
-        that ends with that step. A loss that the run did not compute, as its weight was 0, is left out.
+        The `step` of each row and its losses, in the table's order. They are means over the period that ends with that
+        step. A loss that the run did not compute, because its weight was 0, is left out.
 
     Raises:
         ValueError: For a history without rows.
@@ -61,14 +57,13 @@ def published_losses(history: Path, adversarial: str) -> list[dict[str, float]]:
         rows = list(csv.DictReader(file))
     if not rows:
         raise ValueError(f"{history} has no rows; it needs at least one reported step.")
-    is_summed = getattr(registry.find("losses", adversarial), "TERMS_ARE_SUMMED", False)
-    return [_renamed(row, 0.5 if is_summed else 1.0) for row in rows]
-
-
-def _renamed(row: dict[str, str], discriminator_factor: float) -> dict[str, float]:
-    losses = {"step": float(row["step"])}
-    for name, columns in COLUMNS.items():
-        if all(column in row for column in columns):
-            factor = discriminator_factor if name.startswith("D") else 1.0
-            losses[name] = factor * sum(float(row[column]) for column in columns)
-    return losses
+    is_summed = getattr(registry.find("losses", adversarial), "TERMS_ARE_SUMMED", False)  # published as their mean
+    renamed = []
+    for row in rows:
+        losses = {"step": float(row["step"])}
+        for name, columns in COLUMNS.items():
+            if all(column in row for column in columns):
+                factor = 0.5 if name.startswith("D") and is_summed else 1.0
+                losses[name] = factor * sum(float(row[column]) for column in columns)
+        renamed.append(losses)
+    return renamed
