@@ -25,7 +25,7 @@ from kerasgan.scans.geometry import oriented
 from kerasgan.scans.intensity import body_mask
 from kerasgan.scans.preparation import Prepared, prepare
 from kerasgan.scans.volume import Volume
-from kerasgan.translation.translate import translate_prepared
+from kerasgan.translation.of_run import RunTranslator
 
 Pair = tuple[Scan, Scan]
 Row = dict[str, float | None]
@@ -73,7 +73,7 @@ def evaluate(
         print(kerasgan.evaluate("runs/phantom-kerasgan2026").table())
     """
     run = load_run(run_path)
-    generator, weights = run.generator(direction), results.weights_digest(run.generator_path(direction))
+    translator, weights = RunTranslator(run), results.weights_digest(run.generator_path(direction))
     if dataset in (None, run.facts.dataset):
         card, scans = datasets.load_scans(run.facts.dataset, data_dir or Path(run.facts.data_dir))
         part, pairs, others = unseen_pairs(run, card, scans)
@@ -100,7 +100,7 @@ def evaluate(
             tables.add(case.key, scaled, case.truth.array, case.mask)
             if number >= len(pairs):
                 continue
-            synthetic = translate_prepared(run, case.source, direction, generator)
+            synthetic = translator.translate_prepared(case.source, direction)
             row = score(synthetic.array, case.truth.array, case.mask, metrics, case.acquired.array)
             rows[METHOD].setdefault(case.key, []).append(row)
             seen[case.key] += 1

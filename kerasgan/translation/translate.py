@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from kerasgan.errors import KerasganError
 from kerasgan.io import read_volume, write_dicom, write_image
 from kerasgan.io.nifti import SUFFIXES, is_image
 from kerasgan.runs.run import Run, load_run
 from kerasgan.scans.contract import Direction
-from kerasgan.scans.preparation import Prepared
 from kerasgan.scans.volume import Volume
 from kerasgan.translation.of_run import RunTranslator
 from kerasgan.translation.of_tflite import TFLiteTranslator
 from kerasgan.translation.translator import Translator
-
-if TYPE_CHECKING:
-    import keras
 
 Model = Translator | Run | str | Path
 
@@ -97,12 +92,3 @@ def open_translator(model: Model) -> Translator:
     if Path(model).suffix == ".tflite":
         return TFLiteTranslator(model)
     return RunTranslator(load_run(model))
-
-
-def translate_prepared(
-    run: Run, prepared: Prepared, direction: Direction, generator: keras.Model, batch_size: int = 4
-) -> Volume:
-    """Translates a prepared scan with a generator of a run, see `Translator.translate_prepared`."""
-    translator = RunTranslator(run)
-    translator._generators[direction] = generator
-    return translator.translate_prepared(prepared, direction)
