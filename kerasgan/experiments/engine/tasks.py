@@ -6,16 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from kerasgan.config import NOT_SETTINGS, Recipe
+from kerasgan.config import FORMER, NOT_SETTINGS, Recipe
 from kerasgan.datasets import fewer_training_patients
 from kerasgan.errors import DatasetError
 from kerasgan.experiments.engine.types import Content, Context, Task
 from kerasgan.training.request import Request
 
 ONE_SPLIT = "data.split_seed=0"
-RETIRED = {"selection": "random"}
-"""Settings of a recipe's data that version 0.1.0 had, with the value that every experiment used."""
-
 CHOSEN = (
     "The generators are not the last ones: with paired validation patients, those with the least error on them, each "
     "in its direction; without, the newest ones that are not far from real slices in intensities and gradients"
@@ -53,9 +50,13 @@ class RecipeTask(Task):
         return {**self.model_dump(mode="json", exclude={"quick", "overrides"}), "recipe": built}
 
     def identity(self) -> Content:
-        """The settings with those that recipes no longer have, so that the folders of earlier versions are found."""
-        settings = self.settings()
-        settings["recipe"]["data"] |= RETIRED
+        """The settings as version 0.1.0 wrote them, so that its folders are found again."""
+        settings, built = self.settings(), self.built()
+        for (part, name), unchanged in FORMER.items():
+            if unchanged is not None:
+                settings["recipe"][part][name] = unchanged
+        if built.method == Recipe.model_validate(built.model_dump(exclude={"method"})).method:
+            del settings["recipe"]["method"]  # the parts of the recipe imply it
         return settings
 
     def check(self, context: Context) -> None:
