@@ -1,8 +1,9 @@
-"""What the README and CONTRIBUTING show is run, or held against the package."""
+"""What the README and the other pages show is run, or compared with the package."""
 
 from __future__ import annotations
 
 import ast
+import importlib.util
 import re
 from pathlib import Path
 
@@ -16,14 +17,12 @@ from kerasgan.cli import app
 from kerasgan.scans.volume import Volume
 
 CHECKOUT = Path(__file__).parents[1]
-PAGES = [
-    "README.md",
-    "CONTRIBUTING.md",
-    "datasets/README.md",
-    "export/README.md",
-    "docs/serving.md",
-    "docs/deployment.md",
-]
+PAGES = sorted(
+    str(path.relative_to(CHECKOUT))
+    for pattern in ("*.md", "docs/**/*.md", "datasets/*.md", "benchmarks/*.md", "export/**/*.md")
+    for path in CHECKOUT.glob(pattern)
+    if "node_modules" not in path.parts
+)
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -32,14 +31,27 @@ def blocks(page: str, language: str) -> list[str]:
 
 
 def shown_commands() -> list[tuple[str, str]]:
-    """Every `kerasgan ...` and `python train.py ...` line of the pages, without its comment."""
+    """Every `kerasgan ...` and `python train.py ...` of the pages, in blocks without a language and in code spans."""
     found = []
     for page in PAGES:
-        for line in "\n".join(blocks(page, "")).splitlines():
-            line = line.split(" #")[0].replace("python train.py", "kerasgan train").strip()
-            if line.startswith("kerasgan "):
-                found.append((page, line))
-    return found
+        text = (CHECKOUT / page).read_text()
+        spans = re.findall(
+            r"`((?:kerasgan|python train\.py) [^`]+)`", re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)
+        )
+        for line in "\n".join([*blocks(page, ""), *blocks(page, "(?:bash|sh)"), *spans]).splitlines():
+            for command in line.split(" #")[0].split("&&"):
+                command = command.replace("python train.py", "kerasgan train").strip()
+                if command.startswith("kerasgan ") and not command.startswith(("kerasgan ...", "kerasgan -")):
+                    found.append((page, command))
+    return sorted(set(found))
+
+
+def anchors(page: Path) -> set[str]:
+    """The fragments that lead to a page's headings, as GitHub and the documentation site make them."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    titles = re.findall(r"^#+ +(.+?) *$", text, re.MULTILINE)
+    plain = (re.sub(r"\[(.+?)\]\(.+?\)", r"\1", title).lower() for title in titles)
+    return {re.sub(r"[^\w\- ]", "", title).replace(" ", "-") for title in plain}
 
 
 @pytest.fixture
@@ -78,17 +90,34 @@ def test_dataset_of_contributing_is_ready_to_train(clinic, monkeypatch):
     assert re.search(r"Would write runs/clinic-kerasgan2026-\d{8}-\d{6}$", result.stdout.rstrip())
 
 
-@pytest.mark.parametrize(("page", "line"), shown_commands())
-def test_shown_commands_exist(page, line):
-    _, command, *words = line.split()
-    result = CliRunner().invoke(app, [command, "--help"])
-    assert result.exit_code == 0, f"{page} shows {line}"
-    for option in (word for word in words if word.startswith("--")):
-        assert re.search(rf"^  {option}\b", result.stdout, re.MULTILINE), f"{page}: {line}: no option {option}"
-    for setting in re.findall(r"--set (\S+)", line):
-        from kerasgan.training.request import Request
+@pytest.fixture(scope="module")
+def options_of():
+    """The options of a command, from its help."""
+    found: dict[str, set[str]] = {}
 
-        Request(overrides=(setting,)).build_recipe()
+    def options(command: str) -> set[str]:
+        if command not in found:
+            result = CliRunner().invoke(app, [command, "--help"])
+            assert result.exit_code == 0, f"{command} is not a command of kerasgan."
+            found[command] = set(re.findall(r"^  (--[\w-]+)", result.stdout, re.MULTILINE)) | {"--debug"}
+        return found[command]
+
+    return options
+
+
+@pytest.mark.parametrize("page", sorted({page for page, _ in shown_commands()}))
+def test_shown_commands_exist(page, options_of):
+    from kerasgan.training.request import Request
+
+    for shown_on, line in shown_commands():
+        if shown_on != page:
+            continue
+        _, command, *words = line.split()
+        for option in (word.strip("[].,;").split("=")[0] for word in words if word.startswith(("--", "[--"))):
+            assert option in options_of(command), f"{page}: {line}: no option {option}"
+        for setting in re.findall(r"--set (\S+)", line):
+            if not setting.endswith(("=...", "VALUE")):
+                Request(overrides=(setting,)).build_recipe()
 
 
 def test_shown_python_exists():
@@ -96,12 +125,29 @@ def test_shown_python_exists():
         for block in blocks(page, "python"):
             for node in ast.walk(ast.parse(block)):
                 if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "kerasgan":
-                    assert hasattr(kerasgan, node.attr), f"{page} shows kerasgan.{node.attr}"
+                    full = f"kerasgan.{node.attr}"
+                    assert hasattr(kerasgan, node.attr) or importlib.util.find_spec(full), f"{page} shows {full}"
+                if isinstance(node, ast.ImportFrom) and str(node.module).startswith("kerasgan"):
+                    module = importlib.import_module(str(node.module))
+                    missing = [alias.name for alias in node.names if not hasattr(module, alias.name)]
+                    assert not missing, f"{page} imports {missing} from {node.module}"
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere(page):
-    text = (CHECKOUT / page).read_text()
-    for target in re.findall(r"\]\(([^)#]+)\)", text):
-        if not target.startswith("http"):
-            assert (CHECKOUT / page).parent.joinpath(target).exists(), f"{page} links to {target}"
+    here = CHECKOUT / page
+    for target in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"^```.*?^```$", "", here.read_text(), flags=re.M | re.S)):
+        if target.startswith(("http:", "https:", "mailto:")):
+            continue
+        path, _, fragment = target.partition("#")
+        file = here.parent / path if path else here
+        assert file.exists(), f"{page} links to {target}"
+        assert not fragment or fragment in anchors(file), f"{page} links to {target}: no such heading"
+
+
+def test_files_that_the_architecture_names_exist():
+    """Paths of the package in `docs/architecture.md`, but for those that a contributor would add."""
+    text = (CHECKOUT / "docs/architecture.md").read_text().split("### Six examples")[0]
+    for path in set(re.findall(r"`((?:kerasgan/)?[a-z_]+(?:/[a-z_0-9]+)*\.py)`", text)):
+        roots = (CHECKOUT / "kerasgan", CHECKOUT, CHECKOUT / "kerasgan/translation", CHECKOUT / "kerasgan/metrics")
+        assert any((root / path).is_file() for root in roots), f"docs/architecture.md names {path}"
