@@ -15,7 +15,7 @@ const element = (id) => document.getElementById(id);
 const FOLDER = 'model';
 const SOFT_TISSUE = [40, 400];
 const viewer = makeViewer();
-const page = {};  // contract, model; of the scan that is shown: source, synthetic, back
+const page = {};  // contract and model; source, synthetic and back belong to the scan that is shown
 
 async function start() {
   page.contract = await loadContract(FOLDER);

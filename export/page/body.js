@@ -88,7 +88,7 @@ function ellipse(spacing, radius) {
 }
 
 function dilated(image, [rows, columns], kernel) {
-  const counts = new Int32Array(rows * (columns + 1));  // of ones to the left of each pixel in its row
+  const counts = new Int32Array(rows * (columns + 1));  // ones to the left of each pixel in its row
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < columns; column++) {
       const at = row * (columns + 1) + column;

@@ -6,8 +6,8 @@ export const LONG = new Set(['OB', 'OD', 'OF', 'OL', 'OV', 'OW', 'SQ', 'SV', 'UC
 const NOT_SCANS = new Set(['LOCALIZER', 'SCOUT', 'TOPOGRAM', 'MPR', 'PROJECTION IMAGE', 'MIP', 'SCREEN SAVE', 'PHASE MAP', 'ADC']);
 const UNDEFINED = 0xffffffff;
 const SAME_POSITION_MM = 0.01;
-const UNEVEN = 0.05;  // of a gap
-const SHIFTED = 0.1;  // of a pixel
+const UNEVEN = 0.05;  // gaps may differ by this part of a gap
+const SHIFTED = 0.1;  // slices may be displaced by this part of a pixel
 
 export function isDicom(buffer) {
   return buffer.byteLength > 132 && new TextDecoder('latin1').decode(new Uint8Array(buffer, 128, 4)) === 'DICM';

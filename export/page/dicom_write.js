@@ -9,7 +9,7 @@ const IMPLEMENTATION = '2.25.41362258331725489081196710875728708477';
 const STATEMENT = 'Synthetic image, computed by a neural network. Not for primary diagnosis.';
 const SERIES_NUMBER_OFFSET = 1000;
 const PATIENT_GROUPS = [0x0010, 0x0012];  // patient and clinical trial: copied whole where the source names the VRs
-// These are copied as they stand, with their VR; those of the first lines are there even where nothing is known.
+// These are copied as they stand, with their VR. DICOM's type 2 attributes are written even where nothing is known.
 const TYPE_2 = {
   0x00080020: 'DA', 0x00080030: 'TM', 0x00080050: 'SH', 0x00080090: 'PN', 0x00100010: 'PN', 0x00100020: 'LO',
   0x00100030: 'DA', 0x00100040: 'CS', 0x00185100: 'CS', 0x00200010: 'SH', 0x00200012: 'IS', 0x00201040: 'LO', 0x00180050: 'DS',
@@ -30,8 +30,8 @@ export function writeSeries(data, source, contract) {
   return Object.fromEntries(source.files.map((file, index) => {
     const elements = new Map(shared);
     for (const {tag, vr} of file.elements.values()) {
-      const isText = tag & 0xffff && !['', 'SQ', 'UN'].includes(vr);  // no group length, no sequence
-      if (isText && PATIENT_GROUPS.includes(tag >>> 16)) copy(elements, file, tag, vr);
+      const isPlain = tag & 0xffff && !['', 'SQ', 'UN'].includes(vr);  // neither group length nor sequence
+      if (isPlain && PATIENT_GROUPS.includes(tag >>> 16)) copy(elements, file, tag, vr);
     }
     for (const [tag, vr] of Object.entries(COPIED)) copy(elements, file, Number(tag), vr);
     // Laterality may be left out only for a body part that is known not to be paired.

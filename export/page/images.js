@@ -8,7 +8,7 @@ const META_TYPES = {
 
 export const isImage = (name) => /\.(nii|nii\.gz|mha)$/i.test(name);
 
-/** A volume from the bytes of a file; its modality is the one given, for these formats do not tell. */
+/** Returns the volume in the bytes of a file; its modality is the one given, because these formats do not name it. */
 export async function readImage(name, buffer, modality) {
   const packed = new Uint8Array(buffer, 0, 2);
   const bytes = packed[0] === 0x1f && packed[1] === 0x8b ? await streamed(buffer, new DecompressionStream('gzip')) : buffer;
@@ -62,7 +62,7 @@ function qform(float) {
   return rotation.map((row, index) => [...row.map((value, axis) => value * sides[axis]), float(268 + 4 * index)]);
 }
 
-/** Geometry in LPS of a 3 x 4 matrix from [column, row, slice] indices to RAS. */
+/** Returns the geometry in LPS of a 3 x 4 matrix from [column, row, slice] indices to RAS. */
 function geometry(matrix) {
   const flip = [-1, -1, 1];
   const vectors = [2, 1, 0].map((axis) => matrix.map((row, patient) => flip[patient] * row[axis]));
@@ -96,7 +96,7 @@ async function readMeta(name, buffer) {
   };
 }
 
-/** A volume as the bytes of an int16 NIfTI-1 file. */
+/** Returns a volume as the bytes of an int16 NIfTI-1 file. */
 export function writeNifti({data, shape, spacing, axes, origin}) {
   const buffer = new ArrayBuffer(352 + 2 * data.length);
   const view = new DataView(buffer);

@@ -1,4 +1,4 @@
-/** A scan through the model, slice by slice, as `kerasgan translate` does it but for the N4 bias correction of MR. */
+/** The way of a scan through the model, slice by slice: `kerasgan translate` without the N4 bias correction of MR. */
 
 import {bodyMask, percentiles} from './body.js';
 import {fitted, sliceGrid} from './geometry.js';
@@ -6,12 +6,12 @@ import {fitted, sliceGrid} from './geometry.js';
 const AIR_HU = -1000;
 
 /**
- * The other modality of an axial volume, air outside the body.
+ * Returns the other modality of an axial volume, with air outside the body.
  *
  * @param scan An axial volume.
- * @param contract Of the model.
- * @param model What `loadModel` returns.
- * @param progress Called with (slices done, of how many, ms of the last one).
+ * @param contract The model's contract, from `loadContract`.
+ * @param model The {run, size} of `loadModel`.
+ * @param progress A function that takes (slices done, of how many, ms of the last one).
  */
 export async function translate(scan, contract, model, progress) {
   const {source, target, pixel_mm: pixel} = contract;
@@ -37,7 +37,7 @@ export async function translate(scan, contract, model, progress) {
   return {...scan, data, modality: target.modality};
 }
 
-/** The function from a scan's values to the scale that the model takes, clipped to its window. */
+/** Returns the function from a scan's values to the scale that the model takes, clipped to its window. */
 function toWindow(scan, body, {source, mr_scaling: scaling}) {
   const [start, end] = source.window;
   if (!scaling?.percentiles) return (value) => Math.min(Math.max(value, start), end);

@@ -3,7 +3,7 @@
 const element = (id) => document.getElementById(id);
 const ZOOM_PIXELS = 640;
 
-/** One canvas that shows a volume with its own level and window. */
+/** Returns a canvas that shows a volume with a level and window of its own. */
 function makePane(name, moved) {
   const canvas = element(name);
   const [level, width] = [element(`${name}-level`), element(`${name}-width`)];
@@ -23,7 +23,7 @@ function makePane(name, moved) {
   return pane;
 }
 
-/** The viewer: `show(source, target)` puts two axial volumes of one grid into it. */
+/** Returns the viewer; `show(source, target, windows)` puts two axial volumes of one grid into it. */
 export function makeViewer() {
   const state = {slice: 0, row: 0, column: 0};
   const moved = (change) => { Object.assign(state, change); draw(); };

@@ -50,7 +50,9 @@ def build_page(model: Path, folder: Path, cache: Path) -> None:
         KerasganError: For an invalid model or folder, or where the packages cannot be fetched.
 
     Example:
-        build_page(Path("model.tflite"), Path("page"), Path.home() / ".cache" / "kerasgan")
+        ::
+
+            build_page(Path("model.tflite"), Path("page"), Path.home() / ".cache" / "kerasgan")
     """
     contract = read_contract(model)
     if contract["weights"] != "float32":
@@ -100,7 +102,9 @@ def npm_packages(web: Path, cache: Path) -> Path:
         ExportError: Where npm is missing, or cannot fetch them.
 
     Example:
-        packages = npm_packages(WEB, Path.home() / ".cache" / "kerasgan")
+        ::
+
+            packages = npm_packages(WEB, Path.home() / ".cache" / "kerasgan")
     """
     lock = hashlib.sha256((web / "package-lock.json").read_bytes()).hexdigest()
     folder = cache / f"page-{lock[:16]}"
