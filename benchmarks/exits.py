@@ -13,7 +13,6 @@ import argparse
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +20,6 @@ from pathlib import Path
 import bench
 import numpy as np
 import serving_load
-from ai_edge_litert.interpreter import Interpreter
 
 from kerasgan import datasets
 from kerasgan.datasets import Scan, Split
@@ -34,12 +32,10 @@ from kerasgan.scans.geometry import oriented
 from kerasgan.scans.intensity import body_mask
 from kerasgan.scans.preparation import prepare
 from kerasgan.scans.volume import Volume
-from kerasgan.translation.translate import on_source_grid
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 PAGE = CHECKOUT / "docs" / "deployment.md"
 KERASGAN = [sys.executable, "-m", "kerasgan"]
-PROGRAM = [sys.executable, CHECKOUT / "export" / "edge" / "translate.py"]
 NAME = "exits"
 PRECISIONS: tuple[Precision, ...] = ("float32", "float16", "int8")
 PACKAGES = ("tensorflow", "ai-edge-litert", "ai-edge-quantizer", "grpcio")
@@ -153,32 +149,13 @@ def served(case: Case) -> Iterator[Exit]:
 
 
 def on_a_device(case: Case) -> Iterator[Exit]:
-    """By way of TFLite files: the program for devices, and LiteRT where that program leaves out what training did."""
-    corrected = load_run(case.run).facts.preparation.bias_correction
+    """By way of TFLite files, which `kerasgan translate` takes without TensorFlow."""
     for precision in PRECISIONS:
         model, size = case.folder / f"{precision}.tflite", case.network_size
         words = [*KERASGAN, "export", case.run, model, "--direction", case.direction, "--size", *size, *case.data]
         command(*words, "--precision", precision)
-        title, limit = f"TFLite {precision}", tolerance(precision, case.truth is not None)
-        yield translated(f"{title}, program", case, [*PROGRAM, model], model, None if corrected else limit)
-        if corrected:
-            result, seconds = by_interpreter(case, model)
-            yield Exit(f"{title}, prepared with N4", result, limit, model, seconds)
-
-
-def by_interpreter(case: Case, model: Path) -> tuple[np.ndarray, float]:
-    """The scan prepared by kerasgan, through LiteRT: HU `[slices, rows, columns]`, and the seconds of both."""
-    start = time.perf_counter()
-    run = load_run(case.run)
-    source, target = (run.map(domain) for domain in case.direction)
-    prepared = prepare(read_volume(case.folder / "scan"), run.facts.preparation, crop=False)
-    translate = Interpreter(model_path=str(model), num_threads=bench.cores()).get_signature_runner("serving_default")
-    values = np.full(prepared.slices.shape, target.low, np.float32)
-    for index in np.flatnonzero(prepared.mask.any(axis=(1, 2))):
-        image = source.inverse(prepared.slices[index])[None, ..., None]
-        values[index] = translate(image=image)["synthetic"][0, ..., 0]
-    result = on_source_grid(prepared, values, "CT", target).array
-    return np.rint(result), time.perf_counter() - start  # DICOM holds whole HU
+        limit = tolerance(precision, case.truth is not None)
+        yield translated(f"TFLite {precision}", case, [*KERASGAN, "translate", model], model, limit)
 
 
 def row(case: Case, local: Exit, made: Exit) -> list[str]:

@@ -1,7 +1,5 @@
-"""DICOM series of made-up heads, and the scripts of the deployment kit that take them."""
+"""DICOM series of made-up heads."""
 
-import importlib.util
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +9,6 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MRImageStorage, 
 
 CHECKOUT = Path(__file__).parents[1]
 AXIAL, SAGITTAL = (1, 0, 0, 0, 1, 0), (0, 1, 0, 0, 0, -1)
-
-
-def load_script(path):
-    """A script of the checkout as a module."""
-    name = Path(path).stem + "_script"
-    specification = importlib.util.spec_from_file_location(name, CHECKOUT / path)
-    module = importlib.util.module_from_spec(specification)
-    sys.modules[name] = module  # dataclasses look their module up
-    specification.loader.exec_module(module)
-    return module
 
 
 def head(shape, seed=0, modality="MR"):

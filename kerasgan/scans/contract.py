@@ -150,6 +150,11 @@ class Contract(Frozen):
     generator_sha256: str
 
     @property
+    def series_description(self) -> str:
+        """The name of a synthetic series, with the recipe and whether the run was a quick one."""
+        return f"Synthetic {self.target.modality} ({self.recipe}{', quick run' if self.quick else ''})"
+
+    @property
     def fixed_size(self) -> tuple[int, int] | None:
         """Height and width of the only slices that the model takes, in pixels; None where it takes any size."""
         for signature in self.signatures.values():

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import SimpleITK as sitk
-from scipy import ndimage
 
 from kerasgan.scans.volume import Volume
 
@@ -30,6 +29,13 @@ class IntensityMap:
 
     Raises:
         ValueError: Where `low` is not below `high`.
+
+    Example:
+        >>> window = IntensityMap(-1000, 1600)
+        >>> window.forward(np.array([-2000, 300, 1600]))
+        array([-1.,  0.,  1.], dtype=float32)
+        >>> window.inverse(np.array([0.5]))
+        array([950.], dtype=float32)
     """
 
     low: float
@@ -45,7 +51,7 @@ class IntensityMap:
 
     @property
     def scale(self) -> float:
-        """Networks' units for one physical unit."""
+        """The networks' units in one physical unit."""
         return (self.target_high - self.target_low) / (self.high - self.low)
 
     def forward(self, values: np.ndarray) -> np.ndarray:
@@ -69,6 +75,12 @@ def percentile_map(array: np.ndarray, mask: np.ndarray, percentiles: tuple[float
 
     Raises:
         ValueError: For a constant image.
+
+    Example:
+        >>> array = np.arange(101.0).reshape(1, 1, 101)
+        >>> found = percentile_map(array, array > 0, (1, 99))
+        >>> round(found.low, 2), round(found.high, 2)
+        (1.99, 99.01)
     """
     low, high = np.percentile(array[mask] if mask.any() else array, percentiles)
     return IntensityMap(float(low), float(high))
@@ -84,15 +96,34 @@ def body_mask(volume: Volume) -> np.ndarray:
 
     Returns:
         bool `[slices, rows, columns]`; all False where nothing stands out, as in a constant image.
+
+    Example:
+        >>> array = np.full((1, 40, 40), -1000.0)
+        >>> array[:, 10:30, 10:30] = 40  # tissue
+        >>> array[:, 18:22, 18:22] = -1000  # a cavity
+        >>> body_mask(Volume(array, (2, 2, 2), modality="CT")).sum()
+        400
     """
+    opening, erosion = cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)
     bright = (volume.array > _body_threshold(volume)).astype(np.uint8)
-    opened = _opened(bright, np.ones((3, 3), np.uint8))
+    opened = np.stack([cv2.morphologyEx(image, opening, erosion) for image in bright])
     if volume.modality == "CT":
-        body = _without_table(_largest_region(opened), volume)
+        body = _largest_region(opened)
+        # Thin sheets that touch the body are the table; ears and nose grow back from where they are attached.
+        thick = _disc(volume, CT_TABLE_MM / 2)
+        core = _largest_region(np.stack([cv2.morphologyEx(image, opening, thick) for image in body]))
+        if core.any():
+            body = body & np.stack([cv2.dilate(image, thick, iterations=2) for image in core])
     else:  # the scalp encloses the brain, from which the dark skull separates it
         body = _largest_region(np.stack([_enclosed(image) for image in opened]))
-    margin, kernel = _disc(volume, CLOSING_MM)
-    return np.stack([_filled(image, kernel, margin) for image in body])
+    closing = _disc(volume, CLOSING_MM)
+    rows, columns = (side // 2 for side in closing.shape)
+    filled = []
+    for image in body:  # close gaps in the outline, away from the border, and fill what it encloses
+        wide = cv2.copyMakeBorder(image, rows, rows, columns, columns, cv2.BORDER_CONSTANT, value=0)
+        closed = cv2.morphologyEx(wide, cv2.MORPH_CLOSE, closing)
+        filled.append(_enclosed(closed)[rows:-rows, columns:-columns].astype(bool))
+    return np.stack(filled)
 
 
 def _body_threshold(volume: Volume) -> float:
@@ -105,40 +136,17 @@ def _body_threshold(volume: Volume) -> float:
     return low + 0.35 * (float(otsu.GetThreshold()) - low)
 
 
-def _disc(volume: Volume, radius_mm: float) -> tuple[tuple[int, int], np.ndarray]:
-    """Radius `(rows, columns)` in pixels, at least one, and the ellipse that is a disc in mm."""
+def _disc(volume: Volume, radius_mm: float) -> np.ndarray:
+    """The ellipse of pixels that is a disc in mm; its radius is at least one pixel."""
     rows, columns = (max(1, round(radius_mm / spacing)) for spacing in volume.spacing_mm[1::-1])
-    return (rows, columns), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * columns + 1, 2 * rows + 1))
-
-
-def _opened(masks: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    return np.stack([cv2.morphologyEx(mask, cv2.MORPH_OPEN, kernel) for mask in masks])
-
-
-def _without_table(body: np.ndarray, volume: Volume) -> np.ndarray:
-    """Cuts off thin sheets that touch the body; ears and nose grow back from where they are attached."""
-    _, kernel = _disc(volume, CT_TABLE_MM / 2)
-    core = _largest_region(_opened(body, kernel))
-    if not core.any():
-        return body
-    near = np.stack([cv2.dilate(image, kernel, iterations=2) for image in core])
-    return np.asarray(near & body)
+    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * columns + 1, 2 * rows + 1))
 
 
 def _largest_region(mask: np.ndarray) -> np.ndarray:
-    labels, count = ndimage.label(mask)
-    if count == 0:
-        return np.zeros(mask.shape, np.uint8)
-    sizes = np.bincount(labels.ravel())
+    """The largest region of voxels that touch by their faces, as uint8."""
+    labels = sitk.GetArrayFromImage(sitk.ConnectedComponent(sitk.GetImageFromArray(mask)))
+    sizes = np.bincount(labels.ravel(), minlength=2)
     return (labels == 1 + np.argmax(sizes[1:])).astype(np.uint8)
-
-
-def _filled(image: np.ndarray, kernel: np.ndarray, margin: tuple[int, int]) -> np.ndarray:
-    """Closes gaps in the outline and fills what it encloses; the margin keeps the closing away from the border."""
-    rows, columns = margin
-    wide = cv2.copyMakeBorder(image, rows, rows, columns, columns, cv2.BORDER_CONSTANT, value=0)
-    closed = cv2.morphologyEx(wide, cv2.MORPH_CLOSE, kernel)
-    return _enclosed(closed)[rows:-rows, columns:-columns].astype(bool)
 
 
 def _enclosed(image: np.ndarray) -> np.ndarray:
@@ -161,9 +169,8 @@ def correct_bias(volume: Volume, mask: np.ndarray) -> Volume:
     """
     if not mask.any():
         return volume
-    # A field needs at least four samples along an axis; a thin stack is corrected as one flat sheet.
-    is_flat = volume.shape[0] < 4 * N4_SHRINK
-    if is_flat:
+    # A field needs at least four samples along an axis; a thin stack is corrected slice by slice.
+    if volume.shape[0] < 4 * N4_SHRINK:
         return volume.with_array(np.stack([_n4(*image) for image in zip(volume.array, mask, strict=True)]))
     return volume.with_array(_n4(volume.array, mask))
 

@@ -56,8 +56,7 @@ def translate(
     if is_image(output):
         write_image(synthetic, output)
     else:
-        quick = ", quick run" if contract.quick else ""
-        write_dicom(synthetic, source, output, f"Synthetic {synthetic.modality} ({contract.recipe}{quick})")
+        write_dicom(synthetic, source, output, contract.series_description)
     return output
 
 

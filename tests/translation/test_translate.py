@@ -6,24 +6,12 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
-from tiny import request, write_heads
 
 from kerasgan.errors import KerasganError, RunError
 from kerasgan.io import read_image, read_volume
 from kerasgan.phantom.dicom import SeriesIdentity, write_series
 from kerasgan.scans.volume import from_sitk
-from kerasgan.training.train import train
 from kerasgan.translation.translate import translate, translate_volume
-
-
-@pytest.fixture(scope="module")
-def heads(tmp_path_factory):
-    return write_heads(tmp_path_factory.mktemp("heads"))
-
-
-@pytest.fixture(scope="module")
-def run(heads, tmp_path_factory):
-    return train(request(heads, "schedule.steps=2"), tmp_path_factory.mktemp("runs") / "run")
 
 
 @pytest.fixture

@@ -1,0 +1,188 @@
+"""TFLite files translate as their runs do, also on a device that has only the packages of export/edge."""
+
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+import SimpleITK as sitk
+from made_up_series import AXIAL, CHECKOUT, SAGITTAL, datasets, head, pixels, write_series
+from packaging.requirements import Requirement
+from pydicom.uid import RLELossless
+from typer.testing import CliRunner
+
+from kerasgan.cli import app
+from kerasgan.errors import ExportError, KerasganError
+from kerasgan.io import read_volume
+from kerasgan.scans.volume import Volume
+from kerasgan.translation.of_tflite import TFLiteTranslator
+from kerasgan.translation.translate import translate, translate_volume
+
+REQUIREMENTS = CHECKOUT / "export" / "edge" / "requirements.txt"
+# Refuses every import that the device has no package for, then runs the command line.
+DEVICE = """
+import sys
+
+class Guard:
+    def find_spec(self, name, path=None, target=None):
+        top = name.partition(".")[0]
+        own = top in sys.stdlib_module_names or top.startswith("_sysconfigdata")
+        if not own and top not in ALLOWED:
+            raise ModuleNotFoundError(f"{name} is not on the device", name=name)
+
+sys.meta_path.insert(0, Guard())
+from kerasgan.cli import main
+for words in (["translate", "--help"], sys.argv[1:]):
+    try:
+        main(words)
+    except SystemExit as end:
+        assert not end.code, end.code
+assert not {"tensorflow", "keras"} & set(sys.modules)
+"""
+
+
+def requirements():
+    return [Requirement(line) for line in REQUIREMENTS.read_text().splitlines() if not line.startswith("#")]
+
+
+def modules_of(names):
+    """Top-level modules of packages and of everything that they depend on."""
+    waiting, packages = list(names), set()
+    while waiting:
+        name = waiting.pop().lower().replace("_", "-")
+        if name in packages:
+            continue
+        packages.add(name)
+        needed = map(Requirement, metadata.requires(name) or [])
+        waiting += [one.name for one in needed if one.marker is None or one.marker.evaluate({"extra": ""})]
+    found = metadata.packages_distributions()
+    return {top for top, names in found.items() if packages & {name.lower().replace("_", "-") for name in names}}
+
+
+def series(folder, shape, orientation=AXIAL, modality="MR", **attributes):
+    """A series with pixels of 6 mm and slices every 6 mm."""
+    options = {"heights": 6.0 * np.arange(shape[0]), "PixelSpacing": [6.0, 6.0], **attributes}
+    return write_series(folder, head(shape, modality=modality), orientation, modality=modality, **options)
+
+
+def compress(folder):
+    for path in folder.iterdir():
+        dataset = pydicom.dcmread(path)
+        dataset.compress(RLELossless, generate_instance_uid=False)
+        dataset.save_as(path)
+
+
+@pytest.mark.parametrize("kind", ["axial", "sagittal", "uneven and compressed"])
+def test_a_device_needs_nothing_else_and_gives_the_values_of_the_run(former, tmp_path, kind):
+    if kind == "sagittal":
+        source = series(tmp_path / "source", (32, 20, 40), SAGITTAL)
+    else:
+        source = series(tmp_path / "source", (20, 40, 32))
+    if kind.startswith("uneven"):
+        next(source.glob("010")).unlink()
+        compress(source)
+    allowed = modules_of(one.name for one in requirements()) | {"kerasgan"}
+    assert not {"tensorflow", "keras", "tensorboard", "skimage", "matplotlib", "filelock"} & allowed
+    code = f"ALLOWED = {allowed!r}\n{DEVICE}"
+    words = [sys.executable, "-c", code, "translate", former / "model.tflite", source, tmp_path / "device"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "MR to CT (--direction ab)" in done.stderr and "Synthetic, not for diagnosis" in done.stdout
+    assert ("resampled to" in done.stderr) == kind.startswith("uneven")
+    translate(former / "run", source, tmp_path / "package")
+    difference = np.abs(pixels(tmp_path / "device") - pixels(tmp_path / "package"))
+    assert difference.max() <= 1 and (difference > 0).mean() < 0.01  # one where a value lies half-way between two HU
+    assert np.ptp(pixels(tmp_path / "package")) > 500
+    for ours, theirs in zip(datasets(tmp_path / "device"), datasets(tmp_path / "package"), strict=True):
+        assert ours.dir() == theirs.dir() and "PRIVATE" not in str(ours) and "EchoTime" not in ours
+        assert ours.SeriesDescription == theirs.SeriesDescription == "Synthetic CT (hiasa2018)"
+        assert ours.ImagePositionPatient == theirs.ImagePositionPatient
+        assert [item.Manufacturer for item in ours.ContributingEquipmentSequence] == ["A Maker", "kerasgan"]
+
+
+def test_the_list_of_packages_is_that_of_the_package():
+    """The same versions as kerasgan asks for, so that one list cannot fall behind the other."""
+    own = {str(Requirement(text)) for text in metadata.requires("kerasgan")}
+    assert {str(one) for one in requirements()} <= own
+
+
+def test_ct_to_mr_as_its_run(run, ct_model, tmp_path):
+    source = series(tmp_path / "source", (6, 40, 32), modality="CT", PixelPaddingValue=-2000)
+    found, expected = (translate_volume(model, read_volume(source)) for model in (ct_model, run))
+    assert found.modality == "MR" and np.ptp(expected.array) > 10
+    np.testing.assert_allclose(found.array, expected.array, atol=0.01)
+
+
+def test_a_single_slice(former, tmp_path):
+    source = series(tmp_path / "source", (1, 40, 32))
+    translate(former / "model.tflite", next(source.iterdir()), tmp_path / "out")
+    (written,) = datasets(tmp_path / "out")
+    assert written.Modality == "CT" and (written.Rows, written.Columns) == (40, 32)
+
+
+def test_slices_of_another_size_are_padded_or_cut_about_the_centre(former):
+    """The model sees 32 x 32 pixels of 8 mm; air beyond them is cut off, and stays air."""
+    small = Volume(head((6, 30, 24)).astype(np.float32), (6.0, 6.0, 6.0))
+    array = np.pad(small.array, [(0, 0), (35, 34), (32, 33)], mode="constant")  # 99 x 89 pixels: 594 x 534 mm
+    large = Volume(array, small.spacing_mm)
+    for volume in (small, large):
+        ct = translate_volume(former / "model.tflite", volume)
+        assert ct.same_grid(volume)
+        body = ct.array != -1000
+        rows, columns = (np.flatnonzero(body.any(axis=(0, axis))) for axis in (2, 1))
+        assert (len(rows), len(columns)) == pytest.approx((24, 15), abs=3)
+        middle = [(volume.shape[axis] - 1) / 2 for axis in (1, 2)]
+        assert [rows.mean(), columns.mean()] == pytest.approx(middle, abs=3)
+
+
+def test_a_body_that_would_be_cut_is_refused_with_the_size_to_export(former):
+    large = Volume(head((4, 60, 30)).astype(np.float32), (6.0, 6.0, 6.0))
+    with pytest.raises(ExportError, match=r"beyond the 32 x 32 pixels of model\.tflite; export .*--size 48 32"):
+        translate_volume(former / "model.tflite", large)
+
+
+def test_the_other_direction_or_modality_is_refused(former, ct_model, tmp_path):
+    ct = Volume(np.full((2, 40, 32), 40.0), (6.0, 6.0, 6.0), modality="CT")
+    with pytest.raises(
+        ExportError, match=r"model.tflite holds direction ab only, not ba; leave --direction out, or exp"
+    ):
+        translate_volume(former / "model.tflite", ct, "ba")
+    message = r"The input is CT, but direction ab of model.tflite takes MR\. Give a scan of that modality"
+    with pytest.raises(ExportError, match=message):
+        translate_volume(former / "model.tflite", ct)
+    sitk.WriteImage(Volume(np.ones((2, 40, 32)), (6.0, 6.0, 6.0)).to_sitk(), str(tmp_path / "mr.nii.gz"))
+    words = ["translate", str(ct_model), str(tmp_path / "mr.nii.gz"), str(tmp_path / "out.mha"), "--direction", "ab"]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 2 and "holds direction ba only, not ab; leave --direction out" in result.stderr
+
+
+def test_a_constant_scan_is_refused(former):
+    with pytest.raises(KerasganError, match=r"low < high; got 7.0, 7.0.* Name another scan"):
+        translate_volume(former / "model.tflite", Volume(np.full((3, 40, 32), 7.0), (6.0, 6.0, 6.0)))
+
+
+def test_models_of_other_projects_and_versions(former, tmp_path):
+    foreign, whole = tmp_path / "foreign.tflite", (former / "model.tflite").read_bytes()
+
+    def error(content: bytes) -> str:
+        foreign.write_bytes(content)
+        with pytest.raises(ExportError) as caught:
+            TFLiteTranslator(foreign)
+        return str(caught.value)
+
+    assert "foreign.tflite is no TFLite file; name one that `kerasgan export` wrote" in error(b"no model at all")
+    for content in (whole[:8], whole[:200]):
+        assert "foreign.tflite is damaged" in (text := error(content)) and "copy it again, or export the run" in text
+    text = error(whole.replace(b"kerasgan_contract", b"someones_contract"))
+    assert "carries no kerasgan contract: it was made by another program; export the run again" in text
+    text = error(whole.replace(b'"format":1', b'"format":9'))
+    assert "format 9; it reads format 1" in text and "Take model and kerasgan from one release" in text
+    text = error(whole.replace(b'"anatomy"', b'"anotomy"'))
+    assert "anotomy" in text and "Take model and kerasgan from one release" in text
+    text = error(whole.replace(b"serving_default", b"another_default"))
+    assert "foreign.tflite has the signatures" in text and "Export it again" in text
+    with pytest.raises(ExportError, match=r"no file .*nowhere\.tflite; name one that `kerasgan export` wrote"):
+        TFLiteTranslator(Path("nowhere.tflite"))
