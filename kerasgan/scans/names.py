@@ -1,4 +1,4 @@
-"""What an exported artifact calls its signatures and tensors; `contract.json` describes each of them.
+"""Names of an exported model's signatures and tensors; `contract.json` describes each of them.
 
 A signature of direction `ab` has the name below, that of `ba` the same name with `_ba` at its end. All tensors have a
 leading batch axis, and all images of a batch have the same size.
@@ -35,5 +35,10 @@ INDEX = "index"
 
 
 def directed(signature: str, direction: Literal["ab", "ba"]) -> str:
-    """The full name of a signature: `serving_bytes` becomes `serving_bytes_ba` for direction ba."""
+    """The full name of a signature in a direction.
+
+    Example:
+        >>> directed("serving_bytes", "ab"), directed("serving_bytes", "ba")
+        ('serving_bytes', 'serving_bytes_ba')
+    """
     return signature if direction == "ab" else f"{signature}_ba"

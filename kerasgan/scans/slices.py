@@ -12,7 +12,7 @@ from tqdm import tqdm
 def predict_slices(
     predict: Callable[[np.ndarray], Any], slices: np.ndarray, batch_size: int = 1, title: str | None = None
 ) -> np.ndarray:
-    """Applies a network to slices, batch by batch and in order.
+    """Applies a network to the slices of a scan, batch by batch and in order.
 
     Slices stay whole: instance normalisation would give each tile of a slice a contrast of its own.
 
@@ -20,13 +20,13 @@ def predict_slices(
         predict: The network: `[batch, height, width, channels]` to an array or tensor `[batch, ...]`.
         slices: `[slices, height, width, channels]`.
         batch_size: Slices in a batch; the last batch may hold fewer. One at a time needs the least memory.
-        title: Of a progress bar; None shows none.
+        title: Title of the progress bar; None shows none.
 
     Returns:
         What the network gave, joined along the first axis.
 
     Raises:
-        ValueError: Where there is no slice.
+        ValueError: For no slices at all.
 
     Example:
         >>> predict_slices(lambda batch: 2 * batch, np.ones((3, 1, 1, 1)), batch_size=2).ravel()

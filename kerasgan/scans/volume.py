@@ -1,4 +1,4 @@
-"""A scan on a regular grid: voxel values together with where they lie in the patient."""
+"""A scan on a regular grid: voxel values together with their place in the patient."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Triple = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class SourceSlice:
-    """One acquired DICOM slice, as it lies in the patient before any resampling.
+    """One acquired DICOM slice and its place in the patient, before any resampling.
 
     Attributes:
         path: The DICOM file.
@@ -38,7 +38,7 @@ class SourceSlice:
 
 @dataclass(frozen=True)
 class VoxelGrid:
-    """Where the voxels of a volume lie in the patient.
+    """The place of a volume's voxels in the patient.
 
     Attributes:
         shape: `(slices, rows, columns)`.
@@ -49,23 +49,23 @@ class VoxelGrid:
     corners_mm: tuple[Triple, ...]
 
     def equals(self, other: VoxelGrid, tolerance_mm: float = 0.1) -> bool:
-        """Whether both lie voxel on voxel, all corners within `tolerance_mm`."""
+        """True where both grids agree voxel by voxel, all corners within `tolerance_mm`."""
         return self.shape == other.shape and np.allclose(self.corners_mm, other.corners_mm, atol=tolerance_mm)
 
     def require(self, other: VoxelGrid, patient: str) -> None:
-        """Makes sure that the two scans of a patient lie voxel on voxel.
+        """Compares the grids of two scans of a patient, which must agree voxel by voxel.
 
         Args:
-            other: That of the other scan.
+            other: The grid of the other scan.
             patient: The patient's key, for the message.
 
         Raises:
-            DatasetError: Where they do not.
+            DatasetError: Where they differ.
         """
         if not self.equals(other):
             raise DatasetError(
-                f"Patient {patient}: the two scans lie on grids {self.shape} and {other.shape}. Register and resample "
-                "them onto one grid first."
+                f"Patient {patient}: the two scans have different grids {self.shape} and {other.shape}. Register and "
+                "resample them onto one grid first."
             )
 
 
@@ -87,6 +87,11 @@ class Volume:
     Raises:
         ValueError: For an array that is not three-dimensional, a spacing that is not positive or a direction that is
             not orthonormal.
+
+    Example:
+        >>> volume = Volume(np.zeros((2, 3, 4)), spacing_mm=(0.9, 0.9, 5), modality="CT")
+        >>> volume.shape, volume.unit
+        ((2, 3, 4), 'HU')
     """
 
     array: np.ndarray
@@ -136,12 +141,12 @@ class Volume:
         return image
 
     def same_grid(self, other: Volume, tolerance_mm: float = 0.1) -> bool:
-        """Whether both volumes lie voxel on voxel, all corners within `tolerance_mm`."""
+        """True where both volumes have one grid, all corners within `tolerance_mm`."""
         return self.grid.equals(other.grid, tolerance_mm)
 
     @property
     def grid(self) -> VoxelGrid:
-        """Where the voxels lie."""
+        """The place of the voxels in the patient."""
         last = np.array(self.shape[::-1]) - 1
         steps = self.direction * np.array(self.spacing_mm) * last
         corners = np.array(self.origin_mm) + np.stack([np.zeros(3), *steps.T])
@@ -153,6 +158,10 @@ def anatomical_axes(direction: np.ndarray) -> str:
 
     Args:
         direction: `[3, 3]`; its columns are the directions, in LPS.
+
+    Example:
+        >>> anatomical_axes(np.eye(3))
+        'LPS'
     """
     return str(sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(np.ravel(direction).tolist()))
 
