@@ -114,7 +114,7 @@ class Contract(Frozen):
         signatures: The callables of the model by name.
         encoding: The meaning of the pixels in `synthetic_bytes`; None where no signature has them.
         weights: Precision of the stored weights. Arithmetic is float32, but for the convolutions of `"int8"`, on 8-bit
-            activations, and of `"int16x8"`, on 16-bit ones.
+            activations, and of `"int16x8"` in old files, on 16-bit ones.
         pixel_mm: Side of a pixel in mm; images are resampled to it before and from it afterwards.
         trained_height_width: Size of the training images; other sizes work where the shapes allow them.
         orientation: Directions of the images' rows and columns in the patient.

@@ -101,7 +101,7 @@ def body_mask(volume: Volume) -> np.ndarray:
         >>> array = np.full((1, 40, 40), -1000.0)
         >>> array[:, 10:30, 10:30] = 40  # tissue
         >>> array[:, 18:22, 18:22] = -1000  # a cavity
-        >>> body_mask(Volume(array, (2, 2, 2), modality="CT")).sum()
+        >>> int(body_mask(Volume(array, (2, 2, 2), modality="CT")).sum())
         400
     """
     opening, erosion = cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)

@@ -79,7 +79,7 @@ def preparation(recipe: Recipe, anatomy: str, ct_window_hu: Window | None, field
         field_of_view_mm: Side of the dataset's square slices in mm; the recipe's own comes first.
 
     Example:
-        >>> settings = preparation(Recipe(name="x"), "head", (-1000, 2000), field_of_view_mm=320)
+        >>> settings = preparation(Recipe(name="x", anatomy="hip"), "head", (-1000, 2000), field_of_view_mm=320)
         >>> settings.pixel_mm, settings.ct_window_hu
         (1.25, (-1000.0, 2000.0))
     """

@@ -74,7 +74,7 @@ def translate(
     direction: Direction | None = None,
     strict: bool = False,
 ) -> Path:
-    """Translates one scan from disk to disk by a served model, with the result of `kerasgan.translate`.
+    """Translates one scan from disk to disk by a served model, as `kerasgan.translate` does by a run.
 
     Args:
         client: The client of the model.
@@ -83,9 +83,6 @@ def translate(
         direction: `"ab"` or `"ba"`; None: the one that takes the input's modality.
         strict: Refuse a series that needs repair.
 
-    Returns:
-        The file or folder that was written.
-
     Raises:
         KerasganError: Where the server, the input or the output cannot be used.
     """
@@ -93,15 +90,7 @@ def translate(
 
 
 def translate_volume(client: Client, volume: Volume, direction: Direction | None = None) -> Volume:
-    """Translates a volume by a served model, all by one version of it.
-
-    Args:
-        client: The client of the model.
-        volume: A scan of any orientation and grid.
-        direction: `"ab"` or `"ba"`; None: the one that takes the volume's modality.
-
-    Returns:
-        The other modality on the volume's grid, with air outside the body.
+    """Translates a volume by a served model, as `kerasgan.translate_volume` does by a run.
 
     Raises:
         ServingError: Where the server cannot be reached or refuses, or the model does not take that modality.

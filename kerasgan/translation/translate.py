@@ -24,7 +24,7 @@ def translate(
     direction: Direction | None = None,
     strict: bool = False,
 ) -> Path:
-    """Translates one scan from disk to disk.
+    """Translates one scan from disk to disk: what `kerasgan.translate` and the command do.
 
     Args:
         model: A run, its directory, a `.tflite` file that kerasgan exported, or another `Translator`.
@@ -39,12 +39,6 @@ def translate(
 
     Raises:
         KerasganError: Where the model, the input or the output cannot be used.
-
-    Example:
-        ::
-
-            kerasgan.translate("runs/first", "patient/T1", "patient/synthetic-ct")
-            kerasgan.translate("model.tflite", "patient/T1.nii.gz", "patient/synthetic-ct.nii.gz")
     """
     translator, output = open_translator(model), Path(output)
     if output.is_file() or (output.is_dir() and any(output.iterdir())):
