@@ -28,8 +28,8 @@ from kerasgan.scans.slices import predict_slices
 
 Statistic = Literal["maximum", "body_mean", "truth_percent"]
 
-# Runs an artifact on the slices of a scan. It gives the images that the artifact took and the map that the generator
-# needs for them, both in the same unit, and the physical images `[slices, height, width, 1]` that came out.
+# Runs an artifact on the slices of a scan. It gives the scan's images in the unit of a map, as the artifact took them,
+# that map, which the generator needs for them, and the physical images `[slices, height, width, 1]` that came out.
 Artifact = Callable[[Sample], tuple[np.ndarray, IntensityMap, np.ndarray]]
 
 HEAD_WINDOW_HU = 2600.0  # limits in HU are stated for the CT window of a head, -1000 to 1600 HU, and scale with others
@@ -194,8 +194,9 @@ def compare(
         physical: The generator and its maps.
         described: The contract of the artifact; the precision of its weights decides on the tolerance.
     """
+    seen: dict[tuple[int, IntensityMap], np.ndarray] = {}  # what Keras gave for a scan and a map: signatures share it
     with full_float32():
-        differences = {name: _difference(artifact, samples, physical) for name, artifact in artifacts.items()}
+        differences = {name: _difference(artifact, samples, physical, seen) for name, artifact in artifacts.items()}
     allowed = tolerance(described.weights, any(scan.truth is not None for scan in samples.scans))
     return Comparison(
         weights=described.weights,
@@ -212,11 +213,15 @@ def compare(
     )
 
 
-def _difference(artifact: Artifact, samples: Samples, physical: PhysicalGenerator) -> Difference:
+def _difference(
+    artifact: Artifact, samples: Samples, physical: PhysicalGenerator, seen: dict[tuple[int, IntensityMap], np.ndarray]
+) -> Difference:
     absolute, inside, errors = [], [], []
-    for scan in samples.scans:
+    for index, scan in enumerate(samples.scans):
         images, source, values = artifact(scan)
-        expected = keras_values(physical.generator, images, source, physical.target)
+        if (index, source) not in seen:
+            seen[index, source] = keras_values(physical.generator, images, source, physical.target)
+        expected = seen[index, source]
         absolute.append(np.abs(values - expected))  # [slices, height, width, 1]
         inside.append(absolute[-1][scan.body])
         if scan.truth is not None:

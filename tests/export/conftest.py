@@ -2,21 +2,16 @@ import json
 import shutil
 from itertools import chain
 
-import keras
 import numpy as np
 import pytest
 import SimpleITK
 import tensorflow as tf
+from untrained import SIZE, write_run
 
-from kerasgan import datasets
 from kerasgan.export import export_serving
 from kerasgan.export.serving_contract import read_serving_contract
-from kerasgan.networks.generators.resnet import build
-from kerasgan.recipes.hiasa2018 import RECIPE
-from kerasgan.runs.run import RunFacts, create_run, load_run
-from kerasgan.scans.preparation import preparation
+from kerasgan.runs.run import load_run
 
-SIZE = 32
 MR_WINDOW, CT_WINDOW = (20.0, 320.0), (-1000.0, 1600.0)
 PATIENTS = {"train_mr": ["1BA001"], "train_ct": ["1BA002"], "val": ["1BA003", "1BA004"]}
 
@@ -41,39 +36,12 @@ def write_data(root):
     (root / "split.json").write_text(json.dumps(PATIENTS))
 
 
-def write_run(path, data_dir):
-    """A run directory with two untrained generators of four filters."""
-    changes = ["generator.filters=4", "generator.blocks=1", f"data.size={SIZE}", "intensity.bias_correction=false"]
-    recipe = RECIPE.with_overrides([*changes, f"data.field_of_view_mm={2 * SIZE}"])
-    card, split = datasets.load("synthrad", data_dir)
-    facts = RunFacts(
-        kerasgan="0.1.0",
-        dataset="synthrad",
-        data_dir=str(data_dir),
-        anatomy=card.anatomy,
-        paired=True,
-        modalities={"a": "MR", "b": "CT"},
-        seed=0,
-        preparation=preparation(recipe, card.anatomy, card.ct_window_hu, card.field_of_view_mm),
-        maps={"a": MR_WINDOW, "b": CT_WINDOW},
-        precision="float32",
-        xla=False,
-        fingerprint="0" * 64,
-    )
-    create_run(path, recipe, facts, split.keys())
-    (path / "generators").mkdir()
-    for seed, direction in enumerate(("ab", "ba")):
-        keras.utils.set_random_seed(seed)
-        build(filters=4, blocks=1, name=f"generator_{direction}").save(path / "generators" / f"{direction}-last.keras")
-
-
 @pytest.fixture(scope="session")
 def finished_run(tmp_path_factory):
     """A run directory with its data beside it, to be read only."""
     folder = tmp_path_factory.mktemp("finished")
     write_data(folder / "data")
-    write_run(folder / "run", folder / "data")
-    return load_run(folder / "run")
+    return write_run(folder / "run", folder / "data", MR_WINDOW, 2 * SIZE)
 
 
 @pytest.fixture(scope="session")

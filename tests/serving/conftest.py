@@ -4,26 +4,21 @@ import hashlib
 import shutil
 from dataclasses import replace
 
-import keras
 import numpy as np
 import pytest
 
 pytest.importorskip("tensorflow_serving", reason="the extra `serving` is not installed")
 
 from tiny import write_heads
+from untrained import write_run
 
-from kerasgan import datasets
 from kerasgan.export import bundle
-from kerasgan.networks.generators.resnet import build
-from kerasgan.recipes.hiasa2018 import RECIPE
-from kerasgan.runs.run import RunFacts, create_run, load_run
-from kerasgan.scans.preparation import preparation
 from kerasgan.serving import Client, Server, Settings
 from kerasgan.serving import server as server_module
 from kerasgan.serving.models import Store, Wanted
 
 NAME = "mr2ct"
-MR_WINDOW, CT_WINDOW = (0.0, 320.0), (-1000.0, 1600.0)
+MR_WINDOW = (0.0, 320.0)
 FREE_PORTS = Settings(grpc_port=0, rest_port=0)
 
 
@@ -32,30 +27,7 @@ def run(tmp_path_factory):
     """A run directory between MR in any unit and CT, to be read only."""
     root = tmp_path_factory.mktemp("run")
     write_heads(root / "data", 6)
-    changes = ["data.size=32", "data.field_of_view_mm=192", "generator.filters=4", "generator.blocks=1"]
-    recipe = RECIPE.with_overrides([*changes, "intensity.bias_correction=false"])
-    card, split = datasets.load("synthrad", root / "data")
-    facts = RunFacts(
-        kerasgan="0",
-        dataset="synthrad",
-        data_dir=str(root / "data"),
-        anatomy=card.anatomy,
-        paired=True,
-        modalities={"a": "MR", "b": "CT"},
-        seed=0,
-        preparation=preparation(recipe, card.anatomy, card.ct_window_hu, card.field_of_view_mm),
-        maps={"a": MR_WINDOW, "b": CT_WINDOW},
-        precision="float32",
-        xla=False,
-        fingerprint="0" * 64,
-    )
-    create_run(root / "run", recipe, facts, split.keys())
-    (root / "run" / "generators").mkdir()
-    for seed, direction in enumerate(("ab", "ba")):
-        keras.utils.set_random_seed(seed)
-        generator = build(filters=4, blocks=1, name=f"generator_{direction}")
-        generator.save(root / "run" / "generators" / f"{direction}-last.keras")
-    return load_run(root / "run")
+    return write_run(root / "run", root / "data", MR_WINDOW, 192)
 
 
 @pytest.fixture(scope="session")

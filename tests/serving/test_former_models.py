@@ -1,0 +1,66 @@
+"""A model that kerasgan 0.1.0 exported for serving is served by this version, and gives the same values."""
+
+import hashlib
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from typer.testing import CliRunner
+
+from kerasgan.cli import app
+from kerasgan.export.bundle import write_warmup
+from kerasgan.export.serving_contract import read_serving_contract
+from kerasgan.serving import Client, Server, Settings
+
+FIXTURE = Path(__file__).parents[1] / "fixtures" / "run-0.1.0.zip"
+CT_HU, MR = 0.5, 0.005 * (323.774 - 55.999)  # MR: 0.5 % of the run's range
+
+
+@pytest.fixture(scope="module")
+def former(tmp_path_factory):
+    """A folder with the served model, two scans, and what version 0.1.0 made of them."""
+    folder = tmp_path_factory.mktemp("former")
+    with zipfile.ZipFile(FIXTURE) as archive:
+        archive.extractall(folder)
+    version = folder / "served" / "heads" / "1"
+    write_warmup(version / "assets.extra" / "tf_serving_warmup_requests", read_serving_contract(version))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(former):
+    with Server(former / "served", Settings(grpc_port=0, rest_port=0)) as started:
+        yield started
+
+
+def test_the_warm_up_requests_are_still_the_same_bytes(former):
+    """The archive leaves them out, to be small; their digest is in the model, and the server checks it."""
+    extras = former / "served" / "heads" / "1" / "assets.extra"
+    (line,) = [line for line in (extras / "SHA256SUMS").read_text().splitlines() if "warmup" in line]
+    digest = hashlib.sha256((extras / "tf_serving_warmup_requests").read_bytes()).hexdigest()
+    assert line.split() == [digest, "assets.extra/tf_serving_warmup_requests"]
+
+
+def test_the_contract_is_that_of_0_1_0(server):
+    with Client(f"http://127.0.0.1:{server.rest_port}/heads", deadline_s=20) as client:
+        described = client.contract()
+    assert (described.name, described.version) == ("heads", 1)
+    assert {one.kerasgan for one in described.directions.values()} == {"0.1.0"}
+
+
+@pytest.mark.parametrize(("direction", "source", "limit"), [("ab", "mr", CT_HU), ("ba", "ct", MR)])
+def test_translate_by_the_server_gives_the_former_values(server, former, tmp_path, direction, source, limit):
+    address = f"grpc://127.0.0.1:{server.grpc_port}/heads"
+    words = ["translate", "--server", address, str(former / f"{source}.nii.gz"), str(tmp_path / "found.nii.gz")]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.output
+    found, expected = (
+        sitk.ReadImage(str(path)) for path in (tmp_path / "found.nii.gz", former / f"expected_{direction}.nii.gz")
+    )
+    assert found.GetSize() == expected.GetSize()
+    np.testing.assert_allclose(found.GetOrigin(), expected.GetOrigin(), atol=1e-3)
+    values = [sitk.GetArrayFromImage(image).astype(float) for image in (found, expected)]
+    assert np.ptp(values[1]) > 100
+    np.testing.assert_allclose(values[0], values[1], atol=limit)
