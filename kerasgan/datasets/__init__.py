@@ -71,7 +71,8 @@ def load(name: str, root: Path | None = None, seed: int = 0) -> tuple[DatasetCar
         split = split_by_patient(scans, card.paired, seed)
     if card.paired and (seen := split.train.pairs()):
         raise DatasetError(
-            f"Training patients in both domains: {len(seen)}; unpaired training needs each in one of them."
+            f"Training patients in both domains: {len(seen)}; unpaired training needs each in one of them. "
+            "Correct the split."
         )
     return card, split
 

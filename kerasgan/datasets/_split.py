@@ -121,7 +121,7 @@ def split_by_patient(scans: Sequence[Scan], paired: bool, seed: int = 0) -> Spli
         counts = (f"{sum(domain in has for has in patients.values())} in domain {domain}" for domain in DOMAINS)
         people = "1 patient" if len(patients) == 1 else f"{len(patients)} patients"
         raise DatasetError(
-            f"Found {people} ({', '.join(counts)}), too few to split: a patient is never on two sides. Training needs "
+            f"Found {people} ({', '.join(counts)}), too few to split: a patient is never in two parts. Training needs "
             f"2 patients, one in each domain; validation and test as well need {enough}. Add patients."
         )
     if empty := [part for part in reversed(HELD_OUT) if not all(keys[part].values())]:

@@ -40,7 +40,7 @@ def read_series(series: Series, strict: bool = False) -> Volume:
             at one position, or, under `strict`, that needs any repair.
     """
     if not series.usable:
-        raise DicomError(f"{_name(series)} cannot be used: {series.reason}.")
+        raise DicomError(f"{_name(series)} cannot be used: {series.reason.rstrip('.')}. Name another series.")
     if not series.slices:
         return read_image(series.files[0])
     if strict:
@@ -86,7 +86,7 @@ def read_volume(path: Path | str, strict: bool = False) -> Volume:
         raise DicomError(f"{path.name} holds no DICOM, NIfTI or MetaImage file. Name the folder of one scan.")
     listed = "; ".join(f"[{number}] {_name(series)}: {series}" for number, series in enumerate(found[:_LISTED], 1))
     if not usable:
-        raise DicomError(f"{path.name} holds no series that can be used: {listed}.")
+        raise DicomError(f"{path.name} holds no series that can be used: {listed}. Name another folder.")
     raise DicomError(f"{path.name} holds {len(usable)} usable series, one is needed; name the folder of one: {listed}.")
 
 

@@ -104,7 +104,7 @@ def paint_bowel(space: Space, distance: np.ndarray, tissues: type[TissueLabel], 
     space.paint(lumen, tissues["BOWEL_CONTENT"])
     filling = space.noise(f"{name} gas", 28.0) + 3.0 * (gas - 0.5)  # in some parts of the bowel only
     bubbles = space.ripples(f"{name} bubbles", 11.0)
-    # Patients lie on their back: gas rises to the anterior wall, where the distance falls towards posterior.
+    # The patient is on the back: gas rises to the anterior wall, where the distance falls towards posterior.
     anterior = np.gradient(distance, axis=1) < 0
     space.paint(lumen & (filling > 0.2) & anterior, tissues["GAS"])
     space.paint(lumen & (filling < 0.2) & (filling > -0.6) & (bubbles > 0.9), tissues["GAS"])

@@ -99,7 +99,7 @@ def paint_spleen(space: Space, traits: Traits) -> None:
 
 
 def paint_stomach(space: Space, traits: Traits) -> None:
-    """Paints the stomach; the patient lies on the back, so air floats in front of a level."""
+    """Paints the stomach with its air, which floats in front of a level in a patient on the back."""
     part = space.box(x=(-60, 115), y=(-100, 70), z=(-30, 130))
     radii = [radius * traits.stomach for radius in STOMACH_RADII]
     stomach = tube(part.bent("stomach", 4, 45.0), STOMACH, radii)
