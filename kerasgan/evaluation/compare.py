@@ -116,7 +116,7 @@ def _read(run: Run, name: str) -> tuple[dict[str, Any], Scores]:
 def _require_alike(
     runs: Sequence[Run], name: str, summaries: Sequence[dict[str, Any]], scores: Sequence[Scores]
 ) -> None:
-    """Makes sure that direction, part, dataset, patients and scans are those of the first run.
+    """Checks that direction, part, dataset, patients and scans are those of the first run.
 
     External patients may be of another dataset than the run was trained on.
 

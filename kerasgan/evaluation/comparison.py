@@ -187,7 +187,7 @@ class RunComparison:
             paired_figure(panels, folder / f"{section.name}.png", self.heading(section), note, legend)
 
     def _explanations(self, results: list[PairedResult | None]) -> list[str]:
-        """What the statistics mean; `results` are those of the table."""
+        """Explains the statistics of the table, whose results are given."""
         if all(len(section.patients) == 1 for section in self.sections):
             return [NO_TESTS]
         others = len(self.runs) - 1

@@ -92,7 +92,7 @@ def clear(folder: Path) -> None:
 
 
 def require_same_scans(folder: Path, scans: str) -> None:
-    """Makes sure that a folder has no finished evaluation of other scans, which would be replaced unnoticed.
+    """Checks that a folder has no finished evaluation of other scans, which would be replaced unnoticed.
 
     Raises:
         RunError: With how to keep both.
@@ -106,7 +106,7 @@ def require_same_scans(folder: Path, scans: str) -> None:
 
 
 def is_current(run: Run, folder: Path) -> bool:
-    """Whether a finished evaluation scored the generator that the run has now; False for a damaged one."""
+    """Returns whether a finished evaluation scored the generator that the run has now; False for a damaged one."""
     try:
         summary = read_summary(folder)
         return bool(summary["weights"] == weights_digest(run.generator_path(summary["direction"])))

@@ -223,5 +223,5 @@ def wilcoxon_test(differences: np.ndarray) -> float:
 
 
 def _has_spread(differences: np.ndarray) -> bool:
-    """Whether the differences differ by more than the rounding of the subtractions that gave them."""
+    """Returns whether the differences differ by more than the rounding of the subtractions that gave them."""
     return bool(np.ptp(differences) > 1e-12 * np.abs(differences).max())

@@ -1,6 +1,6 @@
-"""Experiments: one file each, with a constant `EXPERIMENT`, which states a paper's cells, figures and tables.
+"""Experiments: one file each, with a constant `EXPERIMENT`, which states a paper's cells, values and tables.
 
-`reproduce` computes the cells, each once, and writes a report with the paper's figures beside ours.
+`reproduce` computes the cells, each once, and writes a report with the paper's values next to ours.
 """
 
 from kerasgan.experiments.engine.folder import Reproduction, duration, open_reproduction

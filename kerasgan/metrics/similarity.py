@@ -70,7 +70,10 @@ def ms_ssim(synthetic: np.ndarray, truth: np.ndarray, mask: np.ndarray, window: 
         1.0
     """
     is_single = len(mask) == 1
-    pair, mask = _padded(_shifted(synthetic, truth, mask, window), mask)
+    missing = [max(LEAST_SIDE - side, 0) for side in mask.shape]
+    padding = [(number // 2, number - number // 2) for number in missing]  # an odd voxel goes to the end
+    pair: Pair = [np.pad(array, padding, mode="edge") for array in _shifted(synthetic, truth, mask, window)]
+    mask = np.pad(mask, padding, mode="edge")
     product = 1.0
     for level, exponent in enumerate(EXPONENTS):
         # A single slice, repeated by the padding, has the same map in each repetition: one window is enough.
@@ -79,7 +82,9 @@ def ms_ssim(synthetic: np.ndarray, truth: np.ndarray, mask: np.ndarray, window: 
         if not values.size:
             return None
         product *= min(float(np.mean(np.maximum(values, 0) ** exponent)), 1.0)
-        pair, mask = [_halved(array) for array in pair], mask[::2, ::2, ::2]
+        # Every other voxel's mean with its former neighbours on each axis; outside the volume is 0.
+        pair = [ndimage.uniform_filter(array, 2, mode="constant")[::2, ::2, ::2] for array in pair]
+        mask = mask[::2, ::2, ::2]
     return product
 
 
@@ -87,19 +92,6 @@ def _shifted(synthetic: np.ndarray, truth: np.ndarray, mask: np.ndarray, window:
     """Both volumes clipped to the window, its lower end outside the mask, counted from there."""
     low, high = window
     return [np.where(mask, np.clip(array, low, high), low) - low for array in (synthetic, truth)]
-
-
-def _padded(pair: Pair, mask: np.ndarray) -> tuple[Pair, np.ndarray]:
-    """Volumes and mask, padded with their edges until each side has 97 voxels; an odd voxel goes to the end."""
-    missing = [max(LEAST_SIDE - side, 0) for side in mask.shape]
-    padding = [(number // 2, number - number // 2) for number in missing]
-    return [np.pad(array, padding, mode="edge") for array in pair], np.pad(mask, padding, mode="edge")
-
-
-def _halved(array: np.ndarray) -> np.ndarray:
-    """Every other voxel's mean with its former neighbours on each axis; outside the volume is 0."""
-    filtered: np.ndarray = ndimage.uniform_filter(array, 2, mode="constant")
-    return filtered[::2, ::2, ::2]
 
 
 def _map_in_mask(pair: Pair, mask: np.ndarray, data_range: float, margin: Sequence[int]) -> np.ndarray:

@@ -40,7 +40,7 @@ class AugmentedSegmentation(OneChannelSegmentation):
     synthetic: bool = False
 
     def check(self, context: Context) -> None:
-        """Makes sure that there are labels to learn from and to score against."""
+        """Checks that there are labels to learn from and to score against."""
         super().check(context)
         if set(self.structures) - set(self.chosen(context.card)):
             raise DatasetError(

@@ -167,7 +167,7 @@ def read_identity(path: Path) -> Content:
 
 
 def require(experiment: Experiment, card: DatasetCard, dataset: str) -> None:
-    """Makes sure that the dataset has what the experiment needs."""
+    """Checks that the dataset has what the experiment needs."""
     if experiment.pairs and not card.paired:
         raise DatasetError(
             f"Experiment {experiment.name} scores synthetic scans against true ones, but {dataset} has no aligned MR "

@@ -95,7 +95,7 @@ def write_report(reproduction: Reproduction, findings: Findings, context: Contex
 
 
 def _require_one_meaning(reproduction: Reproduction, findings: Findings) -> None:
-    """Makes sure that cells of one kind measured the same metrics.
+    """Checks that cells of one kind measured the same metrics.
 
     Versions of kerasgan may define them differently, and some definitions contain the window of a model.
 

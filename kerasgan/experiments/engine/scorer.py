@@ -76,7 +76,7 @@ def labelled(scans: Sequence[Scan]) -> list[Scan]:
 
 
 def check_labels(split: Split) -> None:
-    """Makes sure that all labels can be read, are on the grids of their scans and between 0 and 255.
+    """Checks that all labels can be read, are on the grids of their scans and between 0 and 255.
 
     Raises:
         KerasganError: For the first that is invalid.
@@ -95,7 +95,7 @@ def _labels(scan: Scan, volume: Volume) -> np.ndarray:
 
 
 def require_labels(scans: Sequence[Scan], which: str, count: int = 1) -> None:
-    """Makes sure that enough of the scans have labels.
+    """Checks that enough of the scans have labels.
 
     Raises:
         DatasetError: Where fewer have, with the remedy.

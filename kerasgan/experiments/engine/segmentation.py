@@ -77,7 +77,7 @@ class TwoChannelSegmentation(Network):
     seed: int = 0
 
     def check(self, context: Context) -> None:
-        """Makes sure that training scans of b and test scans of a have labels."""
+        """Checks that training scans of b and test scans of a have labels."""
         require_labels(context.split.train.b, "training scans of domain b")
         require_labels(context.split.test.a, "test scans of domain a")
 
@@ -152,7 +152,7 @@ class FoldOfCrossValidation(OneChannelSegmentation):
     folds: int = 5
 
     def check(self, context: Context) -> None:
-        """Makes sure that each fold has a labelled training patient of domain b."""
+        """Checks that each fold has a labelled training patient of domain b."""
         require_labels(context.split.train.b, "training scans of domain b")
         count = len(_patients(context))
         if count < self.folds:

@@ -62,7 +62,7 @@ class Claim:
 
     @property
     def way(self) -> Way | Literal["equal"]:
-        """Which way the value goes here."""
+        """The way the value goes here."""
         if self.difference == 0:
             return "equal"
         return "lower" if self.difference < 0 else "higher"

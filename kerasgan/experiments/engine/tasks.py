@@ -60,7 +60,7 @@ class RecipeTask(Task):
         return settings
 
     def check(self, context: Context) -> None:
-        """Makes sure that there are as many training patients as the recipe asks for."""
+        """Checks that there are as many training patients as the recipe asks for."""
         wanted = self.built().data.training_patients
         try:
             fewer_training_patients(context.split, wanted, self.seed)
@@ -98,7 +98,7 @@ class Evaluation(Task):
     direction: Literal["ab", "ba"] = "ab"
 
     def check(self, context: Context) -> None:
-        """Makes sure that a paired dataset holds pairs back from the training."""
+        """Checks that a paired dataset holds pairs back from the training."""
         if context.card.paired and not (context.split.test.pairs() or context.split.validation.pairs()):
             raise DatasetError(
                 f"No patient of {context.dataset} with an aligned scan of both modalities is held back for validation "

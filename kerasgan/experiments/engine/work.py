@@ -170,5 +170,5 @@ def _compute(reproduction: Reproduction, cell: Cell, context: Context) -> None:
 
 
 def _needs_any(cell: Cell, keys: Container[str]) -> bool:
-    """Whether a cell, or a cell that it needs, has one of the keys."""
+    """Returns whether a cell, or a cell that it needs, has one of the keys."""
     return cell.key in keys or any(_needs_any(need, keys) for need in cell.needs)

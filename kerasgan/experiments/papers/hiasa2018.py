@@ -261,7 +261,7 @@ def _paper(metric: str, method: Method) -> str:
 
 
 def _claims(found: Findings, metric: str, expected: Way, cell: str = "evaluate") -> list[Claim]:
-    """What GC changes at each size, and what more patients change for each variant."""
+    """The claims about GC at each size, and about more patients for each variant."""
     changes = [(("none", size), (gc, size)) for size in SIZES for gc in ("signed", "magnitude")]
     changes += [((variant, "small"), (variant, "large")) for variant in VARIANTS]
     claims = []
