@@ -17,7 +17,7 @@ class DatasetError(KerasganError):
 
 
 class RunError(KerasganError):
-    """A run directory is missing, incomplete or does not fit the request."""
+    """A run directory is missing, incomplete or unsuitable for the request."""
 
 
 class DivergenceError(KerasganError):
@@ -32,7 +32,11 @@ class ServingError(KerasganError):
     """A server of models cannot be started or reached, or refuses a request.
 
     Attributes:
-        code: The name of gRPC's status, such as `"NOT_FOUND"`; the same for REST.
+        code: Name of gRPC's status, such as `"NOT_FOUND"`; the same for REST.
+
+    Example:
+        >>> ServingError("There is no model 'ct'.", code="NOT_FOUND").code
+        'NOT_FOUND'
     """
 
     def __init__(self, message: str, code: str = "UNKNOWN") -> None:

@@ -63,9 +63,7 @@ def _check(file: zipfile.ZipFile, name: str, free_bytes: int) -> None:
     for entry in file.namelist():
         path = PurePosixPath(entry.replace("\\", "/"))
         if path.is_absolute() or ".." in path.parts or ":" in entry[:2]:
-            raise DicomError(
-                f"{name} has an entry that points outside of it. Unpack and check it by hand."
-            )
+            raise DicomError(f"{name} has an entry that points outside of it. Unpack and check it by hand.")
     size = sum(info.file_size for info in file.infolist())
     if size > free_bytes:
         raise DicomError(

@@ -36,7 +36,12 @@ def is_image(path: Path) -> bool:
 
 
 def stem(path: Path) -> str:
-    """The name of an image file without `.nii.gz`, `.nii`, `.mha` or `.mhd`."""
+    """The name of an image file without `.nii.gz`, `.nii`, `.mha` or `.mhd`.
+
+    Example:
+        >>> stem(Path("sub-01_T1w.nii.gz"))
+        'sub-01_T1w'
+    """
     return path.name[:-7] if path.name.lower().endswith(".nii.gz") else path.stem
 
 
@@ -96,6 +101,10 @@ def write_image(volume: Volume, path: Path | str) -> None:
     Raises:
         KerasganError: For an unknown suffix, values that are NaN, infinite or do not fit, or a place that cannot be
             written.
+
+    Example (writes a file):
+
+        write_image(Volume(hu, spacing_mm=(1, 1, 2), modality="CT"), "ct.nii.gz")
     """
     path = Path(path)
     _require_suffix(path)

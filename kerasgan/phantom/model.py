@@ -120,6 +120,12 @@ def tissue_fractions(labels: np.ndarray, tissues: int) -> np.ndarray:
 
     Returns:
         float32 `[tissues, slices, rows, columns]`.
+
+    Example:
+        >>> labels = np.zeros((2, 2, 2), np.uint8)
+        >>> labels[0, 0] = 1  # two of the eight samples of the only voxel
+        >>> tissue_fractions(labels, tissues=2).ravel()
+        array([0.75, 0.25], dtype=float32)
     """
     shape = tuple(side // samples for side, samples in zip(labels.shape, SAMPLES, strict=True))
     size = int(np.prod(shape))

@@ -34,7 +34,13 @@ def ellipsoid(points: Points, centre: Vector, radii: Vector) -> np.ndarray:
 
 
 def capsule(points: Points, start: Vector, end: Vector, radius: float, end_radius: float | None = None) -> np.ndarray:
-    """Distance to a rod with round ends whose radius runs linearly from `radius` to `end_radius`."""
+    """Distance to a rod with round ends whose radius runs linearly from `radius` to `end_radius`, in mm.
+
+    Example:
+        >>> x, y, z = np.array([[0.0, 0, 0], [5, 4, 0], [13, 0, 0]]).T
+        >>> capsule((x, y, z), start=(0, 0, 0), end=(10, 0, 0), radius=1.0).round(2)
+        array([-1.,  3.,  2.])
+    """
     along = np.subtract(end, start)
     share = np.zeros_like(points[0])
     for axis, first, step in zip(points, start, along, strict=True):
@@ -54,7 +60,12 @@ def tube(points: Points, path: list[Vector], radii: list[float]) -> np.ndarray:
 
 
 def union(first: np.ndarray, second: np.ndarray, blend_mm: float) -> np.ndarray:
-    """A union whose crease is rounded over `blend_mm`."""
+    """A union whose crease is rounded over `blend_mm`.
+
+    Example:
+        >>> union(np.array([0.0, 0.0]), np.array([0.0, 9.0]), blend_mm=4)
+        array([-1.,  0.])
+    """
     overlap = np.clip(blend_mm - np.abs(first - second), 0, None)
     return np.minimum(first, second) - overlap * overlap / np.float32(4 * blend_mm)
 
@@ -65,7 +76,12 @@ def intersection(first: np.ndarray, second: np.ndarray, blend_mm: float) -> np.n
 
 
 def step(values: np.ndarray, at: np.ndarray | float, width_mm: float) -> np.ndarray:
-    """A smooth step from 0 to 1 around `at`."""
+    """A smooth step from 0 to 1 around `at`.
+
+    Example:
+        >>> step(np.array([-9.0, 3.0, 9.0]), at=3, width_mm=1).round(2)
+        array([0. , 0.5, 1. ])
+    """
     return 0.5 + 0.5 * np.tanh((values - at) / np.float32(width_mm))
 
 

@@ -44,6 +44,11 @@ def smooth_field(rng: np.random.Generator, axes_mm: Points, scale_mm: float) -> 
 
     Returns:
         float32 `[slices, rows, columns]`.
+
+    Example:
+        >>> line = np.arange(-90.0, 90.0, 6.0)
+        >>> smooth_field(generator(0, "fat"), (line, line, line), scale_mm=20).shape
+        (30, 30, 30)
     """
     count = int(np.ceil(2 * FIELD_HALF_WIDTH_MM / scale_mm)) + 3
     coefficients = rng.standard_normal((count, count, count), dtype=np.float32)

@@ -30,6 +30,11 @@ def make_abdomen(seed: int) -> Body:
 
     Raises:
         ValueError: For a negative seed.
+
+    Example (takes seconds):
+
+        phantom = look(make_abdomen(7), ABDOMEN.size.ct, pose(7, "CT"))
+        ct = render_ct(phantom, seed=7)
     """
     traits = Traits(seed)
     return make_body(seed, Tissue, BOX, traits.scale, DEFORMATION_MM, lambda space: paint(space, traits))
