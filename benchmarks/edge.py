@@ -46,7 +46,7 @@ Translate = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class Engine:
-    """How an engine is called in the table, what it needs, which file it reads, and how a slice goes through it.
+    """An engine that runs a model: its title in the table, its package, its file, and the way of a slice through it.
 
     Attributes:
         title: In the table.
@@ -212,7 +212,7 @@ def in_fresh_process(**task: Any) -> Any:
 
 
 def perform(task: dict[str, Any]) -> Any:
-    """What a fresh process does: builds the models, or measures one of them."""
+    """Builds the models, or measures one of them, in a fresh process."""
     folder = Path(task.pop("folder"))
     return measure(folder, **task) if "engine" in task else build(Workload(**task), folder)
 
@@ -231,7 +231,7 @@ def available(built: dict[str, Any], folder: Path) -> dict[str, Engine]:
 
 
 def run_rounds(built: dict[str, Any], chosen: list[str], options: Any, folder: Path) -> dict[str, list[Any]]:
-    """What was measured of each `model, engine, threads` in every round; the variants take turns."""
+    """Measures each `model, engine, threads` in every round; the variants take turns."""
     variants = [(model, engine, threads) for model in built["models"] for engine in chosen for threads in THREADS]
     names = {f"{model}, {engine}, {threads}": (model, engine, threads) for model, engine, threads in variants}
     found: dict[str, list[Any]] = {name: [] for name in names}
@@ -244,7 +244,7 @@ def run_rounds(built: dict[str, Any], chosen: list[str], options: Any, folder: P
 
 
 def check_values(built: dict[str, Any], chosen: list[str], folder: Path) -> None:
-    """Makes sure that each engine gives the values of TensorFlow, as far as its precision allows."""
+    """Ends the run unless each engine gives the values of TensorFlow, as far as its precision allows."""
     for model in built["models"]:
         reference = np.load(folder / model / "tensorflow float32.npy")
         for engine in (name for name in chosen if not name.startswith("pytorch")):
