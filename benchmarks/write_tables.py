@@ -1,8 +1,8 @@
-"""Writes the results in the main README from the numbers that are kept in `docs/results`.
+"""Writes the results on real heads, in the main README and on their page, from the numbers kept in `docs/results`.
 
     python benchmarks/write_tables.py
 
-`tests/benchmarks/test_tables.py` fails where the README differs from what this script would write.
+`tests/benchmarks/test_tables.py` fails where a table differs from what this script would write.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from typing import Any
 
 import bench
 import numpy as np
+
+from kerasgan.text import p_text
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
@@ -29,6 +31,15 @@ METHODS = {  # as the README calls them, the best first
 }
 METRICS = {"mae_hu": ("MAE [HU], seed 2", 0), "psnr_synthrad2023": ("PSNR, SynthRAD2023 [dB]", 1),
            "ssim_synthrad2023": ("SSIM, SynthRAD2023", 3)}  # fmt: skip
+TESTED = {  # metrics of the page: title, digits of mean and SD, digits of the difference
+    "mae_hu": ("MAE [HU]", 0, 1),
+    "psnr_synthrad2023": ("PSNR, SynthRAD2023 [dB]", 1, 2),
+    "ssim_synthrad2023": ("SSIM, SynthRAD2023", 3, 3),
+    "mae_air_hu": ("MAE of air [HU]", 0, 1),
+    "mae_soft_hu": ("MAE of soft tissue [HU]", 0, 1),
+    "mae_bone_hu": ("MAE of bone [HU]", 0, 1),
+    "ms_ssim_synthrad2025": ("MS-SSIM, SynthRAD2025", 3, 3),
+}
 TEXT = """\
 Real heads, MR to CT, unpaired: 50 patients seen only as MR, 50 others only as CT, {patients} paired patients to score, one axial
 slice each (a subset of [SynthRAD2023 brain](https://doi.org/10.5281/zenodo.7260705), its CT rebuilt from 8-bit pictures).
@@ -78,11 +89,45 @@ def results(kept: dict[str, Any]) -> str:
     )
 
 
+def page(kept: dict[str, Any]) -> tuple[str, str]:
+    """The tables of the page on real heads: each repetition, and the paired tests of seed 2."""
+    rows = []
+    for method, values in kept["mae_hu_of_repetitions"].items():
+        cells = [str(values.get(f"seed {number}", "–")) for number in range(3)]
+        numbers = list(values.values())
+        rows.append([method, *cells, f"{np.mean(numbers):.0f} ± {np.std(numbers, ddof=1):.1f}"])
+    heading = ["method", "seed 0", "seed 1", "seed 2", "mean ± SD of repetitions"]
+    repetitions = f"**MAE [HU] of each repetition, mean over patients**\n\n{bench.markdown(heading, rows)}"
+    parts = []
+    for metric, (title, digits, fine) in TESTED.items():
+        rows = []
+        for row in kept["seed_2"]:
+            if row["metric"] == metric:
+                cells = [row["method"], f"{row['mean']:.{digits}f} ± {row['sd']:.{digits}f}", "", "", "", ""]
+                if "pairs" in row:
+                    interval = f"[{row['interval_low']:.{fine}f}, {row['interval_high']:.{fine}f}]"
+                    cells[2] = f"{row['difference']:.{fine}f} {interval}"
+                    cells[3:5] = p_text(row["p_t_holm"]), p_text(row["p_wilcoxon_holm"])
+                    cells[5] = f"{row['effect_size_dz']:.2f}"
+                rows.append(cells)
+        heading = ["method", "mean ± SD", "difference from kerasgan2026 [95 % CI]", "p (t)", "p (W)", "d_z"]
+        parts.append(f"**{title}**\n\n{bench.markdown(heading, rows)}")
+    return repetitions, "\n\n".join(parts)
+
+
 def spread(row: dict[str, float], metric: str) -> str:
     """Mean and SD over patients with the digits of the metric."""
     digits = METRICS[metric][1]
     return f"{row['mean']:.{digits}f} ± {row['sd']:.{digits}f}"
 
 
+def main() -> None:
+    """Rewrites the README and the page."""
+    kept = json.loads(KEPT.read_text(encoding="utf-8"))
+    bench.write("results", results(kept), README)
+    for name, text in zip(("repetitions", "tests"), page(kept), strict=True):
+        bench.write(name, text, KEPT.with_suffix(".md"))
+
+
 if __name__ == "__main__":
-    bench.write("results", results(json.loads(KEPT.read_text(encoding="utf-8"))), README)
+    main()
