@@ -2,112 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import pi
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from kerasgan.config import Augmentation
-from kerasgan.training.cache import STEPS, CachedScan
-
-
-class Labelled(Protocol):
-    """A list of labelled slices, or an object that can be used like one."""
-
-    def __len__(self) -> int:
-        """Number of slices."""
-
-    def __getitem__(self, index: int, /) -> tuple[np.ndarray, np.ndarray]:
-        """An image, float32 `[height, width, channels]` in [-1, 1], and its classes, integers `[height, width]`."""
-
-
-class SliceStore:
-    """The slices of many scans behind one index, read from their memory maps on access.
-
-    Args:
-        scans: Cached scans of one domain.
-        classes: uint8 `[256]`, the class of each of the domain's label values, see `DatasetCard.classes`; None for a
-            store without labels.
-
-    Raises:
-        DatasetError: For a scan without labels where there are classes.
-    """
-
-    def __init__(self, scans: Sequence[CachedScan], classes: np.ndarray | None = None) -> None:
-        self.scans, self.classes = list(scans), classes
-        for scan in scans if classes is not None else ():
-            scan.require_labels()
-        self.ends = np.cumsum([len(scan.positions) for scan in self.scans])
-
-    def __len__(self) -> int:
-        return int(self.ends[-1]) if len(self.ends) else 0
-
-    def __getitem__(self, index: int) -> np.ndarray:
-        """The int16 codes of one slice, `[size, size]`."""
-        scan, row = self.place(index)
-        return scan.codes[row]
-
-    def labels(self, index: int) -> np.ndarray:
-        """The classes of one slice, uint8 `[size, size]`.
-
-        Raises:
-            ValueError: For a store without classes.
-        """
-        if self.classes is None:
-            raise ValueError("This store was made without classes; make it with those of DatasetCard.classes.")
-        scan, row = self.place(index)
-        return self.classes[scan.labels[row]]
-
-    def place(self, index: int) -> tuple[CachedScan, int]:
-        """The scan that a slice belongs to, and its number there."""
-        scan = int(np.searchsorted(self.ends, index, side="right"))
-        return self.scans[scan], int(index - (self.ends[scan - 1] if scan else 0))
-
-
-class LabelledStore:
-    """The slices of many labelled scans and their classes behind one index.
-
-    Args:
-        scans: Cached scans with labels, of one domain.
-        classes: uint8 `[256]`, the class of each of the domain's label values, see `DatasetCard.classes`.
-
-    Raises:
-        DatasetError: Where a scan has no labels.
-    """
-
-    def __init__(self, scans: Sequence[CachedScan], classes: np.ndarray) -> None:
-        self.store = SliceStore(scans, classes)
-
-    def __len__(self) -> int:
-        return len(self.store)
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """One slice: float32 `[size, size, 1]` in [-1, 1], and its classes, uint8 `[size, size]`."""
-        scan, row = self.store.place(index)
-        return scan.slices([row])[0, ..., None], self.store.labels(index)
-
-
-class JoinedSlices:
-    """Several sets of labelled slices as one, such as real and synthetic images.
-
-    Args:
-        parts: Sets of slices of one size, one after the other.
-    """
-
-    def __init__(self, *parts: Labelled) -> None:
-        self.parts = parts
-        self.ends = np.cumsum([len(part) for part in parts])
-
-    def __len__(self) -> int:
-        return int(self.ends[-1]) if len(self.ends) else 0
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """One slice of one part, see `Labelled`."""
-        part = int(np.searchsorted(self.ends, index, side="right"))
-        return self.parts[part][int(index - (self.ends[part - 1] if part else 0))]
+from kerasgan.training.cache import STEPS
+from kerasgan.training.slices import Labelled, SliceStore
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,9 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 from pydantic import BaseModel, ConfigDict, Field
-from tqdm import tqdm
 
 from kerasgan.config import Augmentation, Component
 from kerasgan.errors import DatasetError, DivergenceError
-from kerasgan.files import replacing
 from kerasgan.losses.cross_entropy import segmentation as cross_entropy
 from kerasgan.losses.dice import over_batch as dice
 from kerasgan.models import ConstantThenLinear
@@ -26,13 +24,12 @@ from kerasgan.scans.geometry import orientation, oriented
 from kerasgan.scans.preparation import Preparation, Prepared, prepare
 from kerasgan.scans.slices import predict_slices
 from kerasgan.scans.volume import Volume
-from kerasgan.training.batches import Labelled, labelled_dataset
-from kerasgan.training.cache import STEPS
+from kerasgan.training.batches import labelled_dataset
 from kerasgan.training.callbacks import Checkpoint, Progress
+from kerasgan.training.slices import Labelled
 from kerasgan.training.train import reporting_periods
 
 CHECKPOINT_EVERY = 200  # steps
-READ_AT_ONCE = 64  # slices, which bounds the memory
 
 
 class Settings(BaseModel):
@@ -55,65 +52,6 @@ class Settings(BaseModel):
     learning_rate: float = Field(1e-3, gt=0)
     augmentation: Augmentation = Augmentation(flip=False)
     precision: Literal["auto", "float32", "mixed_bfloat16"] = "auto"
-
-
-class TranslatedSlices:
-    """Labelled slices as a generator translates them: synthetic images with the classes of their sources.
-
-    All are translated at once and kept as 16-bit codes, as prepared slices are. Together with real slices:
-    `JoinedSlices(real, TranslatedSlices(source, generator, path))`.
-
-    Args:
-        slices: Images of the generator's source domain, with classes.
-        generator: A network from `[batch, height, width, 1]` in [-1, 1] to the same.
-        path: A `.npy` file for the codes, so that memory does not grow with their number. An existing file is taken for
-            that of the same slices and generator.
-        batch_size: Slices that go through the generator at once.
-    """
-
-    def __init__(self, slices: Labelled, generator: keras.Model, path: Path, batch_size: int = 4) -> None:
-        self.slices = slices
-        if not path.exists():
-            count, shape = len(slices), slices[0][0].shape
-            with replacing(path) as temporary:
-                codes = np.lib.format.open_memmap(temporary, "w+", np.int16, (count, *shape))
-                for start in tqdm(range(0, count, READ_AT_ONCE), desc="Translating slices", unit="part"):
-                    rows = range(start, min(start + READ_AT_ONCE, count))
-                    images = np.stack([slices[row][0] for row in rows])  # [rows, height, width, 1]
-                    synthetic = predict_slices(generator.predict_on_batch, images, batch_size)
-                    codes[rows.start : rows.stop] = np.rint(synthetic * STEPS)
-                codes.flush()
-        self.codes: np.ndarray = np.load(path, mmap_mode="r")
-
-    def __len__(self) -> int:
-        return len(self.slices)
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """One synthetic image, float32 `[height, width, 1]` in [-1, 1], and its source's classes."""
-        return self.image(index), self.slices[index][1]
-
-    def image(self, index: int) -> np.ndarray:
-        """One synthetic image, float32 `[height, width, 1]` in [-1, 1]."""
-        return self.codes[index].astype(np.float32) / STEPS
-
-
-class WithSynthetic:
-    """Labelled slices with their synthetic counterparts as a second channel.
-
-    Args:
-        synthetic: The counterparts, which know their sources.
-    """
-
-    def __init__(self, synthetic: TranslatedSlices) -> None:
-        self.synthetic = synthetic
-
-    def __len__(self) -> int:
-        return len(self.synthetic)
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """One slice, float32 `[height, width, 2]` in [-1, 1], and its classes."""
-        image, classes = self.synthetic.slices[index]
-        return np.concatenate([image, self.synthetic.image(index)], axis=-1), classes
 
 
 class _StopOnNonFinite(keras.callbacks.Callback):

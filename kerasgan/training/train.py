@@ -22,7 +22,7 @@ from kerasgan.pictures import patients as report
 from kerasgan.runs import checkpoints
 from kerasgan.runs.device import dtype_policy, fixed_order_of_sums, resolve_precision, uses_xla
 from kerasgan.runs.run import Run, RunFacts, create_run, load_run
-from kerasgan.training.batches import SliceStore, training_dataset
+from kerasgan.training.batches import training_dataset
 from kerasgan.training.callbacks import (
     Checkpoint,
     History,
@@ -34,6 +34,7 @@ from kerasgan.training.callbacks import (
 )
 from kerasgan.training.data import Data, prepare_data
 from kerasgan.training.request import Request
+from kerasgan.training.slices import SliceStore
 from kerasgan.training.teacher import load_teacher
 
 LOCK = ".lock"  # in a run directory: held by the process that trains the run

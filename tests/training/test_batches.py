@@ -12,10 +12,7 @@ from kerasgan.errors import DatasetError
 from kerasgan.scans.intensity import IntensityMap
 from kerasgan.scans.volume import VoxelGrid
 from kerasgan.training.batches import (
-    JoinedSlices,
-    LabelledStore,
     Shuffled,
-    SliceStore,
     augment,
     augment_labelled,
     decode,
@@ -23,6 +20,7 @@ from kerasgan.training.batches import (
     training_dataset,
 )
 from kerasgan.training.cache import STEPS, CachedScan
+from kerasgan.training.slices import JoinedSlices, LabelledStore, SliceStore
 
 NONE = Augmentation(flip=False, shift=0, scale=0, rotation_degrees=0)
 RNG = np.random.default_rng(0)

@@ -15,10 +15,10 @@ from kerasgan.errors import DatasetError, DivergenceError
 from kerasgan.scans.geometry import oriented
 from kerasgan.scans.preparation import preparation, prepare
 from kerasgan.training import segmentation
-from kerasgan.training.batches import JoinedSlices, LabelledStore
 from kerasgan.training.cache import build
-from kerasgan.training.segmentation import Settings, TranslatedSlices, WithSynthetic, segment, segment_prepared, train
+from kerasgan.training.segmentation import Settings, segment, segment_prepared, train
 from kerasgan.training.segmentation import _loss as loss
+from kerasgan.training.slices import JoinedSlices, LabelledStore, TranslatedSlices, WithSynthetic
 
 OVERRIDES = ["data.size=32", "intensity.bias_correction=false", "data.minimum_body_fraction=0.01"]
 PREPARATION = preparation(Recipe(name="x").with_overrides(OVERRIDES), "head", (-1000.0, 1600.0), 256.0)

@@ -20,6 +20,7 @@ from kerasgan.experiments.engine.types import UNFINISHED, Content, Context, Task
 from kerasgan.pictures.overlay import Outlined, outline_figure
 from kerasgan.scans.preparation import Preparation, prepare
 from kerasgan.scans.slices import predict_slices
+from kerasgan.training.slices import JoinedSlices, TranslatedSlices
 
 PATIENTS = 4  # in a picture, at most
 
@@ -57,8 +58,6 @@ class AugmentedSegmentation(OneChannelSegmentation):
     def run(self, context: Context, needs: Sequence[Path], folder: Path) -> Content:
         """Trains, scores every labelled test patient, and draws the one whose Dice is the median."""
         from kerasgan.runs.run import load_run
-        from kerasgan.training.batches import JoinedSlices
-        from kerasgan.training.segmentation import TranslatedSlices
 
         slices: Any = self.store(context, self.drawn(labelled(context.split.train.b)))
         if self.synthetic:

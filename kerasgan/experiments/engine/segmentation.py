@@ -22,11 +22,10 @@ from kerasgan.pictures.overlay import Overlay
 from kerasgan.scans.preparation import Preparation, preparation
 from kerasgan.scans.slices import predict_slices
 from kerasgan.training.cache import build
+from kerasgan.training.slices import LabelledStore, TranslatedSlices, WithSynthetic
 
 if TYPE_CHECKING:
     import keras
-
-    from kerasgan.training.batches import LabelledStore
 
 SLICES_AT_ONCE = 8
 SYNTHETIC = "synthetic.npy"
@@ -84,8 +83,7 @@ class TwoChannelSegmentation(Network):
     def run(self, context: Context, needs: Sequence[Path], folder: Path) -> Content:
         """Trains, scores every labelled test patient, and draws the one whose Dice is the median."""
         from kerasgan.runs.run import load_run
-        from kerasgan.training.batches import LabelledStore
-        from kerasgan.training.segmentation import TranslatedSlices, WithSynthetic, segment_prepared
+        from kerasgan.training.segmentation import segment_prepared
 
         run, names = load_run(needs[0]), self.chosen(context.card)
         settings = run.facts.preparation
@@ -117,7 +115,6 @@ class OneChannelSegmentation(RecipeTask, Network):
 
     def store(self, context: Context, scans: Sequence[Scan]) -> LabelledStore:
         """Builds the slices of labelled scans of one domain."""
-        from kerasgan.training.batches import LabelledStore
 
         classes = context.card.classes(scans[0].domain, self.chosen(context.card))
         return LabelledStore(build(scans, self.preparation(context.card), context.cells / ".cache"), classes)
