@@ -115,7 +115,6 @@ class OneChannelSegmentation(RecipeTask, Network):
 
     def store(self, context: Context, scans: Sequence[Scan]) -> LabelledStore:
         """Builds the slices of labelled scans of one domain."""
-
         classes = context.card.classes(scans[0].domain, self.chosen(context.card))
         return LabelledStore(build(scans, self.preparation(context.card), context.cells / ".cache"), classes)
 
