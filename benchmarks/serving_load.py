@@ -76,7 +76,7 @@ def export(folder: Path, size: int, filters: int, blocks: int) -> Path:
     # There are no real slices to compare on, and it is not the values that are measured here.
     with (
         patch.object(bundle, "real_slices"),
-        patch.object(bundle, "_stored"),
+        patch.object(bundle, "as_stored"),
         patch.object(bundle, "compare_served") as no,
     ):
         no.return_value = {}
@@ -184,7 +184,7 @@ def report(options: argparse.Namespace, direct: float, served: float, traffic: T
     ]
     network = f"{options.size}x{options.size}, {options.filters} filters, {options.blocks} blocks"
     heading = f"{network}; {options.minutes:g} minutes; batches of {BATCH} where one client asks, of 1 to {BATCH} else."
-    return f"\n{heading}\n\n{bench.markdown(['', 'figure'], rows)}\n\n{bench.machine(PACKAGES)}.\n"
+    return f"\n{heading}\n\n{bench.markdown(['', 'value'], rows)}\n\n{bench.machine(PACKAGES)}.\n"
 
 
 def main() -> None:
