@@ -28,13 +28,16 @@ def _normalised(convolution: nn.Module, activation: nn.Module | None) -> list[nn
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions on reflected borders, added to the input; each of channels and of pixels if separable."""
+    """Two 3x3 convolutions on reflected borders, added to the input; if separable, of channels, then of pixels."""
 
     def __init__(self, filters: int, separable: bool = False) -> None:
         super().__init__()
         first, second = (
-            [*_of_channels(filters, separable), *_normalised(nn.Conv2d(filters, filters, size, bias=False), activation)]
-            for size, activation in ((1 if separable else 3, nn.ReLU(inplace=True)), (1 if separable else 3, None))
+            [
+                *([nn.Conv2d(filters, filters, 3, groups=filters, bias=False)] if separable else []),
+                *_normalised(nn.Conv2d(filters, filters, 1 if separable else 3, bias=False), activation),
+            ]
+            for activation in (nn.ReLU(inplace=True), None)
         )
         self.body = nn.Sequential(nn.ReflectionPad2d(1), *first, nn.ReflectionPad2d(1), *second)
 
@@ -43,12 +46,8 @@ class ResidualBlock(nn.Module):
         return x + self.body(x)
 
 
-def _of_channels(filters: int, separable: bool) -> list[nn.Module]:
-    return [nn.Conv2d(filters, filters, 3, groups=filters, bias=False)] if separable else []
-
-
 def resnet_generator(filters: int = 64, blocks: int = 9, separable: bool = False) -> nn.Sequential:
-    """From `[batch, 1, height, width]` in [-1, 1] to the same; height and width are multiples of 4."""
+    """Builds a model from `[batch, 1, height, width]` in [-1, 1] to the same; height and width are multiples of 4."""
     relu = nn.ReLU(inplace=True)
     layers = [nn.ReflectionPad2d(3), *_normalised(nn.Conv2d(1, filters, 7, bias=False), relu)]
     for width in (filters, 2 * filters):
@@ -61,7 +60,7 @@ def resnet_generator(filters: int = 64, blocks: int = 9, separable: bool = False
 
 
 def patchgan_discriminator(filters: int = 64) -> nn.Sequential:
-    """From `[batch, 1, height, width]` to `[batch, 1, rows, columns]` scores of 70x70 patches."""
+    """Builds a model from `[batch, 1, height, width]` to `[batch, 1, rows, columns]` scores of 70x70 patches."""
     leaky = nn.LeakyReLU(0.2, inplace=True)
     layers = [nn.Conv2d(1, filters, 4, stride=2, padding=1), leaky]
     for factor, stride in ((1, 2), (2, 2), (4, 1)):

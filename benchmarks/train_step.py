@@ -1,4 +1,4 @@
-"""Times the training step of the recipe `hiasa2018`, in kerasgan and in PyTorch, on the processor of this machine.
+"""Times a training step of the recipe `hiasa2018`, in kerasgan and in PyTorch, on the processor of this machine.
 
     python benchmarks/train_step.py --size 128 --filters 64 --blocks 9 --repeats 5 --steps 5
 
@@ -9,7 +9,6 @@ generators, the image pools, both updates, and the losses read back. The table i
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 import json
 import os
@@ -70,13 +69,12 @@ def kerasgan_candidate(workload: Workload, policy: str) -> Candidate:
     batches = iter(tf.data.Dataset.from_tensors((images[0], images[1])).repeat())
     model.make_train_function()
     variables = model.generator_variables + model.discriminator_variables
-    return Candidate(
-        lambda: {name: float(loss) for name, loss in model.train_function(batches).items()}, _count(variables)
-    )
+    parameters = sum(variable.value.shape.num_elements() for variable in variables)
+    return Candidate(lambda: {name: float(loss) for name, loss in model.train_function(batches).items()}, parameters)
 
 
 def torch_candidate(workload: Workload, **mode: bool) -> Candidate:
-    """The PyTorch step of `torch_cyclegan.py`."""
+    """The training step of `torch_cyclegan.py` in PyTorch."""
     import torch
     from torch_cyclegan import CycleGAN, Mode
 
@@ -113,7 +111,7 @@ def measure(variant: str, workload: Workload, steps: int) -> dict[str, Any]:
 
 
 def measure_in_fresh_process(variant: str, workload: Workload, steps: int) -> dict[str, Any]:
-    """The same in a new Python process, on the processor even where there is a GPU."""
+    """Measures in a new Python process, on the processor even where there is a GPU."""
     task = json.dumps({"variant": variant, "workload": asdict(workload), "steps": steps})
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "2"}
     done = subprocess.run([sys.executable, __file__, "--task", task], env=environment, capture_output=True, text=True)
@@ -159,7 +157,9 @@ def report(seconds: dict[str, list[float]], workload: Workload, repeats: int, st
 
 def main() -> None:
     """Reads the options, measures, prints the table and rewrites it in README.md."""
-    options = _parser().parse_args()
+    parser = bench.parser("Times kerasgan's training step against the same step in PyTorch.", 128, "steps", 5)
+    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS), help="default: all")
+    options = parser.parse_args()
     if options.task:
         task = json.loads(options.task)
         print(json.dumps(measure(task["variant"], Workload(**task["workload"]), task["steps"])))
@@ -173,16 +173,6 @@ def main() -> None:
     print(text)
     if not options.print_only:
         bench.write("train_step", text)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = bench.parser("Times kerasgan's training step against the same step in PyTorch.", 128, "steps", 5)
-    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS), help="default: all")
-    return parser
-
-
-def _count(variables: list[Any]) -> int:
-    return sum(variable.value.shape.num_elements() for variable in variables)
 
 
 if __name__ == "__main__":

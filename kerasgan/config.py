@@ -194,14 +194,12 @@ class Recipe(_Frozen):
     def _method_of_former_files(cls, values: Any) -> Any:
         """Recipes that were written before the field existed are known by their parts."""
         if isinstance(values, dict) and "method" not in values:
-            is_essnet = values.get("segmentation") or values.get("deformation")
-            method = "distiller" if values.get("distillation") else "essnet" if is_essnet else "cyclegan"
-            return values | {"method": method}
+            return values | {"method": _method_of_parts(values)}
         return values
 
     @model_validator(mode="after")
     def _method_uses_all_parts(self) -> Recipe:
-        unused = [name for name in ("deformation", "segmentation", "distillation") if getattr(self, name)]
+        unused = [name for name in ("deformation", "segmentation", "distillation") if getattr(self, name) is not None]
         if self.method == "cyclegan" and unused:
             raise KerasganError(
                 f"The recipe has {' and '.join(unused)}, which method 'cyclegan' does not train. Use --set "
@@ -292,6 +290,8 @@ class Recipe(_Frozen):
             if path == "schedule.steps":
                 node["epochs"] = None  # a length counts in steps or in epochs
             paths.add(path)
+        if "method" not in paths and self.method == _method_of_parts(self.model_dump()):
+            values["method"] = _method_of_parts(values)  # a part that is set or switched off brings its method
         recipe = _validated(values)
         windows = sorted(paths & {"intensity.ct_window_hu", "intensity.mr_window"})
         if windows and recipe.anatomy and recipe.intensity.windows == "auto":
@@ -351,6 +351,14 @@ def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     for key, value in values.items():
         found.update(flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value})
     return found
+
+
+def _method_of_parts(values: dict[str, Any]) -> str:
+    """The built-in method that trains the optional parts of a recipe."""
+    if values.get("distillation") is not None:
+        return "distiller"
+    is_essnet = values.get("segmentation") is not None or values.get("deformation") is not None
+    return "essnet" if is_essnet else "cyclegan"
 
 
 def _validated(values: dict[str, Any]) -> Recipe:

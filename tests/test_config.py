@@ -240,3 +240,31 @@ def test_structures_with_a_side_are_never_mirrored(structures):
     recipe = Recipe(name="x").with_overrides([*changes, "data.augmentation.flip=false"])
     assert recipe.segmentation.structures == tuple(structures)
     assert Recipe(name="x").with_overrides(['segmentation={"structures": ["liver"]}']).data.augmentation.flip
+
+
+@pytest.mark.parametrize(
+    ("parts", "method"),
+    [
+        ({}, "cyclegan"),
+        ({"segmentation": {"structures": ["liver"]}}, "essnet"),
+        ({"deformation": {}}, "essnet"),
+        (
+            {"distillation": {"teacher": "t", "direction": "ab", "student": "small", "generator": {"name": "resnet"}}},
+            "distiller",
+        ),
+    ],
+)
+def test_recipes_of_files_without_a_method_have_that_of_their_parts(parts, method):
+    text = json.dumps({"name": "mine"} | parts)
+    assert from_json(text).method == method
+    assert from_json(from_json(text).model_dump_json()).method == method
+
+
+def test_the_method_follows_the_parts_and_refuses_those_that_it_does_not_train():
+    segmentation = 'segmentation={"structures": ["liver"]}'
+    segmenting = Recipe(name="mine").with_overrides([segmentation])
+    assert segmenting.method == "essnet" and segmenting.with_overrides(["segmentation=null"]).method == "cyclegan"
+    assert Recipe(name="mine", method="my.py").with_overrides([segmentation]).method == "my.py"
+    wanted = r"has segmentation, which method 'cyclegan'.*--set method=essnet, or --set segmentation=null"
+    with pytest.raises(KerasganError, match=wanted):
+        Recipe(name="mine").with_overrides([segmentation, "method=cyclegan"])

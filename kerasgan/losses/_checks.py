@@ -10,24 +10,16 @@ from keras import ops
 
 
 def checked_images(*images: Any) -> list[Any]:
-    """Images or score maps as tensors.
-
-    Args:
-        images: `[batch, height, width, channels]`, floating point, all of one shape.
+    """Images or score maps as tensors, all floating point and of one shape, `[batch, height, width, channels]`.
 
     Raises:
         ValueError: For another rank, or different shapes.
         TypeError: For integers.
-
-    Example:
-        >>> import numpy as np
-        >>> [tuple(image.shape) for image in checked_images(np.zeros((2, 4, 4, 1), "float32"))]
-        [(2, 4, 4, 1)]
     """
     tensors = [ops.convert_to_tensor(image) for image in images]
     shapes = [tf.TensorShape(tensor.shape) for tensor in tensors]
     if any(shape.rank != 4 or not shape.is_compatible_with(shapes[0]) for shape in shapes):
-        found = " and ".join(str(shape.as_list()) for shape in shapes)
+        found = " and ".join(str(shape) for shape in shapes)
         raise ValueError(f"Expected images of one shape, [batch, height, width, channels]; got {found}.")
     for tensor in tensors:
         if not keras.backend.is_float_dtype(tensor.dtype):
@@ -36,21 +28,11 @@ def checked_images(*images: Any) -> list[Any]:
 
 
 def checked_labels(labels: Any, scores: Any) -> list[Any]:
-    """Labels and scores of a segmentation as tensors.
-
-    Args:
-        labels: `[batch, height, width]`, integers.
-        scores: `[batch, height, width, classes]`, floating point.
+    """Integer labels `[batch, height, width]` and scores `[batch, height, width, classes]` as tensors.
 
     Raises:
         ValueError: For shapes that do not fit each other.
         TypeError: For labels that are no integers.
-
-    Example:
-        >>> import numpy as np
-        >>> checked_labels(np.zeros((1, 8, 8)), np.zeros((1, 8, 8, 2)))
-        Traceback (most recent call last):
-        TypeError: Expected labels of integers, got ... convert them to int32.
     """
     labels, (scores,) = ops.convert_to_tensor(labels), checked_images(scores)
     if not keras.backend.is_int_dtype(labels.dtype):
@@ -58,6 +40,6 @@ def checked_labels(labels: Any, scores: Any) -> list[Any]:
     if not tf.TensorShape(labels.shape).is_compatible_with(scores.shape[:3]):
         raise ValueError(
             "Expected labels [batch, height, width] for scores [batch, height, width, classes]; got "
-            f"{list(labels.shape)} for {list(scores.shape)}."
+            f"{labels.shape} and {scores.shape}."
         )
     return [labels, scores]

@@ -39,10 +39,7 @@ class NamedLoss:
         KerasganError: For an argument that the place does not offer; lists those that it does.
 
     Example:
-        >>> import tensorflow as tf
-        >>> def relativistic(real_scores, fake_scores):
-        ...     return tf.nn.softplus(real_scores - fake_scores)
-        >>> loss = NamedLoss(relativistic, "generator")
+        >>> loss = NamedLoss(lambda real_scores, fake_scores: tf.nn.softplus(real_scores - fake_scores), "generator")
         >>> ones = tf.ones([2, 3, 3, 1])
         >>> round(float(loss(real_images=ones, real_scores=ones, fake_scores=ones)), 4)
         0.6931
@@ -50,7 +47,9 @@ class NamedLoss:
 
     def __init__(self, function: Callable[..., Any], place: str) -> None:
         self.function, self.place = function, place
-        names = PLACES[place]
+        plain, names = getattr(function, "func", function), PLACES[place]  # a partial has no name of its own
+        module = getattr(plain, "__module__", "").rpartition(".")[2]
+        self.name = f"{module}.{getattr(plain, '__name__', type(plain).__name__)}"
         parameters = [p for p in inspect.signature(function).parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
         unknown = [p.name for p in parameters if p.name not in names and p.default is p.empty]
         if unknown:
@@ -61,21 +60,14 @@ class NamedLoss:
             )
         self.asked = {p.name: names[p.name] for p in parameters if p.name in names}
 
-    @property
-    def name(self) -> str:
-        """What the loss is called in messages."""
-        function = getattr(self.function, "func", self.function)  # a partial has no name of its own
-        module = getattr(function, "__module__", "").rpartition(".")[2]
-        return f"{module}.{getattr(function, '__name__', type(function).__name__)}"
-
     def __call__(self, **values: Any) -> tf.Tensor:
-        """The mean over the batch, a scalar.
+        """Averages the loss over the batch.
 
         Args:
             values: All that the step has, by name; each tensor is `[batch, ...]`.
 
         Raises:
-            KerasganError: Where the loss returns anything but a scalar or `[batch, ...]`.
+            KerasganError: For a loss that returns anything but a scalar or `[batch, ...]`.
         """
         loss = self.function(**{argument: values[value] for argument, value in self.asked.items()})
         batch = next(value.shape[0] for value in values.values() if hasattr(value, "shape"))
@@ -89,30 +81,14 @@ class NamedLoss:
         return tf.reduce_mean(loss)
 
 
-def step_values(
-    source: tf.Tensor,
-    synthetic: tf.Tensor,
-    reconstructed: tf.Tensor | None,
-    *,
-    real_images: tf.Tensor,
-    discriminator: Any,
-    fake_images: tf.Tensor | None = None,
-) -> dict[str, Any]:
+def step_values(source: Any, synthetic: Any, reconstructed: Any = None, **others: Any) -> dict[str, Any]:
     """What a training step has to hand to its losses in one direction, by name.
 
     Args:
-        source: Real images, `[batch, height, width, channels]` in [-1, 1], as are all that follow.
-        synthetic: Their translations.
+        source: Real images, `[batch, height, width, channels]` in [-1, 1].
+        synthetic: Their translations, which are also `fake_images` unless others are named.
         reconstructed: The translations of these back again; None in a method without a cycle.
-        real_images: Real images of the target domain.
-        discriminator: The target domain's network.
-        fake_images: What it compares with them; None: `synthetic`.
+        others: `real_images` of the target domain, its `discriminator` and, if it sees others, its `fake_images`.
     """
-    return {
-        "source": source,
-        "synthetic": synthetic,
-        "reconstructed": reconstructed,
-        "real_images": real_images,
-        "fake_images": synthetic if fake_images is None else fake_images,
-        "discriminator": discriminator,
-    }
+    images = {"source": source, "synthetic": synthetic, "reconstructed": reconstructed, "fake_images": synthetic}
+    return images | others

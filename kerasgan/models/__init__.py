@@ -1,13 +1,23 @@
 """Training methods, one file each: networks, losses, and one training step that reads like the paper.
 
 A method has `build(recipe, image_shape, seed)`, which returns a compiled `AdversarialModel`; a recipe names it in
-`method`. A path to a `.py` file outside the package works as well.
+`method`. A path to a `.py` file outside the package works as well. `NamedLoss` and `step_values` hand values to losses.
 """
 
-from kerasgan.models._adversarial import AdversarialModel
+from kerasgan.losses._named import NamedLoss, step_values
+from kerasgan.models._adversarial import AdversarialModel, adversarial_functions
 from kerasgan.models._optimizers import ConstantThenLinear
 from kerasgan.models.cyclegan import CycleGAN
 from kerasgan.models.distiller import Distiller
 from kerasgan.models.essnet import EssNet
 
-__all__ = ["AdversarialModel", "ConstantThenLinear", "CycleGAN", "Distiller", "EssNet"]
+__all__ = [
+    "AdversarialModel",
+    "ConstantThenLinear",
+    "CycleGAN",
+    "Distiller",
+    "EssNet",
+    "NamedLoss",
+    "adversarial_functions",
+    "step_values",
+]

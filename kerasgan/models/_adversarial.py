@@ -19,8 +19,8 @@ from kerasgan.networks.build import bind, offers
 class AdversarialModel(keras.Model):
     """Networks that are trained against discriminators, and what every such training step needs.
 
-    A method is a subclass with a constructor and a `train_step`, which returns `report(losses, step)`. Everything that
-    a step reads is kept by a run: `networks`, `pools` and both optimisers.
+    A method is a subclass with a constructor and a `train_step`, which returns `report(losses, step)`. A run keeps all
+    that a step reads: `networks`, `pools` and both optimisers.
 
     Args:
         trained: Networks that the generators' optimiser updates, by the names under which a run keeps them.
@@ -35,9 +35,9 @@ class AdversarialModel(keras.Model):
         name: Name of the model.
 
     Raises:
-        KerasganError: Where a loss asks for something that the step does not have, and for a penalty on discriminators
-            with batch normalisation.
-        ValueError: Where the images' size is not known.
+        KerasganError: For a loss that asks for something that the step does not have, and for a penalty on
+            discriminators with batch normalisation.
+        ValueError: For images of unknown size.
     """
 
     def __init__(
@@ -269,9 +269,5 @@ def adversarial_functions(component: Component) -> SimpleNamespace:
         >>> sorted(vars(adversarial_functions(Component(name="least_squares"))))
         ['discriminator', 'generator']
     """
-    names = [
-        name
-        for name in ("generator", "discriminator", "penalty")
-        if name != "penalty" or offers("losses", component, name)
-    ]
+    names = ["generator", "discriminator", *["penalty"] * offers("losses", component, "penalty")]
     return SimpleNamespace(**{name: bind("losses", component, name) for name in names})

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 
 class ImagePool:
-    """Keeps `size` synthetic images in a variable, inside the compiled step.
+    """A memory of `size` synthetic images in a variable, inside the compiled step.
 
     The first images are stored and handed back. Once the pool is full, each new image is either handed back (half of
     the time) or put in the place of a random stored one, which is handed back instead. What happens at a step depends
@@ -22,6 +22,12 @@ class ImagePool:
         image_shape: `(height, width, channels)`.
         seed: Seed of the draws.
         name: Name of the variable.
+
+    Example:
+        >>> pool = ImagePool(2, (1, 1, 1), seed=0, name="pool")
+        >>> images = tf.reshape(tf.range(8.0), [4, 2, 1, 1, 1])
+        >>> [pool.exchange(batch, tf.constant(step)).numpy().ravel().tolist() for step, batch in enumerate(images)][0]
+        [0.0, 1.0]
     """
 
     def __init__(self, size: int, image_shape: tuple[int, int, int], seed: int, name: str) -> None:
@@ -44,35 +50,33 @@ class ImagePool:
 
         Returns:
             `[batch, height, width, channels]`, a mixture of the new images and stored ones.
+
+        Raises:
+            ValueError: For a batch whose size is not fixed.
         """
         if self.size == 0:
             return images
         batch = images.shape[0]
+        if batch is None:
+            raise ValueError("The image pool needs batches of one size; use dataset.batch(size, drop_remainder=True).")
         arrived, firsts = tf.cast(step, tf.int32) * batch, range(0, batch, self.size)
-        # Of the whole batch: a pool that fills up within it has stored images for none of the batch's yet.
+        # A pool that fills up within a batch has stored images for none of the batch's yet.
         is_full = arrived >= self.size
         parts = []
         for number, first in enumerate(firsts):
-            part = images[first : first + self.size]
-            places, swap = self._draw(part.shape[0], step * len(firsts) + number)
-            arrivals = arrived + first + tf.range(part.shape[0])
-            parts.append(self._put(part, tf.where(is_full, places, arrivals % self.size), is_full, swap))
+            part = images[first : first + self.size]  # [part, height, width, channels]
+            seed = seed_of_step(self.seed, step * len(firsts) + number)
+            shuffled = tf.argsort(tf.random.stateless_uniform([self.size], seed))[: part.shape[0]]  # all different
+            arrivals = (arrived + first + tf.range(part.shape[0])) % self.size
+            places = tf.where(is_full, shuffled, arrivals)  # [part]
+            swap = tf.random.stateless_uniform([part.shape[0]], seed + 1) < 0.5
+            swap = tf.reshape(swap, [-1, 1, 1, 1])
+            stored = tf.gather(self.images, places)
+            # All are stored while the pool fills up, and then those to swap.
+            kept = tf.where(is_full & ~swap, stored, part)
+            self.images.assign(tf.tensor_scatter_nd_update(self.images.read_value(), places[:, None], kept))
+            parts.append(tf.where(is_full & swap, stored, part))
         return tf.concat(parts, axis=0)
-
-    def _put(self, images: tf.Tensor, places: tf.Tensor, is_full: tf.Tensor, swap: tf.Tensor) -> tf.Tensor:
-        """Stores images, all of them while the pool fills up and then those to swap, and returns as many."""
-        stored = tf.gather(self.images, places)
-        swap = tf.reshape(swap, [-1, 1, 1, 1])
-        kept = tf.where(is_full & ~swap, stored, images)
-        self.images.assign(tf.tensor_scatter_nd_update(self.images.read_value(), places[:, None], kept))
-        return tf.where(is_full & swap, stored, images)
-
-    def _draw(self, batch: int, draw: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Random places `[batch]`, all different, and whether to swap `[batch]`."""
-        seed = seed_of_step(self.seed, draw)
-        shuffled = tf.argsort(tf.random.stateless_uniform([self.size], seed))[:batch]
-        swap = tf.random.stateless_uniform([batch], seed + 1) < 0.5
-        return shuffled, swap
 
 
 def seed_of_step(seed: int, step: tf.Tensor) -> tf.Tensor:

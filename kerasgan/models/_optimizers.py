@@ -1,4 +1,4 @@
-"""Adam and its learning rate, by iterations."""
+"""Adam, with a learning rate that is constant at first and then falls."""
 
 from __future__ import annotations
 
@@ -16,15 +16,20 @@ class ConstantThenLinear(keras.optimizers.schedules.LearningRateSchedule):
 
     Args:
         learning_rate: The constant rate.
-        steps: All training steps.
-        constant_steps: Steps at the constant rate.
+        steps: Updates in all.
+        constant_steps: Updates at the constant rate.
+
+    Example:
+        >>> schedule = ConstantThenLinear(0.4, steps=100, constant_steps=60)
+        >>> [round(float(schedule(step)), 2) for step in (0, 60, 80, 100)]
+        [0.4, 0.4, 0.2, 0.0]
     """
 
     def __init__(self, learning_rate: float, steps: int, constant_steps: int) -> None:
         self.learning_rate, self.steps, self.constant_steps = learning_rate, steps, constant_steps
 
     def __call__(self, step: Any) -> Any:
-        """The rate at an iteration, counted from 0."""
+        """The rate at an update, counted from 0."""
         falling = max(self.steps - self.constant_steps, 1)
         remaining = (self.steps - ops.cast(step, "float32")) / falling
         return self.learning_rate * ops.clip(remaining, 0.0, 1.0)
@@ -45,6 +50,12 @@ def adam(recipe: Recipe, networks: Literal["generators", "discriminators"] = "ge
         recipe: Its schedule counts training steps; the optimiser's rate follows its own updates, as many of which make
             a step as the recipe says.
         networks: What it updates.
+
+    Example:
+        >>> from kerasgan.recipes.hiasa2018 import RECIPE
+        >>> optimizer = adam(RECIPE)
+        >>> optimizer.beta_1, round(float(optimizer.learning_rate), 6)
+        (0.5, 0.0002)
     """
     settings, schedule = recipe.optimizer, recipe.schedule
     learning_rate, updates = settings.learning_rate, settings.generator_iterations

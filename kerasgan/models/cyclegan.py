@@ -32,7 +32,8 @@ class CycleGAN(AdversarialModel):
         generator_ba: Maps images of domain b to domain a.
         discriminator_a: Scores images of domain a, `[batch, rows, columns, 1]`; high means real.
         discriminator_b: Scores images of domain b.
-        adversarial: A loss file: anything with functions `generator`, `discriminator` and, optionally, `penalty`.
+        adversarial: A loss file such as `kerasgan.losses.wasserstein`: anything with functions `generator`,
+            `discriminator` and, optionally, `penalty`.
         adversarial_weight: Weight of the generators' adversarial loss.
         cycle: Compares an image with its reconstruction.
         cycle_weight: Weight of the cycle loss.
@@ -43,6 +44,7 @@ class CycleGAN(AdversarialModel):
         pool_size: Earlier synthetic images that each discriminator remembers.
         image_shape: `(height, width, channels)` of the training images; None: what the discriminators take.
         seed: Seed of the image pools, and of the points at which a penalty is taken.
+        name: Name of the model.
 
     Raises:
         KerasganError: For a loss that asks for what a step does not have, a penalty on discriminators with batch
@@ -80,7 +82,10 @@ class CycleGAN(AdversarialModel):
         structure: Callable[..., Any] = gradient_consistency,
         structure_weight: float = 0.0,
         identity_weight: float = 0.0,
-        **options: Any,
+        pool_size: int = 50,
+        image_shape: tuple[int, int, int] | None = None,
+        seed: int = 0,
+        name: str = "cyclegan",
     ) -> None:
         weights = dict.fromkeys(("adversarial_ab", "adversarial_ba"), adversarial_weight)
         weights |= {"cycle_a": cycle_weight, "cycle_b": cycle_weight if cycle_weight_b is None else cycle_weight_b}
@@ -91,7 +96,10 @@ class CycleGAN(AdversarialModel):
             discriminators={"a": discriminator_a, "b": discriminator_b},
             adversarial=adversarial,
             loss_weights=weights,
-            **{"name": "cyclegan"} | options,
+            pool_size=pool_size,
+            image_shape=image_shape,
+            seed=seed,
+            name=name,
         )
         self.generator_ab, self.generator_ba = generator_ab, generator_ba
         self.discriminator_a, self.discriminator_b = discriminator_a, discriminator_b

@@ -109,15 +109,10 @@ class Distiller(AdversarialModel):
 
     @classmethod
     def from_recipe(cls, recipe: Recipe, image_shape: tuple[int, int, int], seed: int = 0) -> Distiller:
-        """Builds the networks, losses and optimisers of a recipe with `distillation`; its `generator` is the student's.
-
-        Args:
-            recipe: As for a `CycleGAN`.
-            image_shape: `(height, width, channels)` of the training images.
-            seed: As for a `CycleGAN`.
+        """Builds what `CycleGAN.from_recipe` does, for a recipe with `distillation`; its `generator` is the student's.
 
         Raises:
-            KerasganError: As for a `CycleGAN`.
+            KerasganError: As there.
             ValueError: For a recipe without `distillation`.
         """
         settings, losses = recipe.distillation, recipe.losses

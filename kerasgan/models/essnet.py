@@ -92,15 +92,10 @@ class EssNet(CycleGAN):
 
     @classmethod
     def from_recipe(cls, recipe: Recipe, image_shape: tuple[int, int, int], seed: int = 0) -> EssNet:
-        """Builds the networks, losses and optimisers of a recipe with `deformation`, `segmentation` or both.
-
-        Args:
-            recipe: As for a `CycleGAN`.
-            image_shape: `(height, width, channels)` of the training images.
-            seed: As for a `CycleGAN`.
+        """Builds what `CycleGAN.from_recipe` does, for a recipe with `deformation`, `segmentation` or both.
 
         Raises:
-            KerasganError: As for a `CycleGAN`, and for generators without deformable convolution.
+            KerasganError: As there, and for generators without deformable convolution.
         """
         networks, options, segmentation = networks_of(recipe, image_shape), losses_of(recipe), recipe.segmentation
         if recipe.deformation:

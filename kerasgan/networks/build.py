@@ -1,4 +1,4 @@
-"""From a recipe's `Component` to the function it names, its options checked against that function's signature."""
+"""Finds the function that a recipe's `Component` names, and checks its options against the function's signature."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from kerasgan.text import nearest
 if TYPE_CHECKING:
     import keras
 
-# The functions of one adversarial loss: they share a component, so an option may belong to any of them.
+# The functions of one adversarial loss share a component, so an option may belong to any of them.
 _ADVERSARIAL = ("discriminator", "generator", "penalty")
 
 
 def bind(kind: str, component: Component, function: str) -> Callable[..., Any]:
-    """The component's function with its options filled in.
+    """Finds the component's function and fills its options in.
 
     Args:
         kind: `"generators"`, `"discriminators"`, `"segmenters"` or `"losses"`.
@@ -34,13 +34,19 @@ def bind(kind: str, component: Component, function: str) -> Callable[..., Any]:
     Raises:
         KerasganError: For an unknown name, option or a value of the wrong type (names the nearest ones), or a file
             without that function.
+
+    Example:
+        >>> build = bind("generators", Component(name="resnet", filters=2, blocks=1), "build")
+        >>> build((32, 32, 1)).output_shape
+        (None, 32, 32, 1)
     """
     module = registry.find(kind, component.name)
     target = getattr(module, function, None)
     if target is None:
+        offering = [name for name in registry.names(kind) if hasattr(registry.find(kind, name), function)]
         raise KerasganError(
             f"{component.name!r} of {kind} has no function {function}(), which this place in the recipe needs. "
-            f"Choose from: {', '.join(_offering(kind, function))}."
+            f"Choose from: {', '.join(offering)}."
         )
     hints = typing.get_type_hints(target)
     together = [name for name in _ADVERSARIAL if hasattr(module, name)] if function in _ADVERSARIAL else [function]
@@ -50,7 +56,7 @@ def bind(kind: str, component: Component, function: str) -> Callable[..., Any]:
 
 
 def build_network(kind: str, component: Component, shape: tuple[int | None, int | None, int], name: str) -> keras.Model:
-    """The network that a component describes.
+    """Builds the network that a component describes.
 
     Args:
         kind: `"generators"` or `"discriminators"`.
@@ -59,7 +65,12 @@ def build_network(kind: str, component: Component, shape: tuple[int | None, int 
         name: Name of the model.
 
     Raises:
-        KerasganError: As `bind`; where the network takes no such images or options.
+        KerasganError: As `bind`; for images or options that the network cannot take.
+
+    Example:
+        >>> network = build_network("discriminators", Component(name="patchgan", filters=2), (64, 64, 1), "judge")
+        >>> network.name, network.output_shape
+        ('judge', (None, 6, 6, 1))
     """
     build = bind(kind, component, "build")
     try:
@@ -80,23 +91,33 @@ def check_components(recipe: Recipe) -> None:
         recipe: No network is built and no data is read.
 
     Raises:
-        KerasganError: As `bind`, for the first component that is unknown or has an invalid option.
+        KerasganError: As `bind`, for the first component that is unknown or has an invalid option; for an unknown
+            method, and for a loss that asks for what a training step does not have.
+
+    Example:
+        >>> from kerasgan.recipes.hiasa2018 import RECIPE
+        >>> check_components(RECIPE)
+        >>> check_components(RECIPE.with_overrides(["generator.filter=8"]))
+        Traceback (most recent call last):
+        kerasgan.errors.KerasganError: 'resnet' has no option 'filter'. Did you mean filters?
     """
+    from kerasgan.losses._named import NamedLoss  # here, as it loads TensorFlow
+
+    registry.find("models", recipe.method)
     losses, segmentation, distillation = recipe.losses, recipe.segmentation, recipe.distillation
-    wanted = [
-        ("generators", recipe.generator, "build"),
-        ("discriminators", recipe.discriminator, "build"),
-        ("losses", losses.adversarial, "generator"),
-        ("losses", losses.adversarial, "discriminator"),
-        ("losses", losses.cycle, "loss"),
-        ("losses", losses.structure, "loss"),
-    ]
+    adversarial = ["generator", "discriminator", *["penalty"] * offers("losses", losses.adversarial, "penalty")]
+    networks = [("generators", recipe.generator), ("discriminators", recipe.discriminator)]
+    functions = [(losses.adversarial, name, name) for name in adversarial]
+    functions += [(losses.cycle, "loss", "cycle"), (losses.structure, "loss", "structure")]
     if segmentation:
-        wanted += [("segmenters", segmentation.network, "build"), ("losses", segmentation.loss, "segmentation")]
+        networks.append(("segmenters", segmentation.network))
+        functions.append((segmentation.loss, "segmentation", "segmentation"))
     if distillation:
-        wanted.append(("generators", distillation.generator, "build"))
-    for kind, component, function in wanted:
-        bind(kind, component, function)
+        networks.append(("generators", distillation.generator))
+    for kind, component in networks:
+        bind(kind, component, "build")
+    for component, function, place in functions:
+        NamedLoss(bind("losses", component, function), place)
 
 
 def offers(kind: str, component: Component, function: str) -> bool:
@@ -104,6 +125,10 @@ def offers(kind: str, component: Component, function: str) -> bool:
 
     Raises:
         KerasganError: For an unknown component.
+
+    Example:
+        >>> offers("losses", Component(name="wasserstein"), "penalty")
+        True
     """
     return hasattr(registry.find(kind, component.name), function)
 
@@ -112,10 +137,6 @@ def _options_of(function: Callable[..., Any]) -> set[str]:
     parameters = inspect.signature(function).parameters
     # `name` selects the component, so it cannot be an option as well.
     return {name for name, p in parameters.items() if p.kind is p.KEYWORD_ONLY} - {"name"}
-
-
-def _offering(kind: str, function: str) -> list[str]:
-    return [name for name in registry.names(kind) if hasattr(registry.find(kind, name), function)]
 
 
 def _checked(component: Component, name: str, value: Any, known: set[str], hints: dict[str, Any]) -> Any:

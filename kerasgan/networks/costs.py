@@ -1,4 +1,4 @@
-"""What a network costs: multiply-accumulates and parameters; and the generator that keeps to a budget of both.
+"""What a network costs in multiply-accumulates and parameters, and the generator that keeps to a budget of both.
 
 Reference:
     Li et al. 2020, https://arxiv.org/abs/2003.08936, Sec. 3.2 (separable convolutions in the residual blocks) and
@@ -23,7 +23,7 @@ Size = tuple[int, int]
 
 # Few filters singly, more in fours: what the vector units of a processor take at once.
 WIDTHS = (*range(1, 8), *range(8, 129, 4))
-OF_RESNET = ("blocks", "downsamplings", "upsampling")  # what a student takes over from a teacher of its kind
+KEPT_OPTIONS = ("blocks", "downsamplings", "upsampling")  # what a student takes over from a ResNet teacher
 
 
 @dataclass(frozen=True)
@@ -38,14 +38,20 @@ BUDGETS = {"small": Budget(1 / 20, 1 / 30), "tiny": Budget(1 / 60, 1 / 80)}
 
 
 def macs(network: keras.Model, size: Size) -> int:
-    """Multiply-accumulates of one image: those of all convolutions and dense layers, as the literature counts them.
+    """Counts the multiply-accumulates of all convolutions and dense layers for one image, as the literature does.
 
     Args:
         network: A functional model of one image `[batch, height, width, channels]`.
         size: Height and width of the image.
 
     Raises:
-        ValueError: Where a layer that is not known here has a kernel.
+        ValueError: For a layer with a kernel that is not known here.
+
+    Example:
+        >>> image = keras.Input((None, None, 1))
+        >>> network = keras.Model(image, layers.Conv2D(2, 3, padding="same")(image))
+        >>> macs(network, (10, 10))  # 10 x 10 pixels, 3 x 3 neighbours, 2 filters
+        1800
     """
     image = keras.Input((*size, network.input_shape[-1]))
     sized = keras.models.clone_model(network, input_tensors=image)
@@ -62,10 +68,15 @@ def student_generator(teacher: Component, budget: Budget, size: Size) -> Compone
         size: Height and width of the images.
 
     Raises:
-        KerasganError: Where a student of one filter costs more.
+        KerasganError: Where even a student of one filter costs more.
+
+    Example:
+        >>> teacher = Component(name="resnet", filters=8, blocks=1)
+        >>> student_generator(teacher, Budget(macs=0.5, parameters=0.5), (16, 16)).options["filters"]
+        6
     """
     most = _costs(teacher, size)
-    kept = {name: teacher.options[name] for name in OF_RESNET if name in teacher.options}
+    kept = {name: teacher.options[name] for name in KEPT_OPTIONS if name in teacher.options}
     options = {**(kept if teacher.name == "resnet" else {}), "separable": True}
     students = [Component(name="resnet", filters=width, **options) for width in WIDTHS]
 

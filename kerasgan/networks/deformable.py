@@ -15,8 +15,8 @@ from keras import ops
 
 from kerasgan.networks.layers import sides
 
-KNOTS = 8  # of the field of offsets along each side
-REACH = 0.02  # the longest offset, of the image's side
+KNOTS = 8  # points along each side between which the field of offsets is linear
+REACH = 0.02  # the longest offset, as a fraction of the image's side
 
 
 @keras.saving.register_keras_serializable("kerasgan")
@@ -35,10 +35,19 @@ class DeformableConvolution(keras.layers.Layer):
         filters: Channels of the output.
         kernel_size: Height and width of the kernel; odd.
         use_bias: Whether a bias is added.
-        kernel_initializer: Of the first convolution.
+        kernel_initializer: How the first convolution's kernel starts.
 
     Raises:
         ValueError: For an even kernel size.
+
+    Example:
+        >>> layer = DeformableConvolution(1, kernel_size=1, kernel_initializer="ones")
+        >>> image = tf.reshape(tf.range(100.0), [1, 10, 10, 1])
+        >>> layer(image)[0, 5, 5, 0].numpy().item()  # not yet deformed
+        55.0
+        >>> _ = layer.offset_bias.assign([0.0, 100.0])  # 2 % of ten pixels to the right, at most
+        >>> round(layer(image)[0, 5, 5, 0].numpy().item(), 2)
+        55.2
     """
 
     def __init__(
@@ -91,7 +100,7 @@ class DeformableConvolution(keras.layers.Layer):
         return reach * ops.tanh(moves / reach)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """The input's, with `filters` channels."""
+        """The input's shape with `filters` channels."""
         return *input_shape[:-1], self.filters
 
     def get_config(self) -> dict[str, Any]:
@@ -106,13 +115,19 @@ class DeformableConvolution(keras.layers.Layer):
 
 
 def deformed(network: keras.Model) -> keras.Model:
-    """The same network, its weights shared, with every deformable convolution deformed.
+    """A network of the same weights with every deformable convolution deformed.
 
     Args:
         network: A functional model that leaves its deformable convolutions undeformed, as generators do.
 
     Raises:
-        ValueError: Where it has no deformable convolution.
+        ValueError: For a network without a deformable convolution.
+
+    Example:
+        >>> from kerasgan.networks import generators
+        >>> generator = generators.resnet(filters=2, blocks=1, deformable=True)
+        >>> [len(network.weights) for network in (generator, deformed(generator))]
+        [11, 11]
     """
     if not any(isinstance(layer, DeformableConvolution) for layer in network.layers):
         raise ValueError(f"{network.name} has no deformable convolution, so it has no deformed output.")

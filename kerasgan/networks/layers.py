@@ -1,4 +1,4 @@
-"""Layers that Keras lacks, or that do not run fast or everywhere: normalisation, padding, upsampling, cropping."""
+"""Layers that Keras lacks, or whose own run slowly or not everywhere: normalisation, padding, upsampling, cropping."""
 
 from __future__ import annotations
 
@@ -19,6 +19,12 @@ class InstanceNormalization(keras.layers.Layer):
     to 5e-4 of a value in a channel that is almost flat, where the kernel's greater epsilon shows: a batch of one image
     in training goes through TensorFlow's fused batch-normalisation kernel, which is the same arithmetic for one image
     and two to four times faster on a CPU; everything else, exports included, uses plain four-dimensional means.
+
+    Example:
+        >>> import numpy as np
+        >>> image = np.array([-1.0, 1.0, 3.0, 5.0], "float32").reshape(1, 2, 2, 1)
+        >>> [round(value, 2) for value in InstanceNormalization()(image).numpy().ravel().tolist()]
+        [-1.34, -0.45, 0.45, 1.34]
 
     Reference:
         Ulyanov, Vedaldi, Lempitsky 2016, https://arxiv.org/abs/1607.08022
@@ -65,6 +71,12 @@ class ReflectionPadding(keras.layers.Layer):
 
     Args:
         padding: Pixels to add on each of the four sides; height and width must be greater than it.
+
+    Example:
+        >>> import numpy as np
+        >>> image = np.arange(6.0).reshape(1, 2, 3, 1)
+        >>> ReflectionPadding(1)(image)[0, 1, :, 0].numpy().tolist()
+        [1.0, 0.0, 1.0, 2.0, 1.0]
     """
 
     def __init__(self, padding: int, **kwargs: Any) -> None:
@@ -93,10 +105,15 @@ class NearestUpsampling(keras.layers.Layer):
 
     Two paths give the same values. Exports resize, one operation on four axes that every TFLite delegate has; training
     repeats, because XLA has no gradient of the other (TensorFlow 2.21).
+
+    Example:
+        >>> import numpy as np
+        >>> NearestUpsampling()(np.array([[[[1.0], [2.0]]]], "float32"))[0, :, :, 0].numpy().tolist()
+        [[1.0, 1.0, 2.0, 2.0], [1.0, 1.0, 2.0, 2.0]]
     """
 
     def call(self, inputs: Any, training: bool = False) -> Any:
-        """`[batch, height, width, channels]` to `[batch, 2 height, 2 width, channels]`."""
+        """Enlarges `[batch, height, width, channels]` to `[batch, 2 height, 2 width, channels]`."""
         if training:
             return ops.repeat(ops.repeat(inputs, 2, axis=1), 2, axis=2)
         size = 2 * tf.shape(inputs)[1:3]
@@ -114,6 +131,11 @@ class PaddingToMultiple(keras.layers.Layer):
 
     Args:
         multiple: What height and width become a multiple of; neither may be less than half of it.
+
+    Example:
+        >>> import numpy as np
+        >>> PaddingToMultiple(4)(np.arange(3.0).reshape(1, 1, 3, 1).repeat(4, axis=1))[0, 0, :, 0].numpy().tolist()
+        [0.0, 1.0, 2.0, 2.0]
     """
 
     def __init__(self, multiple: int, **kwargs: Any) -> None:
@@ -140,7 +162,13 @@ class PaddingToMultiple(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("kerasgan")
 class CroppingLike(keras.layers.Layer):
-    """Cuts height and width, at their ends, to those of another image."""
+    """Cuts height and width, at their ends, to those of another image.
+
+    Example:
+        >>> import numpy as np
+        >>> tuple(CroppingLike()([np.zeros((1, 8, 8, 3)), np.zeros((1, 6, 7, 1))]).shape)
+        (1, 6, 7, 3)
+    """
 
     def call(self, inputs: tuple[Any, Any]) -> Any:
         """Crops the first of two images `[batch, height, width, channels]`; the second is only measured."""
@@ -157,5 +185,10 @@ class CroppingLike(keras.layers.Layer):
 
 
 def sides(images: Any) -> tuple[Any, Any]:
-    """Height and width of `[batch, height, width, channels]`: numbers where they are known, else tensors."""
+    """Height and width of `[batch, height, width, channels]`, as numbers where they are known and as tensors elsewhere.
+
+    Example:
+        >>> sides(tf.zeros([1, 4, 6, 1]))
+        (4, 6)
+    """
     return tuple(tf.shape(images)[axis] if side is None else side for axis, side in enumerate(images.shape[1:3], 1))

@@ -1,4 +1,4 @@
-"""CycleGAN for any anatomy, without a structural loss: the yardstick of the other recipes.
+"""CycleGAN for any anatomy, without a structural loss: what the other recipes are compared with.
 
 Jun-Yan Zhu, Taesung Park, Phillip Isola, Alexei A. Efros: Unpaired image-to-image translation using cycle-consistent
 adversarial networks. ICCV 2017, https://arxiv.org/abs/1703.10593.

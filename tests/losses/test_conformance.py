@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import kerasgan.losses
 from kerasgan import registry
 
 # What each function takes: images in [-1, 1] or score maps; classes of pixels and their scores.
@@ -94,3 +95,20 @@ def test_options_are_keyword_only_with_type_and_default(name, function):
     assert len(positional) == len(ARGUMENTS[function])
     for option in (p for p in parameters if p.kind is p.KEYWORD_ONLY):
         assert option.default is not option.empty and option.annotation is not option.empty
+
+
+@pytest.mark.parametrize(("name", "function"), FUNCTIONS)
+def test_other_ranks_shapes_and_kinds_of_numbers_are_refused(name, function):
+    call, arguments = getattr(registry.find("losses", name), function), inputs(function)
+    with pytest.raises(ValueError, match=r"Expected (images|labels) .*\[batch, height, width.*got .*\(3, 24"):
+        call(arguments[0][..., :1, 0] if len(arguments) == 1 else arguments[0][:, :8], *arguments[1:])
+    with pytest.raises(TypeError, match=r"Expected (images|labels) of (floating-point|integer).* convert them to"):
+        call(tf.cast(arguments[0], "float32" if function == "segmentation" else "int32"), *arguments[1:])
+
+
+def test_functions_bear_their_files_names():
+    for name in kerasgan.losses.__all__:
+        if name != "dice_over_batch":
+            module = registry.find("losses", name)
+            assert getattr(kerasgan.losses, name) in (module, *vars(module).values())
+    assert set(registry.names("losses")) == set(kerasgan.losses.__all__) - {"dice_over_batch"}

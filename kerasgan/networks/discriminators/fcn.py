@@ -42,6 +42,10 @@ def build(
 
     Raises:
         ValueError: For images that are too small, or no downsampling.
+
+    Example:
+        >>> build((64, 64, 1), filters=2).output_shape
+        (None, 1, 1, 1)
     """
     if downsamplings < 1:
         raise ValueError(f"downsamplings is {downsamplings}; the discriminator needs at least 1.")

@@ -38,6 +38,10 @@ def build(
 
     Raises:
         ValueError: For images that are too small.
+
+    Example:
+        >>> build((256, 256, 1), filters=2).output_shape
+        (None, 30, 30, 1)
     """
     smallest = MAP * 2**downsamplings
     if any(side is not None and side < smallest for side in shape[:2]):

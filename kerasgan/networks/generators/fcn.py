@@ -38,6 +38,10 @@ def build(
 
     Raises:
         ValueError: For a number of downsamplings other than 1 to 4.
+
+    Example:
+        >>> build((50, 40, 1), filters=2, downsamplings=2).output_shape
+        (None, 50, 40, 1)
     """
     if not 1 <= downsamplings <= DEEPEST:
         raise ValueError(f"The generator halves its image 1 to {DEEPEST} times; got downsamplings={downsamplings}.")

@@ -53,6 +53,11 @@ def build(
 
     Raises:
         ValueError: For another number of downsamplings, and for a height or width that cannot be halved so often.
+
+    Example:
+        >>> network = build((64, 64, 1), filters=2, blocks=1)
+        >>> network.output_shape, network.count_params()
+        ((None, 64, 64, 1), 2069)
     """
     _check_size(shape, downsamplings)
     inputs = keras.Input(shape, name="image")
@@ -93,11 +98,11 @@ def _convolve(x: Any, filters: int, size: int, strides: int = 1, padding: str = 
 
 
 def _residual_block(x: Any, separable: bool) -> Any:
-    y = layers.ReLU()(_of_residual_block(x, separable))
-    return layers.Add()([x, _of_residual_block(y, separable)])
+    y = layers.ReLU()(_convolve_mirrored(x, separable))
+    return layers.Add()([x, _convolve_mirrored(y, separable)])
 
 
-def _of_residual_block(x: Any, separable: bool) -> Any:
+def _convolve_mirrored(x: Any, separable: bool) -> Any:
     filters, x = x.shape[-1], ReflectionPadding(1)(x)
     if separable:
         # Keras's own start for the channels: with two small ones in a row, nothing would be left to normalise.
