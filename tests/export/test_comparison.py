@@ -1,3 +1,4 @@
+from functools import cache
 from types import SimpleNamespace
 
 import keras
@@ -11,13 +12,20 @@ from kerasgan.export.comparison import TruthErrors, compare, full_float32, keras
 from kerasgan.export.graph import PhysicalGenerator
 from kerasgan.export.samples import Sample, Samples, real_slices
 from kerasgan.runs.contract import contract
+from kerasgan.runs.run import load_run
 from kerasgan.scans.intensity import IntensityMap
 
 
-def compared(artifacts, run, direction="ab", weights="float32"):
+@cache
+def slices_of(path, direction):
+    """Reads the slices of a run once, which takes longer than comparing them."""
+    return real_slices(load_run(path), direction)
+
+
+def compared(artifacts, run, direction="ab", weights="float32", samples=None):
     physical = PhysicalGenerator(run.generator(direction), run.map(direction[0]), run.map(direction[1]))
     described = contract(run, direction, (None, None, None), weights)
-    return compare(artifacts, real_slices(run, direction), physical, described)
+    return compare(artifacts, samples or slices_of(run.path, direction), physical, described)
 
 
 def described(weights):
@@ -42,7 +50,8 @@ def test_keras_values_by_hand():
     np.testing.assert_allclose(values.ravel(), [-350.0, 300.0, 950.0, 950.0])
 
 
-def test_differences_are_measured_in_hu(run):
+def test_differences_are_measured_in_hu(finished_run):
+    run = finished_run
     artifacts = {"serving_default": artifact(run, 0.25), "serving_windowed": artifact(run, -0.5, own_map=True)}
     report = compared(artifacts, run)
     for name, offset in (("serving_default", 0.25), ("serving_windowed", 0.5)):
@@ -83,7 +92,8 @@ def test_the_increase_of_an_error(keras_hu, artifact_hu, percent):
     assert TruthErrors(slices=1, keras=keras_hu, artifact=artifact_hu).increase_percent == pytest.approx(percent)
 
 
-def test_integers_are_judged_by_the_truth(run):
+def test_integers_are_judged_by_the_truth(finished_run):
+    run = finished_run
     kept = compared({"serving_default": artifact(run, 0.1)}, run, weights="int8")
     assert kept.failure() is None
     report = compared({"serving_default": artifact(run, 2000.0)}, run, weights="int8")
@@ -95,16 +105,19 @@ def test_integers_are_judged_by_the_truth(run):
         report.require()
 
 
-def test_without_truth_integers_are_judged_by_keras(run, monkeypatch):
+def test_without_truth_integers_are_judged_by_keras(finished_run, monkeypatch):
+    run = finished_run
     monkeypatch.setattr(Part, "pairs", lambda part: [])
-    compared({"serving_default": artifact(run, 9.5)}, run, weights="int8").require()
-    report = compared({"serving_default": artifact(run, 10.5)}, run, weights="int8")
+    samples = real_slices(run, "ab")
+    compared({"serving_default": artifact(run, 9.5)}, run, weights="int8", samples=samples).require()
+    report = compared({"serving_default": artifact(run, 10.5)}, run, weights="int8", samples=samples)
     assert report.differences["serving_default"].truth is None
     with pytest.raises(ExportError, match=r"mean inside the body 10\.5 HU over 8 real slices, needed below 10\."):
         report.require()
 
 
-def test_one_pixel_fails_float32_but_not_float16(run):
+def test_one_pixel_fails_float32_but_not_float16(finished_run):
+    run = finished_run
     exact = artifact(run)
 
     def one_pixel_off(scan):
@@ -119,19 +132,23 @@ def test_one_pixel_fails_float32_but_not_float16(run):
         report.require()
 
 
-def test_float16_is_judged_by_its_mean_inside_the_body(run):
+def test_float16_is_judged_by_its_mean_inside_the_body(finished_run):
+    run = finished_run
     report = compared({"serving_default": artifact(run, 3.25)}, run, "ab", "float16")
     with pytest.raises(ExportError, match=r"mean inside the body 3\.25 HU .* below 3\. .*another version"):
         report.require()
 
 
-def test_not_a_number_does_not_pass(run):
+def test_not_a_number_does_not_pass(finished_run):
+    run = finished_run
     report = compared({"serving_default": artifact(run, np.nan)}, run, "ab", "float16")
     with pytest.raises(ExportError, match=r"mean inside the body nan HU .* not finite: train again"):
         report.require()
 
 
-def test_the_limit_scales_with_the_target_window(run):
+def test_the_limit_scales_with_the_target_window(finished_run):
+    run = finished_run
+
     def same(scan):
         images, source = scan.rescaled(run.map("b")), run.map("b")
         return images, source, keras_values(run.generator("ba"), images, source, run.map("a"))
