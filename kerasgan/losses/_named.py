@@ -48,7 +48,7 @@ class NamedLoss:
     def __init__(self, function: Callable[..., Any], place: str) -> None:
         self.function, self.place = function, place
         plain, names = getattr(function, "func", function), PLACES[place]  # a partial has no name of its own
-        module = getattr(plain, "__module__", "").rpartition(".")[2]
+        module = str(getattr(plain, "__module__", "")).rpartition(".")[2]
         self.name = f"{module}.{getattr(plain, '__name__', type(plain).__name__)}"
         parameters = [p for p in inspect.signature(function).parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
         unknown = [p.name for p in parameters if p.name not in names and p.default is p.empty]
