@@ -1,9 +1,9 @@
-"""The whole line on a phantom: train, export, translate a patient's DICOM series, evaluate.
+"""The whole way on a phantom: train, export, translate a patient's DICOM series, evaluate.
 
-    python examples/demo.py [FOLDER]
+    python examples/demo.py [FOLDER] [--set PATH=VALUE ...]
 
 Each step is a `kerasgan` command and is printed before it runs. Run again after an interruption, it goes on where it
-stopped; remove the folder to start afresh.
+stopped; remove the folder to start afresh. `--set schedule.steps=100` and other settings make the training shorter.
 """
 
 import shlex
@@ -16,8 +16,8 @@ from kerasgan.cli import main
 from kerasgan.datasets import load_scans
 
 
-def demo(folder: Path) -> None:
-    """Runs every step with its output in `folder`."""
+def demo(folder: Path, settings: list[str]) -> None:
+    """Runs every step with its output in `folder`; `settings` goes to the training."""
     run, products = folder / "run", folder / "products"
     serving, tflite, synthetic = products / "serving", products / "model.tflite", products / "synthetic-ct"
     shutil.rmtree(products, ignore_errors=True)
@@ -25,7 +25,7 @@ def demo(folder: Path) -> None:
     if (run / "run.json").exists():
         command("train", "--resume", "--out", run)
     else:
-        command("train", "--dataset", "phantom", "--data-dir", folder / "phantom", "--quick", "--out", run)
+        command("train", "--dataset", "phantom", "--data-dir", folder / "phantom", "--quick", "--out", run, *settings)
     command("export", run, serving, "--format", "serving")
     command("export", run, tflite, "--format", "tflite")
     command("translate", run, test_series(run), synthetic)
@@ -39,7 +39,7 @@ def demo(folder: Path) -> None:
   DICOM series    {synthetic}
   Picture         {pictures[0]}
 
-Synthetic images of a phantom, after a quick training: they show that the line works. Now with your own scans:
+Synthetic images of a phantom, after a quick training: they show that everything works. Now with your own scans:
   kerasgan inspect FOLDER
   kerasgan train --dataset folder --data-dir FOLDER""")
 
@@ -56,7 +56,7 @@ def command(*arguments: object) -> None:
 
 
 def test_series(run_path: Path) -> Path:
-    """The folder with the MR series of the first test patient."""
+    """Returns the folder with the MR series of the first test patient."""
     run = kerasgan.load_run(run_path)
     _, scans = load_scans(run.facts.dataset, Path(run.facts.data_dir))
     patient = run.split()["test"]["a"][0]
@@ -65,4 +65,5 @@ def test_series(run_path: Path) -> Path:
 
 
 if __name__ == "__main__":
-    demo(Path(sys.argv[1] if len(sys.argv) > 1 else "demo"))
+    named = sys.argv[1:2] if len(sys.argv) > 1 and not sys.argv[1].startswith("-") else []
+    demo(Path(named[0] if named else "demo"), sys.argv[1 + len(named) :])

@@ -137,7 +137,7 @@ def evaluate(
 
     Args:
         run: A trained run.
-        data_dir: The dataset's folder, or one of the same layout with other patients; None: the folder of the training.
+        data_dir: The dataset's folder, or one of the same layout with other patients; None: as in training.
         out: Folder for the results; None: `evaluation` in the run, or `evaluation-ba`, `evaluation-external` and so on.
         direction: `"ab"` or `"ba"`: the generator to score.
         dataset: Another dataset, or a `.py` file, of other people; None: the run's own.
@@ -191,7 +191,7 @@ def export_serving(
         output: Folder of served models, a new one or one that this function has written to.
         name: Name of the model; None: the recipe's.
         version: A number above the last version; None: the next one.
-        data_dir: Folder of the run's dataset; None: the folder of the training.
+        data_dir: Folder of the run's dataset; None: as in training.
 
     Returns:
         `output/<name>/<version>`, which `tf.saved_model.load` takes.
@@ -223,7 +223,7 @@ def export_tflite(
         direction: `"ab"` or `"ba"`; None: `"ab"`.
         size: `(height, width)` of a slice in pixels, multiples of 4; None: the size trained on.
         precision: Numbers of the weights; input and output are float32 in any case.
-        data_dir: Folder of the run's dataset; None: the folder of the training.
+        data_dir: Folder of the run's dataset; None: as in training.
 
     Returns:
         `output`. The file carries its contract, so it can be passed on alone.
@@ -257,7 +257,7 @@ def distill(
         direction: `"ab"` or `"ba"`: the generator to distil; the other one is copied from the teacher.
         out: The student's run directory; None: `<run>-<student>`.
         steps: Length of the training; None: as long as the teacher's.
-        data_dir: Folder of the run's dataset; None: the folder of the training.
+        data_dir: Folder of the run's dataset; None: as in training.
 
     Returns:
         The student's run, which can be translated with, evaluated and exported. An interrupted one is continued with

@@ -1,4 +1,4 @@
-"""Datasets, recipes, networks, losses and experiments by name: the module's file name is the registry.
+"""Datasets, recipes, networks, losses, methods and experiments by name: the name of a module's file is its name.
 
 A new one is one new file in its sub-package and no other edit; a path to a `.py` file outside the package works too.
 """
@@ -41,22 +41,27 @@ PLACES = {
 
 
 def names(kind: str) -> list[str]:
-    """The built-in modules of a kind, sorted; nothing is imported, so listing them costs no TensorFlow.
+    """Lists the built-in modules of a kind, sorted; nothing is imported, so this costs no TensorFlow.
 
     Args:
-        kind: `"datasets"`, `"recipes"`, `"generators"`, `"discriminators"`, `"segmenters"`, `"losses"` or
+        kind: `"datasets"`, `"recipes"`, `"generators"`, `"discriminators"`, `"segmenters"`, `"losses"`, `"models"` or
             `"experiments"`.
 
     Raises:
         ValueError: For any other kind.
+
+    Example:
+        >>> names("discriminators")
+        ['fcn', 'patchgan']
     """
-    _check_kind(kind)
+    if kind not in REQUIRED:
+        raise ValueError(f"The kind must be one of {', '.join(REQUIRED)}; got {kind!r}.")
     folder = Path(__file__).parent.joinpath(*PLACES.get(kind, kind).split("."))
     return sorted(module.name for module in pkgutil.iter_modules([str(folder)]) if not module.name.startswith("_"))
 
 
 def find(kind: str, name: str) -> ModuleType:
-    """The module of that name, or the one in the `.py` file that `name` points to.
+    """Returns the module of that name, or the one in the `.py` file that `name` points to.
 
     Args:
         kind: As in `names`.
@@ -66,38 +71,34 @@ def find(kind: str, name: str) -> ModuleType:
         KerasganError: For an unknown name (the nearest names are suggested), a file that is missing or fails on import,
             or a module that lacks what its kind must define.
         ValueError: For an unknown kind.
+
+    Example:
+        >>> find("recipes", "hiasa2018").RECIPE.generator.name
+        'resnet'
     """
-    _check_kind(kind)
-    module = _import_file(kind, Path(name)) if name.endswith(".py") else _import_name(kind, name)
+    known, package = names(kind), PLACES.get(kind, kind)
+    if name.endswith(".py"):
+        module = _import_file(Path(name), known)
+    elif name in known:
+        module = importlib.import_module(f"kerasgan.{package}.{name}")
+    else:
+        singular = "loss" if kind == "losses" else kind.removesuffix("s")
+        hint = f"{nearest(name, known)} A path to a .py file works as well."
+        raise KerasganError(f"No {singular} is called {name!r}. {hint}")
     missing = [attribute for attribute in REQUIRED[kind] if not hasattr(module, attribute)]
     if missing:
         raise KerasganError(
             f"{name} does not define {' and '.join(missing)}, which a module of {kind} needs; "
-            f"see kerasgan/{PLACES.get(kind, kind).replace('.', '/')} for examples."
+            f"see kerasgan/{package.replace('.', '/')} for examples."
         )
     return module
 
 
-def _check_kind(kind: str) -> None:
-    if kind not in REQUIRED:
-        raise ValueError(f"The kind must be one of {', '.join(REQUIRED)}; got {kind!r}.")
-
-
-def _import_name(kind: str, name: str) -> ModuleType:
-    known = names(kind)
-    if name not in known:
-        hint = f"{nearest(name, known)} A path to a .py file works as well."
-        raise KerasganError(f"No {_singular(kind)} is called {name!r}. {hint}")
-    return importlib.import_module(f"kerasgan.{PLACES.get(kind, kind)}.{name}")
-
-
-def _singular(kind: str) -> str:
-    return "loss" if kind == "losses" else kind.removesuffix("s")
-
-
-def _import_file(kind: str, path: Path) -> ModuleType:
+def _import_file(path: Path, known: list[str]) -> ModuleType:
     if not path.is_file():
-        raise KerasganError(f"{path} is not a file; give a path to an existing .py file, or one of: {_listed(kind)}.")
+        raise KerasganError(
+            f"{path} is not a file; give a path to an existing .py file, or one of: {', '.join(known)}."
+        )
     # One module per file and content: classes keep their identity from call to call, and an edited file is read anew.
     digest = hashlib.sha256(str(path.resolve()).encode() + path.read_bytes()).hexdigest()[:8]
     module_name = f"kerasgan_file_{path.stem}_{digest}"
@@ -114,7 +115,3 @@ def _import_file(kind: str, path: Path) -> ModuleType:
         found = problems(error) if isinstance(error, ValidationError) else f"{type(error).__name__}: {error}"
         raise KerasganError(f"{path} could not be imported ({found}); correct the file.") from error
     return module
-
-
-def _listed(kind: str) -> str:
-    return ", ".join(names(kind))
