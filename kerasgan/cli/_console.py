@@ -1,4 +1,4 @@
-"""What the terminal shows: lines, tables, warnings, and errors in one line."""
+"""Output on the terminal: lines, tables, warnings, and errors in one line."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ TENSORFLOW_THREADS = {"TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"}  # a u
 
 
 def say(text: str = "") -> None:
-    """A line of result, on standard output."""
+    """Prints a line of the result on standard output."""
     typer.echo(text)
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Rows under their heads in aligned columns; the last column is as long as it is."""
+    """Returns rows under their heads in aligned columns; the last column is not padded."""
     lines = [list(heads), *(list(row) for row in rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(heads) - 1)]
     return "\n".join(
@@ -81,7 +81,7 @@ def require_run(path: Path) -> None:
 
 @contextmanager
 def _held_back() -> Iterator[None]:
-    """Keeps what native code writes to standard error, and shows it only where the block fails."""
+    """Holds back what native code writes to standard error, and shows it only if the block fails."""
     sys.stderr.flush()
     terminal = os.dup(2)
     with tempfile.TemporaryFile() as file:
@@ -123,35 +123,35 @@ def writing(target: Path) -> Iterator[None]:
 
 
 def read_token(path: Path | None) -> str | None:
-    """The token in a file, without the line's end.
+    """Returns the token in a file, without the line's end.
 
     Raises:
-        KerasganError: Where the file is empty.
+        KerasganError: If the file is empty.
     """
     if path is None:
         return None
     token = path.read_text().strip()
     if not token:
-        raise KerasganError(f"{path} holds no token; write one into it.")
+        raise KerasganError(f"{path} is empty; write the token into it.")
     return token
 
 
 def close_progress_bars() -> None:
-    """Ends the line of each bar that an error or Ctrl-C has left open."""
+    """Ends the line of each progress bar that an error or Ctrl-C has left open."""
     progress = sys.modules.get("tqdm")
     for bar in list(getattr(getattr(progress, "tqdm", None), "_instances", ())):
         bar.close()
 
 
 def describe_error(error: Exception) -> str:
-    """An error that the user can mend, in words: the file and the reason of an `OSError`, else its own message."""
+    """Returns an error as words: the file and the reason of an `OSError`, else its own message."""
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {reason_and_remedy(error)}"
     return str(error)
 
 
 class _OneLine(logging.Handler):
-    """Log records of the package on standard error, above a progress bar where one is shown."""
+    """A handler that writes the package's log to standard error, above a progress bar if one is shown."""
 
     def emit(self, record: logging.LogRecord) -> None:
         from tqdm import tqdm

@@ -22,7 +22,7 @@ def distill(
     direction: Annotated[Direction, typer.Option(help="Which generator.")] = "ab",
     out: Annotated[Path | None, typer.Option(help="Run directory of the student.  [default: RUN-STUDENT]")] = None,
     steps: Annotated[int | None, typer.Option(help="Length of the training.  [default: the teacher's]", min=1)] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="The data.  [default: where it lay in training]")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="The data.  [default: as in training]")] = None,
 ) -> None:
     """Train a small generator to do what a run's large one does, and compare both.
 

@@ -15,7 +15,7 @@ from kerasgan.cli._console import require_run, say, writing
 def evaluate(
     run: RunPath,
     data_dir: Annotated[
-        Path | None, typer.Option(help="The data, or other patients' data.  [default: where it lay in training]")
+        Path | None, typer.Option(help="The data, or other patients' data.  [default: as in training]")
     ] = None,
     dataset: Annotated[
         str | None, typer.Option(help="Another dataset of other people, or a .py file.  [default: the run's own]")
@@ -24,7 +24,7 @@ def evaluate(
         Path | None,
         typer.Option(
             help="Folder for the results; kerasgan compare looks into RUN only.  "
-            "[default: RUN/evaluation, with -ba or -external where that applies]"
+            "[default: RUN/evaluation, with -ba or -external if that applies]"
         ),
     ] = None,
     direction: Annotated[Direction, typer.Option(help="Which generator.")] = "ab",

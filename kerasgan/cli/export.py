@@ -20,8 +20,8 @@ def export(
         Literal["serving", "tflite"] | None,
         typer.Option("--format", help="What to write.  [default: tflite for a .tflite file, else serving]"),
     ] = None,
-    name: Annotated[str | None, typer.Option(help="Serving: of the model.  [default: the recipe's]")] = None,
-    version: Annotated[int | None, typer.Option(help="Serving: of the model.  [default: the last + 1]", min=1)] = None,
+    name: Annotated[str | None, typer.Option(help="Serving: name of the model.  [default: the recipe's]")] = None,
+    version: Annotated[int | None, typer.Option(help="Serving: its version.  [default: the last + 1]", min=1)] = None,
     direction: Annotated[
         Direction | None, typer.Option(help="TFLite: which generator; serving takes both.  [default: ab]")
     ] = None,
@@ -31,9 +31,11 @@ def export(
     ] = None,
     precision: Annotated[
         Literal["float32", "float16", "int8"] | None,
-        typer.Option(help="TFLite: of the weights; with int8, of the convolutions, too.  [default: float32]"),
+        typer.Option(help="TFLite: precision of the weights; with int8, of the convolutions, too.  [default: float32]"),
     ] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="Scans to compare on.  [default: as in training]")] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="The run's scans, to compare on.  [default: as in training]")
+    ] = None,
 ) -> None:
     """Write a model that takes and returns physical values, and compare it with Keras.
 

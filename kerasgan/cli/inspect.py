@@ -23,15 +23,15 @@ def inspect(
 ) -> None:
     """List the series below a path: modality, geometry, used or not, and why not.
 
-    Patients of DICOM files are shown by a key, never by name or id; an image file has
-    no other name than its own.
+    Patients of DICOM files are shown by a key, never by name or id; an image file is
+    shown by its file name.
     """
     from kerasgan import api
     from kerasgan.errors import DicomError
 
     found = api.inspect(path)
     if not found:
-        raise DicomError(f"{path} holds no DICOM series, NIfTI or MHA file; name a folder that does.")
+        raise DicomError(f"{path} holds no DICOM series, NIfTI or MHA file; name a folder that has some.")
     say(table(_HEADS, [_series_row(series) for series in found]))
     usable = sum(series.usable for series in found)
     say(f"\n{usable} of {len(found)} series can be used.")

@@ -30,7 +30,7 @@ def recipes(
 
 
 def recipe_text(recipe: Recipe) -> str:
-    """A recipe for a terminal: heading, every setting as `--set` takes it, open points, changes."""
+    """Returns a recipe as text: heading, every setting as `--set` takes it, open points, changes."""
     from kerasgan.config import NOT_SETTINGS, flat
 
     values = recipe.model_dump(mode="json", exclude=NOT_SETTINGS)
@@ -39,7 +39,7 @@ def recipe_text(recipe: Recipe) -> str:
     lines = [f"Recipe {recipe.name}{' (quick)' if recipe.quick else ''}: {recipe.title}".rstrip(": "), recipe.citation]
     lines += [
         "",
-        "Settings, each of them open to --set:",
+        "Settings, each of which --set can change:",
         *(f"  {_assignment(*setting)}" for setting in flat(values).items()),
     ]
     if recipe.paper_names:

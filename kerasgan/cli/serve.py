@@ -23,17 +23,17 @@ MEBIBYTE = 2**20
 def serve(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that kerasgan export wrote.")],
     host: Annotated[str | None, typer.Option(help=f"Address to listen on.  [default: {LOOPBACK}]")] = None,
-    port: Annotated[int, typer.Option(help="Of gRPC.", min=0, max=65535)] = 8500,
-    rest_port: Annotated[int, typer.Option(help="Of REST.", min=0, max=65535)] = 8501,
+    port: Annotated[int, typer.Option(help="Port of gRPC.", min=0, max=65535)] = 8500,
+    rest_port: Annotated[int, typer.Option(help="Port of REST.", min=0, max=65535)] = 8501,
     certificate: Annotated[Path | None, typer.Option(help="PEM file, for TLS on both ports; with --key.")] = None,
     key: Annotated[Path | None, typer.Option(help="PEM file with the private key.")] = None,
-    token_file: Annotated[Path | None, typer.Option(help="Ask for the bearer token in this file.")] = None,
+    token_file: Annotated[Path | None, typer.Option(help="File with the token that clients must send.")] = None,
     message_mb: Annotated[int, typer.Option(help="Refuse longer requests, in MiB.", min=1)] = 64,
-    embedded: Annotated[bool, typer.Option("--embedded", help="Even where tensorflow_model_server is.")] = False,
+    embedded: Annotated[bool, typer.Option("--embedded", help="Use the embedded server in any case.")] = False,
 ) -> None:
     """Serve exported models by REST and gRPC, each in its highest version; a new version takes over by itself.
 
-    Runs tensorflow_model_server where it is installed and none of --host, --certificate, --token-file is given.
+    Runs tensorflow_model_server if it is installed and none of --host, --certificate, --token-file is given.
     Otherwise an embedded server answers on the same paths. That is not TensorFlow Serving: it is one Python process,
     for a laptop, a test or a small ward; use the real one (compose.yaml in DIR) for more.
 

@@ -27,7 +27,7 @@ def translate(
     server: Annotated[
         str | None, typer.Option(metavar="URL", help="In place of RUN: grpc://host:8500/NAME or http://host:8501/NAME.")
     ] = None,
-    token_file: Annotated[Path | None, typer.Option(help="With --server: the bearer token is in this file.")] = None,
+    token_file: Annotated[Path | None, typer.Option(help="With --server: file with the bearer token.")] = None,
     certificate: Annotated[
         Path | None, typer.Option(help="With --server: PEM file to trust, for grpcs and https.")
     ] = None,

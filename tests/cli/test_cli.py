@@ -101,7 +101,7 @@ def test_a_length_in_epochs_and_the_papers_names_are_shown(kerasgan):
 @pytest.mark.parametrize("name", ["hiasa2018", "nehra2021", "rajnish2022"])
 def test_every_shown_setting_can_be_set(kerasgan, name):
     shown = kerasgan("recipes", name).stdout
-    block = shown.split("open to --set:\n")[1].split("\n\n")[0]
+    block = shown.split("which --set can change:\n")[1].split("\n\n")[0]
     settings = [
         line.strip().replace("intensity.windows=auto", "intensity.windows=recipe") for line in block.splitlines()
     ]

@@ -81,7 +81,7 @@ def test_an_empty_token_file(refused, tmp_path):
     pytest.importorskip("tensorflow_serving", reason="the extra `serving` is not installed")
     add_model(tmp_path / "models")
     (tmp_path / "token").write_text("\n")
-    assert "token holds no token; write one into it" in refused("serve", "models", "--token-file", "token")
+    assert "token is empty; write the token into it" in refused("serve", "models", "--token-file", "token")
 
 
 @pytest.mark.parametrize(
