@@ -17,22 +17,11 @@ AGAIN = {"ba": " --direction ba", "external": " --data-dir ..., and the same --d
 
 
 def compare(runs: Sequence[str | Path], out: str | Path | None = None) -> RunComparison:
-    """Joins what `kerasgan evaluate` found for several runs, by direction and patient, and tests the differences.
-
-    Args:
-        runs: Two run directories or more; the others are compared with the first.
-        out: Folder for `comparison.md`, `comparison.csv`, `comparison.json` and a picture of each evaluation; None: no
-            files are written.
-
-    Returns:
-        The comparison; print its `table()`.
+    """Joins the evaluations of several runs by patient, and tests the differences, see `kerasgan.compare`.
 
     Raises:
         RunError: For fewer than two runs, a run that has not been evaluated, or where no evaluation can be compared,
             as of runs whose datasets or patients differ.
-
-    Example:
-        print(kerasgan.compare(["runs/plain", "runs/gc"]).table())
     """
     if len(runs) < 2:
         raise RunError(f"A comparison needs two runs or more; got {len(runs)}. Name another run directory.")

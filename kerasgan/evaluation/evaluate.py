@@ -49,28 +49,15 @@ def evaluate(
     direction: Direction = "ab",
     dataset: str | None = None,
 ) -> Evaluation:
-    """Translates every paired test patient and compares the result with the truth.
+    """Translates every paired test patient and compares the result with the truth, see `kerasgan.evaluate`.
 
     Each scan is read and prepared once. A patient with several pairs of scans counts once, with the mean of the pairs'
-    scores.
-
-    Args:
-        run_path: The run directory.
-        data_dir: The dataset's folder, or one of the same layout with other patients; None: the folder of the training.
-        out: Folder for the results; None: `evaluation` in the run, or `evaluation-ba`, `evaluation-external` and so on.
-        direction: Which generator.
-        dataset: Another dataset, or a `.py` file, with other people: who was trained on is known by the patient's key
-            only, and another dataset may make keys in another way. None: the run's own.
-
-    Returns:
-        The scores, also written to `scores.csv`, `summary.json`, `table.md` and one picture for each pair.
+    scores. Who was trained on is known by the patient's key only, and another dataset may make keys in another way, so
+    that `dataset` must have other people.
 
     Raises:
         DatasetError: Where there are no paired patients outside the training part.
         RunError: Where the run cannot be used, or its folder for external patients has those of other data.
-
-    Example:
-        print(kerasgan.evaluate("runs/phantom-kerasgan2026").table())
     """
     run = load_run(run_path)
     translator, weights = RunTranslator(run), results.weights_digest(run.generator_path(direction))

@@ -42,30 +42,14 @@ def export_serving(
     version: int | None = None,
     data_dir: Path | None = None,
 ) -> Path:
-    """Exports both generators of a run between physical units, as TensorFlow Serving reads them.
+    """Exports both generators of a run, as TensorFlow Serving reads them, see `kerasgan.export_serving`.
 
     `output/<name>/<version>` appears as a whole, and only when its values on real slices were found to be those of the
     Keras generators. No version is ever overwritten; a server that watches takes the new one over.
 
-    Args:
-        run_path: The run directory.
-        output: A folder of served models, new or written by this function.
-        name: Name of the model; None: that of the recipe.
-        version: A number above the last one; None: the next.
-        data_dir: The folder of the run's dataset; None: the one of the training.
-
-    Returns:
-        `output/<name>/<version>`, which `tf.saved_model.load` takes.
-
     Raises:
         ExportError: If the artifact differs from a Keras generator or cannot be written.
         RunError: If the run has no weights.
-
-    Example:
-        From a run directory to a folder that `kerasgan serve` takes::
-
-            version = export_serving("runs/first", "models", name="mr2ct")  # models/mr2ct/1
-            translate = tf.saved_model.load(str(version)).signatures["serving_windowed"]
     """
     run, output = load_run(run_path), Path(output)
     name = name or run.recipe.name

@@ -56,33 +56,16 @@ def export_tflite(
     precision: Precision = "float32",
     data_dir: Path | None = None,
 ) -> Path:
-    """Exports a generator between physical units for LiteRT: builtin operations, four axes, static shapes.
+    """Exports a generator for LiteRT: builtin operations, four axes, static shapes, see `kerasgan.export_tflite`.
 
-    The file carries its contract, which `read_contract` returns, so that it can be passed on alone. Beside it, a
-    `.json` file of the same name has its size and the comparison. Both appear only when the values on real slices were
-    found to be near enough to those of the Keras generator, or to the truth.
-
-    Args:
-        run_path: The run directory.
-        output: The `.tflite` file; it must not exist.
-        direction: `"ab"` (also for None) or `"ba"`.
-        size: `(height, width)` of the slice, multiples of 4; None: as trained.
-        precision: Precision of the stored weights: `"float16"` halves the file, arithmetic stays float32; `"int8"`
-            quarters that of a large network and computes most convolutions in 8 bits. Input and output are float32.
-        data_dir: The folder of the run's dataset; None: the one of the training.
-
-    Returns:
-        `output`.
+    The model and a `.json` file of the same name, with its size and the comparison, appear only when the values on real
+    slices were found to be near enough to those of the Keras generator, or to the truth. `"float16"` halves the file,
+    its arithmetic stays float32; `"int8"` quarters that of a large network and computes most convolutions in 8 bits.
 
     Raises:
         ExportError: If a size or name is invalid, the artifact is beyond its limit (the message names the precision
             that is not), or it cannot be written.
         RunError: If the run has no weights.
-
-    Example:
-        From a run directory to a file for a device::
-
-            export_tflite("runs/first", "model.tflite", size=(256, 256), precision="int8")
     """
     run, output, direction = load_run(run_path), Path(output), direction or "ab"
     size = size or (run.facts.preparation.size, run.facts.preparation.size)

@@ -76,13 +76,6 @@ def translate(
 ) -> Path:
     """Translates one scan from disk to disk by a served model, as `kerasgan.translate` does by a run.
 
-    Args:
-        client: The client of the model.
-        source_path: A DICOM folder, a .zip of one, or a NIfTI or MetaImage file.
-        output: A `.nii.gz`, `.nii` or `.mha` file; any other name is a folder for a DICOM series.
-        direction: `"ab"` or `"ba"`; None: the one that takes the input's modality.
-        strict: Refuse a series that needs repair.
-
     Raises:
         KerasganError: Where the server, the input or the output cannot be used.
     """

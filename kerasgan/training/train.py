@@ -44,15 +44,9 @@ logger = logging.getLogger(__name__)
 
 
 def train(request: Request, out: Path, resume: bool = False) -> Run:
-    """Trains a new run, or continues one, until the recipe's last step.
+    """Trains a new run, or continues the one in `out`, until the recipe's last step.
 
-    Args:
-        request: Dataset and recipe.
-        out: The run directory; prepared slices are cached in `.cache` beside it.
-        resume: Continue the run in `out`.
-
-    Returns:
-        The run.
+    Prepared slices are cached in `.cache` beside `out`.
 
     Raises:
         KerasganError: For bad input, each with its remedy; see `kerasgan.errors`.

@@ -24,18 +24,7 @@ def translate(
     direction: Direction | None = None,
     strict: bool = False,
 ) -> Path:
-    """Translates one scan from disk to disk: what `kerasgan.translate` and the command do.
-
-    Args:
-        model: A run, its directory, a `.tflite` file that kerasgan exported, or another `Translator`.
-        source_path: A DICOM folder, a .zip of one, or a NIfTI or MetaImage file.
-        output: A `.nii.gz`, `.nii` or `.mha` file; any other name is a folder for a DICOM series, which needs a
-            DICOM input.
-        direction: `"ab"` or `"ba"`; None: the one that takes the input's modality.
-        strict: Refuse a series that needs repair.
-
-    Returns:
-        The file or folder that was written.
+    """Translates one scan from disk to disk, see `kerasgan.translate`.
 
     Raises:
         KerasganError: Where the model, the input or the output cannot be used.

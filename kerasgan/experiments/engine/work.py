@@ -41,25 +41,7 @@ def reproduce(
     out: str | Path | None = None,
     seeds: int | None = None,
 ) -> Path:
-    """Runs a paper's experiment, or what is left of it, and writes a report with the paper's values beside ours.
-
-    Args:
-        name: Name of an experiment, such as `"hiasa2018"`, or path of a `.py` file that defines one.
-        dataset: Name or path of a dataset; None: the experiment's own.
-        data_dir: Folder of the data; None: as the dataset's card says.
-        scale: `"laptop"`, two hours on two cores, or `"paper"`.
-        out: Folder for everything; None: `reproductions/<name>-<dataset>-<scale>`.
-        seeds: Repetitions; None: as the scale says.
-
-    Returns:
-        The path of `report.html`.
-
-    Raises:
-        KerasganError: For bad input, with its remedy.
-
-    Example:
-        kerasgan.reproduce("hiasa2018")  # -> reproductions/hiasa2018-phantom_pelvis-laptop/report.html
-    """
+    """Runs a paper's experiment, or what is left of it, and writes its report, see `kerasgan.reproduce`."""
     opened = open_reproduction(name, dataset=dataset, data_dir=data_dir, scale=scale, out=out, seeds=seeds)
     return compute(opened)
 
