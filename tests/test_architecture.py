@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -108,6 +109,12 @@ def rank(part: str) -> int:
 
 def modules_of(wings: set[str]) -> list[str]:
     return [name for name in modules() if part_of(name) in wings]
+
+
+def test_the_page_shows_the_same_wings():
+    page = (Path(__file__).parents[1] / "docs/architecture.md").read_text().split("## The wings")[1].split("###")[0]
+    rows = [re.findall(r"`(\w+)`", row) for row in re.findall(r"^\| (`.*?) \|", page, re.MULTILINE)]
+    assert rows == [line.split() for line in WINGS if line != "__main__"]
 
 
 @pytest.mark.parametrize("wing", sorted({part_of(name) for name in modules()} - {""}))
