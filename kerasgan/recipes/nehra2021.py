@@ -9,6 +9,8 @@ The parameters in its Table 1 and the losses in its Table 2 and Fig. 4 have the 
 https://github.com/DavidAbramian/CycleGAN. `paper_names` gives the place of each parameter here, and
 `kerasgan.experiments.papers._loss_names` that of each loss. So `--set losses.cycle_weight_b=5` is lambda_BAB = 5.
 
+Its numbers, each with the place where it is printed: `docs/papers.json`.
+
 The paper reports as last losses (Table 2): G 2.029, reconstruction 0.00336, D 4.70e-5, G_AB_adversarial 0.998. Cycle
 weights of 10 and an adversarial weight of 1 agree with them: 2.029 - 10 * 0.00336 - 0.998 leaves 0.997 for
 G_BA_adversarial. Binary cross-entropy does not: a generator's 0.998 means that the discriminator gives a synthetic

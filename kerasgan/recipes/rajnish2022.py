@@ -14,6 +14,8 @@ One run holds both directions; where test patients are paired, each is scored al
 
 Measured on heads of SynthRAD2023, MR to CT, as in `cyclegan`: masked MAE 140, 133 and 139 HU for seeds 0, 1 and 2.
 
+Its numbers, each with the place where it is printed: `docs/papers.json`.
+
 Only the paper's two losses and its grey-scale images are known here; a search by author and subject did not find its
 title, its journal or whether 2022 is its year. Its results are not known, and whatever it says of the rest may differ
 from Zhu et al. 2017, which takes its place.
