@@ -88,6 +88,7 @@ def test_a_network_that_cannot_be_built_is_an_error_of_the_recipe():
         ("discriminator.filters=many", r"'patchgan' option filters='many'.*valid integer"),
         ("losses.adversarial.name=least_square", r"No loss is called 'least_square'. Did you mean least_squares"),
         ("losses.adversarial.weight=2", r"'least_squares' has no option 'weight'"),
+        ('losses.adversarial={"name": "wasserstein", "penalty_weight": "abc"}', r"penalty_weight='abc'.*valid number"),
         ("losses.cycle.epsilon=2", r"'absolute_error' has no option 'epsilon'"),
         ("losses.structure.bin=8", r"'mutual_information' has no option 'bin'. Did you mean bins"),
         ("segmentation.network.filter=8", r"'unet' has no option 'filter'. Did you mean filters"),
