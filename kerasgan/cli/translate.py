@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from kerasgan.cli._app import Direction, app
-from kerasgan.cli._console import load_tensorflow, read_token, require_run, say, writing
+from kerasgan.cli._console import load_tensorflow, read_token, say, writing
 from kerasgan.text import MAY_BE_WRONG
 
 
@@ -47,6 +47,7 @@ def translate(
         raise typer.BadParameter("--token-file and --certificate are for --server.")
     *runs, source, output = places
     from kerasgan import api
+    from kerasgan.translation.translate import open_translator
 
     with writing(output):
         if server:
@@ -60,7 +61,8 @@ def translate(
             with Client(server, read_token(token_file), certificate) as client:
                 written = api.translate(ServerTranslator(client), source, output, direction, strict)
         else:
-            if runs[0].suffix != ".tflite":
-                require_run(runs[0])
-            written = api.translate(runs[0], source, output, direction, strict)
+            translator = open_translator(runs[0])
+            if translator.needs_tensorflow:
+                load_tensorflow()
+            written = api.translate(translator, source, output, direction, strict)
     say(f"Wrote {written}. {MAY_BE_WRONG}")

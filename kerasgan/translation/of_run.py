@@ -34,6 +34,7 @@ class RunTranslator(Translator):
 
     error = RunError
     batch_size = 4
+    needs_tensorflow = True
     name = "the run"
 
     def __init__(self, run: Run) -> None:

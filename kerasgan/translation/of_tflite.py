@@ -35,6 +35,7 @@ class TFLiteTranslator(Translator):
     """
 
     error = ExportError
+    export_command = "kerasgan export RUN MODEL.tflite"
 
     def __init__(self, path: str | Path) -> None:
         from ai_edge_litert.interpreter import Interpreter
@@ -47,8 +48,8 @@ class TFLiteTranslator(Translator):
             self._contract = Contract.model_validate(content)
         except (ValidationError, ValueError) as error:
             raise ExportError(
-                f"{path} has a contract that this version of kerasgan does not read ({error}; it reads format "
-                f"{FORMAT}). Take model and kerasgan from one release."
+                f"{path} was exported with another contract ({error}); this version of kerasgan reads format {FORMAT}. "
+                "Export the run again with this version, or install the version that exported it."
             ) from error
         try:
             interpreter = Interpreter(model_path=str(path), num_threads=os.cpu_count())
@@ -59,7 +60,10 @@ class TFLiteTranslator(Translator):
             ) from error
         wanted = {"inputs": [IMAGE], "outputs": [SYNTHETIC]}
         if signatures.get(DEFAULT) != wanted:
-            raise ExportError(f"{path} has the signatures {signatures}, needed is {DEFAULT} {wanted}. Export it again.")
+            raise ExportError(
+                f"{path} lacks the signature {DEFAULT!r} with input {IMAGE!r} and output {SYNTHETIC!r}; it has "
+                f"{', '.join(map(repr, signatures)) or 'none'}. Export the run again."
+            )
         self._run = interpreter.get_signature_runner(DEFAULT)
 
     def sources(self) -> Mapping[Direction, Modality]:

@@ -32,6 +32,8 @@ class Translator(ABC):
         name: What messages call the model.
         error: The class of errors about a scan that does not fit the model.
         batch_size: Number of slices that `predict` gets at once.
+        needs_tensorflow: Whether `predict` uses TensorFlow, which a command then loads beforehand.
+        export_command: Command that exports the model again, for error messages; empty if there is none.
 
     Example:
         A network that answers every slice with 0 HU::
@@ -54,6 +56,8 @@ class Translator(ABC):
     name: str
     error: type[KerasganError] = KerasganError
     batch_size: int = 1
+    needs_tensorflow: bool = False
+    export_command: str = ""
 
     @abstractmethod
     def sources(self) -> Mapping[Direction, Modality]:
@@ -96,9 +100,10 @@ class Translator(ABC):
         if wanted is None and len(fitting) > 1:
             raise self.error(f"Both directions of {self.name} take {modality}; say --direction ab or ba.")
         if wanted is not None and wanted not in sources:
+            export = f"export the other one with: {self.export_command} --direction {wanted}"
             raise self.error(
-                f"{self.name} holds direction {' and '.join(sources)} only, not {wanted}; leave --direction out, or "
-                f"export the other one with: kerasgan export RUN OTHER.tflite --direction {wanted}"
+                f"{self.name} has direction {' and '.join(sources)} only, not {wanted}; leave --direction out, or "
+                f"{export if self.export_command else 'name a model that has it.'}"
             )
         if (wanted or next(iter(fitting), None)) not in fitting:
             asked = [wanted] if wanted else list(sources)
@@ -169,7 +174,8 @@ class Translator(ABC):
         if seen.sum() < whole.sum():
             sides = zip(grid.size, grid.scaled, strict=True)
             needed = " ".join(str(max(size, -(-scaled // MULTIPLE) * MULTIPLE)) for size, scaled in sides)
+            export = f"export a model that shows it: {self.export_command} --size {needed}"
             raise self.error(
-                f"The body reaches beyond the {grid.size[0]} x {grid.size[1]} pixels of {self.name}; export a model "
-                f"that shows it: kerasgan export RUN MODEL.tflite --size {needed}"
+                f"The body reaches beyond the {grid.size[0]} x {grid.size[1]} pixels of {self.name}; "
+                f"{export if self.export_command else f'name a model of at least {needed} pixels.'}"
             )

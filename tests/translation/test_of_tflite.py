@@ -20,6 +20,7 @@ from kerasgan.io import read_volume
 from kerasgan.scans.volume import Volume
 from kerasgan.translation.of_tflite import TFLiteTranslator
 from kerasgan.translation.translate import translate, translate_volume
+from kerasgan.translation.translator import Translator
 
 REQUIREMENTS = CHECKOUT / "export" / "edge" / "requirements.txt"
 # Refuses every import that the device has no package for, then runs the command line.
@@ -143,7 +144,8 @@ def test_a_body_that_would_be_cut_is_refused_with_the_size_to_export(former):
 def test_the_other_direction_or_modality_is_refused(former, ct_model, tmp_path):
     ct = Volume(np.full((2, 40, 32), 40.0), (6.0, 6.0, 6.0), modality="CT")
     with pytest.raises(
-        ExportError, match=r"model.tflite holds direction ab only, not ba; leave --direction out, or exp"
+        ExportError,
+        match=r"model.tflite has direction ab only, not ba; leave .* kerasgan export RUN MODEL.tflite --direction ba",
     ):
         translate_volume(former / "model.tflite", ct, "ba")
     message = r"The input is CT, but direction ab of model.tflite takes MR\. Give a scan of that modality"
@@ -152,7 +154,31 @@ def test_the_other_direction_or_modality_is_refused(former, ct_model, tmp_path):
     sitk.WriteImage(Volume(np.ones((2, 40, 32)), (6.0, 6.0, 6.0)).to_sitk(), str(tmp_path / "mr.nii.gz"))
     words = ["translate", str(ct_model), str(tmp_path / "mr.nii.gz"), str(tmp_path / "out.mha"), "--direction", "ab"]
     result = CliRunner().invoke(app, words)
-    assert result.exit_code == 2 and "holds direction ba only, not ab; leave --direction out" in result.stderr
+    assert result.exit_code == 2 and "has direction ba only, not ab; leave --direction out" in result.stderr
+
+
+def test_another_engine_needs_no_change_of_the_command_or_of_the_messages(former, tmp_path, monkeypatch):
+    model = TFLiteTranslator(former / "model.tflite")
+
+    class Water(Translator):
+        name = "water"
+        sources, contract = model.sources, model.contract
+
+        def predict(self, direction, images, scan):
+            return np.zeros_like(images)
+
+    monkeypatch.setattr("kerasgan.translation.translate.open_translator", lambda _: Water())
+    small, large = (Volume(head(shape).astype(np.float32), (6.0, 6.0, 6.0)) for shape in ((4, 40, 32), (4, 60, 30)))
+    sitk.WriteImage(small.to_sitk(), str(tmp_path / "mr.nii.gz"))
+    monkeypatch.setattr("kerasgan.cli.translate.load_tensorflow", None)  # not called: this engine has no need of it
+    words = ["translate", "model.xml", str(tmp_path / "mr.nii.gz"), str(tmp_path / "ct.mha")]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.output
+    assert set(np.unique(sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "ct.mha"))))) == {-1000.0, 0.0}
+    with pytest.raises(KerasganError, match=r"32 pixels of water; name a model of at least 48 32 pixels\.$"):
+        Water().translate(large)
+    with pytest.raises(KerasganError, match=r"water has direction ab only, not ba; .* or name a model that has it\.$"):
+        Water().translate(small, "ba")
 
 
 def test_a_constant_scan_is_refused(former):
@@ -175,10 +201,10 @@ def test_models_of_other_projects_and_versions(former, tmp_path):
     text = error(whole.replace(b"kerasgan_contract", b"someones_contract"))
     assert "carries no kerasgan contract: it was made by another program; export the run again" in text
     text = error(whole.replace(b'"format":1', b'"format":9'))
-    assert "format 9; it reads format 1" in text and "Take model and kerasgan from one release" in text
+    assert "format 9); this version of kerasgan reads format 1. Export the run again with this version" in text
     text = error(whole.replace(b'"anatomy"', b'"anotomy"'))
-    assert "anotomy" in text and "Take model and kerasgan from one release" in text
+    assert "anotomy" in text and "or install the version that exported it" in text
     text = error(whole.replace(b"serving_default", b"another_default"))
-    assert "foreign.tflite has the signatures" in text and "Export it again" in text
+    assert "lacks the signature 'serving_default'" in text and "'another_default'. Export the run again" in text
     with pytest.raises(ExportError, match=r"no file .*nowhere\.tflite; name one that `kerasgan export` wrote"):
         TFLiteTranslator(Path("nowhere.tflite"))
