@@ -166,7 +166,7 @@ def test_the_command_line_asks_the_api():
         "kerasgan.cli._plan": {"training", "networks"},
         "kerasgan.cli.train": {"training"},
         "kerasgan.cli.distill": {"training", "distillation"},
-        "kerasgan.cli.translate": {"serving"},
+        "kerasgan.cli.translate": {"serving", "translation"},
         "kerasgan.cli.serve": {"serving"},
         "kerasgan.cli.demo": {"export"},
         "kerasgan.cli.reproduce": {"experiments"},
