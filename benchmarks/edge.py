@@ -181,7 +181,11 @@ def measure(model: Path, engine: str, threads: int, size: int, slices: int, buil
     _translated(translate, image, WARM_UP_SLICES)
     values, seconds = _translated(translate, image, slices)
     np.save(model / f"{engine}.npy", values)
-    return {"seconds": statistics.median(seconds), "peak_mb": _peak_mb()}
+    status = Path("/proc/self/status")
+    found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text()) if status.exists() else None
+    # Most memory that this process has held, in 10^6 bytes; NaN where the system does not tell (not Linux).
+    peak_mb = int(found[1]) * 1024 / 1e6 if found else float("nan")
+    return {"seconds": statistics.median(seconds), "peak_mb": peak_mb}
 
 
 def _translated(translate: Translate, image: np.ndarray, slices: int) -> tuple[np.ndarray, list[float]]:
@@ -192,13 +196,6 @@ def _translated(translate: Translate, image: np.ndarray, slices: int) -> tuple[n
         values = translate(image)
         seconds.append(time.perf_counter() - begun)
     return values, seconds
-
-
-def _peak_mb() -> float:
-    """Most memory that this process has held, in 10^6 bytes; NaN where the system does not tell (not Linux)."""
-    status = Path("/proc/self/status")
-    found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text()) if status.exists() else None
-    return int(found[1]) * 1024 / 1e6 if found else float("nan")
 
 
 def in_fresh_process(**task: Any) -> Any:
@@ -256,7 +253,7 @@ def check_values(built: dict[str, Any], chosen: list[str], folder: Path) -> None
 def report(
     built: dict[str, Any], chosen: dict[str, Engine], found: dict[str, list[Any]], options: Any, folder: Path
 ) -> str:
-    """What was measured, the table and the machine, as markdown."""
+    """Returns the measured values, the table and the machine as markdown."""
 
     def median(name: str, what: str) -> float:
         return statistics.median(one[what] for one in found[name]) if name in found else float("nan")

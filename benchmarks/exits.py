@@ -196,7 +196,7 @@ def megabytes(path: Path) -> float:
 
 
 def report(case: Case, made: list[Exit]) -> str:
-    """What was measured, the table and the machine, as markdown."""
+    """Returns the measured values, the table and the machine as markdown."""
     run = load_run(case.run)
     scan, network = (" x ".join(map(str, shape)) for shape in (case.shape, case.network_size))
     quick = " (a quick run)" if run.quick else ""

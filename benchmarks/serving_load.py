@@ -34,7 +34,7 @@ PACKAGES = ("tensorflow", "grpcio", "starlette", "uvicorn")
 
 @dataclass
 class Traffic:
-    """What the clients saw; safe to fill from several threads."""
+    """The answers and failures that the clients saw; safe to fill from several threads."""
 
     answered: dict[str, int] = field(default_factory=lambda: {"grpc": 0, "http": 0})
     failures: list[str] = field(default_factory=list)

@@ -78,16 +78,15 @@ def _initialised(network: nn.Sequential) -> nn.Sequential:
 def gradient_consistency(image: torch.Tensor, translated: torch.Tensor) -> torch.Tensor:
     """One minus the mean correlation of the signed gradients of each image (Eq. 4, 5), as `[batch]`."""
     pairs = zip(_gradients(image), _gradients(translated), strict=True)
-    return 1 - sum(_correlation(x, y) for x, y in pairs) / 2
+    total = 0.0
+    for x, y in pairs:
+        x, y = (v.flatten(1) - v.flatten(1).mean(1, keepdim=True) for v in (x, y))  # [batch, pixels]
+        total += (x * y).mean(1) * torch.rsqrt(x.square().mean(1) * y.square().mean(1) + 1e-8)
+    return 1 - total / 2
 
 
 def _gradients(image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return 0.5 * (image[:, :, 2:] - image[:, :, :-2]), 0.5 * (image[..., 2:] - image[..., :-2])
-
-
-def _correlation(x: torch.Tensor, y: torch.Tensor, epsilon: float = 1e-8) -> torch.Tensor:
-    x, y = (v.flatten(1) - v.flatten(1).mean(1, keepdim=True) for v in (x, y))
-    return (x * y).mean(1) * torch.rsqrt(x.square().mean(1) * y.square().mean(1) + epsilon)
 
 
 class ImagePool:
@@ -114,7 +113,7 @@ class ImagePool:
 
 @dataclass(frozen=True)
 class Mode:
-    """How a step is run: precision, memory format, compiled networks or eager ones."""
+    """The way a step is run: precision, memory format, compiled networks or eager ones."""
 
     bfloat16: bool = False
     channels_last: bool = False

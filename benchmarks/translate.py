@@ -87,7 +87,7 @@ def tflite_candidate(path: Path) -> Translate:
 
 @dataclass(frozen=True)
 class Variant:
-    """How a variant is called in the table, built, and which file is shipped."""
+    """A variant: its title in the table, how it is built, and which file is shipped."""
 
     title: str
     candidate: Callable[[Path], Translate]
@@ -132,7 +132,7 @@ def in_fresh_process(**task: Any) -> Any:
 
 
 def perform(task: dict[str, Any]) -> float | None:
-    """What a fresh process does: builds the artifacts, or measures one of them."""
+    """Builds the artifacts, or measures one of them, in a fresh process."""
     folder = Path(task.pop("folder"))
     if "variant" in task:
         return measure(**task, folder=folder)
@@ -165,7 +165,7 @@ def differences(folder: Path) -> dict[str, tuple[float, float]]:
 
 
 def report(workload: Workload, seconds: dict[str, list[float]], slices: int, folder: Path) -> str:
-    """What was measured, the table and the machine, as markdown."""
+    """Returns the measured values, the table and the machine as markdown."""
     rows = [
         [
             VARIANTS[variant].title,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -37,11 +37,9 @@ def recipe_text(recipe: Recipe) -> str:
     if recipe.schedule.epochs:
         del values["schedule"]["steps"]  # follows from the epochs and the number of slices
     lines = [f"Recipe {recipe.name}{' (quick)' if recipe.quick else ''}: {recipe.title}".rstrip(": "), recipe.citation]
-    lines += [
-        "",
-        "Settings, each of which --set can change:",
-        *(f"  {_assignment(*setting)}" for setting in flat(values).items()),
-    ]
+    lines += ["", "Settings, each of which --set can change:"]
+    for path, value in flat(values).items():
+        lines.append(f"  {path}={value if isinstance(value, str) else json.dumps(value)}")
     if recipe.paper_names:
         lines += [
             "",
@@ -49,14 +47,7 @@ def recipe_text(recipe: Recipe) -> str:
             table(("  paper", "here"), [(f"  {p}", h) for p, h in recipe.paper_names]),
         ]
     lists = (("Not reported by the paper", recipe.unreported), ("Deviations from the paper", recipe.deviations))
+    wrapper = textwrap.TextWrapper(100, initial_indent="  - ", subsequent_indent="    ", break_on_hyphens=False)
     for heading, points in lists:
-        lines += ["", f"{heading}:", *(_point(point) for point in points or ("none",))]
+        lines += ["", f"{heading}:", *(wrapper.fill(point) for point in points or ("none",))]
     return "\n".join(lines)
-
-
-def _point(text: str) -> str:
-    return textwrap.fill(text, 100, initial_indent="  - ", subsequent_indent="    ", break_on_hyphens=False)
-
-
-def _assignment(path: str, value: Any) -> str:
-    return f"{path}={value if isinstance(value, str) else json.dumps(value)}"

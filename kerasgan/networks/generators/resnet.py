@@ -65,7 +65,8 @@ def build(
     for halving in range(downsamplings):
         x = _convolve(x, filters * 2 ** (halving + 1), 3, strides=2)
     for _ in range(blocks):
-        x = _residual_block(x, separable)
+        y = layers.ReLU()(_convolve_mirrored(x, separable))
+        x = layers.Add()([x, _convolve_mirrored(y, separable)])
     for halving in reversed(range(downsamplings)):
         x = _upsample(x, filters * 2**halving, upsampling)
     if deformable:
@@ -95,11 +96,6 @@ def _convolve(x: Any, filters: int, size: int, strides: int = 1, padding: str = 
     # No bias: the normalisation that follows subtracts it again.
     x = layers.Conv2D(filters, size, strides, padding, use_bias=False, kernel_initializer=_initializer())(x)
     return layers.ReLU()(InstanceNormalization()(x))
-
-
-def _residual_block(x: Any, separable: bool) -> Any:
-    y = layers.ReLU()(_convolve_mirrored(x, separable))
-    return layers.Add()([x, _convolve_mirrored(y, separable)])
 
 
 def _convolve_mirrored(x: Any, separable: bool) -> Any:
