@@ -77,7 +77,7 @@ class Intensity(_Frozen):
         for name in ("ct_window_hu", "mr_percentiles", "mr_window"):
             window = getattr(self, name)
             if window and not window[0] < window[1]:
-                raise ValueError(f"{name} must rise, got {window}")
+                raise ValueError(f"{name} needs (low, high) with low below high; got {window}")
         return self
 
 
@@ -328,7 +328,7 @@ def from_json(text: str) -> Recipe:
 
 
 def problems(error: ValidationError) -> str:
-    """What pydantic found in a recipe, in one line; for a field that does not exist it offers the nearest ones."""
+    """The problems that pydantic found in a recipe, in one line, with the nearest names for an unknown field."""
     fields = {field for part in _Frozen.__subclasses__() for field in part.model_fields}
     texts = []
     for found in error.errors():

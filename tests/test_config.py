@@ -138,8 +138,11 @@ def test_a_papers_own_name_is_answered_with_ours():
         ("data.size=16", r"data.size: .*greater than or equal to 32.*got 16"),
         ("precision=float16", r"precision: .*'mixed_bfloat16'.*got 'float16'"),
         ("optimizer.learning_rate=NaN", r"optimizer.learning_rate: .*greater than 0"),
-        ("intensity.ct_window_hu=[350, -150]", r"ct_window_hu must rise, got \(350.0, -150.0\)"),
-        ("intensity.mr_window=[5, 5]", r"mr_window must rise"),
+        (
+            "intensity.ct_window_hu=[350, -150]",
+            r"ct_window_hu needs \(low, high\) with low below high; got \(350.0, -150.0\)",
+        ),
+        ("intensity.mr_window=[5, 5]", r"mr_window needs \(low, high\) with low below high"),
         ("schedule.checkpoint_every=150", r"checkpoint_every=150 must be a multiple of report_every=100"),
         ("schedule.steps_per_execution=7", r"report_every=100 must be a multiple of steps_per_execution"),
         ("schedule=5", r"schedule: .*got 5"),
@@ -214,7 +217,9 @@ def test_quick_gives_a_users_own_network_only_the_options_that_it_has():
 
 
 def test_windows_must_rise():
-    with pytest.raises(ValidationError, match=re.escape("mr_percentiles must rise, got (99.0, 1.0)")):
+    with pytest.raises(
+        ValidationError, match=re.escape("mr_percentiles needs (low, high) with low below high; got (99.0, 1.0)")
+    ):
         Intensity(mr_percentiles=(99.0, 1.0))
 
 

@@ -132,10 +132,13 @@ def _find(name: str, root: Path | None) -> tuple[DatasetCard, Path, list[Scan], 
         if len(count) > 1:
             mixed = " and ".join(f"{number} {modality}" for modality, number in sorted(count.items()))
             raise DatasetError(
-                f"Domain {domain} of {root} mixes {mixed} scans; a domain needs one modality. Move the others away."
+                f"Domain {domain} of {root} mixes {mixed} scans; a domain needs one modality. Keep the scans of one "
+                "modality in it and move the rest elsewhere."
             )
         modalities.append(next(iter(count)))
     a, b = modalities
     if a == b:
-        raise DatasetError(f"Both domains of {root} hold {a}; one needs MR and the other CT. Exchange one of them.")
+        raise DatasetError(
+            f"Both domains of {root} hold {a}; one needs MR and the other CT. Replace the scans of one domain."
+        )
     return replace(card, modalities=(a, b)), root, scans, module

@@ -77,7 +77,7 @@ def export_serving(
 
 
 def _check_former(model: Path, described: ServingContract) -> None:
-    """Makes sure that a server replaces a model by one of the same modalities."""
+    """Refuses to replace a served model by one of other modalities."""
     if not versions(model):
         return
     last = read_serving_contract(model / str(versions(model)[-1]))

@@ -168,7 +168,7 @@ class Comparison(Frozen):
         return None
 
     def require(self) -> None:
-        """Makes sure that every signature keeps to the limit.
+        """Refuses an export of which a signature is beyond the limit.
 
         Raises:
             ExportError: If one does not.

@@ -93,7 +93,7 @@ def _same_values(layer: keras.Layer, enlarged: set[int]) -> Callable[[Any], Any]
 
 
 def _is_convolution(layer: keras.Operation, kind: type[keras.Layer], size: int, strides: int, padding: str) -> bool:
-    """Whether a layer is a convolution as described, and computes nothing else."""
+    """True for a layer that is a convolution as described, and computes nothing else."""
     if type(layer) is not kind or layer.dilation_rate != (1, 1) or layer.data_format != "channels_last":
         return False
     if layer.activation is not keras.activations.linear or getattr(layer, "groups", 1) != 1:

@@ -135,7 +135,7 @@ def write_sums(version_folder: Path) -> None:
 
 
 def check_sums(version_folder: Path) -> None:
-    """Makes sure that a version is complete and undamaged.
+    """Refuses a version that is incomplete or damaged.
 
     Args:
         version_folder: The folder `DIR/<name>/<version>`.

@@ -57,7 +57,8 @@ def decode(content: Sequence[bytes], rows: int, columns: int, encoding: Encoding
     wanted = rows * columns * STORED.itemsize
     if lengths := sorted({len(image) for image in content} - {wanted}):
         raise ValueError(
-            f"An image of {rows} rows and {columns} columns has {wanted} bytes; got {lengths[0]}. Was the answer cut?"
+            f"An image of {rows} rows and {columns} columns needs {wanted} bytes; got {lengths[0]}. The server's "
+            "answer may be incomplete; send the request again."
         )
     stored = np.frombuffer(b"".join(content), STORED).reshape(len(content), rows, columns, 1)
     return stored.astype(np.float32) * np.float32(encoding.slope) + np.float32(encoding.intercept)

@@ -81,7 +81,9 @@ def _signatures(plain: Contract) -> dict[str, Signature]:
 
 
 def contract_signature() -> Signature:
-    """Describes the signature `contract`, for clients that know nothing but the server.
+    """Describes the served signature `contract`, which returns the contract as JSON, once for each number in `index`.
+
+    A client that has only the server's address calls it.
 
     Example:
         >>> contract_signature().inputs["index"].dtype

@@ -13,7 +13,6 @@ import json
 import re
 import warnings
 from collections.abc import Iterable
-from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import Literal
@@ -105,7 +104,9 @@ class _Exporter:
         """The file with its contract inside, and how it compares."""
         content = convert(self.savedmodel, "float16" if precision == "float16" else "float32")
         if precision == "int8":
-            content = quantized(content, self._calibration)
+            scans = calibration_slices(self.run, self.direction, self.size, self.data_dir).scans
+            images = [image[None] for scan in scans for image in scan.rescaled(self.physical.source)]
+            content = quantized(content, images)  # each image [1, height, width, 1]
         described = contract(self.run, self.direction, (1, *self.size), precision)
         content = with_contract(content, described.model_dump_json())
         runner = Interpreter(model_content=content).get_signature_runner(DEFAULT)
@@ -116,12 +117,6 @@ class _Exporter:
             return images, self.physical.source, values
 
         return content, compare({DEFAULT: artifact}, self.samples, self.physical, described)
-
-    @cached_property
-    def _calibration(self) -> list[np.ndarray]:
-        """Images `[1, height, width, 1]` of training patients, on the scale of the run."""
-        samples = calibration_slices(self.run, self.direction, self.size, self.data_dir)
-        return [image[None] for scan in samples.scans for image in scan.rescaled(self.physical.source)]
 
 
 def _check_arguments(output: Path, size: Size, precision: str) -> None:
@@ -162,7 +157,8 @@ def convert(savedmodel: Path, precision: Literal["float32", "float16"]) -> bytes
     except Exception as error:  # the converter's own error class is not public
         reason = str(error).strip().splitlines()[-1]
         raise ExportError(
-            f"The generator does not convert to TFLite ({reason}); it may use builtin operations only."
+            f"The generator does not convert to TFLite ({reason}); it must use TFLite's builtin operations only. "
+            "Replace the layer that the reason names."
         ) from error
     tensors = Interpreter(model_content=content).get_tensor_details()
     if wide := [tensor["name"] for tensor in tensors if len(tensor["shape"]) > MAXIMUM_RANK]:

@@ -82,7 +82,7 @@ class NamedLoss:
 
 
 def step_values(source: Any, synthetic: Any, reconstructed: Any = None, **others: Any) -> dict[str, Any]:
-    """What a training step has to hand to its losses in one direction, by name.
+    """The values that a training step hands to its losses in one direction, by name.
 
     Args:
         source: Real images, `[batch, height, width, channels]` in [-1, 1].

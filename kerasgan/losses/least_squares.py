@@ -14,7 +14,7 @@ from kerasgan.losses._checks import checked_images
 
 
 def discriminator(real_scores: Any, fake_scores: Any) -> Any:
-    """What the discriminator minimises: real patches should score 1, synthetic ones 0.
+    """The discriminator's loss: real patches should score 1, synthetic ones 0.
 
     Args:
         real_scores: `[batch, rows, columns, 1]`, the discriminator's scores of real images.
@@ -36,7 +36,7 @@ def discriminator(real_scores: Any, fake_scores: Any) -> Any:
 
 
 def generator(fake_scores: Any) -> Any:
-    """What the generator minimises: its images should score 1.
+    """The generator's loss: its images should score 1.
 
     Args:
         fake_scores: `[batch, rows, columns, 1]`, the discriminator's scores of synthetic images.

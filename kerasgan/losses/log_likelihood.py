@@ -19,7 +19,7 @@ TERMS_ARE_SUMMED = True
 
 
 def discriminator(real_scores: Any, fake_scores: Any) -> Any:
-    """What the discriminator minimises: -log D of real patches and -log(1 - D) of synthetic ones.
+    """The discriminator's loss: -log D of real patches and -log(1 - D) of synthetic ones.
 
     Args:
         real_scores: `[batch, rows, columns, 1]`, the discriminator's scores of real images, before any sigmoid.
@@ -40,7 +40,7 @@ def discriminator(real_scores: Any, fake_scores: Any) -> Any:
 
 
 def generator(fake_scores: Any) -> Any:
-    """What the generator minimises: -log D of its images.
+    """The generator's loss: -log D of its images.
 
     Args:
         fake_scores: `[batch, rows, columns, 1]`, the discriminator's scores of synthetic images, before any sigmoid.

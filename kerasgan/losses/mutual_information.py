@@ -52,7 +52,7 @@ def loss(image: Any, other: Any, *, bins: int = 32) -> Any:
 
 
 def _windows(image: Any, bins: int) -> Any:
-    """What each pixel adds to each bin, `[batch, bins + 3, pixels]`; three more bins hold the windows at the ends."""
+    """The share of each pixel in each bin, `[batch, bins + 3, pixels]`; three more bins hold the ends' windows."""
     width = 2.0 / bins
     centres = ops.convert_to_tensor(-1.0 + width * (np.arange(bins + 3) - 1.0), image.dtype)
     pixels = ops.reshape(image, [-1, 1, int(np.prod(image.shape[1:]))])

@@ -20,7 +20,7 @@ TINY = 1e-12  # under the root, whose gradient at 0 would be infinite
 
 
 def discriminator(real_scores: Any, fake_scores: Any) -> Any:
-    """What the discriminator minimises: real images should score higher than synthetic ones.
+    """The discriminator's loss: real images should score higher than synthetic ones.
 
     Args:
         real_scores: `[batch, rows, columns, 1]`, the discriminator's scores of real images.
@@ -39,7 +39,7 @@ def discriminator(real_scores: Any, fake_scores: Any) -> Any:
 
 
 def generator(fake_scores: Any) -> Any:
-    """What the generator minimises: its images should score high.
+    """The generator's loss: its images should score high.
 
     Args:
         fake_scores: `[batch, rows, columns, 1]`, the discriminator's scores of synthetic images.
@@ -59,7 +59,7 @@ def generator(fake_scores: Any) -> Any:
 def penalty(
     discriminator: Any, real_images: Any, fake_images: Any, fractions: Any, *, penalty_weight: float = 10.0
 ) -> Any:
-    """What the discriminator pays for a slope other than 1 between real and synthetic images.
+    """The gradient penalty: the discriminator's slope between real and synthetic images should be 1.
 
     Args:
         discriminator: The network, from images to `[batch, rows, columns, 1]` scores.

@@ -51,8 +51,8 @@ def gradient_correlation(
     is left out. The correlation of a flat image is 0.
 
     Args:
-        synthetic: Synthetic volume `[slices, rows, columns]`, clipped to the window.
-        source: Source of the same shape, clipped to its percentiles over the mask.
+        synthetic: Synthetic volume `[slices, rows, columns]`; values outside `window` are clipped here.
+        source: Source of the same shape; values outside its percentiles over the mask are clipped here.
         mask: Body mask, bool, of the same shape.
         window: `(low, high)` in the unit of `synthetic`.
         magnitude: Whether the differences' absolute values are correlated, so that an edge may turn its contrast.

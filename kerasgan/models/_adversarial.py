@@ -191,6 +191,10 @@ class AdversarialModel(keras.Model):
         return loss + self.penalty(**values) if self.penalty else loss
 
     def fractions(self, images: tf.Tensor, draw: tf.Tensor) -> tf.Tensor:
+        """Draws where each gradient penalty is taken, from 0 (synthetic image) to 1 (real one), `[batch, 1, 1, 1]`.
+
+        The same `draw`, the number of the discriminator's update, gives the same numbers.
+        """
         """A random number in [0, 1) for each image, `[batch, 1, 1, 1]`, the same whenever the draw is repeated."""
         seed = seed_of_step(self.seed, draw) + 2  # apart from the draws of a pool of the same seed
         return tf.random.stateless_uniform([images.shape[0], 1, 1, 1], seed, dtype=images.dtype)
@@ -254,7 +258,7 @@ class FiniteMonitor:
 
 
 def has_batch_normalisation(network: keras.Model) -> bool:
-    """Whether a network normalises over the images of a batch."""
+    """True for a network that normalises over the images of a batch."""
     return any(isinstance(layer, keras.layers.BatchNormalization) for layer in network.layers)
 
 

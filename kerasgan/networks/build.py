@@ -85,7 +85,7 @@ def build_network(kind: str, component: Component, shape: tuple[int | None, int 
 
 
 def check_components(recipe: Recipe) -> None:
-    """Makes sure that every component of a recipe exists and takes its options, before any scan is read.
+    """Refuses a recipe with an unknown component or an option that it does not take, before any scan is read.
 
     Args:
         recipe: No network is built and no data is read.
@@ -121,7 +121,7 @@ def check_components(recipe: Recipe) -> None:
 
 
 def offers(kind: str, component: Component, function: str) -> bool:
-    """Whether the component's file has a function of that name.
+    """True if the component's file has a function of that name.
 
     Raises:
         KerasganError: For an unknown component.

@@ -88,7 +88,7 @@ class DeformableConvolution(keras.layers.Layer):
         return outputs if self.bias is None else outputs + self.bias
 
     def offsets(self, inputs: Any) -> tf.Tensor:
-        """How far the samples of each pixel move, in pixels, `[batch, height, width, 2]` (y, x).
+        """The displacement of each pixel's samples, in pixels, `[batch, height, width, 2]` (y, x).
 
         float32, or float64 as the inputs.
         """
@@ -148,13 +148,13 @@ def _smooth(field: tf.Tensor) -> tf.Tensor:
 
 
 def _shares(side: Any, dtype: tf.DType) -> tf.Tensor:
-    """What share each knot has in each pixel of a side, `[side, knots]`; the outer knots lie at its ends."""
+    """The share of each knot in each pixel of a side, `[side, knots]`; the outer knots lie at its ends."""
     places = tf.cast(tf.linspace(0.0, KNOTS - 1.0, side), dtype)
     return tf.nn.relu(1 - tf.abs(places[:, None] - tf.range(KNOTS, dtype=dtype)))
 
 
 def _moved(images: tf.Tensor, offsets: tf.Tensor) -> tf.Tensor:
-    """What lies at an offset from each pixel."""
+    """The images' values at an offset from each pixel."""
     height, width = sides(images)
     rows, columns = (tf.range(side, dtype=offsets.dtype) for side in (height, width))
     top, down = _split(rows[:, None] + offsets[..., 0], height)

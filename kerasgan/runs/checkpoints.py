@@ -48,7 +48,7 @@ def named(parts: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
 
 
 def require_finite(variables: Mapping[str, Any], step: int) -> None:
-    """Makes sure that no damage is stored: a step whose losses are finite can still have ruined the weights.
+    """Refuses to store damaged weights: a step whose losses are finite can still have ruined them.
 
     Raises:
         DivergenceError: For a variable with a value that is NaN or infinite.

@@ -35,7 +35,7 @@ def resolve_precision(wanted: str) -> str:
 
 
 def uses_xla() -> bool:
-    """Whether training steps are compiled with XLA: on a GPU; on a CPU it makes them slower."""
+    """True on a GPU, where training steps are compiled with XLA; on a CPU it makes them slower."""
     return bool(tf.config.list_physical_devices("GPU"))
 
 

@@ -88,7 +88,7 @@ class Run:
 
     @property
     def quick(self) -> bool:
-        """Whether this run only shows that the method works."""
+        """True for a run that only shows that the method works."""
         return self.recipe.quick
 
     def map(self, domain: str) -> IntensityMap:
@@ -174,7 +174,7 @@ def load_run(path: str | Path) -> Run:
 
 
 def require_free(path: Path) -> None:
-    """Makes sure that a new run may be written there.
+    """Refuses a folder that is not free for a new run.
 
     Raises:
         RunError: Where the folder exists and is not empty.

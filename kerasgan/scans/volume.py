@@ -75,7 +75,7 @@ class Volume:
 
     Attributes:
         array: float32 `[slices, rows, columns]`.
-        spacing_mm: Distance of neighbours along columns (x), rows (y) and slices (z).
+        spacing_mm: `(x, y, z)`, the distance in mm between neighbouring columns, rows and slices.
         origin_mm: Centre of voxel `[0, 0, 0]`.
         direction: `[3, 3]`; its columns are the unit vectors along increasing column, row and slice index.
         modality: `"MR"` or `"CT"`.

@@ -165,7 +165,7 @@ class Backend:
             return model, self.batcher.run(model, signature, read(model.signature(signature)))
 
     def authorise(self, header: str) -> None:
-        """Makes sure that a request brings the token.
+        """Refuses a request without the token.
 
         Args:
             header: The content of `Authorization`.

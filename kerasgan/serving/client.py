@@ -145,7 +145,10 @@ class Client:
         with np.errstate(over="ignore"):  # becomes infinite
             converted = images.astype(np.float32)
         if wrong := images.size - np.isfinite(converted).sum():
-            raise ValueError(f"{wrong} of {images.size} values are NaN or infinite; replace them first.")
+            raise ValueError(
+                f"{wrong} of {images.size} pixel values in `images` are NaN or infinite; replace them with finite "
+                "values before translating."
+            )
         size = max(1, min(BATCH, (self.message_bytes - OVERHEAD) // converted[0].nbytes))
         if one.signatures[name].batch == "volume":
             size = len(images)

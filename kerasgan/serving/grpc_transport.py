@@ -76,7 +76,9 @@ def arrays(tensors: Mapping[str, Any]) -> dict[str, np.ndarray]:
         shape = [dim.size for dim in proto.tensor_shape.dim]
         try:
             if min(shape, default=0) < 0 or math.prod(shape) > LARGEST_TENSOR:
-                raise ValueError(f"no tensor can have the shape {shape}")
+                raise ValueError(
+                    f"its shape {shape} is negative or has more than {LARGEST_TENSOR} values; send a smaller batch"
+                )
             found[name] = tf.make_ndarray(proto).reshape(shape)
         except (TypeError, ValueError) as error:
             raise ServingError(f"Tensor {name} is malformed: {error}.", "INVALID_ARGUMENT") from error

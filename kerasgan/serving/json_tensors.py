@@ -68,7 +68,8 @@ def read_tensors(content: dict[str, Any], layout: Format, signature: Signature) 
             raise _bad("All 'instances' need the same keys.")
         columns = {name: [row[name] for row in rows] for name in rows[0]}
     if set(columns) != set(signature.inputs):
-        raise _bad(f"Needs the inputs {', '.join(sorted(signature.inputs))}; got {', '.join(sorted(columns))}.")
+        wanted, got = (", ".join(sorted(names)) for names in (signature.inputs, columns))
+        raise _bad(f"The request needs exactly the inputs {wanted}; got {got}.")
     return {name: _array(name, values, signature.inputs[name].dtype) for name, values in columns.items()}
 
 

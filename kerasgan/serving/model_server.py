@@ -46,7 +46,7 @@ def served_models(folder: Path) -> list[str]:
 
 
 def is_installed() -> bool:
-    """Whether the program `tensorflow_model_server` is found."""
+    """True if the program `tensorflow_model_server` is found."""
     return shutil.which(PROGRAM) is not None
 
 

@@ -75,7 +75,7 @@ class Model:
         return {name: found[name] for name in self._signatures}
 
     def check(self, name: str, inputs: Mapping[str, np.ndarray]) -> None:
-        """Makes sure that tensors are those of a signature.
+        """Refuses tensors that are not those of a signature.
 
         Args:
             name: Full name of the signature.

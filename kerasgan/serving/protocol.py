@@ -58,12 +58,12 @@ class Address:
 
     @property
     def is_grpc(self) -> bool:
-        """Whether the model is reached by gRPC."""
+        """True for a model that is reached by gRPC."""
         return self.scheme.startswith("grpc")
 
     @property
     def is_encrypted(self) -> bool:
-        """Whether the model is reached by TLS."""
+        """True for a model that is reached by TLS."""
         return self.scheme in ("grpcs", "https")
 
     def __str__(self) -> str:
@@ -144,7 +144,7 @@ def refused(address: Address, code: str, reason: object) -> ServingError:
 
 
 def require(modules: Mapping[str, str]) -> None:
-    """Makes sure that modules can be imported, without importing them.
+    """Refuses to go on if a module is not installed; none is imported.
 
     Args:
         modules: Names of modules, and of the packages that hold them.

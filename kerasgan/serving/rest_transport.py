@@ -72,7 +72,10 @@ class RestTransport:
                 for chunk in response.iter_content(CHUNK):
                     content += chunk
                     if time.monotonic() > end:
-                        raise requests.Timeout("the reply comes too slowly")
+                        raise requests.Timeout(
+                            f"the reply was not complete after {timeout_s:g} s; allow a longer time, or send fewer "
+                            "slices at once"
+                        )
                 return response.status_code, bytes(content)
         except requests.Timeout as error:
             raise refused(self.address, "DEADLINE_EXCEEDED", error) from error

@@ -11,6 +11,7 @@ import socket
 import ssl
 import threading
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import grpc
@@ -103,7 +104,8 @@ class Server:
         )
         self._rest = uvicorn.Server(config)
         self._stopping = threading.Event()
-        self._threads = [threading.Thread(target=work, daemon=True) for work in (self._run_rest, self._poll)]
+        run_rest = partial(self._rest.run, sockets=[self._socket])
+        self._threads = [threading.Thread(target=work, daemon=True) for work in (run_rest, self._poll)]
         for thread in self._threads:
             thread.start()
 
@@ -126,9 +128,6 @@ class Server:
         for thread in self._threads:
             thread.join()
         self._backend.batcher.close()
-
-    def _run_rest(self) -> None:
-        self._rest.run(sockets=[self._socket])
 
     def _poll(self) -> None:
         while not self._stopping.wait(POLL_S):
@@ -153,10 +152,14 @@ def _check_certificate(settings: Settings) -> None:
     if not settings.certificate and not settings.key:
         return
     if not (settings.certificate and settings.key):
-        raise ServingError("TLS needs both a certificate and its key; got one of them.")
+        missing = "key" if settings.certificate else "certificate"
+        raise ServingError(
+            f"TLS needs a certificate and its key; the {missing} is missing. Give both, or neither for no TLS."
+        )
     try:
         ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(settings.certificate, settings.key)
     except (OSError, ssl.SSLError) as error:
         raise ServingError(
-            f"{settings.certificate} and {settings.key} are no certificate with its key in PEM: {error}."
+            f"{settings.certificate} and {settings.key} cannot be read as a PEM certificate and its private key "
+            f"({error}). Check that both are PEM and belong together."
         ) from error

@@ -28,7 +28,10 @@ class Shuffled:
     seed: tuple[int, ...]
 
     def batches(self, batch_size: int, first: int) -> Iterator[list[int]]:
-        """Batches of indices, beginning with the one numbered `first`."""
+        """Endless batches of indices, from batch number `first`, counted from 0.
+
+        A resumed run goes on in the same order.
+        """
         epoch, order = -1, np.empty(0, int)
         position = first * batch_size
         while True:

@@ -73,7 +73,7 @@ class CachedScan:
         return labels
 
     def require_labels(self) -> None:
-        """Makes sure that the scan has labels.
+        """Refuses a scan without labels.
 
         Raises:
             DatasetError: For a scan without labels.

@@ -43,7 +43,7 @@ class Progress(keras.callbacks.Callback):
         self.bar = tqdm(desc=title, total=last, initial=step, unit="step", mininterval=1.0)
 
     def close(self) -> None:
-        """Leaves the bar as it is."""
+        """Closes the progress bar; what it shows last stays on the screen."""
         self.bar.close()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:

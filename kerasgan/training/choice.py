@@ -169,7 +169,7 @@ def masked_error(generator: Callable[..., Any], pairs: Pairs, direction: str, ta
 
 
 def newest_is_best(validations: Sequence[Mapping[str, str]], direction: str) -> bool:
-    """Whether a direction's best generator so far is that of the newest validation.
+    """True if a direction's best generator so far is that of the newest validation.
 
     With paired validation patients that is the one of the least error over the body. Without, it is the newest whose
     composite is at most `TOLERATED` times the least.

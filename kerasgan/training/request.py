@@ -18,7 +18,7 @@ DEFAULT_RECIPE = "kerasgan2026"
 
 @dataclass(frozen=True)
 class Request:
-    """What a user asks `train` for.
+    """The arguments of a call of `train`.
 
     Attributes:
         dataset: Name of a dataset, or path of a dataset file.

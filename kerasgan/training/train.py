@@ -149,7 +149,7 @@ def reporting_periods(steps: int, period: int) -> list[tuple[int, int]]:
 
 @contextmanager
 def _alone(run: Run) -> Iterator[None]:
-    """Makes sure that no other process trains the run: each would remove or overwrite what the other wrote."""
+    """Refuses a run that another process trains: each would remove or overwrite what the other wrote."""
     try:
         held = FileLock(run.path / LOCK).acquire(blocking=False)
     except Timeout as error:

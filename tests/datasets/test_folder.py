@@ -76,14 +76,20 @@ def test_mixed_modalities_in_one_folder(tmp_path, write_image):
     for name, value in (("1", MR), ("2", CT), ("3", CT)):
         write_image(tmp_path / "a" / f"{name}.nii", value)
     write_image(tmp_path / "b" / "4.nii", CT)
-    with pytest.raises(DatasetError, match=r"Domain a of .* mixes 2 CT and 1 MR scans; a domain needs one modality"):
+    with pytest.raises(
+        DatasetError,
+        match=r"Domain a of .* mixes 2 CT and 1 MR scans; a domain needs one modality\. Keep the scans of one modality",
+    ):
         load("folder", tmp_path)
 
 
 def test_same_modality_in_both_folders(tmp_path, write_image):
     write_image(tmp_path / "a" / "1.nii", MR)
     write_image(tmp_path / "b" / "2.nii", MR)
-    with pytest.raises(DatasetError, match=r"Both domains of .* hold MR; one needs MR and the other CT"):
+    with pytest.raises(
+        DatasetError,
+        match=r"Both domains of .* hold MR; one needs MR and the other CT\. Replace the scans of one domain",
+    ):
         load("folder", tmp_path)
 
 

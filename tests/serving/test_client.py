@@ -45,7 +45,9 @@ def test_ct_goes_the_other_way(client, model, slices):
 def test_values_that_are_not_finite_are_refused_before_they_are_sent(client, slices, value, count):
     images = slices(1).astype(np.float64)
     images[0, 0, :count] = value
-    with pytest.raises(ValueError, match=rf"{count} of 480 values are NaN or infinite; replace them first"):
+    with pytest.raises(
+        ValueError, match=rf"{count} of 480 pixel values in `images` are NaN or infinite; replace them with finite"
+    ):
         client.translate(images)
 
 
@@ -160,7 +162,7 @@ def test_replies_that_are_no_images_are_refused(recorded, slices, monkeypatch):
 
 def test_raw_pixels_that_were_cut_are_refused(recorded, slices, monkeypatch):
     monkeypatch.setattr(Recorded, "predict", _cut)
-    with pytest.raises(ServingError, match=r"An image of 24 rows and 20 columns has 960 bytes; got 5"):
+    with pytest.raises(ServingError, match=r"An image of 24 rows and 20 columns needs 960 bytes; got 5"):
         Client("http://host/ct").translate(slices(1), window=WINDOW)
 
 

@@ -47,7 +47,7 @@ def test_rows_and_columns_of_several_inputs():
         ({"instances": [[1, 2], [3]]}, ONE, "lists of image have different lengths"),
         ({"instances": []}, ONE, "at least one value"),
         ({"instances": 3}, ONE, "'instances' must be a list"),
-        ({"inputs": {"picture": [1]}}, ONE, "Needs the inputs image; got picture"),
+        ({"inputs": {"picture": [1]}}, ONE, "needs exactly the inputs image; got picture"),
         ({"inputs": [1]}, TWO, "'inputs' must be an object with pixels_bytes, rows"),
         ({"inputs": {"pixels_bytes": [B64], "rows": [1.5]}}, TWO, "values of rows are not of expected type: int32"),
         ({"inputs": {"pixels_bytes": [B64], "rows": [2**40]}}, TWO, "values of rows do not fit into int32"),

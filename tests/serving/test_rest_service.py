@@ -71,7 +71,12 @@ IMAGE = [[[[1.0]]]]
         ("/v1/models/mr2ct:predict", '{"instances": [[[[1.0', 400, "JSON Parse error"),
         ("/v1/models/mr2ct:predict", {"instances": [[[["1"]]]]}, 400, "not of expected type: float32"),
         ("/v1/models/mr2ct:predict", {"instances": [1.0]}, 400, "got float32 [1]"),
-        ("/v1/models/mr2ct:predict", {"inputs": {"picture": IMAGE}}, 400, "Needs the inputs image; got picture"),
+        (
+            "/v1/models/mr2ct:predict",
+            {"inputs": {"picture": IMAGE}},
+            400,
+            "needs exactly the inputs image; got picture",
+        ),
         ("/v1/models/mr2ct:predict", '{"instances": [[[[NaN]]]]}', 400, "NaN or infinite values"),
         ("/v1/models/mr2ct:predict", '{"instances": [[[[1e99]]]]}', 400, "NaN or infinite values"),
     ],

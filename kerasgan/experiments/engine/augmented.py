@@ -28,13 +28,13 @@ PATIENTS = 4  # in a picture, at most
 class AugmentedSegmentation(OneChannelSegmentation):
     """A segmentation of domain b by a network that learns from labelled scans of b, alone or with synthetic ones.
 
-    The synthetic scans are the labelled training scans of domain a as a training translates them, with the labels of
-    their sources. Their slices and the real ones make one set, each slice as likely as any other. Without them, the
-    same number of steps sees the real slices alone.
+    The synthetic scans are the labelled training scans of domain a, translated by the generator of a training cell,
+    with the labels of their sources. Their slices and the real ones make one set, each slice as likely as any other.
+    Without them, the same number of steps sees the real slices alone.
 
     Attributes:
         real_scans: How many labelled training scans of b, drawn by the seed; None: all.
-        synthetic: Whether synthetic scans are added; then the cell needs a training.
+        synthetic: Whether synthetic scans are added; the cell then depends on the cell that trained the generator.
     """
 
     real_scans: int | None = None

@@ -144,7 +144,10 @@ def duration(seconds: float) -> str:
 
 
 def identity(experiment: str, dataset: str, card: DatasetCard, split: Split) -> Content:
-    """The content of `experiment.json`: the experiment, its data, and those facts of the card that change results."""
+    """The content of `experiment.json`, by which the same experiment is recognised.
+
+    Its name, the dataset, the fingerprint of the data, and those facts of the dataset's card that change results.
+    """
     shown = (card.modalities, card.anatomy, card.paired, card.structures)
     meaning = (*shown, card.ct_window_hu, card.field_of_view_mm)
     content = {"experiment": experiment, "dataset": dataset, "data": fingerprint(split), "card": meaning}

@@ -56,7 +56,7 @@ def compute(reproduction: Reproduction) -> Path:
         The path of `report.html`; `report.json` is in the same folder.
 
     Raises:
-        KerasganError: For data that does not fit, or what a cell fails on.
+        KerasganError: For data that does not fit, or the error with which a cell failed.
     """
     from kerasgan.experiments.engine.report import write_report  # here: a list of cells need not load matplotlib
 

@@ -8,10 +8,10 @@ from kerasgan.phantom.tissues import Look, TissueLabel
 class Tissue(TissueLabel):
     """Label values of a head; `AIR` is the air around the head, `CAVITY_AIR` the air inside it.
 
-    Attenuation is within the ranges of diagnostic textbooks. Marrow is the trabecular bone around it; dura stands for
-    dura and the venous blood of its sinuses. MR is T1-weighted gradient echo (MPRAGE), as a share of the signal of
-    white matter. Air, compact bone and CSF are all dark although they are 1,000 HU and more apart: no table of
-    intensities can turn this MR into CT.
+    Attenuation is within the ranges of diagnostic textbooks. `MARROW` stands for marrow and the trabecular bone around
+    it, `DURA` for dura and the venous blood of its sinuses. MR is T1-weighted gradient echo (MPRAGE), as a share of the
+    signal of white matter. Air, compact bone and CSF are all dark although they are 1,000 HU and more apart: no table
+    of intensities can turn this MR into CT.
     """
 
     AIR = 0, Look(-1000, 0.0)
