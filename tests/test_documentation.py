@@ -148,7 +148,7 @@ def test_links_lead_somewhere(page):
 def test_files_that_the_architecture_names_exist():
     """Of those that it calls new, a contributor would add, none does."""
     text = (CHECKOUT / "docs/architecture.md").read_text()
-    named = re.findall(r"([Nn]ew: )?`([a-z_]+(?:/[a-z_0-9]+)*\.(?:py|toml))`", text)
+    named = re.findall(r"([Nn]ew: )?`([a-z_]+(?:/[a-z_0-9]+)*\.(?:py|toml|json))`", text)
     assert len(named) > 60 and any(new for new, _ in named)
     for new, path in named:
         exists = any((root / path).is_file() for root in (CHECKOUT / "kerasgan", CHECKOUT))
@@ -159,5 +159,5 @@ def test_each_example_of_the_architecture_touches_at_most_six_files():
     examples = (CHECKOUT / "docs/architecture.md").read_text().split("### Six examples")[1].split("\n**")[1:]
     assert len(examples) == 6
     for example in examples:
-        items = re.findall(r"^(\d)\. (?:New: )?`[a-z_/0-9]+\.(?:py|toml)`", example, re.MULTILINE)
+        items = re.findall(r"^(\d)\. (?:New: )?`[a-z_/0-9]+\.(?:py|toml|json)`", example, re.MULTILINE)
         assert items == [str(number) for number in range(1, len(items) + 1)] and 2 <= len(items) <= 6, example
