@@ -74,7 +74,7 @@ def translate(
     direction: Direction | None = None,
     strict: bool = False,
 ) -> Path:
-    """Translates one scan from disk to disk by a served model, as `kerasgan.translate` does by a run.
+    """Translates one scan from disk to disk by a served model; all but `client` is as in `kerasgan.translate`.
 
     Raises:
         KerasganError: Where the server, the input or the output cannot be used.
