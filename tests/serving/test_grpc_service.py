@@ -107,23 +107,23 @@ def test_pixels_that_do_not_fit(predict):
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "said"),
     [
-        lambda tensor: setattr(tensor, "tensor_content", tensor.tensor_content[:-4]),
-        lambda tensor: setattr(tensor.tensor_shape.dim[1], "size", 2**40),
-        lambda tensor: setattr(tensor.tensor_shape.dim[1], "size", -1),
-        lambda tensor: setattr(tensor, "dtype", 99),
+        (lambda tensor: setattr(tensor, "tensor_content", tensor.tensor_content[:-4]), ""),
+        (lambda tensor: setattr(tensor.tensor_shape.dim[1], "size", 2**40), "1099511627776, 20, 1] is neg"),
+        (lambda tensor: setattr(tensor.tensor_shape.dim[1], "size", -1), "-1, 20, 1] is negative or has more than"),
+        (lambda tensor: setattr(tensor, "dtype", 99), ""),
     ],
     ids=["short", "huge", "negative", "dtype"],
 )
-def test_tensors_of_other_content_than_they_say(channel, slices, change):
+def test_tensors_of_other_content_than_they_say(channel, slices, change, said):
     request = predict_pb2.PredictRequest()
     request.model_spec.name = NAME
     request.inputs["image"].CopyFrom(tf.make_tensor_proto(slices(1)))
     change(request.inputs["image"])
     stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
     code, text = refused(stub.Predict, request, timeout=20)
-    assert code == "INVALID_ARGUMENT" and "Tensor image is malformed" in text
+    assert code == "INVALID_ARGUMENT" and "Tensor image is malformed" in text and said in text
 
 
 def test_a_truncated_message_leaves_the_server_alive(channel, predict, slices):
