@@ -87,7 +87,7 @@ def read_case(path: Path, data_dir: Path | None, number: int, folder: Path) -> C
     body = body_mask(axial)
     write(axial, folder / "scan")
     # Where slices are larger than in training, devices need a model of that size.
-    seen = prepare(axial, settings.model_copy(update={"bias_correction": False}), crop=False).slices.shape[1:]
+    seen = prepare(axial, settings.model_copy(update={"bias_correction": False}), crop=False).grid.size
     truth = None if partner is None else oriented(partner.load()).array
     data = ("--data-dir", str(data_dir)) if data_dir else ()
     return Case(path, direction, folder, data, axial.shape, seen, body, truth)

@@ -65,8 +65,8 @@ def scored(generator: keras.Model, run: Run) -> float:
     )
     differences = []
     for mr, ct in prepared.pairs:
-        values = np.asarray(generator(mr.slices()[..., None]))[..., 0]
-        differences.append(((values - ct.slices()) / 2 * 2600)[mr.mask])
+        values = np.asarray(generator(mr.slices()))
+        differences.append(((values - ct.slices()) / 2 * 2600)[..., 0][mr.mask])
     return float(np.abs(np.concatenate(differences)).mean())
 
 

@@ -24,12 +24,12 @@ from kerasgan.export.serving_contract import ServingContract
 from kerasgan.scans.contract import Contract, Direction, Frozen, Precision
 from kerasgan.scans.intensity import IntensityMap
 from kerasgan.scans.names import SYNTHETIC, SYNTHETIC_BYTES, WINDOW
-from kerasgan.scans.slices import predict_slices
+from kerasgan.scans.slices import middle_channel, predict_slices
 
 Statistic = Literal["maximum", "body_mean", "truth_percent"]
 
 # Runs an artifact on the slices of a scan. It gives the scan's images in the unit of a map, as the artifact took them,
-# that map, which the generator needs for them, and the physical images `[slices, height, width, 1]` that came out.
+# that map, which the generator needs for them, and the physical images that came out, of the same shape.
 Artifact = Callable[[Sample], tuple[np.ndarray, IntensityMap, np.ndarray]]
 
 HEAD_WINDOW_HU = 2600.0  # limits in HU are stated for the CT window of a head, -1000 to 1600 HU, and scale with others
@@ -222,10 +222,10 @@ def _difference(
         if (index, source) not in seen:
             seen[index, source] = keras_values(physical.generator, images, source, physical.target)
         expected = seen[index, source]
-        absolute.append(np.abs(values - expected))  # [slices, height, width, 1]
+        absolute.append(np.abs(values - expected))  # [slices, height, width, channels]
         inside.append(absolute[-1][scan.body])
         if scan.truth is not None:
-            errors.append([np.abs(found - scan.truth)[scan.body] for found in (expected, values)])
+            errors.append([np.abs(middle_channel(found) - scan.truth)[scan.body] for found in (expected, values)])
     truth = None
     if errors:
         slices = sum(len(scan.images) for scan in samples.scans if scan.truth is not None)
@@ -296,7 +296,7 @@ def keras_values(generator: keras.Model, images: np.ndarray, source: IntensityMa
 
     Args:
         generator: The network, from [-1, 1] to [-1, 1].
-        images: `[slices, height, width, 1]` in the source's unit, sides a multiple of 4.
+        images: `[slices, height, width, channels]` in the source's unit, sides a multiple of 4.
         source: The map of the images.
         target: The map of the result.
 

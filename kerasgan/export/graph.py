@@ -23,7 +23,7 @@ class PhysicalGenerator:
     """A generator that takes and gives physical values, such as HU, and images of any size.
 
     Args:
-        generator: The network, from [-1, 1] to [-1, 1], `[batch, height, width, 1]`, sides a multiple of 4.
+        generator: The network, from [-1, 1] to [-1, 1], `[batch, height, width, channels]`, sides a multiple of 4.
         source: The map from the unit of the input to [-1, 1].
         target: The map from the unit of the output to [-1, 1].
 
@@ -41,7 +41,7 @@ class PhysicalGenerator:
         """Windows, pads and translates images, then crops them and gives them the target's unit.
 
         Args:
-            image: float32 `[batch, height, width, 1]` in the source's unit; with a window, in any unit.
+            image: float32 `[batch, height, width, channels]` in the source's unit; with a window, in any unit.
             window: float32 `[batch, 2]`: for each image the values `low` and `high` that take the place of those of
                 the source map. None: the source map.
 
@@ -99,7 +99,7 @@ def write_savedmodel(generator: PhysicalGenerator, folder: Path, shape: tuple[in
     Raises:
         ExportError: If TensorFlow cannot write it, for instance on a full disk.
     """
-    image = tf.TensorSpec((*shape, 1), tf.float32, IMAGE)
+    image = tf.TensorSpec((*shape, generator.generator.input_shape[-1]), tf.float32, IMAGE)
     signature = tf.function(generator.__call__, input_signature=[image], autograph=False)
     write_signatures({DEFAULT: signature}, [generator.generator], folder)
 

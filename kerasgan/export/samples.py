@@ -31,9 +31,9 @@ class Sample:
     """A few slices of one real scan.
 
     Attributes:
-        images: float32 `[slices, height, width, 1]` in the scan's unit.
+        images: float32 `[slices, height, width, channels]` in the scan's unit.
         map: The map from the scan's unit to [-1, 1], which differs from scan to scan in MR.
-        body: bool, same shape: the body as it is found in the scan.
+        body: bool `[slices, height, width]`: the body as it is found in the scan.
         truth: float32, same shape: the paired scan on the run's scale, within the target's window; None if unpaired.
     """
 
@@ -53,7 +53,7 @@ class Sample:
 
         Example:
             >>> image = np.full((1, 1, 1, 1), 50.0)
-            >>> Sample(image, IntensityMap(0, 200), image > 0).rescaled(IntensityMap(20, 320)).item()
+            >>> Sample(image, IntensityMap(0, 200), image[..., 0] > 0).rescaled(IntensityMap(20, 320)).item()
             95.0
         """
         own = self.map
@@ -168,7 +168,7 @@ def _sample(scan: Scan, partner: Scan | None, settings: Preparation, target: Int
     informative = prepared.informative(settings.minimum_body_fraction)
     rows = informative[_spread(len(informative), SLICES_OF_A_SCAN)]
     grid = replace(prepared.grid, size=size or prepared.grid.size)
-    images = grid.to_network(prepared.axial.array[rows], fill=prepared.map.low)  # [slices, height, width]
+    images = settings.images(grid.to_network(prepared.axial.array, fill=prepared.map.low))[rows]
     body = grid.to_network(prepared.body[rows].astype(np.float32), fill=0.0) >= 0.5
     if not body.any():  # a slice without a body is an image all the same
         body[:] = True
@@ -176,8 +176,8 @@ def _sample(scan: Scan, partner: Scan | None, settings: Preparation, target: Int
     other = prepare(partner.load(), settings, crop=False) if partner else None
     if other and other.axial.same_grid(prepared.axial):
         values = target.inverse(other.map.forward(other.axial.array[rows])).astype(np.float32)
-        truth = grid.to_network(values, fill=target.low)[..., None]
-    return Sample(images[..., None], prepared.map, body[..., None], truth)
+        truth = grid.to_network(values, fill=target.low)
+    return Sample(images, prepared.map, body, truth)
 
 
 def _spread(length: int, count: int) -> list[int]:

@@ -38,14 +38,21 @@ class Preparation(BaseModel):
     minimum_body_fraction: float
     windows_from: str
 
+    def images(self, slices: np.ndarray) -> np.ndarray:
+        """The images of all slices of a scan, `[slices, height, width]`, as `[slices, height, width, channels]`.
+
+        The slice is the only channel. Its neighbours would be stacked here, around it: see `middle_channel`.
+        """
+        return slices[..., None]
+
 
 @dataclass(frozen=True)
 class Prepared:
     """An axial scan as the networks see it.
 
     Attributes:
-        slices: float32 `[slices, height, width]` in [-1, 1].
-        mask: bool, same shape: the body.
+        slices: The networks' images, float32 `[slices, height, width, channels]` in [-1, 1], see `Preparation.images`.
+        mask: bool `[slices, height, width]`: the body.
         map: The intensity map that made the slices from physical values.
         grid: The way back to the axial source.
         axial: The axial volume the slices were made from, bias-corrected where the settings ask for it.
@@ -151,7 +158,7 @@ def prepare(
     slices = grid.to_network(intensity_map.forward(axial.array), fill=intensity_map.target_low)
     mask = grid.to_network(body.astype(np.float32), fill=0.0) >= 0.5
     seen = None if labels is None else grid.labels_to_network(axial_labels(volume, labels))
-    return Prepared(slices, mask, intensity_map, grid, axial, body, seen)
+    return Prepared(settings.images(slices), mask, intensity_map, grid, axial, body, seen)
 
 
 def axial_labels(volume: Volume, labels: np.ndarray) -> np.ndarray:

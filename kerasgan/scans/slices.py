@@ -1,4 +1,4 @@
-"""Runs a network over the slices of a scan, the same way wherever one is needed."""
+"""Runs a network over the slices of a scan, and takes them out of its images, the same way wherever that is needed."""
 
 from __future__ import annotations
 
@@ -41,3 +41,15 @@ def predict_slices(
             found.append(np.asarray(predict(batch)))
             bar.update(len(batch))
     return np.concatenate(found)
+
+
+def middle_channel(images: np.ndarray) -> np.ndarray:
+    """The slices themselves of images `[..., channels]`, which go back onto a scan's grid, or are drawn or scored.
+
+    The inverse of `Preparation.images`, for the images that a generator takes and for those that it gives.
+
+    Example:
+        >>> middle_channel(np.array([[[[0.5]]]]))
+        array([[[0.5]]])
+    """
+    return images[..., images.shape[-1] // 2]

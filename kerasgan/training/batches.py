@@ -48,7 +48,7 @@ class Shuffled:
 def training_dataset(
     stores: tuple[SliceStore, SliceStore], augmentation: Augmentation, batch_size: int, seed: int, first_step: int
 ) -> tf.data.Dataset:
-    """Endless batches `(a, b)`, each float32 `[batch, size, size, 1]` in [-1, 1], both domains shuffled on their own.
+    """Endless batches `(a, b)`, float32 `[batch, size, size, channels]` in [-1, 1], each domain shuffled on its own.
 
     Where the store of a has classes, `(a, b, classes)`: those of a, int32 `[batch, size, size]`, moved with the images.
     The batch of a step depends on the seed and the step's number only, so that a resumed run sees what the
@@ -61,14 +61,14 @@ def training_dataset(
         seed: Seed of order and augmentation.
         first_step: Number of the first batch.
     """
-    side = stores[0][0].shape[0]
-    codes, classes = (tf.TensorSpec((batch_size, side, side), dtype) for dtype in (tf.int16, tf.int32))
+    shape = (batch_size, *stores[0][0].shape)  # [batch, size, size, channels]
+    codes, classes = tf.TensorSpec(shape, tf.int16), tf.TensorSpec(shape[:-1], tf.int32)
     is_labelled = stores[0].classes is not None
 
     def generate() -> Iterator[tuple[Any, ...]]:
         orders = [Shuffled(len(store), (seed, i)).batches(batch_size, first_step) for i, store in enumerate(stores)]
         for step, (indices_a, indices_b) in enumerate(zip(*orders, strict=True), first_step):
-            a = np.stack([stores[0][index] for index in indices_a])  # [batch, size, size]
+            a = np.stack([stores[0][index] for index in indices_a])  # [batch, size, size, channels]
             b = np.stack([stores[1][index] for index in indices_b])
             labels = [stores[0].labels(index).astype(np.int32) for index in indices_a] if is_labelled else []
             yield step, a, b, *([np.stack(labels)] if is_labelled else [])
@@ -124,13 +124,13 @@ def labelled_dataset(
 
 
 def decode(codes: tf.Tensor) -> tf.Tensor:
-    """Images of int16 codes `[batch, size, size]`, as float32 `[batch, size, size, 1]` in [-1, 1].
+    """Images of int16 codes, float32 `[batch, size, size, channels]` in [-1, 1].
 
     Example:
-        >>> float(decode(tf.fill((1, 2, 2), tf.constant(32767, tf.int16)))[0, 0, 0, 0])
+        >>> float(decode(tf.fill((1, 2, 2, 1), tf.constant(32767, tf.int16)))[0, 0, 0, 0])
         1.0
     """
-    return tf.cast(codes, tf.float32)[..., None] / STEPS
+    return tf.cast(codes, tf.float32) / STEPS
 
 
 def augment(images: tf.Tensor, limits: Augmentation, seed: tf.Tensor) -> tf.Tensor:

@@ -51,9 +51,9 @@ class CachedScan:
 
     @property
     def codes(self) -> np.ndarray:
-        """int16 `[slices, size, size]`, memory-mapped; divided by `STEPS` they are the networks' [-1, 1]."""
+        """int16 `[slices, size, size, channels]`, memory-mapped; divided by `STEPS` they are the networks' [-1, 1]."""
         codes: np.ndarray = np.load(f"{self.stem}.npy", mmap_mode="r")
-        return codes
+        return codes if codes.ndim == 4 else codes[..., None]  # a file without channels has one
 
     @property
     def mask(self) -> np.ndarray:
@@ -82,7 +82,7 @@ class CachedScan:
             raise DatasetError("A scan has no labels, which are needed here; add them.")
 
     def slices(self, rows: Sequence[int] | slice = slice(None)) -> np.ndarray:
-        """Chosen slices as float32 `[slices, size, size]` in [-1, 1]."""
+        """Chosen slices as float32 `[slices, size, size, channels]` in [-1, 1]."""
         return np.asarray(self.codes[rows], dtype=np.float32) / STEPS
 
 
@@ -157,8 +157,9 @@ def _write(scan: Scan, settings: Preparation, stem: Path, strict: bool) -> None:
         labels = scan.load_labels(like=volume)
         prepared = prepare(volume, settings, crop=True, labels=labels)
     chosen = prepared.informative(settings.minimum_body_fraction)
+    codes = np.rint(prepared.slices[chosen] * STEPS).astype(np.int16)  # [slices, size, size, channels]
     arrays = {
-        "npy": np.rint(prepared.slices[chosen] * STEPS).astype(np.int16),  # [slices, size, size]
+        "npy": codes[..., 0] if codes.shape[-1] == 1 else codes,  # one channel has no axis in the file
         "mask.npy": prepared.mask[chosen],
     }
     if prepared.labels is not None:

@@ -22,7 +22,7 @@ from kerasgan.pictures import patients as report
 from kerasgan.runs import checkpoints
 from kerasgan.runs.run import Run
 from kerasgan.scans.contract import DIRECTIONS, Direction
-from kerasgan.scans.slices import predict_slices
+from kerasgan.scans.slices import middle_channel, predict_slices
 from kerasgan.training.choice import Pairs, Sample, UnpairedScore, masked_error, newest_is_best
 from kerasgan.training.history import append_row, read_rows, truncate
 
@@ -133,7 +133,7 @@ class Previews(Periodic):
         run: The run.
         progress: Its steps.
         writer: TensorBoard's event file.
-        a: Slices of domain a, float32 `[slices, height, width, 1]` in [-1, 1].
+        a: Slices of domain a, float32 `[slices, height, width, channels]` in [-1, 1].
         b: Slices of domain b.
     """
 
@@ -155,7 +155,7 @@ class Previews(Periodic):
             "synthetic a": synthetic_a,
             "reconstructed b": generator_ab(synthetic_a),
         }
-        images = {name: np.asarray(column)[..., 0] for name, column in columns.items()}
+        images = {name: middle_channel(np.asarray(column)) for name, column in columns.items()}
         path = self.run.path / "previews" / f"step-{step:09d}.png"
         path.parent.mkdir(exist_ok=True)
         note = f"step {step}, quick run" if self.run.quick else f"step {step}"

@@ -31,7 +31,7 @@ from scipy.stats import wasserstein_distance
 
 from kerasgan.metrics.dependence import BINS, gradient_correlation, mutual_information
 from kerasgan.scans.intensity import IntensityMap
-from kerasgan.scans.slices import predict_slices
+from kerasgan.scans.slices import middle_channel, predict_slices
 
 WINDOW = (-1.0, 1.0)  # the networks' range
 TOLERATED = 2.0  # times the least composite of a run, for a checkpoint to be kept
@@ -42,7 +42,7 @@ class Sample:
     """Slices of one domain, of any patients.
 
     Attributes:
-        images: float32 `[slices, height, width, 1]` in [-1, 1].
+        images: float32 `[slices, height, width, channels]` in [-1, 1].
         mask: bool `[slices, height, width]`: the body; where no slice shows any, every pixel counts.
     """
 
@@ -55,8 +55,8 @@ class Sample:
 
     @property
     def slices(self) -> np.ndarray:
-        """The images without the channel axis, float64 `[slices, height, width]`."""
-        return self.images[..., 0].astype(np.float64)
+        """The slices that the images show, float64 `[slices, height, width]`."""
+        return middle_channel(self.images).astype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Pairs:
     """Slices of patients who have both scans on one grid.
 
     Attributes:
-        a: Slices of domain a, float32 `[slices, height, width, 1]` in [-1, 1].
+        a: Slices of domain a, float32 `[slices, height, width, channels]` in [-1, 1].
         b: The same slices in domain b.
         mask: bool `[slices, height, width]`: the body.
     """
@@ -96,7 +96,7 @@ class UnpairedScore:
         """All terms, and the composite.
 
         Args:
-            images: The source's translations, float32 `[slices, height, width, 1]` in [-1, 1].
+            images: The source's translations, float32 `[slices, height, width, channels]` in [-1, 1].
 
         Returns:
             `gradient_correlation`: of gradient magnitudes with the source, in [-1, 1], more is better;
@@ -151,7 +151,7 @@ def masked_error(generator: Callable[..., Any], pairs: Pairs, direction: str, ta
     """Mean absolute error of a generator over the body, in the unit of the target's values such as HU.
 
     Args:
-        generator: Translates `[batch, height, width, 1]` in [-1, 1] to the same.
+        generator: Translates `[batch, height, width, channels]` in [-1, 1] to the same.
         pairs: Slices of paired patients.
         direction: `"ab"` or `"ba"`.
         target: The intensity map of the target domain.
@@ -163,7 +163,7 @@ def masked_error(generator: Callable[..., Any], pairs: Pairs, direction: str, ta
         500.0
     """
     source, truth = (pairs.a, pairs.b) if direction == "ab" else (pairs.b, pairs.a)
-    difference = np.abs(predict_slices(generator, source) - truth)[..., 0]  # [slices, height, width]
+    difference = middle_channel(np.abs(predict_slices(generator, source) - truth))  # [slices, height, width]
     total = difference[pairs.mask].sum(dtype=np.float64)
     return float(total / max(int(pairs.mask.sum()), 1) / target.scale)
 

@@ -54,12 +54,12 @@ class Data:
         return slice_cache.fingerprint([*chain(*self.train), *chain(*self.pairs), *chain(*self.unpaired)])
 
     def previews(self) -> tuple[np.ndarray, np.ndarray]:
-        """A few slices of each domain to look at, float32 `[slices, size, size, 1]`: those with the most body."""
+        """A few slices of each domain to look at, those with most body: float32 `[slices, size, size, channels]`."""
         found = []
         for scans in self.train:
             chosen = scans[:: max(1, len(scans) // PREVIEW_SLICES)][:PREVIEW_SLICES]
             rows = [int(np.argmax(scan.mask.sum(axis=(1, 2)))) for scan in chosen]
-            found.append(np.stack([scan.slices([row])[0] for scan, row in zip(chosen, rows, strict=True)])[..., None])
+            found.append(np.stack([scan.slices([row])[0] for scan, row in zip(chosen, rows, strict=True)]))
         return found[0], found[1]
 
     def samples(self) -> tuple[Sample, Sample]:
@@ -74,7 +74,7 @@ class Data:
         found = []
         for scans in (held_out[0] or self.train[0], held_out[1] or self.train[1]):
             chosen = _thinned([(scan, row) for scan in scans for row in range(len(scan.positions))])
-            images = np.concatenate([scan.slices([row]) for scan, row in chosen])[..., None]
+            images = np.concatenate([scan.slices([row]) for scan, row in chosen])
             found.append(Sample(images, np.stack([scan.mask[row] for scan, row in chosen])))
         return found[0], found[1]
 
@@ -87,8 +87,8 @@ class Data:
         if not found:
             return None
         chosen = _thinned(found)
-        slices_a = np.concatenate([a.slices([row]) for a, row, _, _ in chosen])[..., None]
-        slices_b = np.concatenate([b.slices([row]) for _, _, b, row in chosen])[..., None]
+        slices_a = np.concatenate([a.slices([row]) for a, row, _, _ in chosen])
+        slices_b = np.concatenate([b.slices([row]) for _, _, b, row in chosen])
         return Pairs(slices_a, slices_b, np.stack([a.mask[row] for a, row, _, _ in chosen]))
 
 

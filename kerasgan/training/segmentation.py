@@ -111,7 +111,7 @@ def segment(network: keras.Model, volume: Volume, settings: Preparation) -> np.n
     """Segments a scan by whole axial slices.
 
     Args:
-        network: A network that `train` returned, for images of one channel.
+        network: A network that `train` returned, for images of as many channels as slices have.
         volume: Any orientation and grid.
         settings: How the training slices were prepared.
 
@@ -119,7 +119,7 @@ def segment(network: keras.Model, volume: Volume, settings: Preparation) -> np.n
         The class of each voxel, uint8 `[slices, rows, columns]` on the volume's grid.
     """
     prepared = prepare(volume, settings, crop=False)
-    axial = prepared.axial.with_array(segment_prepared(network, prepared, prepared.slices[..., None]))
+    axial = prepared.axial.with_array(segment_prepared(network, prepared, prepared.slices))
     return oriented(axial, orientation(volume)).array.astype(np.uint8)
 
 

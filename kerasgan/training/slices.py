@@ -51,7 +51,7 @@ class SliceStore:
         return int(self.ends[-1]) if len(self.ends) else 0
 
     def __getitem__(self, index: int) -> np.ndarray:
-        """The int16 codes of one slice, `[size, size]`."""
+        """The int16 codes of one slice, `[size, size, channels]`."""
         scan, row = self.place(index)
         return scan.codes[row]
 
@@ -90,9 +90,9 @@ class LabelledStore:
         return len(self.store)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """One slice: float32 `[size, size, 1]` in [-1, 1], and its classes, uint8 `[size, size]`."""
+        """One slice: float32 `[size, size, channels]` in [-1, 1], and its classes, uint8 `[size, size]`."""
         scan, row = self.store.place(index)
-        return scan.slices([row])[0, ..., None], self.store.labels(index)
+        return scan.slices([row])[0], self.store.labels(index)
 
 
 class JoinedSlices:
@@ -123,7 +123,7 @@ class TranslatedSlices:
 
     Args:
         slices: Images of the generator's source domain, with classes.
-        generator: A network from `[batch, height, width, 1]` in [-1, 1] to the same.
+        generator: A network from `[batch, height, width, channels]` in [-1, 1] to the same.
         path: A `.npy` file for the codes, so that memory does not grow with their number. An existing file is taken for
             that of the same slices and generator.
         batch_size: Slices that go through the generator at once.
@@ -137,7 +137,7 @@ class TranslatedSlices:
                 codes = np.lib.format.open_memmap(temporary, "w+", np.int16, (count, *shape))
                 for start in tqdm(range(0, count, READ_AT_ONCE), desc="Translating slices", unit="part"):
                     rows = range(start, min(start + READ_AT_ONCE, count))
-                    images = np.stack([slices[row][0] for row in rows])  # [rows, height, width, 1]
+                    images = np.stack([slices[row][0] for row in rows])  # [rows, height, width, channels]
                     synthetic = predict_slices(generator.predict_on_batch, images, batch_size)
                     codes[rows.start : rows.stop] = np.rint(synthetic * STEPS)
                 codes.flush()
@@ -147,16 +147,16 @@ class TranslatedSlices:
         return len(self.slices)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """One synthetic image, float32 `[height, width, 1]` in [-1, 1], and its source's classes."""
+        """One synthetic image, float32 `[height, width, channels]` in [-1, 1], and its source's classes."""
         return self.image(index), self.slices[index][1]
 
     def image(self, index: int) -> np.ndarray:
-        """One synthetic image, float32 `[height, width, 1]` in [-1, 1]."""
+        """One synthetic image, float32 `[height, width, channels]` in [-1, 1]."""
         return self.codes[index].astype(np.float32) / STEPS
 
 
 class WithSynthetic:
-    """Labelled slices with their synthetic counterparts as a second channel.
+    """Labelled slices with their synthetic counterparts as further channels.
 
     Args:
         synthetic: The counterparts, which know their sources.
@@ -169,6 +169,6 @@ class WithSynthetic:
         return len(self.synthetic)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """One slice, float32 `[height, width, 2]` in [-1, 1], and its classes."""
+        """One slice, float32 `[height, width, 2 * channels]` in [-1, 1], and its classes."""
         image, classes = self.synthetic.slices[index]
         return np.concatenate([image, self.synthetic.image(index)], axis=-1), classes

@@ -73,7 +73,8 @@ def train_recipe(recipe: Recipe, request: Request, out: Path, former: Run | None
         recipe = recipe.with_epochs_in_steps(max(len(SliceStore(scans)) for scans in data.train))
     keras.utils.set_random_seed(seed)
     precision = former.facts.precision if former else resolve_precision(recipe.precision)
-    model = build_model(recipe, precision, seed)
+    image_shape = data.train[0][0].codes.shape[1:]  # (size, size, channels)
+    model = build_model(recipe, image_shape, precision, seed)
     if recipe.distillation:
         load_teacher(model, recipe.distillation, data.split.keys())
     run = former or create_run(out, recipe, _facts(request, data, precision), data.split.keys())
@@ -88,17 +89,17 @@ def train_recipe(recipe: Recipe, request: Request, out: Path, former: Run | None
     return run
 
 
-def build_model(recipe: Recipe, precision: str, seed: int) -> AdversarialModel:
+def build_model(recipe: Recipe, image_shape: tuple[int, ...], precision: str, seed: int) -> AdversarialModel:
     """The compiled model that trains a recipe.
 
     Args:
         recipe: What to train.
+        image_shape: `(height, width, channels)` of the prepared images.
         precision: The dtype policy.
         seed: Seed of the image pools and penalties.
     """
-    size = recipe.data.size
     with dtype_policy(precision):
-        model = registry.find("models", recipe.method).build(recipe, (size, size, 1), seed)
+        model = registry.find("models", recipe.method).build(recipe, image_shape, seed)
     model.compile(jit_compile=uses_xla(), steps_per_execution=recipe.schedule.steps_per_execution)
     path = "XLA" if uses_xla() else "TensorFlow graph without XLA"
     logger.info("Training in %s on %s.", precision, path)

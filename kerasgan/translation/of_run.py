@@ -53,7 +53,7 @@ class RunTranslator(Translator):
         return self._contracts[direction]
 
     def predict(self, direction: Direction, images: np.ndarray, scan: IntensityMap) -> np.ndarray:
-        """Translates `[batch, height, width, 1]` in [-1, 1] into the target's unit."""
+        """Translates `[batch, height, width, channels]` in [-1, 1] into the target's unit."""
         if direction not in self._generators:
             self._generators[direction] = self.run.generator(direction)
         return self.run.map(direction[1]).inverse(self._generators[direction].predict_on_batch(images))

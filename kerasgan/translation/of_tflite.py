@@ -75,7 +75,7 @@ class TFLiteTranslator(Translator):
         return self._contract
 
     def predict(self, direction: Direction, images: np.ndarray, scan: IntensityMap) -> np.ndarray:
-        """Translates a slice `[1, height, width, 1]` in [-1, 1] into the target's unit."""
+        """Translates a slice `[1, height, width, channels]` in [-1, 1] into the target's unit."""
         source, target = (IntensityMap(*side.window) for side in (self._contract.source, self._contract.target))
         values = self._run(**{IMAGE: source.inverse(images)})[SYNTHETIC]
         return np.clip(values, target.low, target.high)

@@ -14,7 +14,7 @@ from kerasgan.scans.contract import Contract, Direction
 from kerasgan.scans.geometry import MULTIPLE, orientation, oriented
 from kerasgan.scans.intensity import IntensityMap
 from kerasgan.scans.preparation import Prepared, preparation_of, prepare
-from kerasgan.scans.slices import predict_slices
+from kerasgan.scans.slices import middle_channel, predict_slices
 from kerasgan.scans.volume import Modality, Volume
 
 AIR_HU = -1000.0
@@ -77,11 +77,11 @@ class Translator(ABC):
 
         Args:
             direction: One of `sources()`.
-            images: float32 `[batch, height, width, 1]` in [-1, 1].
+            images: float32 `[batch, height, width, channels]` in [-1, 1].
             scan: The map that made them from the scan's own values.
 
         Returns:
-            `[batch, height, width, 1]` in the target's unit, such as HU.
+            `[batch, height, width, channels]` in the target's unit, such as HU.
         """
 
     def direction(self, modality: Modality, wanted: Direction | None = None) -> Direction:
@@ -153,15 +153,16 @@ class Translator(ABC):
         """
         target = self.contract(direction).target
         low, _ = target.window
-        values = np.full(prepared.slices.shape, low, np.float32)  # [slices, height, width]
+        values = np.full(prepared.mask.shape, low, np.float32)  # [slices, height, width]
         occupied = np.flatnonzero(prepared.mask.any(axis=(1, 2)))
         if len(occupied):
-            values[occupied] = predict_slices(
+            synthetic = predict_slices(
                 lambda images: self.predict(direction, images, prepared.map),
-                prepared.slices[occupied, ..., None],  # [occupied slices, height, width, 1]
+                prepared.slices[occupied],  # [occupied slices, height, width, channels]
                 self.batch_size,
                 "Translating",
-            )[..., 0]
+            )
+            values[occupied] = middle_channel(synthetic)
         values = prepared.grid.to_source(values, fill=low)  # [slices, rows, columns]
         values[~prepared.body] = AIR_HU if target.modality == "CT" else low
         return prepared.axial.with_array(values, target.modality)

@@ -67,8 +67,8 @@ def test_the_body_and_the_truth_by_hand():
     """Two scans of one row: air, tissue, tissue; the generator halves what comes in, the artifact adds 10 or 20."""
     inputs = keras.Input((None, None, 1))
     image = np.array([0.0, 50.0, 100.0], np.float32).reshape(1, 1, 3, 1)  # becomes -350, 300, 950 HU
-    body = np.array([False, True, True]).reshape(image.shape)
-    truth = np.array([0.0, 300.0, 1000.0], np.float32).reshape(image.shape)
+    body = np.array([[[False, True, True]]])
+    truth = np.array([[[0.0, 300.0, 1000.0]]], np.float32)
     own = IntensityMap(0, 100)
     samples = Samples("validation", (Sample(image, own, body, truth), Sample(image, own, body)))
     maps = IntensityMap(0, 100), IntensityMap(-1000, 1600)

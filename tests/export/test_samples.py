@@ -48,10 +48,10 @@ def test_the_paired_scan_comes_along(run, data_dir, patients, direction, name):
         own = real_slices(run, "ab").scans[0].map
         array = (np.clip(array, own.low, own.high) - own.low) / (own.high - own.low) * 300 + 20
     expected = np.pad(array, [(0, 0), (1, 1), (2, 2)], constant_values=-1000 if name == "ct" else 20)
-    np.testing.assert_allclose(sample.truth[..., 0], expected, atol=1e-3)
+    np.testing.assert_allclose(sample.truth, expected, atol=1e-3)
     rows, columns = np.mgrid[-1:1:30j, -1:1:28j]
     inside = np.pad(rows**2 + columns**2 < 0.7, [(1, 1), (2, 2)])
-    assert (sample.body[..., 0] == inside).mean() > 0.97
+    assert (sample.body == inside).mean() > 0.97
 
 
 def test_a_partner_on_another_grid_is_no_truth(run, data_dir, patients):
@@ -65,7 +65,7 @@ def test_a_partner_on_another_grid_is_no_truth(run, data_dir, patients):
 
 def test_rescaled_to_the_run_by_hand():
     image = np.array([0.0, 50.0, 300.0]).reshape(1, 1, 3, 1)
-    sample = Sample(image, IntensityMap(0, 200), image > 0)
+    sample = Sample(image, IntensityMap(0, 200), image[..., 0] > 0)
     rescaled = sample.rescaled(IntensityMap(20, 320))
     assert (rescaled.ravel().tolist(), rescaled.dtype) == ([20.0, 95.0, 470.0], np.float32)
 

@@ -53,10 +53,10 @@ def test_pixel_size_is_the_field_of_view_over_the_size():
 
 def test_ct_values_become_the_window_at_the_right_place():
     prepared = prepare(ellipsoid("CT"), settings(ct_window_hu=(-1000.0, 1000.0)), crop=True)
-    assert prepared.slices.shape == prepared.mask.shape == (6, 32, 32)
+    assert prepared.slices.shape == (*prepared.mask.shape, 1) == (6, 32, 32, 1)
     # 40 rows at 2 mm are cut to the middle 32, 24 columns are padded by 4 on each side.
     np.testing.assert_array_equal(prepared.slices[:, :, :4], -1)
-    np.testing.assert_allclose(prepared.slices[:, :, 4:28], prepared.axial.array[:, 4:36] / 1000, atol=1e-6)
+    np.testing.assert_allclose(prepared.slices[:, :, 4:28, 0], prepared.axial.array[:, 4:36] / 1000, atol=1e-6)
     assert (prepared.map.low, prepared.map.high) == (-1000, 1000)
     assert prepared.body.shape == (6, 40, 24)
     np.testing.assert_array_equal(prepared.mask[:, :, 4:28], prepared.body[:, 4:36])
@@ -68,12 +68,12 @@ def test_mr_is_mapped_by_its_own_percentiles_or_by_a_fixed_window():
     inside = scan.array[own.body]
     assert [own.map.low, own.map.high] == pytest.approx(np.percentile(inside, (0.5, 99.5)).tolist(), rel=1e-5)
     fixed = prepare(scan, settings(mr_window=(0.0, 800.0)), crop=True)
-    assert fixed.slices[3, 16, 16] == pytest.approx(scan.array[3, 20, 12] / 400 - 1, abs=1e-5)
+    assert fixed.slices[3, 16, 16, 0] == pytest.approx(scan.array[3, 20, 12] / 400 - 1, abs=1e-5)
 
 
 def test_whole_slices_are_not_cut():
     prepared = prepare(ellipsoid("CT"), settings(), crop=False)
-    assert prepared.slices.shape == (6, 40, 32)
+    assert prepared.slices.shape == (6, 40, 32, 1)
 
 
 @pytest.mark.parametrize("code", ["PIR", "RAI", "ILA"])
@@ -93,7 +93,7 @@ def test_labels_go_the_way_of_the_image(code):
         turned, settings(ct_window_hu=(-1000.0, 1000.0)), crop=True, labels=labels.array.astype(np.int32)
     )
     assert prepared.labels.dtype == np.uint8
-    np.testing.assert_array_equal(prepared.labels, 7 * (prepared.slices > 0))
+    np.testing.assert_array_equal(prepared.labels, 7 * (prepared.slices[..., 0] > 0))
 
 
 def test_labels_that_do_not_fit():
@@ -135,7 +135,7 @@ def test_a_coronal_scan_of_thick_slices_becomes_axial_pictures_of_the_right_shap
     assert (coronal.shape, coronal.spacing_mm) == ((10, 40, 24), (2.0, 2.0, 8.0))
     prepared = prepare(coronal, settings(size=48, pixel_mm=2.0), crop=True)
     np.testing.assert_array_equal(prepared.slices, prepare(axial, settings(size=48, pixel_mm=2.0), crop=True).slices)
-    assert prepared.slices.shape == (40, 48, 48)
+    assert prepared.slices.shape == (40, 48, 48, 1)
     body = prepared.mask[20]
     height, width = body.any(axis=1).sum(), body.any(axis=0).sum()
     assert height / width == pytest.approx(80 / 48, rel=0.15)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kerasgan.scans.slices import predict_slices
+from kerasgan.scans.slices import middle_channel, predict_slices
 
 SLICES = np.arange(5.0).reshape(5, 1, 1, 1)
 
@@ -23,3 +23,9 @@ def test_all_slices_go_through_in_their_order(batch_size, batches):
 def test_no_slices_are_refused():
     with pytest.raises(ValueError, match="needs at least one slice; got none"):
         predict_slices(lambda batch: batch, SLICES[:0])
+
+
+def test_the_slice_of_an_image_is_its_middle_channel():
+    images = np.arange(12).reshape(1, 2, 2, 3)
+    np.testing.assert_array_equal(middle_channel(images), [[[1, 4], [7, 10]]])
+    np.testing.assert_array_equal(middle_channel(SLICES), SLICES[..., 0])

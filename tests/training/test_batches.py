@@ -55,12 +55,12 @@ def only(**limits: float) -> Augmentation:
 
 def test_store_finds_every_slice_of_every_scan(stores):
     assert len(stores[0]) == 5
-    assert [int(stores[0][i][0, 0]) for i in range(5)] == [1, 2, 3, 4, 5]
+    assert [int(stores[0][i][0, 0, 0]) for i in range(5)] == [1, 2, 3, 4, 5]
     assert len(SliceStore([])) == 0
 
 
 def test_codes_are_decoded_to_the_networks_range():
-    images = decode(tf.constant([[[-STEPS, 0], [STEPS, 16384]]], tf.int16))
+    images = decode(tf.constant([[[[-STEPS], [0]], [[STEPS], [16384]]]], tf.int16))
     assert images.shape == (1, 2, 2, 1)
     np.testing.assert_allclose(images[0, :, :, 0], [[-1, 0], [1, 0.50002]], atol=1e-5)
 
@@ -89,6 +89,18 @@ def test_batches_hold_each_slice_once_in_an_epoch(stores):
     assert [sorted(b[i : i + 3]) for i in range(0, 15, 3)] == [[11, 12, 13]] * 5
     assert found[0][0].shape == (1, 8, 8, 1)
     assert found[0][0].dtype == np.float32
+
+
+def test_images_of_several_channels_keep_them(tmp_path):
+    scan = stored(tmp_path, "x", [1, 2])
+    np.save(tmp_path / "x.npy", scan.codes * np.array([1, 10, 100], np.int16))
+    assert scan.slices([1]).shape == (1, 8, 8, 3)
+    store = SliceStore([scan])
+    ((a, b),) = drawn((store, store), 1, batch_size=2)
+    for batch in (a, b):
+        assert batch.shape == (2, 8, 8, 3)
+        values = np.rint(batch[:, 0, 0] * STEPS).astype(int).tolist()
+        assert sorted(values) == [[1, 10, 100], [2, 20, 200]]
 
 
 def test_a_batch_depends_on_seed_and_step_alone(stores):
@@ -244,7 +256,7 @@ def test_labels_move_in_a_graph_as_they_do_eagerly():
 def labelled_scan(folder, name: str, values: list[int]) -> CachedScan:
     """Flat slices; those of code `v` have the label `v` as well."""
     scan = stored(folder, name, values)
-    np.save(folder / f"{name}.labels.npy", scan.codes.astype(np.uint8))
+    np.save(folder / f"{name}.labels.npy", scan.codes[..., 0].astype(np.uint8))
     return replace(scan, labelled=True)
 
 

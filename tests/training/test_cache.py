@@ -78,7 +78,7 @@ def test_slices_are_the_prepared_ones_to_half_a_code(scans, tmp_path):
         np.testing.assert_allclose(found.slices(), wanted.slices[list(found.positions)], atol=0.51 / STEPS)
         np.testing.assert_array_equal(found.mask, wanted.mask[list(found.positions)])
         assert found.map == wanted.map
-    assert [scan.slices([1]).shape for scan in cached] == [(1, 32, 32)] * 2
+    assert [scan.slices([1]).shape for scan in cached] == [(1, 32, 32, 1)] * 2
 
 
 def test_slices_are_memory_mapped_and_hold_no_file_open(scans, tmp_path):
@@ -100,7 +100,7 @@ def test_slices_without_body_are_left_out(scans, tmp_path):
     sitk.WriteImage(found, str(scans[1].files[0]))
     (cached,) = build(scans[1:], SETTINGS, tmp_path / "cache")
     assert cached.positions == (2, 3)
-    assert cached.codes.shape == (2, 32, 32)
+    assert cached.codes.shape == (2, 32, 32, 1)
 
 
 def test_a_second_build_prepares_nothing(scans, tmp_path, preparations):
@@ -120,7 +120,7 @@ def test_key_follows_settings_and_data(scans, tmp_path, preparations):
     assert len(preparations) == 3
     assert len({scan.stem for scan in (before, other, touched)}) == 3
     assert fingerprint([before]) == fingerprint([touched]) != fingerprint([other])  # it follows what the slices hold
-    assert before.codes.shape == (4, 32, 32)  # the former entries are still there
+    assert before.codes.shape == (4, 32, 32, 1)  # the former entries are still there
 
 
 @dataclass(frozen=True)
@@ -200,7 +200,7 @@ def test_strict_reading_is_not_answered_from_a_repaired_entry(scans, tmp_path):
     build([repaired], SETTINGS, tmp_path / "cache")
     with pytest.raises(DicomError, match="uneven slice gaps"):
         build([repaired], SETTINGS, tmp_path / "cache", strict=True)
-    assert build([repaired], SETTINGS, tmp_path / "cache")[0].codes.shape == (4, 32, 32)
+    assert build([repaired], SETTINGS, tmp_path / "cache")[0].codes.shape == (4, 32, 32, 1)
 
 
 def test_an_unrepaired_entry_serves_a_strict_reader(scans, tmp_path, preparations):
@@ -231,7 +231,7 @@ def labelled(scans, tmp_path) -> Scan:
 def test_labels_lie_beside_the_slices(scans, labelled, tmp_path):
     (cached,) = build([labelled], SETTINGS, tmp_path / "cache")
     assert cached.labelled and isinstance(cached.labels, np.memmap) and cached.labels.dtype == np.uint8
-    assert cached.labels.shape == cached.codes.shape
+    assert (*cached.labels.shape, 1) == cached.codes.shape
     # 40 x 32 pixels of 6 mm on 32 x 32 of 8 mm: 30 rows with one of padding on both sides, 24 columns with four.
     assert np.unique(cached.labels[1]).tolist() == [0, 1, 2, 3]
     assert cached.labels[1, [1, 16, 16], [16, 4, 27]].tolist() == [1, 2, 3]

@@ -108,7 +108,7 @@ def test_a_finished_run_keeps_its_precision_and_loses_a_half_written_checkpoint(
     (copy.path / "checkpoints" / ".step-000000009.1-1.npz").write_bytes(b"half")
     monkeypatch.setattr(training, "resolve_precision", lambda wanted: pytest.fail("asked for another precision"))
     build, built = training.build_model, []
-    monkeypatch.setattr(training, "build_model", lambda *settings: built.append(settings[1]) or build(*settings))
+    monkeypatch.setattr(training, "build_model", lambda *settings: built.append(settings[2]) or build(*settings))
     train(Request(), copy.path, resume=True)
     assert built == [copy.facts.precision]
     assert {path.name[0] for path in (copy.path / "checkpoints").iterdir()} == {"s"}

@@ -119,7 +119,7 @@ def test_a_second_channel_can_carry_what_the_first_lacks(slices, scans):
     network = train(two, 3, SETTINGS, seed=1)
     volume = scans[3].load()
     prepared = prepare(volume, PREPARATION, crop=False)
-    found = segment_prepared(network, prepared, with_noise(prepared.slices[..., None]))
+    found = segment_prepared(network, prepared, with_noise(prepared.slices))
     assert dice(found, CLASSES[scans[3].load_labels()], 2) > 0.9
 
 
@@ -127,7 +127,7 @@ def test_slices_without_body_stay_background(network, scans):
     prepared = prepare(scans[3].load(), PREPARATION, crop=False)
     mask = prepared.mask.copy()
     mask[1] = False
-    found = segment_prepared(network, replace(prepared, mask=mask), prepared.slices[..., None], batch_size=2)
+    found = segment_prepared(network, replace(prepared, mask=mask), prepared.slices, batch_size=2)
     assert not found[1].any() and all(found[index].any() for index in (0, 2, 3))
 
 
@@ -178,7 +178,7 @@ def test_synthetic_slices_teach_what_the_real_ones_lack(slices, scans, tmp_path)
     assert len(joined) == len(slices) + 2
     network = train(joined, 3, SETTINGS, seed=1)
     prepared = prepare(scans[3].load(), PREPARATION, crop=False)
-    found = segment_prepared(network, prepared, -prepared.slices[..., None])
+    found = segment_prepared(network, prepared, -prepared.slices)
     assert dice(found, CLASSES[scans[3].load_labels()], 2) > 0.9
 
 

@@ -80,7 +80,7 @@ def test_the_error_of_pairs_is_that_of_physical_values_in_their_bodies(data, run
         generator, errors = run.generator(direction, "last"), []
         for pair in prepared.pairs:
             source, target = pair if direction == "ab" else pair[::-1]
-            synthetic = generator.predict_on_batch(source.slices()[..., None])[..., 0]
+            synthetic = generator.predict_on_batch(source.slices())
             values = [run.map(direction[1]).inverse(images) for images in (synthetic, target.slices())]
             errors.append(np.abs(values[0] - values[1])[pair[0].mask & pair[1].mask])
         expected = np.concatenate(errors).mean()
@@ -109,11 +109,11 @@ def test_pairs_are_divided_so_that_no_patient_is_on_both_sides(data, tmp_path):
     prepared = prepare_data(request(data), request(data).build_recipe(), tmp_path)
     pair = prepared.pairs[0]
     a, b = replace(prepared, pairs=[pair, (pair[0], prepared.train[1][0])]).samples()
-    np.testing.assert_array_equal(a.images[..., 0], pair[0].slices())
-    np.testing.assert_array_equal(b.images[..., 0], prepared.train[1][0].slices())
+    np.testing.assert_array_equal(a.images, pair[0].slices())
+    np.testing.assert_array_equal(b.images, prepared.train[1][0].slices())
     one, other = replace(prepared, pairs=[pair]).samples()
     np.testing.assert_array_equal(one.images, a.images)
-    np.testing.assert_array_equal(other.images[..., 0], pair[1].slices())
+    np.testing.assert_array_equal(other.images, pair[1].slices())
 
 
 def test_without_pairs_validation_patients_are_judged_and_else_training_patients(data, tmp_path, without_pairs):
@@ -125,7 +125,7 @@ def test_without_pairs_validation_patients_are_judged_and_else_training_patients
         (without_validation.samples(), prepared.train),
     ):
         for sample, expected in zip(samples, scans, strict=True):
-            np.testing.assert_array_equal(sample.images[..., 0], np.concatenate([scan.slices() for scan in expected]))
+            np.testing.assert_array_equal(sample.images, np.concatenate([scan.slices() for scan in expected]))
             np.testing.assert_array_equal(sample.mask, np.concatenate([scan.mask for scan in expected]))
     assert prepared.fingerprint != without_validation.fingerprint
     assert prepared.fingerprint != replace(prepared, unpaired=(prepared.unpaired[0], [])).fingerprint

@@ -19,7 +19,7 @@ from kerasgan.experiments.engine.segmentation import SYNTHETIC, OneChannelSegmen
 from kerasgan.experiments.engine.types import UNFINISHED, Content, Context, Task
 from kerasgan.pictures.overlay import Outlined, outline_figure
 from kerasgan.scans.preparation import Preparation, prepare
-from kerasgan.scans.slices import predict_slices
+from kerasgan.scans.slices import middle_channel, predict_slices
 from kerasgan.training.slices import JoinedSlices, TranslatedSlices
 
 PATIENTS = 4  # in a picture, at most
@@ -94,14 +94,14 @@ class CarriedLabels(Task):
         rows = []
         for scan in scans:
             image, shown = _largest_section(scan, classes, run.facts.preparation)
-            synthetic = predict_slices(generator.predict_on_batch, image[None, ..., None])[0, ..., 0]
-            rows.append(Outlined(image, synthetic, shown))
+            synthetic = predict_slices(generator.predict_on_batch, image[None])[0]
+            rows.append(Outlined(middle_channel(image), middle_channel(synthetic), shown))
         outline_figure(rows, context.card.modalities, folder / "outlines.png", note="quick run" if run.quick else "")
         return {"patients": [scan.patient for scan in scans]}
 
 
 def _largest_section(scan: Scan, classes: np.ndarray, settings: Preparation) -> tuple[np.ndarray, np.ndarray]:
-    """The slice with most of the structures, float32 `[size, size]` in [-1, 1], and its classes."""
+    """The slice with most of the structures, float32 `[size, size, channels]` in [-1, 1], and its classes."""
     volume = scan.load()
     prepared = prepare(volume, settings, crop=True, labels=scan.load_labels(like=volume))
     assert prepared.labels is not None  # only labelled scans get here

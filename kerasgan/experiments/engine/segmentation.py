@@ -20,7 +20,7 @@ from kerasgan.experiments.engine.tasks import RecipeTask
 from kerasgan.experiments.engine.types import UNFINISHED, Content, Context, Task
 from kerasgan.pictures.overlay import Overlay
 from kerasgan.scans.preparation import Preparation, preparation
-from kerasgan.scans.slices import predict_slices
+from kerasgan.scans.slices import middle_channel, predict_slices
 from kerasgan.training.cache import build
 from kerasgan.training.slices import LabelledStore, TranslatedSlices, WithSynthetic
 
@@ -96,9 +96,9 @@ class TwoChannelSegmentation(Network):
 
         def segment(scan: Scan) -> Overlay:
             prepared, truth = scorer.read(scan, settings)
-            synthetic = predict_slices(generator.predict_on_batch, prepared.slices[..., None], SLICES_AT_ONCE)[..., 0]
-            found = segment_prepared(network, prepared, np.stack([synthetic, prepared.slices], axis=-1))
-            values = prepared.grid.to_source(run.map("b").inverse(synthetic), fill=low)
+            synthetic = predict_slices(generator.predict_on_batch, prepared.slices, SLICES_AT_ONCE)
+            found = segment_prepared(network, prepared, np.concatenate([synthetic, prepared.slices], axis=-1))
+            values = prepared.grid.to_source(run.map("b").inverse(middle_channel(synthetic)), fill=low)
             values[~prepared.body] = low
             shown = prepared.axial.with_array(values, context.card.modalities[1])
             return Overlay(prepared.axial, shown, truth, found, names, (low, high))
@@ -130,7 +130,7 @@ class OneChannelSegmentation(RecipeTask, Network):
 
         def segment(scan: Scan) -> Overlay:
             prepared, truth = scorer.read(scan, settings)
-            found = segment_prepared(network, prepared, prepared.slices[..., None])
+            found = segment_prepared(network, prepared, prepared.slices)
             return Overlay(prepared.axial, None, truth, found, names)
 
         return scorer.judge(scans, segment, picture)
