@@ -232,5 +232,5 @@ def test_the_contract(finished_run, tmp_path):
     assert "has format 2, this page reads 1; build the page" in newer
     assert "is no contract of kerasgan export; build the page again" in foreign
     model.write_bytes(model.read_bytes().replace(b'"format":1', b'"format":2'))
-    with pytest.raises(ExportError, match="it reads format 1"):
+    with pytest.raises(ExportError, match="this version of kerasgan reads format 1"):
         TFLiteTranslator(model)
