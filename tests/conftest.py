@@ -1,6 +1,8 @@
 """What the whole suite shares."""
 
 import os
+import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -28,6 +30,15 @@ def phantom_folder(tmp_path_factory):
         return written[anatomy.name]
 
     return folder_of
+
+
+@pytest.fixture(scope="session")
+def former(tmp_path_factory):
+    """A folder with a run of version 0.1.0, its TFLite file and served model, two scans, and what it made of them."""
+    folder = tmp_path_factory.mktemp("former")
+    with zipfile.ZipFile(Path(__file__).parent / "fixtures" / "run-0.1.0.zip") as archive:
+        archive.extractall(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -106,10 +106,7 @@ def read_dataset(path: Path, pixels: bool = False) -> FileDataset:
     except OSError as error:
         raise DicomError(f"{path.name} cannot be opened ({error.strerror or error}).") from error
     except (InvalidDicomError, ValueError, TypeError, KeyError, AttributeError, NotImplementedError) as error:
-        raise DicomError(
-            f"{path.name} has a DICOM header that cannot be read ({type(error).__name__}). Copy or export the file "
-            "again."
-        ) from error
+        raise _unreadable(path, error) from error
 
 
 def frame_dataset(dataset: Dataset, frame: int) -> Dataset:
@@ -156,10 +153,7 @@ def read_frames(path: Path) -> list[FrameHeader]:
         frames = len(dataset.get("PerFrameFunctionalGroupsSequence") or [0])
         return [_header(path, frame_dataset(dataset, frame), frame) for frame in range(frames)]
     except (ValueError, TypeError, AttributeError, IndexError, KeyError) as error:
-        raise DicomError(
-            f"{path.name} has a DICOM header that cannot be read ({type(error).__name__}). Copy or export the file "
-            "again."
-        ) from error
+        raise _unreadable(path, error) from error
 
 
 def _header(path: Path, flat: Dataset, frame: int) -> FrameHeader:
@@ -174,6 +168,12 @@ def _header(path: Path, flat: Dataset, frame: int) -> FrameHeader:
         traits=tuple(_text(flat.get(keyword)) for keyword in TRAITS),
         reason=reason,
         slice=None if reason else _source_slice(path, flat, frame),
+    )
+
+
+def _unreadable(path: Path, error: Exception) -> DicomError:
+    return DicomError(
+        f"{path.name} has a DICOM header that cannot be read ({type(error).__name__}). Copy or export the file again."
     )
 
 

@@ -195,7 +195,6 @@ class AdversarialModel(keras.Model):
 
         The same `draw`, the number of the discriminator's update, gives the same numbers.
         """
-        """A random number in [0, 1) for each image, `[batch, 1, 1, 1]`, the same whenever the draw is repeated."""
         seed = seed_of_step(self.seed, draw) + 2  # apart from the draws of a pool of the same seed
         return tf.random.stateless_uniform([images.shape[0], 1, 1, 1], seed, dtype=images.dtype)
 

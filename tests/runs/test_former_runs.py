@@ -1,24 +1,10 @@
 """A run that kerasgan 0.1.0 trained still loads and translates to the same values."""
 
-import zipfile
-from pathlib import Path
-
 import numpy as np
 import pytest
 import SimpleITK as sitk
 
 import kerasgan
-
-FIXTURE = Path(__file__).parents[1] / "fixtures" / "run-0.1.0.zip"
-
-
-@pytest.fixture(scope="module")
-def former(tmp_path_factory):
-    """A folder with the run, two scans, and what version 0.1.0 made of them."""
-    folder = tmp_path_factory.mktemp("former")
-    with zipfile.ZipFile(FIXTURE) as archive:
-        archive.extractall(folder)
-    return folder
 
 
 def test_a_former_run_loads_although_its_recipe_has_fields_that_are_gone(former):

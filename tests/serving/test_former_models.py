@@ -1,8 +1,6 @@
 """A model that kerasgan 0.1.0 exported for serving is served by this version, and gives the same values."""
 
 import hashlib
-import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,19 +12,15 @@ from kerasgan.export.bundle import write_warmup
 from kerasgan.export.serving_contract import read_serving_contract
 from kerasgan.serving import Client, Server, Settings
 
-FIXTURE = Path(__file__).parents[1] / "fixtures" / "run-0.1.0.zip"
 CT_HU, MR = 0.5, 0.005 * (323.774 - 55.999)  # MR: 0.5 % of the run's range
 
 
 @pytest.fixture(scope="module")
-def former(tmp_path_factory):
-    """A folder with the served model, two scans, and what version 0.1.0 made of them."""
-    folder = tmp_path_factory.mktemp("former")
-    with zipfile.ZipFile(FIXTURE) as archive:
-        archive.extractall(folder)
-    version = folder / "served" / "heads" / "1"
+def former(former):
+    """The same folder, completed by the warm-up requests, which the archive leaves out."""
+    version = former / "served" / "heads" / "1"
     write_warmup(version / "assets.extra" / "tf_serving_warmup_requests", read_serving_contract(version))
-    return folder
+    return former
 
 
 @pytest.fixture(scope="module")
