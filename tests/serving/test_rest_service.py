@@ -125,3 +125,7 @@ def test_a_body_that_ends_early_leaves_the_server_alive(base, server):
     with socket.create_connection(("127.0.0.1", server.rest_port)) as connection:
         connection.sendall(b"POST /v1/models/mr2ct:predict HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n{")
     assert requests.get(f"{base}/health", timeout=20).status_code == 200
+
+
+def test_replies_do_not_wait_for_the_acknowledgement_of_their_headers(server):
+    assert server._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)  # accepted sockets inherit it
