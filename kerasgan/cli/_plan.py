@@ -25,10 +25,11 @@ def plan(request: Request, out: Path, resume: bool) -> str:
 
     former = load_run(out) if resume else None
     recipe = former.recipe if former else request.build_recipe()
+    request = request.resuming(former) if former else request
     check_components(recipe)
-    name = request.dataset or (former.facts.dataset if former else "")
+    name = request.dataset or ""
     module = registry.find("datasets", name)
-    root = request.data_dir or Path(former.facts.data_dir if former else module.CARD.default_dir)
+    root = request.data_dir or Path(module.CARD.default_dir)
     if hasattr(module, "prepare") and not (root.is_dir() and any(root.iterdir())):
         data = f"Dataset {name}: would first be written to {root}"
     else:

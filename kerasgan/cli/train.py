@@ -20,7 +20,9 @@ def train(
     out: Annotated[Path | None, typer.Option(help="Run directory.  [default: a new one under runs/]")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Scale the recipe down to minutes.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Continue --out, or the newest run that fits.")] = False,
-    seed: Annotated[int | None, typer.Option(help="Seed of everything random.  [default: 0]", min=0)] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of everything random.  [default: 0]", min=0, max=2**32 - 1)
+    ] = None,
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Change the recipe; may be repeated.")
     ] = None,

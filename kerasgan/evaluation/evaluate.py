@@ -169,7 +169,14 @@ def external_pairs(run: Run, card: DatasetCard, scans: Sequence[Scan]) -> list[P
     strangers = {scan.patient for scan in scans} - known
     external = Split.from_keys(scans, {"test": {"a": strangers, "b": strangers}}).test.pairs()
     if not external:
-        raise DatasetError("The data has no paired patients outside the training part. Give --data-dir with some.")
+        people = {scan.patient for scan in scans}
+        paired = Split.from_keys(scans, {"test": {"a": people, "b": people}}).test.pairs()
+        keys = {scan.patient for scan, _ in paired}
+        parts = {part: len(keys & {*domains["a"], *domains["b"]}) for part, domains in run.split().items()}
+        reason = f"All patients of the data who have both scans are in the run's split already: {parts}"
+        if not keys:
+            reason = "No patient of the data has a scan in both domains"
+        raise DatasetError(f"{reason}. Give --data-dir with pairs of other patients.")
     return external
 
 

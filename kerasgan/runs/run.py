@@ -18,14 +18,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from kerasgan.config import Recipe, from_json
 from kerasgan.errors import RunError
 from kerasgan.files import staging_folder
-from kerasgan.scans.contract import Direction
+from kerasgan.scans.contract import DIRECTIONS, Direction
 from kerasgan.scans.intensity import IntensityMap
 from kerasgan.scans.preparation import Preparation
 from kerasgan.scans.volume import Modality
@@ -104,7 +104,11 @@ class Run:
 
         Raises:
             RunError: For a run without weights.
+            ValueError: For another direction than `"ab"` or `"ba"`.
         """
+        if direction not in DIRECTIONS:
+            a, b = self.facts.modalities["a"], self.facts.modalities["b"]
+            raise ValueError(f"The direction must be 'ab' ({a} to {b}) or 'ba' ({b} to {a}); got {direction!r}.")
         return self._network_path("generator", direction, which)
 
     def generator(self, direction: Direction, which: Which = "best") -> keras.Model:
@@ -130,6 +134,8 @@ class Run:
         return _network(self._network_path("segmenter", "b", which))
 
     def _network_path(self, kind: str, stem: str, which: Which) -> Path:
+        if which not in get_args(Which):
+            raise ValueError(f"The {kind} must be 'best' or 'last'; got {which!r}.")
         for name in (which, "last"):
             path = self.path / f"{kind}s" / f"{stem}-{name}.keras"
             if path.exists():

@@ -54,10 +54,15 @@ class Data:
         return slice_cache.fingerprint([*chain(*self.train), *chain(*self.pairs), *chain(*self.unpaired)])
 
     def previews(self) -> tuple[np.ndarray, np.ndarray]:
-        """A few slices of each domain to look at, those with most body: float32 `[slices, size, size, channels]`."""
+        """A few slices to look at, as many of each domain, those with most body of their scans.
+
+        Returns:
+            Slices of domain a and of domain b, float32 `[slices, size, size, channels]` in [-1, 1].
+        """
         found = []
+        count = min(PREVIEW_SLICES, *map(len, self.train))
         for scans in self.train:
-            chosen = scans[:: max(1, len(scans) // PREVIEW_SLICES)][:PREVIEW_SLICES]
+            chosen = scans[:: len(scans) // count][:count]
             rows = [int(np.argmax(scan.mask.sum(axis=(1, 2)))) for scan in chosen]
             found.append(np.stack([scan.slices([row])[0] for scan, row in zip(chosen, rows, strict=True)]))
         return found[0], found[1]

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from kerasgan.runs.run import Run
 
 DEFAULT_RECIPE = "kerasgan2026"
+LARGEST_SEED = 2**32 - 1  # that NumPy and Keras take
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,9 @@ class Request:
         seed: Seed of everything random; None: the run's own when resuming, else 0.
         strict: Refuse scans that need repair.
 
+    Raises:
+        ValueError: For a seed that is no whole number from 0 to 4294967295.
+
     Example:
         >>> Request("phantom", quick=True, overrides=("schedule.steps=500",)).build_recipe().schedule.steps
         500
@@ -41,6 +45,10 @@ class Request:
     overrides: tuple[str, ...] = ()
     seed: int | None = None
     strict: bool = False
+
+    def __post_init__(self) -> None:
+        if self.seed is not None and (not isinstance(self.seed, int) or not 0 <= self.seed <= LARGEST_SEED):
+            raise ValueError(f"The seed must be a whole number from 0 to {LARGEST_SEED}; got {self.seed!r}.")
 
     def build_recipe(self) -> Recipe:
         """The named recipe, scaled down if asked, with the overrides applied.
@@ -57,15 +65,18 @@ class Request:
         Raises:
             RunError: Where something that the user repeats differs from the run's own.
         """
-        facts = run.facts
-        if self.recipe or self.quick or self.overrides:
-            named = Request(recipe=self.recipe or run.recipe.name, quick=self.quick, overrides=self.overrides)
-            changed = differences(run.recipe, named.build_recipe())
-            if changed:
-                raise RunError(
-                    f"--resume continues a run with its own recipe, but this one differs in {'; '.join(changed)}. "
-                    "Leave the recipe options out, or start a new run with another --out."
-                )
+        facts, own_recipe = run.facts, run.recipe
+        if self.recipe:
+            asked_recipe = self.build_recipe()
+        else:
+            is_smaller = self.quick and not own_recipe.quick
+            asked_recipe = (own_recipe.as_quick() if is_smaller else own_recipe).with_overrides(self.overrides)
+        changed = differences(own_recipe, asked_recipe)
+        if changed:
+            raise RunError(
+                f"--resume continues a run with its own recipe, but what is asked for differs in {'; '.join(changed)}. "
+                "Leave the recipe options out, or start a new run with another --out."
+            )
         for name, asked, own in (("dataset", self.dataset, facts.dataset), ("seed", self.seed, facts.seed)):
             if asked is not None and asked != own:
                 raise RunError(

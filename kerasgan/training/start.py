@@ -64,12 +64,12 @@ def check(request: Request, out: Path, resume: bool) -> None:
         KerasganError: For an invalid run to resume, an unknown dataset, recipe, field or value, a data folder that is
             missing or empty, or a run directory that is not empty.
     """
-    request.build_recipe()
     if resume:
         from kerasgan.runs.run import load_run
 
-        load_run(out)  # has its own dataset
+        request.resuming(load_run(out))
         return
+    request.build_recipe()
     if request.dataset is None:
         raise KerasganError(
             f"--dataset is missing; give one of {', '.join(registry.names('datasets'))}, or the path of a .py file."

@@ -219,6 +219,12 @@ def test_resume_with_a_changed_recipe(refused, untrained_run):
     error = refused("train", "--resume", "--out", untrained_run, "--recipe", "kerasgan2026", "--set", "pool_size=7")
     assert "pool_size: 50 -> 7" in error and "another --out" in error
     assert {path.name: path.read_bytes() for path in untrained_run.iterdir()} == before
+    assert "pool_size: 50 -> 7. Leave" in refused("train", "--resume", "--out", untrained_run, "--set", "pool_size=7")
+
+
+def test_seed_that_keras_does_not_take(refused, tmp_path):
+    assert "'--seed': Input should be less than or equal to 4294967295" in refused("train", "--seed", "99999999999")
+    assert left_behind(tmp_path) == set()
 
 
 def test_resume_with_another_dataset(refused, untrained_run):

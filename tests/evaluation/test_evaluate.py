@@ -202,7 +202,12 @@ def test_data_with_training_patients_only_is_refused(run, tmp_path):
     for folder in data.iterdir():
         if patient_key(folder.name) not in trained:
             shutil.rmtree(folder)
-    with pytest.raises(DatasetError, match=r"no paired patients outside the training part\. Give --data-dir"):
+    used = r"who have both scans are in the run's split already: {'train': \d+, 'validation': 0, 'test': 0}\. Give "
+    with pytest.raises(DatasetError, match=used):
+        evaluate(run.path, data_dir=data)
+    for number, folder in enumerate(sorted(data.iterdir())):
+        (folder / ("ct.nii.gz" if number else "mr.nii.gz")).unlink()
+    with pytest.raises(DatasetError, match=r"^No patient of the data has a scan in both domains\. Give --data-dir"):
         evaluate(run.path, data_dir=data)
 
 

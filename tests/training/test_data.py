@@ -5,8 +5,12 @@ import shutil
 import pytest
 from tiny import request, write_head, write_heads
 
+from kerasgan import datasets
+from kerasgan.datasets import Scan
 from kerasgan.errors import DatasetError, KerasganError
-from kerasgan.training.data import prepare_data
+from kerasgan.scans.preparation import preparation
+from kerasgan.training.cache import build
+from kerasgan.training.data import Data, prepare_data
 from kerasgan.training.train import train
 
 
@@ -17,6 +21,19 @@ def test_validation_pairs_lie_on_one_grid(tmp_path):
         shutil.copy(tmp_path / "smaller" / "ct.nii.gz", folder / "ct.nii.gz")
     with pytest.raises(DatasetError, match=r"^Patient p\w+: .* grids \(4, 40, 32\) and \(4, 36, 32\)\. Register"):
         prepare_data(request(heads), request(heads).build_recipe(), tmp_path / "cache")
+
+
+@pytest.mark.parametrize(("patients_a", "patients_b", "rows"), [(2, 9, 2), (9, 1, 1), (3, 3, 3), (9, 11, 4)])
+def test_previews_show_as_many_slices_of_both_domains(tmp_path, patients_a, patients_b, rows):
+    """Whatever the number of patients, as each row of the picture has a slice of each domain."""
+    write_head(tmp_path / "head", seed=0)
+    scans = [Scan("p0", "a", "CT", (tmp_path / "head" / "ct.nii.gz",))]
+    settings = preparation(request(tmp_path).build_recipe(), "head", (-1000.0, 1600.0), 256.0)
+    (cached,) = build(scans, settings, tmp_path / "cache")
+    train_a, train_b = [cached] * patients_a, [cached] * patients_b
+    card, none = datasets.synthrad.CARD, datasets.Part()
+    data = Data(card, datasets.Split(none, none, none), settings, (train_a, train_b), [], ([], []))
+    assert [images.shape for images in data.previews()] == [(rows, 32, 32, 1)] * 2
 
 
 @pytest.mark.parametrize(

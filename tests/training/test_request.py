@@ -1,7 +1,12 @@
 """What a request asks for, and where it differs from the run that it continues."""
 
+from types import SimpleNamespace
+
+import pytest
+
 from kerasgan.config import Component, Recipe, from_json
-from kerasgan.training.request import differences
+from kerasgan.errors import RunError
+from kerasgan.training.request import Request, differences
 
 RECIPE = Recipe(name="mine", generator=Component(name="resnet", filters=32, upsampling="resize"))
 EPOCHS = RECIPE.with_overrides(["schedule.epochs=3", "data.batch_size=4"])
@@ -24,3 +29,26 @@ def test_differences_name_the_path_and_both_values():
 def test_a_recipe_does_not_differ_from_its_own_json():
     recipe = Recipe(name="mine", generator=Component(name="unet.py", widths=(8, 16)))
     assert differences(recipe, from_json(recipe.model_dump_json())) == []
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 99999999999, 1.5, "3"])
+def test_a_seed_that_keras_does_not_take_is_refused_at_once(seed):
+    with pytest.raises(ValueError, match=rf"^The seed must be a whole number from 0 to 4294967295; got {seed!r}\.$"):
+        Request("phantom", seed=seed)
+
+
+def run_of(recipe):
+    """What a request sees of a run."""
+    return SimpleNamespace(recipe=recipe, facts=SimpleNamespace(dataset="heads", data_dir="data", seed=7))
+
+
+def test_overrides_are_laid_over_the_recipe_of_the_resumed_run():
+    run = run_of(RECIPE.as_quick().with_overrides(["losses.cycle_weight=5"]))
+    assert Request(overrides=("losses.cycle_weight=5",), quick=True).resuming(run).seed == 7
+    with pytest.raises(RunError, match=r"but what is asked for differs in schedule\.steps: 8000 -> 20000\. "):
+        Request(overrides=("schedule.steps=20000",)).resuming(run)
+
+
+def test_a_full_run_is_not_resumed_as_a_quick_one():
+    with pytest.raises(RunError, match=r"generator\.filters: 32 -> 16; .*quick: False -> True"):
+        Request(quick=True).resuming(run_of(RECIPE))

@@ -131,6 +131,18 @@ def test_resume_refuses_another_recipe_dataset_or_seed(run):
         train(Request(seed=1), run.path, resume=True)
 
 
+@pytest.mark.parametrize(
+    ("direction", "which", "text"),
+    [
+        ("MR2CT", "best", r"^The direction must be 'ab' \(MR to CT\) or 'ba' \(CT to MR\); got 'MR2CT'\.$"),
+        ("ab", "newest", r"^The generator must be 'best' or 'last'; got 'newest'\.$"),
+    ],
+)
+def test_a_generator_that_no_run_has_is_refused(run, direction, which, text):
+    with pytest.raises(ValueError, match=text):
+        run.generator(direction, which)
+
+
 def test_existing_run_is_not_overwritten(data, run):
     with pytest.raises(RunError, match=r"is not empty; choose another --out, or .*: kerasgan train --resume"):
         train(request(data), run.path)
