@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO, Literal
 
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset, FileDataset
-from pydicom.errors import InvalidDicomError
-from pydicom.uid import MediaStorageDirectoryStorage
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    MediaStorageDirectoryStorage,
+)
 
 from kerasgan.errors import DicomError
-from kerasgan.io.usability import is_scan, reason_against
+from kerasgan.io.usability import ONE_NUMBER, is_scan, numbers, reason_against, value_of
+from kerasgan.scans.bounds import spacing_fault
 from kerasgan.scans.volume import SourceSlice
 
 # Attributes in which images at one position differ, in the order in which a series is split by them.
@@ -28,8 +39,10 @@ _FRAME_TYPE_GROUPS = ("MRImageFrameTypeSequence", "CTImageFrameTypeSequence")
 _MR_GROUPS = ("MREchoSequence", "MRTimingAndRelatedParametersSequence", "MRDiffusionSequence")
 _GROUPS = (*_PLANE_GROUPS, *_FRAME_GROUPS, *_FRAME_TYPE_GROUPS, *_MR_GROUPS, "CTReconstructionSequence")
 _IDENTITY = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "Modality", "PatientID")
-_GEOMETRY = ("ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing", "SliceThickness", "Rows", "Columns")
-_PIXELS = ("NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation", "ComplexImageComponent", "RescaleType")
+_GEOMETRY = ("ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing", "SliceThickness")
+_PIXELS = ("PhotometricInterpretation", "ComplexImageComponent", "RescaleType", *ONE_NUMBER)
+_NATIVE = (None, ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian)
+_LARGEST_FILE, _PIECE = 2**30, 2**24  # bytes that a deflated file may inflate to, and that are inflated at a time
 _FRAMES = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 _KEYWORDS = (*_IDENTITY, "SeriesDescription", *_GEOMETRY, *_PIXELS, *_FRAMES, *TRAITS)
 
@@ -78,6 +91,8 @@ def looks_like_dicom(path: Path) -> bool:
 
     Old exports without a preamble have the second form; pydicom's `force` is justified only there.
     """
+    if not path.is_file():  # reading a pipe or a device may never end
+        return False
     with path.open("rb") as file:
         start = file.read(132)
     if start[128:132] == b"DICM":
@@ -86,27 +101,53 @@ def looks_like_dicom(path: Path) -> bool:
     return len(start) == 132 and group in (0x0002, 0x0008) and element <= 0x0018
 
 
-def read_dataset(path: Path, pixels: bool = False) -> FileDataset:
-    """Reads a DICOM file: the elements that grouping needs, or everything.
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """A DICOM file; whatever is raised while it is open becomes a `DicomError` that names it."""
+    try:
+        if not looks_like_dicom(path):
+            raise DicomError(f"{path.name} is not a DICOM file.")
+        with path.open("rb") as file, warnings.catch_warnings():  # pydicom's remarks on damage; ours name the remedy
+            warnings.simplefilter("ignore")
+            _require_inflatable(file)
+            yield file
+    except DicomError:
+        raise
+    except OSError as error:
+        raise DicomError(f"{path.name} cannot be opened ({error.strerror or error}).") from error
+    except Exception as error:  # pydicom raises what it likes on damage
+        raise DicomError(
+            f"{path.name} has a DICOM header that cannot be read ({type(error).__name__}). Copy or export it again."
+        ) from error
+
+
+def _require_inflatable(file: BinaryIO) -> None:
+    """Refuses a deflated file that would fill the memory; pydicom inflates it as a whole."""
+    start = file.read(1024)
+    if DeflatedExplicitVRLittleEndian.encode() + b"\0" in start:
+        file.seek(144 + int.from_bytes(start[140:144], "little"))  # preamble and file meta information
+        inflater, size, rest = zlib.decompressobj(-zlib.MAX_WBITS), 0, file.read()
+        while rest:
+            size += len(inflater.decompress(rest, _PIECE))
+            rest = inflater.unconsumed_tail
+            if size > _LARGEST_FILE:
+                raise DicomError(
+                    f"{Path(file.name).name} inflates to more than {_LARGEST_FILE >> 20} MiB. Decompress it."
+                )
+    file.seek(0)
+
+
+def read_dataset(path: Path) -> FileDataset:
+    """Reads a DICOM file with all its elements.
 
     Args:
         path: A file, with or without preamble.
-        pixels: Read all elements, pixels included.
 
     Raises:
         DicomError: For a file that is not DICOM or whose header is damaged.
     """
-    try:
-        if not looks_like_dicom(path):
-            raise DicomError(f"{path.name} is not a DICOM file.")
-        with warnings.catch_warnings():  # pydicom's remarks on damage; ours name the file and the remedy
-            warnings.simplefilter("ignore")
-            wanted = None if pixels else list(_KEYWORDS)
-            return pydicom.dcmread(path, force=True, stop_before_pixels=not pixels, specific_tags=wanted)
-    except OSError as error:
-        raise DicomError(f"{path.name} cannot be opened ({error.strerror or error}).") from error
-    except (InvalidDicomError, ValueError, TypeError, KeyError, AttributeError, NotImplementedError) as error:
-        raise _unreadable(path, error) from error
+    with _opened(path) as file:
+        return pydicom.dcmread(file, force=True)
 
 
 def frame_dataset(dataset: Dataset, frame: int) -> Dataset:
@@ -119,7 +160,7 @@ def frame_dataset(dataset: Dataset, frame: int) -> Dataset:
     if "PerFrameFunctionalGroupsSequence" not in dataset:
         return dataset
     flat = Dataset()
-    flat.update({tag: dataset[tag] for tag in list(dataset.keys()) if tag.group <= 0x0028})
+    flat.update({tag: dataset.get_item(tag) for tag in list(dataset.keys()) if tag.group <= 0x0028})
     flat.add_new("NumberOfFrames", "IS", 1)  # a new element: those taken over are shared with `dataset`
     shared = dataset.get("SharedFunctionalGroupsSequence") or [Dataset()]
     for item in (shared[0], dataset.PerFrameFunctionalGroupsSequence[frame]):
@@ -143,37 +184,57 @@ def read_frames(path: Path) -> list[FrameHeader]:
     Raises:
         DicomError: For a file that is not DICOM, has a damaged header or holds no object.
     """
-    dataset = read_dataset(path)
-    is_directory = dataset.file_meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage
-    if is_directory and not dataset.get("SOPClassUID"):  # DICOMDIR, a disc's list of its files
-        return []
-    if not dataset.get("SOPClassUID") or (is_scan(dataset) and not dataset.get("Columns")):
-        raise DicomError(f"{path.name} is truncated: its header ends too early.")
-    try:
-        frames = len(dataset.get("PerFrameFunctionalGroupsSequence") or [0])
-        return [_header(path, frame_dataset(dataset, frame), frame) for frame in range(frames)]
-    except (ValueError, TypeError, AttributeError, IndexError, KeyError) as error:
-        raise _unreadable(path, error) from error
+    with _opened(path) as file:
+        dataset = pydicom.dcmread(file, force=True, stop_before_pixels=True, specific_tags=list(_KEYWORDS))
+        pixels, element = file.tell(), file.read(12)
+        is_directory = dataset.file_meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage
+        if is_directory and not value_of(dataset, "SOPClassUID"):  # DICOMDIR, a disc's list of its files
+            return []
+        syntax = dataset.file_meta.get("TransferSyntaxUID")
+        ended = not element and syntax != DeflatedExplicitVRLittleEndian  # which pydicom reads to its end
+        if ended and (is_scan(dataset) or not value_of(dataset, "SOPClassUID")):
+            raise DicomError(f"{path.name} is truncated: its header ends too early.")
+        count = len(dataset.get("PerFrameFunctionalGroupsSequence") or [0])
+        frames = [_header(path, frame_dataset(dataset, frame), frame) for frame in range(count)]
+        if syntax in _NATIVE and any(frame.slice for frame in frames):
+            _require_pixels(dataset, element, path.stat().st_size - pixels, path.name)
+        return frames
+
+
+def _require_pixels(dataset: FileDataset, element: bytes, rest: int, name: str) -> None:
+    """Refuses a native image that is shorter than its header says.
+
+    Args:
+        dataset: Header of a usable image.
+        element: The twelve bytes at the place where its Pixel Data should begin.
+        rest: Bytes of the file from there on.
+        name: Name of the file, for the message.
+    """
+    implicit, little = dataset.original_encoding
+    order: Literal["little", "big"] = "little" if little else "big"
+    if [int.from_bytes(element[:2], order), int.from_bytes(element[2:4], order)] != [0x7FE0, 0x0010]:
+        raise DicomError(f"{name} has no Pixel Data (7FE0,0010).")
+    start = 8 if implicit else 12  # tag, the representation of the value, its length
+    sizes = (numbers(dataset, keyword) for keyword in ("Rows", "Columns", "BitsAllocated", "NumberOfFrames"))
+    expected = int(math.prod((size or [1])[0] for size in sizes)) // 8
+    found = min(int.from_bytes(element[start - 4 : start], order), rest - start)
+    if found < expected:
+        raise DicomError(f"{name} is truncated: it has {found} of {expected} bytes of pixels.")
 
 
 def _header(path: Path, flat: Dataset, frame: int) -> FrameHeader:
     reason = reason_against(flat)
+    (thickness_mm, *_) = numbers(flat, "SliceThickness") or [0.0]
     return FrameHeader(
         path=path,
-        series_uid=str(flat.get("SeriesInstanceUID", "")),
-        modality=str(flat.get("Modality", "")),
-        patient=patient_key(str(flat.get("PatientID", ""))),
-        frame_of_reference=str(flat.get("FrameOfReferenceUID", "")),
-        thickness_mm=float(flat.get("SliceThickness") or 0.0),
-        traits=tuple(_text(flat.get(keyword)) for keyword in TRAITS),
+        series_uid=str(value_of(flat, "SeriesInstanceUID") or ""),
+        modality=str(value_of(flat, "Modality") or ""),
+        patient=patient_key(str(value_of(flat, "PatientID") or "")),
+        frame_of_reference=str(value_of(flat, "FrameOfReferenceUID") or ""),
+        thickness_mm=0.0 if spacing_fault([thickness_mm], "") else thickness_mm,
+        traits=tuple(_text(value_of(flat, keyword)) for keyword in TRAITS),
         reason=reason,
         slice=None if reason else _source_slice(path, flat, frame),
-    )
-
-
-def _unreadable(path: Path, error: Exception) -> DicomError:
-    return DicomError(
-        f"{path.name} has a DICOM header that cannot be read ({type(error).__name__}). Copy or export the file again."
     )
 
 

@@ -45,7 +45,7 @@ class PixelReader:
                 was found before.
         """
         if self._path != slice_.path:
-            self._path, self._dataset, self._decoded = slice_.path, read_dataset(slice_.path, pixels=True), None
+            self._path, self._dataset, self._decoded = slice_.path, read_dataset(slice_.path), None
         stored = self._stored_values(slice_)
         if stored.shape != slice_.shape:
             raise DicomError(f"{slice_.path.name} has {stored.shape} pixels, its header announced {slice_.shape}.")

@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+from pydicom.datadict import dictionary_VR
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
@@ -87,6 +89,20 @@ def slices(tmp_path):
             dataset = make_slice((0, 0, height), np.full((4, 5), round(10 * height), np.int16), **attributes)
             save(dataset, tmp_path / folder / f"{number:02d}")
         return tmp_path / folder
+
+    return write
+
+
+@pytest.fixture
+def with_text():
+    """Writes any text into an element of a DICOM file, as a careless program would."""
+
+    def write(path, keyword, text):
+        dataset = pydicom.dcmread(path)
+        tag = pydicom.tag.Tag(keyword)
+        raw = RawDataElement(tag, dictionary_VR(tag)[:2], len(text), text.encode(), 0, False, True)
+        dataset._dict[tag] = raw
+        dataset.save_as(path)
 
     return write
 

@@ -238,12 +238,12 @@ def test_a_file_cut_within_its_pixels_is_skipped_and_named(slices, caplog):
     file = folder / "01"
     file.write_bytes(file.read_bytes()[:-10])
     volume = read_volume(folder)
-    assert volume.warnings[0].startswith("skipped: 01 cannot be decoded: The number of bytes of pixel data is less")
+    assert volume.warnings[0] == "skipped: 01 is truncated: it has 30 of 40 bytes of pixels."
     assert volume.warnings[1] == "uneven slice gaps of 3 to 6 mm (median 3 mm): resampled to 4 slices every 3 mm"
     np.testing.assert_allclose(volume.array[:, 0, 0], [0, 30, 60, 90])
     assert len(volume.source) == 3
     assert len(caplog.messages) == 2
-    with pytest.raises(DicomError, match=r"01 cannot be decoded.* read it without strict"):
+    with pytest.raises(DicomError, match=r"01 is truncated.* read it without strict"):
         read_volume(folder, strict=True)
 
 
@@ -262,7 +262,7 @@ def test_a_series_without_one_good_file(slices):
     folder = slices(0, 3)
     for file in folder.iterdir():
         file.write_bytes(file.read_bytes()[:-10])
-    with pytest.raises(DicomError, match="No image of 00 and 1 more can be read: skipped: 00 cannot be decoded"):
+    with pytest.raises(DicomError, match=r"no series that can be used: .* 00 is truncated: it has 30 of 40 bytes"):
         read_volume(folder)
 
 
@@ -271,7 +271,7 @@ def test_damage_that_leaves_a_wide_hole_is_refused(slices):
     for number in range(10, 20):
         file = folder / f"{number}"
         file.write_bytes(file.read_bytes()[:-10])
-    with pytest.raises(DicomError, match="hole of 55 mm"):
+    with pytest.raises(DicomError, match="a hole between slices that is too wide to fill"):
         read_volume(folder)
 
 
@@ -362,7 +362,7 @@ def test_frames_of_two_time_points_are_two_series(tmp_path, dicom):
 def test_a_cut_enhanced_object_is_refused(tmp_path, dicom):
     path = dicom.save(dicom.make_enhanced([(0, 0, 0), (0, 0, 3)], np.zeros((2, 4, 5), np.int16)), tmp_path / "enhanced")
     os.truncate(path, path.stat().st_size - 30)
-    with pytest.raises(DicomError, match="No image of enhanced can be read"):
+    with pytest.raises(DicomError, match="enhanced is truncated: it has 50 of 80 bytes of pixels"):
         read_volume(path)
 
 

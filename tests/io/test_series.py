@@ -80,8 +80,21 @@ def test_a_single_image_of_another_size_is_left_out_and_noted(slices, dicom):
         ({"Modality": "PT"}, r"Modality \(0008,0060\) is PT"),
         ({"PhotometricInterpretation": "RGB", "SamplesPerPixel": 3}, "a colour image .* is RGB"),
         ({"NumberOfFrames": 4}, "several frames without Per-Frame Functional Groups"),
-        ({"ImagePositionPatient": None}, "ImagePositionPatient is missing"),
-        ({"PixelSpacing": [0, 1]}, "both must be positive"),
+        (
+            {"ImagePositionPatient": None},
+            r"Image Position \(Patient\) \(0020,0032\) is missing: the position of the image",
+        ),
+        ({"ImagePositionPatient": ["nan", "0", "0"]}, r"0020,0032\) is \[nan, 0, 0\]; expected 3 numbers"),
+        ({"ImagePositionPatient": [0, 0, 200_000]}, r"0020,0032\) is 0, 0, 200000; expected at most 100000 mm"),
+        ({"PixelSpacing": [0, 1]}, r"Pixel Spacing \(0028,0030\) is 0, 1; expected 0.01 to 100 mm"),
+        ({"PixelSpacing": [1000, 1000]}, r"\(0028,0030\) is 1000, 1000; expected 0.01 to 100 mm"),
+        (
+            {"Columns": 5000},
+            r"Rows x Columns \(0028,0010\), \(0028,0011\) is 4 x 5000; expected 1 to 4096 pixels a side",
+        ),
+        ({"BitsAllocated": None}, r"Bits Allocated \(0028,0100\) is missing"),
+        ({"BitsStored": 12}, "12 bits stored of 16 allocated, the highest being 15 .*stored ones at the lower end"),
+        ({"PixelRepresentation": 2}, r"Pixel Representation \(0028,0103\) is 2; expected 0 or 1"),
         ({"ImageOrientationPatient": [1, 0, 0, 1, 0, 0]}, "two orthogonal unit vectors"),
     ],
 )
@@ -90,6 +103,38 @@ def test_what_is_not_a_scan_says_why(slices, attributes, reason):
     assert not series.usable
     assert re.search(reason, series.reason)
     assert "not used: " in str(series)
+
+
+@pytest.mark.parametrize(
+    ("keyword", "text", "reason"),
+    [
+        ("PixelSpacing", "2,0\\1,5", "is ['2,0', '1,5']; expected 2 numbers"),
+        ("SOPClassUID", "", "SOP Class UID (0008,0016) is missing"),
+        ("RescaleIntercept", "-1024,5", "'-1024,5'; expected 1 number"),
+        ("RescaleSlope", "1\\1", r"[1, 1]"),
+        ("RescaleSlope", "inf", "is inf; expected 1 number"),
+        ("PixelPaddingValue", "abc", "'abc'; expected 1 number"),
+        ("NumberOfFrames", "1e400", "'1e400'; expected 1 number"),
+        ("SamplesPerPixel", "one", "'one'; expected 1 number"),
+    ],
+)
+def test_a_needed_number_that_is_none_is_shown(slices, with_text, keyword, text, reason):
+    folder = slices(0, 3, RescaleSlope=1)
+    for file in folder.iterdir():
+        with_text(file, keyword, text)
+    (series,) = discover(folder)
+    assert not series.usable and reason in series.reason
+
+
+@pytest.mark.parametrize("text", ["5,0", "thin", "nan", "-4", "1e400"])
+def test_a_word_in_a_number_that_is_not_needed_is_as_if_it_were_missing(slices, with_text, text):
+    folder = slices(0, 3)
+    for file in folder.iterdir():
+        with_text(file, "SliceThickness", text)
+        with_text(file, "EchoTime", text)
+        with_text(file, "SeriesNumber", text)
+    (series,) = discover(folder)
+    assert series.usable and series.thickness_mm == 0
 
 
 def test_derived_axial_images_are_used(slices):
