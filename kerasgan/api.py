@@ -315,7 +315,9 @@ def reproduce(
     """
     from kerasgan import experiments
 
-    return experiments.reproduce(name, dataset=dataset, data_dir=data_dir, scale=scale, out=out, seeds=seeds)
+    return experiments.compute(
+        experiments.open_reproduction(name, dataset=dataset, data_dir=data_dir, scale=scale, out=out, seeds=seeds)
+    )
 
 
 def _path(run: RunOrPath) -> Path:

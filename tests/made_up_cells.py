@@ -10,7 +10,7 @@ from matplotlib.image import imsave
 from kerasgan import datasets
 from kerasgan.experiments import Reproduction
 from kerasgan.experiments.engine import folder as _folder
-from kerasgan.experiments.papers._loss_names import MEANINGS
+from kerasgan.experiments.papers.nehra2021 import LOSSES
 from kerasgan.metrics import ct_metrics, label_metrics, mr_metrics
 
 WINDOW = (-150.0, 350.0)
@@ -76,8 +76,11 @@ def figure(unit: str, error: float) -> float:
 def losses(key: str) -> dict:
     """Two rows of every published loss: 2 at first, in the end 0.5 and a tenth more with each seed."""
     last = 0.5 + 0.1 * int(key[-1])
-    rows = [{"step": step, **dict.fromkeys(MEANINGS, value)} for step, value in ((100, 2.0), (150, last))]
-    return {"losses": rows, "definitions": {name: {"unit": "", "definition": MEANINGS[name]} for name in MEANINGS}}
+    rows = [{"step": step, **dict.fromkeys(LOSSES, value)} for step, value in ((100, 2.0), (150, last))]
+    return {
+        "losses": rows,
+        "definitions": {name: {"unit": "", "definition": text} for name, (_, text) in LOSSES.items()},
+    }
 
 
 def overlaps(task, patients: list[str], rng: np.random.Generator) -> dict:

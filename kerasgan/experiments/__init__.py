@@ -1,9 +1,9 @@
 """Experiments: one file each, with a constant `EXPERIMENT`, which states a paper's cells, values and tables.
 
-`reproduce` computes the cells, each once, and writes a report with the paper's values next to ours.
+`compute` computes the cells, each once, and writes a report with the paper's values next to ours.
 """
 
 from kerasgan.experiments.engine.folder import Reproduction, duration, open_reproduction
-from kerasgan.experiments.engine.work import compute, reproduce
+from kerasgan.experiments.engine.work import compute
 
-__all__ = ["Reproduction", "compute", "duration", "open_reproduction", "reproduce"]
+__all__ = ["Reproduction", "compute", "duration", "open_reproduction"]

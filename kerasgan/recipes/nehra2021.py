@@ -7,7 +7,7 @@ summary, which names neither its title nor where it was published.
 
 The parameters in its Table 1 and the losses in its Table 2 and Fig. 4 have the names and meaning of
 https://github.com/DavidAbramian/CycleGAN. `paper_names` gives the place of each parameter here, and
-`kerasgan.experiments.papers._loss_names` that of each loss. So `--set losses.cycle_weight_b=5` is lambda_BAB = 5.
+`kerasgan.experiments.papers.nehra2021` that of each loss. So `--set losses.cycle_weight_b=5` is lambda_BAB = 5.
 
 Its numbers, each with the place where it is printed: `docs/papers.json`.
 

@@ -5,7 +5,7 @@ import csv
 import pytest
 from matplotlib.image import imread
 
-from kerasgan.experiments.papers._loss_names import published_losses
+from kerasgan.experiments.papers.nehra2021 import published_losses
 from kerasgan.pictures.patients import loss_figure
 
 COLUMNS = (

@@ -9,17 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from kerasgan.evaluation import baseline
-from kerasgan.experiments.engine.tables import (
-    box_plots,
-    change,
-    claims_table,
-    comparison,
-    median_patient,
-    patients_table,
-    scored,
-    seeds_table,
-    spreads,
-)
+from kerasgan.experiments.engine import tables
 from kerasgan.experiments.engine.tasks import Evaluation, Training
 from kerasgan.experiments.engine.types import Cell, Findings, Patients, Picture, Section, Table, TrainingScale
 from kerasgan.scans.contract import DIRECTIONS, Direction
@@ -117,7 +107,7 @@ def direction_sections(
     """
     sections = []
     for direction in directions:
-        stems = {name: f"evaluate-{direction}-{name}" for name in variants}
+        stems = {variant.title: f"evaluate-{direction}-{name}" for name, variant in variants.items()}
         first_stem = next(iter(stems.values()))
         first = found.results[f"{first_stem}-seed0"]
         if not first["definitions"]:
@@ -125,52 +115,40 @@ def direction_sections(
         is_ct = CT_COLUMNS[0].metric in first["definitions"]
         shown = CT_COLUMNS if is_ct else MR_COLUMNS
         values: dict[str, dict[str, Patients]] = {}
+        claims = []
         for column in shown:
-            values[column.metric] = {
-                variants[name].title: found.column(stem, column.metric) for name, stem in stems.items()
-            }
+            values[column.metric] = {title: found.column(stem, column.metric) for title, stem in stems.items()}
             # All trainings have the same look-up table.
             if lookup := found.column(first_stem, column.metric, of="baseline"):
                 values[column.metric][baseline.NAME] = lookup
+            changed = []
+            for before, after in ((variants[former].title, variants[latter].title) for former, latter in changes):
+                words, pair = f"{after} in place of {before}", (stems[before], stems[after])
+                changed.append(tables.change(found, words, pair, column.metric))
+            claims.append(tables.claims_table(f"Change of the {column.title}", changed, column.digits))
         error, of_error = shown[0], values[shown[0].metric]
         path = found.pictures / f"{error.metric}-{direction}.png"
-        claims = [
-            claims_table(
-                f"Change of the {column.title}",
-                [
-                    change(
-                        found,
-                        f"{variants[after].title} in place of {variants[before].title}",
-                        (stems[before], stems[after]),
-                        column.metric,
-                    )
-                    for before, after in changes
-                ],
-                column.digits,
-            )
-            for column in shown
-        ]
-        repetitions = {variants[name].title: found.repetitions(stem, error.metric) for name, stem in stems.items()}
-        patient = median_patient(found.column(first_stem, error.metric))
+        repetitions = {title: found.repetitions(stem, error.metric) for title, stem in stems.items()}
+        patient = tables.median_patient(found.column(first_stem, error.metric))
         pictures = [
-            comparison(found, f"{stem}-seed0", patient, error.metric, f"{variants[name].title}, seed 0")
-            for name, stem in stems.items()
+            tables.comparison(found, f"{stem}-seed0", patient, error.metric, f"{title}, seed 0")
+            for title, stem in stems.items()
         ]
         parts: tuple[Table | Picture, ...] = (
             _errors(shown, values),
-            box_plots({error.title: of_error}, path, f"{error.title} over the body."),
+            tables.box_plots({error.title: of_error}, path, f"{error.title} over the body."),
             *claims,
-            patients_table(f"{error.title} of each patient", of_error, error.digits),
-            seeds_table(f"{error.title} of each repetition, mean over patients", repetitions, error.digits),
+            tables.patients_table(f"{error.title} of each patient", of_error, error.digits),
+            tables.seeds_table(f"{error.title} of each repetition, mean over patients", repetitions, error.digits),
             *pictures,
         )
         title = "MR to CT" if is_ct else "CT to MR"
-        sections.append(Section(title, (text, scored(first), ABOUT_PICTURES), parts))
+        sections.append(Section(title, (text, tables.scored(first), ABOUT_PICTURES), parts))
     return sections
 
 
 def _errors(shown: Sequence[Column], values: Mapping[str, Mapping[str, Patients]]) -> Table:
-    columns = [spreads(values[column.metric], column.digits) for column in shown]
+    columns = [tables.spreads(values[column.metric], column.digits) for column in shown]
     rows = [("method", *(column.title for column in shown))]
     rows += [(name, *(column[name] for column in columns)) for name in columns[0]]
     notes = (

@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from kerasgan.datasets import Scan, Split
 from kerasgan.errors import DatasetError
+from kerasgan.experiments.engine.tables import median_patient
 from kerasgan.experiments.engine.types import Content
 from kerasgan.metrics import label_metrics, mean_row, score
 from kerasgan.pictures.overlay import Overlay, overlay_figure
@@ -17,57 +18,43 @@ from kerasgan.scans.preparation import Preparation, Prepared, axial_labels, prep
 from kerasgan.scans.volume import Volume
 
 
-class Scorer:
-    """The overlap of label maps, patient by patient; a patient with several scans counts once, with their mean.
+def read_labelled(scan: Scan, settings: Preparation, classes: np.ndarray) -> tuple[Prepared, np.ndarray]:
+    """Reads a scan as whole slices, with the true class of each voxel of its axial grid; see `DatasetCard.classes`."""
+    volume = scan.load()
+    truth = classes[_labels(scan, volume)]
+    with scan.usable():
+        return prepare(volume, settings, crop=False), truth
+
+
+def score_labels(
+    scans: Sequence[Scan], names: Sequence[str], segment: Callable[[Scan], Overlay], picture: Path | None = None
+) -> Content:
+    """The overlap of label maps by patient, for the result of a cell; of several scans of a patient, their mean.
 
     Args:
+        scans: Scans with labels.
         names: Names of the structures, which have the classes from 1 on.
-        classes: Class of each label value, see `DatasetCard.classes`.
+        segment: Segments a scan.
+        picture: Where to draw the patient whose mean Dice, of the structures that have one, is the median; None: not
+            at all.
     """
-
-    def __init__(self, names: Sequence[str], classes: np.ndarray) -> None:
-        self.names, self.classes = tuple(names), classes
-        self.rows: dict[str, list[dict[str, float | None]]] = {}
-        self.definitions: Content = {}
-
-    def read(self, scan: Scan, settings: Preparation) -> tuple[Prepared, np.ndarray]:
-        """Reads a scan as whole slices, with the true class of each voxel of its axial grid."""
-        volume = scan.load()
-        truth = self.classes[_labels(scan, volume)]
-        with scan.usable():
-            return prepare(volume, settings, crop=False), truth
-
-    def judge(self, scans: Sequence[Scan], segment: Callable[[Scan], Overlay], picture: Path | None = None) -> Content:
-        """Scores scans for the result of a cell.
-
-        Args:
-            scans: Scans with labels.
-            segment: Segments a scan.
-            picture: Where to draw the patient whose Dice is the median; None: not at all.
-        """
-        for scan in scans:
-            overlay = segment(scan)
-            numbers = {name: number for number, name in enumerate(self.names, 1)}
-            metrics = label_metrics(numbers, overlay.source.spacing_mm)
-            row = score(overlay.found, overlay.truth, np.ones(overlay.truth.shape, bool), metrics)
-            self.rows.setdefault(scan.patient, []).append(row)
-            self.definitions = {m.name: {"unit": m.unit, "definition": m.definition} for m in metrics}
-        if picture:  # once more, for all scans together may not fit into memory
-            overlay_figure(segment(next(scan for scan in scans if scan.patient == self.median())), picture)
-        return {"structures": list(self.names), "definitions": self.definitions, "scores": self.scores}
-
-    @property
-    def scores(self) -> dict[str, dict[str, float | None]]:
-        """Scores by patient."""
-        return {patient: mean_row(rows) for patient, rows in self.rows.items()}
-
-    def median(self) -> str:
-        """The patient whose mean Dice, of the structures that have one, is the middle one; the lower one of two."""
+    rows: dict[str, list[dict[str, float | None]]] = {}
+    definitions: Content = {}
+    for scan in scans:
+        overlay = segment(scan)
+        metrics = label_metrics({name: number for number, name in enumerate(names, 1)}, overlay.source.spacing_mm)
+        row = score(overlay.found, overlay.truth, np.ones(overlay.truth.shape, bool), metrics)
+        rows.setdefault(scan.patient, []).append(row)
+        definitions = {m.name: {"unit": m.unit, "definition": m.definition} for m in metrics}
+    scores = {patient: mean_row(several) for patient, several in rows.items()}
+    if picture:  # once more, for all scans together may not fit into memory
         means = {}
-        for key, row in self.scores.items():
-            found = [dice for name in self.names if (dice := row[f"dice_{name}"]) is not None]
-            means[key] = np.mean(found) if found else 0.0
-        return sorted(means, key=lambda key: means[key])[(len(means) - 1) // 2]
+        for patient, own in scores.items():
+            dice = [value for name in names if (value := own[f"dice_{name}"]) is not None]
+            means[patient] = float(np.mean(dice)) if dice else 0.0
+        median = median_patient(means)
+        overlay_figure(segment(next(scan for scan in scans if scan.patient == median)), picture)
+    return {"structures": list(names), "definitions": definitions, "scores": scores}
 
 
 def labelled(scans: Sequence[Scan]) -> list[Scan]:

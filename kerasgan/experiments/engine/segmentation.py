@@ -15,7 +15,7 @@ import numpy as np
 from kerasgan.config import Component
 from kerasgan.datasets import DatasetCard, Scan
 from kerasgan.errors import DatasetError
-from kerasgan.experiments.engine.scorer import Scorer, labelled, require_labels
+from kerasgan.experiments.engine.scorer import labelled, read_labelled, require_labels, score_labels
 from kerasgan.experiments.engine.tasks import RecipeTask
 from kerasgan.experiments.engine.types import UNFINISHED, Content, Context, Task
 from kerasgan.pictures.overlay import Overlay
@@ -91,11 +91,11 @@ class TwoChannelSegmentation(Network):
         store = LabelledStore(scans, context.card.classes("b", names))
         slices = WithSynthetic(TranslatedSlices(store, run.generator("ba"), folder / UNFINISHED / SYNTHETIC))
         network = self.train(slices, len(names) + 1, self.seed, folder)
-        scorer, generator = Scorer(names, context.card.classes("a", names)), run.generator("ab")
+        classes, generator = context.card.classes("a", names), run.generator("ab")
         low, high = run.map("b").low, run.map("b").high
 
         def segment(scan: Scan) -> Overlay:
-            prepared, truth = scorer.read(scan, settings)
+            prepared, truth = read_labelled(scan, settings, classes)
             synthetic = predict_slices(generator.predict_on_batch, prepared.slices, SLICES_AT_ONCE)
             found = segment_prepared(network, prepared, np.concatenate([synthetic, prepared.slices], axis=-1))
             values = prepared.grid.to_source(run.map("b").inverse(middle_channel(synthetic)), fill=low)
@@ -103,7 +103,7 @@ class TwoChannelSegmentation(Network):
             shown = prepared.axial.with_array(values, context.card.modalities[1])
             return Overlay(prepared.axial, shown, truth, found, names, (low, high))
 
-        return scorer.judge(labelled(context.split.test.a), segment, folder / "overlay.png")
+        return score_labels(labelled(context.split.test.a), names, segment, folder / "overlay.png")
 
 
 class OneChannelSegmentation(RecipeTask, Network):
@@ -121,19 +121,19 @@ class OneChannelSegmentation(RecipeTask, Network):
     def score(
         self, context: Context, slices: Any, scans: Sequence[Scan], folder: Path, picture: Path | None = None
     ) -> Content:
-        """Trains a network on slices and scores it on labelled scans of domain b, see `Scorer.judge`."""
+        """Trains a network on slices and scores it on labelled scans of domain b, see `score_labels`."""
         from kerasgan.training.segmentation import segment_prepared
 
         names, settings = self.chosen(context.card), self.preparation(context.card)
         network = self.train(slices, len(names) + 1, self.seed, folder)
-        scorer = Scorer(names, context.card.classes("b", names))
+        classes = context.card.classes("b", names)
 
         def segment(scan: Scan) -> Overlay:
-            prepared, truth = scorer.read(scan, settings)
+            prepared, truth = read_labelled(scan, settings, classes)
             found = segment_prepared(network, prepared, prepared.slices)
             return Overlay(prepared.axial, None, truth, found, names)
 
-        return scorer.judge(scans, segment, picture)
+        return score_labels(scans, names, segment, picture)
 
 
 class FoldOfCrossValidation(OneChannelSegmentation):

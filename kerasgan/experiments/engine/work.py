@@ -18,7 +18,6 @@ from kerasgan.experiments.engine.folder import (
     Reproduction,
     duration,
     identity,
-    open_reproduction,
     read_identity,
     require,
 )
@@ -30,20 +29,6 @@ VERSIONED = ("kerasgan", "tensorflow", "keras", "numpy", "scipy", "SimpleITK")
 PAUSE_S = 5.0  # between two looks at what other processes compute
 
 logger = logging.getLogger(__name__)
-
-
-def reproduce(
-    name: str,
-    *,
-    dataset: str | None = None,
-    data_dir: str | Path | None = None,
-    scale: str = "laptop",
-    out: str | Path | None = None,
-    seeds: int | None = None,
-) -> Path:
-    """Runs a paper's experiment, or what is left of it, and writes its report, see `kerasgan.reproduce`."""
-    opened = open_reproduction(name, dataset=dataset, data_dir=data_dir, scale=scale, out=out, seeds=seeds)
-    return compute(opened)
 
 
 def compute(reproduction: Reproduction) -> Path:

@@ -13,22 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kerasgan.config import Component
+from kerasgan.experiments.engine import tables
 from kerasgan.experiments.engine.segmentation import FoldOfCrossValidation, TwoChannelSegmentation
-from kerasgan.experiments.engine.tables import (
-    Claim,
-    Way,
-    box_plots,
-    change,
-    claims_table,
-    comparison,
-    loss_curves,
-    median_patient,
-    patients_table,
-    scored,
-    seeds_table,
-    spread,
-    spreads,
-)
 from kerasgan.experiments.engine.tasks import CHOSEN, Evaluation, Training
 from kerasgan.experiments.engine.types import (
     Cell,
@@ -141,24 +127,22 @@ def cells(scale: HipScale, seeds: int) -> list[Cell]:
 
 def sections(found: Findings) -> list[Section]:
     """Table 1, Fig. 4, pictures, Fig. 6 and 7, the cross-validation and the losses."""
-    patient = median_patient(found.column(_stem("evaluate", ("signed", "large")), "mae_255", seeds=[0]))
+    patient = tables.median_patient(found.column(_stem("evaluate", ("signed", "large")), "mae_255", seeds=[0]))
     pictures = [
-        comparison(found, f"{_stem('evaluate', method)}-seed0", patient, "mae_255", f"{title}, seed 0")
+        tables.comparison(found, f"{_stem('evaluate', method)}-seed0", patient, "mae_255", f"{title}, seed 0")
         for method, title in METHODS.items()
     ]
     information, metric = _columns(found, "mutual_information"), "mutual_information"
     caption = "Mutual information of each synthetic CT and its own MR, in nats."
-    keys = {
-        f"{METHODS[variant, 'large']}, seed 0": f"{_stem('train', (variant, 'large'))}-seed0" for variant in VARIANTS
-    }
+    trainings = {f"{METHODS[name, 'large']}, seed 0": f"train-{name}-large-seed0" for name in VARIANTS}
     return [
         _errors(found),
         Section(
             "Mutual information with the source (Fig. 4)",
             ("It needs no truth, and says how much of the MR the synthetic CT keeps, not whether it is right.",),
             (
-                box_plots({"mutual information [nat]": information}, found.pictures / f"{metric}.png", caption),
-                claims_table("Change of the mutual information [nat]", _claims(found, metric, "higher"), 3),
+                tables.box_plots({"mutual information [nat]": information}, found.pictures / f"{metric}.png", caption),
+                tables.claims_table("Change of the mutual information [nat]", _claims(found, metric, "higher"), 3),
             ),
         ),
         Section(
@@ -167,13 +151,13 @@ def sections(found: Findings) -> list[Section]:
             pictures,
         ),
         *_segmentations(found),
-        loss_curves(found, keys),
+        tables.loss_curves(found, trainings),
     ]
 
 
 def _errors(found: Findings) -> Section:
     mae, psnr = (_columns(found, metric) for metric in ("mae_255", "psnr_255"))
-    maes, psnrs = spreads(mae, 2), spreads(psnr, 2)
+    maes, psnrs = tables.spreads(mae, 2), tables.spreads(psnr, 2)
     rows = [("method", "MAE, paper", "MAE, here", "PSNR [dB], paper", "PSNR [dB], here")]
     rows += [
         (title, _paper("mae_255", method), maes[title], _paper("psnr_255", method), psnrs[title])
@@ -184,17 +168,18 @@ def _errors(found: Findings) -> Section:
         "paper's small and large sets have 20 and more than 300 volumes of each modality."
     )
     per_seed = {title: found.repetitions(_stem("evaluate", method), "mae_255") for method, title in METHODS.items()}
-    first = found.results[f"{_stem('evaluate', next(iter(METHODS)))}-seed0"]
+    text = "Other scans, other sizes: the paper's level cannot be expected here, its directions can."
+    scored = tables.scored(found.results[f"{_stem('evaluate', next(iter(METHODS)))}-seed0"])
     return Section(
         "Error of the synthetic CT (Table 1)",
-        ("Other scans, other sizes: the paper's level cannot be expected here, its directions can.", scored(first)),
+        (text, scored),
         (
             Table("Error against the true CT", rows, (note,)),
-            claims_table("Change of the MAE [0..255]", _claims(found, "mae_255", "lower"), 2),
-            claims_table("Change of the PSNR [dB]", _claims(found, "psnr_255", "higher"), 2),
-            patients_table("MAE of each patient [0..255]", mae, 2),
-            patients_table("PSNR of each patient [dB]", psnr, 2),
-            seeds_table("MAE of each repetition, mean over patients [0..255]", per_seed, 2),
+            tables.claims_table("Change of the MAE [0..255]", _claims(found, "mae_255", "lower"), 2),
+            tables.claims_table("Change of the PSNR [dB]", _claims(found, "psnr_255", "higher"), 2),
+            tables.patients_table("MAE of each patient [0..255]", mae, 2),
+            tables.patients_table("PSNR of each patient [dB]", psnr, 2),
+            tables.seeds_table("MAE of each repetition, mean over patients [0..255]", per_seed, 2),
         ),
     )
 
@@ -206,9 +191,9 @@ def _segmentations(found: Findings) -> list[Section]:
     names = found.results[shown]["structures"]
     columns = {name: _columns(found, f"dice_{name}", "segment") for name in names}
     rows = [("structure", "paper: with GC, large set", *METHODS.values())]
-    rows += [(name, _paper(f"dice_{name}", chosen), *spreads(columns[name], 3).values()) for name in names]
+    rows += [(name, _paper(f"dice_{name}", chosen), *tables.spreads(columns[name], 3).values()) for name in names]
     claims = [
-        claims_table(f"Change of the Dice, {name}", _claims(found, f"dice_{name}", "higher", "segment"), 3)
+        tables.claims_table(f"Change of the Dice, {name}", _claims(found, f"dice_{name}", "higher", "segment"), 3)
         for name in names
     ]
     overlay = Picture(
@@ -222,7 +207,7 @@ def _segmentations(found: Findings) -> list[Section]:
         values = {patient: scores[f"dice_{name}"] for patient, scores in patients}  # every patient is in one fold
         alone = {patient: value for patient, value in values.items() if value is not None}
         cross = found.column(_stem("segment", chosen), f"dice_{name}")
-        folds.append((name, spread(alone, 3), spread(cross, 3)))
+        folds.append((name, tables.spread(alone, 3), tables.spread(cross, 3)))
     caption = "Dice of each structure, mean ± SD over patients"
     return [
         Section(
@@ -233,7 +218,7 @@ def _segmentations(found: Findings) -> list[Section]:
             ),
             (
                 Table(caption, rows),
-                box_plots(columns, found.pictures / "dice.png", "Dice of each structure."),
+                tables.box_plots(columns, found.pictures / "dice.png", "Dice of each structure."),
                 *claims,
                 overlay,
             ),
@@ -247,7 +232,7 @@ def _segmentations(found: Findings) -> list[Section]:
 
 
 def _stem(cell: str, method: Method) -> str:
-    return f"{cell}-{method[0]}-{method[1]}"
+    return "-".join((cell, *method))
 
 
 def _columns(found: Findings, metric: str, cell: str = "evaluate") -> dict[str, Patients]:
@@ -260,7 +245,7 @@ def _paper(metric: str, method: Method) -> str:
     return f"{published.value:.3f}" if published else "-"
 
 
-def _claims(found: Findings, metric: str, expected: Way, cell: str = "evaluate") -> list[Claim]:
+def _claims(found: Findings, metric: str, expected: tables.Way, cell: str = "evaluate") -> list[tables.Claim]:
     """The claims about GC at each size, and about more patients for each variant."""
     changes = [(("none", size), (gc, size)) for size in SIZES for gc in ("signed", "magnitude")]
     changes += [((variant, "small"), (variant, "large")) for variant in VARIANTS]
@@ -272,7 +257,7 @@ def _claims(found: Findings, metric: str, expected: Way, cell: str = "evaluate")
         difference = values[1].value - values[0].value if values[0] and values[1] else None
         way = None if after[0] == "magnitude" else expected  # the paper's GC is the signed one
         stems = _stem(cell, before), _stem(cell, after)
-        claims.append(change(found, text, stems, metric, way, difference))
+        claims.append(tables.change(found, text, stems, metric, way, difference))
     return claims
 
 

@@ -14,18 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from kerasgan.config import Component
+from kerasgan.experiments.engine import tables
 from kerasgan.experiments.engine.augmented import AugmentedSegmentation, CarriedLabels
-from kerasgan.experiments.engine.tables import (
-    Way,
-    box_plots,
-    change,
-    claims_table,
-    loss_curves,
-    mean,
-    patients_table,
-    seeds_table,
-    spreads,
-)
 from kerasgan.experiments.engine.tasks import CHOSEN, Training
 from kerasgan.experiments.engine.types import (
     Cell,
@@ -140,10 +130,10 @@ def sections(found: Findings) -> list[Section]:
             ("With fewer labelled scans than there are, each repetition draws others.",),
             (
                 *(
-                    patients_table(f"{name} of each patient [%]", columns[metric], 2)
+                    tables.patients_table(f"{name} of each patient [%]", columns[metric], 2)
                     for metric, name in METRICS.items()
                 ),
-                seeds_table("IoU of each repetition, mean over patients [%]", per_seed, 2),
+                tables.seeds_table("IoU of each repetition, mean over patients [%]", per_seed, 2),
             ),
         ),
         Section("Liver found in real MR", (), segmented),
@@ -156,12 +146,12 @@ def sections(found: Findings) -> list[Section]:
             ),
             carried,
         ),
-        loss_curves(found, {"EssNet, seed 0": "train-seed0"}),
+        tables.loss_curves(found, {"EssNet, seed 0": "train-seed0"}),
     ]
 
 
 def _overlap(found: Findings) -> Section:
-    scores = {metric: spreads(_columns(found, metric), 2) for metric in METRICS}
+    scores = {metric: tables.spreads(_columns(found, metric), 2) for metric in METRICS}
     rows = [("training of the U-Net", *(f"{name} [%]" for name in METRICS.values()))]
     rows += [(title, *(scores[metric][title] for metric in METRICS)) for title in scores["iou"]]
     note = (
@@ -174,16 +164,16 @@ def _overlap(found: Findings) -> Section:
             plots[f"{name} [%], {_labels(count)}"] = {
                 title: _column(found, metric, (count, scenario)) for scenario, title in SCENARIOS.items()
             }
-    tables = []
+    changes = []
     for metric, name in METRICS.items():
         claims = []
         for count in found.scale.real_scans:
             is_published = metric == "iou" and count is None
             text = f"with {_labels(count)}{'' if count is None else ' (not in the paper)'}"
-            expected: tuple[Way | None, float | None] = ("higher", GAIN) if is_published else (None, None)
+            expected: tuple[tables.Way | None, float | None] = ("higher", GAIN) if is_published else (None, None)
             stems = _stem((count, "real")), _stem((count, "joined"))
-            claims.append(change(found, text, stems, f"{metric}_{LIVER}", *expected, factor=100))
-        tables.append(claims_table(f"Change of the {name} by synthetic MR [percentage points]", claims, 2))
+            claims.append(tables.change(found, text, stems, f"{metric}_{LIVER}", *expected, factor=100))
+        changes.append(tables.claims_table(f"Change of the {name} by synthetic MR [percentage points]", claims, 2))
     return Section(
         "Liver in real MR with and without synthetic MR",
         (
@@ -192,9 +182,9 @@ def _overlap(found: Findings) -> Section:
         ),
         (
             Table("IoU and Dice of the liver", rows, (note,)),
-            *tables,
+            *changes,
             _gains(found),
-            box_plots(plots, found.pictures / "overlap.png", "IoU and Dice of the liver."),
+            tables.box_plots(plots, found.pictures / "overlap.png", "IoU and Dice of the liver."),
         ),
     )
 
@@ -203,7 +193,7 @@ def _gains(found: Findings) -> Table:
     """The paper's 1.17 % may be points or a ratio: both."""
     rows = [("synthetic MR added to", "paper [%]", "here [percentage points]", "here [% of the IoU without]")]
     for count in found.scale.real_scans:
-        before, after = (mean(_column(found, "iou", (count, scenario))) for scenario in SCENARIOS)
+        before, after = (tables.mean(_column(found, "iou", (count, scenario))) for scenario in SCENARIOS)
         points = "-" if before is None or after is None else f"{after - before:+.2f}"
         ratio = f"{100 * (after / before - 1):+.2f}" if before and after is not None else "-"
         rows.append((_labels(count), f"{GAIN:+.2f}" if count is None else "-", points, ratio))

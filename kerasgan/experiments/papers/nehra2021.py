@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from kerasgan import registry
 from kerasgan.experiments.engine.directions import Variant, direction_sections, training_cells
 from kerasgan.experiments.engine.tasks import CHOSEN
 from kerasgan.experiments.engine.types import (
@@ -32,7 +33,6 @@ from kerasgan.experiments.engine.types import (
     Task,
     TrainingScale,
 )
-from kerasgan.experiments.papers._loss_names import COLUMNS, MEANINGS, published_losses
 from kerasgan.files import replacing
 from kerasgan.runs.run import load_run
 
@@ -62,6 +62,25 @@ PUBLISHED = {
     "G": Published(2.029, "Table 2"),
     "reconstruction": Published(0.00336, "Table 2"),
 }
+# The losses of Table 2 and Fig. 4, under their names in https://github.com/DavidAbramian/CycleGAN, CycleGAN.py: the
+# columns of history.csv that add up to each, and its meaning.
+LOSSES = {
+    "ABA_reconstruction": (("cycle_a",), "Cycle loss of domain a's images, without its weight."),
+    "BAB_reconstruction": (("cycle_b",), "Cycle loss of domain b's images, without its weight."),
+    "DA": (
+        ("discriminator_a",),
+        "Loss of the discriminator of domain a, the mean of its terms for real and synthetic images.",
+    ),
+    "DB": (
+        ("discriminator_b",),
+        "Loss of the discriminator of domain b, the mean of its terms for real and synthetic images.",
+    ),
+    "D": (("discriminator_a", "discriminator_b"), "DA + DB."),
+    "G_AB_adversarial": (("adversarial_ab",), "Adversarial loss of the generator from a to b, without its weight."),
+    "G_BA_adversarial": (("adversarial_ba",), "Adversarial loss of the generator from b to a, without its weight."),
+    "G": (("generators",), "What the generators minimise: the weighted sum of all their losses."),
+    "reconstruction": (("cycle_a", "cycle_b"), "ABA_reconstruction + BAB_reconstruction."),
+}
 SCALES = {
     "paper": TrainingScale(
         note="Networks, batches of 128, image size and 200 epochs of the paper.",
@@ -81,6 +100,39 @@ SCALES = {
 }
 
 
+def published_losses(history: Path, adversarial: str) -> list[dict[str, float]]:
+    """Renames the losses of every reported period as published.
+
+    Table 2 shows the last row; all rows are the curves of Fig. 4, which `kerasgan.pictures.patients.loss_figure` draws
+    from a CSV file of them.
+
+    Args:
+        history: A run's `history.csv`.
+        adversarial: Name of the run's adversarial loss, such as `"log_likelihood"`.
+
+    Returns:
+        The `step` of each row and its losses, in the table's order. They are means over the period that ends with that
+        step. A loss that the run did not compute, because its weight was 0, is left out.
+
+    Raises:
+        ValueError: For a history without rows.
+    """
+    with history.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    if not rows:
+        raise ValueError(f"{history} has no rows; it needs at least one reported step.")
+    is_summed = getattr(registry.find("losses", adversarial), "TERMS_ARE_SUMMED", False)  # published as their mean
+    renamed = []
+    for row in rows:
+        losses = {"step": float(row["step"])}
+        for name, (columns, _) in LOSSES.items():
+            if all(column in row for column in columns):
+                factor = 0.5 if name.startswith("D") and is_summed else 1.0
+                losses[name] = factor * sum(float(row[column]) for column in columns)
+        renamed.append(losses)
+    return renamed
+
+
 class PublishedLosses(Task):
     """The losses of a training under the published names, as numbers and as curves."""
 
@@ -96,7 +148,7 @@ class PublishedLosses(Task):
             writer.writeheader()
             writer.writerows(rows)
         loss_figure(folder / "losses.csv", folder / "losses.png", "quick run" if run.quick else "")
-        definitions = {name: {"unit": "", "definition": MEANINGS[name]} for name in rows[0] if name in MEANINGS}
+        definitions = {name: {"unit": "", "definition": LOSSES[name][1]} for name in rows[0] if name in LOSSES}
         return {"losses": rows, "definitions": definitions}
 
 
@@ -137,20 +189,20 @@ def _last_losses(found: Findings) -> Section:
         for variant in VARIANTS
     }
     last = {
-        variant: {name: [rows[-1][name] for rows in repetitions] for name in COLUMNS}
+        variant: {name: [rows[-1][name] for rows in repetitions] for name in LOSSES}
         for variant, repetitions in losses.items()
     }
     steps = [row["step"] for row in losses[next(iter(VARIANTS))][0]]
     period = int(steps[-1] - (steps[-2] if len(steps) > 1 else 0))
     table = [("loss", "paper", *(variant.title for variant in VARIANTS.values()))]
-    for name in COLUMNS:
+    for name in LOSSES:
         paper = f"{PUBLISHED[name].value:.4g}" if name in PUBLISHED else "-"
         table.append((name, paper, *(_spread(last[variant][name]) for variant in VARIANTS)))
-    each = [("training", *COLUMNS)]
+    each = [("training", *LOSSES)]
     for variant, values in last.items():
         for seed in range(found.seeds):
             title = f"{VARIANTS[variant].title}, seed {seed}"
-            each.append((title, *(f"{values[name][seed]:.3g}" for name in COLUMNS)))
+            each.append((title, *(f"{values[name][seed]:.3g}" for name in LOSSES)))
     notes = (
         f"Here: the last row of history.csv, the mean over the last {period} steps of the training, whose "
         "learning rate has fallen to 0; mean ± SD over repetitions. Which row the paper prints is not known.",
