@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -24,27 +25,33 @@ from pydicom.uid import (
 )
 
 from kerasgan.errors import DicomError
-from kerasgan.io.usability import ONE_NUMBER, is_scan, numbers, reason_against, value_of
+from kerasgan.io.usability import ONE_NUMBER, has_place, is_scan, numbers, reason_against, value_of
 from kerasgan.scans.bounds import spacing_fault
 from kerasgan.scans.volume import SourceSlice
 
+# Attributes that images of one scan have in common, whether or not they are at one position.
+CONTRAST_TRAITS = ("EchoTime", "EffectiveEchoTime", "InversionTime", "DiffusionBValue", "ConvolutionKernel")
+# Attributes that may also differ between the slices of one scan that were acquired in turn.
+ACQUISITION_TRAITS = ("TriggerTime", "AcquisitionNumber")
+_REPETITION = ("TemporalPositionIdentifier", "TemporalPositionIndex")
 # Attributes in which images at one position differ, in the order in which a series is split by them.
-_CONTRAST = ("ImageType", "EchoTime", "EffectiveEchoTime", "InversionTime", "FlipAngle")
-_REPETITION = ("TemporalPositionIdentifier", "TemporalPositionIndex", "DiffusionBValue")
-TRAITS = (*_CONTRAST, *_REPETITION, "ConvolutionKernel", "KVP", "TriggerTime", "AcquisitionNumber")
+TRAITS = ("ImageType", *CONTRAST_TRAITS, "FlipAngle", *_REPETITION, "KVP", *ACQUISITION_TRAITS)
 # The functional groups of an enhanced object that hold what a single-frame object has at its top level.
 _PLANE_GROUPS = ("PixelMeasuresSequence", "PlaneOrientationSequence", "PlanePositionSequence")
 _FRAME_GROUPS = ("PixelValueTransformationSequence", "FrameContentSequence")
 _FRAME_TYPE_GROUPS = ("MRImageFrameTypeSequence", "CTImageFrameTypeSequence")
 _MR_GROUPS = ("MREchoSequence", "MRTimingAndRelatedParametersSequence", "MRDiffusionSequence")
 _GROUPS = (*_PLANE_GROUPS, *_FRAME_GROUPS, *_FRAME_TYPE_GROUPS, *_MR_GROUPS, "CTReconstructionSequence")
-_IDENTITY = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "Modality", "PatientID")
+_IDENTITY = ("SOPClassUID", "SOPInstanceUID", "Modality", "PatientID", "StudyInstanceUID", "FrameOfReferenceUID")
+_SERIES = ("SeriesInstanceUID", "SeriesNumber", "SeriesDescription", "InstanceNumber")
 _GEOMETRY = ("ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing", "SliceThickness")
 _PIXELS = ("PhotometricInterpretation", "ComplexImageComponent", "RescaleType", *ONE_NUMBER)
 _NATIVE = (None, ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian)
 _LARGEST_FILE, _PIECE = 2**30, 2**24  # bytes that a deflated file may inflate to, and that are inflated at a time
 _FRAMES = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
-_KEYWORDS = (*_IDENTITY, "SeriesDescription", *_GEOMETRY, *_PIXELS, *_FRAMES, *TRAITS)
+_KEYWORDS = (*_IDENTITY, *_SERIES, *_GEOMETRY, *_PIXELS, *_FRAMES, *TRAITS)
+# What stands in Patient ID (0010,0020) where a patient's id was taken out.
+_NOBODY = re.compile(r"(anon(ymous|ymi[sz]ed)?|de-?identified|removed|unknown|none|null|n/?a)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -53,20 +60,28 @@ class FrameHeader:
 
     Attributes:
         path: The file.
+        patient: `patient_key` of Patient ID (0010,0020); empty if that is missing or a word such as ANONYMOUS.
+        study_uid: Study Instance UID (0020,000D).
         series_uid: Series Instance UID (0020,000E).
+        series_number: Series Number (0020,0011), as text.
+        description: Series Description (0008,103E).
+        number: Instance Number (0020,0013); None if it is no number.
         modality: `"CT"` or `"MR"`, else Modality (0008,0060) unchanged.
-        patient: `patient_key` of Patient ID (0010,0020).
         frame_of_reference: Frame of Reference UID (0020,0052).
         thickness_mm: Slice Thickness (0018,0050); 0 if it is not given.
         traits: The values of `TRAITS`, as text.
         reason: Reason why the frame cannot be used; empty for a usable frame.
-        slice: Position of the frame; None if it cannot be used.
+        slice: Position of the frame; None if it is unknown, which a usable frame's is not.
     """
 
     path: Path
-    series_uid: str
-    modality: str
     patient: str
+    study_uid: str
+    series_uid: str
+    series_number: str
+    description: str
+    number: int | None
+    modality: str
     frame_of_reference: str
     thickness_mm: float
     traits: tuple[str, ...]
@@ -196,7 +211,7 @@ def read_frames(path: Path) -> list[FrameHeader]:
             raise DicomError(f"{path.name} is truncated: its header ends too early.")
         count = len(dataset.get("PerFrameFunctionalGroupsSequence") or [0])
         frames = [_header(path, frame_dataset(dataset, frame), frame) for frame in range(count)]
-        if syntax in _NATIVE and any(frame.slice for frame in frames):
+        if syntax in _NATIVE and not all(frame.reason for frame in frames):
             _require_pixels(dataset, element, path.stat().st_size - pixels, path.name)
         return frames
 
@@ -225,16 +240,21 @@ def _require_pixels(dataset: FileDataset, element: bytes, rest: int, name: str) 
 def _header(path: Path, flat: Dataset, frame: int) -> FrameHeader:
     reason = reason_against(flat)
     (thickness_mm, *_) = numbers(flat, "SliceThickness") or [0.0]
+    patient_id, number = _text(value_of(flat, "PatientID")).strip(), numbers(flat, "InstanceNumber")
     return FrameHeader(
         path=path,
-        series_uid=str(value_of(flat, "SeriesInstanceUID") or ""),
+        patient="" if _NOBODY.fullmatch(patient_id) else patient_key(patient_id),
+        study_uid=_text(value_of(flat, "StudyInstanceUID")),
+        series_uid=_text(value_of(flat, "SeriesInstanceUID")),
+        series_number=_text(value_of(flat, "SeriesNumber")),
+        description=_text(value_of(flat, "SeriesDescription")),
+        number=int(number[0]) if number else None,
         modality=str(value_of(flat, "Modality") or ""),
-        patient=patient_key(str(value_of(flat, "PatientID") or "")),
         frame_of_reference=str(value_of(flat, "FrameOfReferenceUID") or ""),
         thickness_mm=0.0 if spacing_fault([thickness_mm], "") else thickness_mm,
         traits=tuple(_text(value_of(flat, keyword)) for keyword in TRAITS),
         reason=reason,
-        slice=None if reason else _source_slice(path, flat, frame),
+        slice=_source_slice(path, flat, frame) if has_place(flat) else None,
     )
 
 

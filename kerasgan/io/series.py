@@ -1,14 +1,14 @@
 """Finds the series in a folder of scans, and the reason why one cannot be used.
 
-Only headers are read. Files are grouped by Series Instance UID (0020,000E) and geometry; several images at one position
-are split by an attribute in which they differ (echo time, time point, ...).
+Headers are read, and pixels only where several images are at one position. Files are grouped by patient, study, Series
+Instance UID (0020,000E) and geometry, and split by an attribute in which they differ (echo time, time point, ...).
 """
 
 from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,9 +19,10 @@ import SimpleITK as sitk
 from kerasgan.errors import DicomError
 from kerasgan.io import grid
 from kerasgan.io.archive import Unpacked, is_archive
-from kerasgan.io.headers import FrameHeader, looks_like_dicom, read_frames
+from kerasgan.io.headers import FrameHeader, looks_like_dicom, patient_key, read_frames
 from kerasgan.io.nifti import is_image
-from kerasgan.io.stacks import by_geometry, sorted_slices, split_crowded
+from kerasgan.io.pixels import PixelReader
+from kerasgan.io.stacks import alike, by_geometry, by_series, run_along, slice_of, sorted_frames, split_crowded
 from kerasgan.scans.volume import SourceSlice, Triple, anatomical_axes
 
 _DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
@@ -36,13 +37,16 @@ class Series:
     Attributes:
         uid: Series Instance UID (0020,000E); empty for other formats and for files that cannot be read.
         modality: `"CT"`, `"MR"` or another Modality (0008,0060); empty for a NIfTI file, whose values show it.
-        patient: `patient_key` of Patient ID (0010,0020); empty for other formats.
+        patient: `patient_key` of Patient ID (0010,0020), or without one of the study, or of the folder; empty for other
+            formats.
         files: Files of the series; those of a usable series are sorted along the normal.
         shape: `(slices, rows, columns)` as acquired; zeros if unknown.
         spacing_mm: `(x, y, z)`, z being the gap of the regular grid; zeros if unknown.
         axes: Anatomical axes nearest to column, row and slice direction, such as `"LPS"`; empty if unknown.
         thickness_mm: Slice Thickness (0018,0050); 0 if unknown.
         frame_of_reference: Frame of Reference UID (0020,0052).
+        number: Series Number (0020,0011); empty if it is not given.
+        description: Series Description (0008,103E).
         usable: `read_series` can read the series.
         reason: Reason why the series is not usable; empty for a usable one.
         notes: Remarks on the series, losses and irregularities included.
@@ -60,6 +64,8 @@ class Series:
     axes: str = ""
     thickness_mm: float = 0.0
     frame_of_reference: str = ""
+    number: str = ""
+    description: str = ""
     usable: bool = True
     reason: str = ""
     notes: tuple[str, ...] = ()
@@ -98,11 +104,11 @@ def discover(path: Path | str) -> list[Series]:
     if not path.exists():
         raise DicomError(f"There is no file or folder {path}. Check the path.")
     if path.is_dir():
-        return group(_walk(path))
+        return group(_walk(path), path)
     if not is_archive(path):
-        return group([path])
+        return group([path], path.parent)
     unpacked = Unpacked(path)
-    found = group(_walk(unpacked.folder))
+    found = group(_walk(unpacked.folder), unpacked.folder)
     unpacked.keep_for(owner for series in found for owner in (series, *series.slices))
     return found
 
@@ -131,29 +137,32 @@ def opened(path: Path | str) -> Iterator[Path]:
         yield path
 
 
-def group(files: Iterable[Path]) -> list[Series]:
+def group(files: Iterable[Path], root: Path) -> list[Series]:
     """Sorts files into series.
 
     Args:
         files: Files of any kind. Those that neither are DICOM nor have a suffix of DICOM or of an image are ignored.
+        root: Folder that holds them all; below it, a folder stands for a patient that nothing else names.
 
     Returns:
         All series, in the order of their first files.
     """
     found: list[Series] = []
-    frames: dict[str, list[FrameHeader]] = defaultdict(list)
+    frames: list[FrameHeader] = []
     damaged: dict[Path, dict[Path, str]] = defaultdict(dict)
     for file in files:
         try:
             if is_image(file):
                 found.append(_image_series(file))
             elif file.suffix.lower() in _DICOM_SUFFIXES or looks_like_dicom(file):
-                for frame in read_frames(file):
-                    frames[frame.series_uid].append(frame)
+                frames += read_frames(file)
         except (DicomError, OSError) as error:
             damaged[file.parent][file] = str(error)
-    for members in frames.values():
-        found += [_with_damaged(series, damaged) for series in _one_uid(members)]
+    for members, doubt, notes in by_series(frames):
+        patient, guessed = _patient(members, root)
+        for series in _of_one_series(members, doubt):
+            series = replace(series, patient=patient, notes=notes + guessed + series.notes)
+            found.append(_with_damaged(series, damaged))
     for texts in damaged.values():
         found.append(Series("", "", "", tuple(texts), usable=False, reason=_listed(texts.values())))
     return sorted(found, key=lambda series: series.files[0])
@@ -207,8 +216,19 @@ def _listed(texts: Iterable[str]) -> str:
     return " ".join(every[:_NAMED]) + more
 
 
-def _one_uid(frames: list[FrameHeader]) -> list[Series]:
-    """The series that the frames of one Series Instance UID form."""
+def _patient(frames: list[FrameHeader], root: Path) -> tuple[str, tuple[str, ...]]:
+    """The key of the patient of a series, with a note where no Patient ID (0010,0020) names one."""
+    studies, missing = {frame.study_uid for frame in frames}, "Patient ID (0010,0020) names no patient, so the"
+    if frames[0].patient:
+        return frames[0].patient, ()
+    if len(studies) == 1 and all(studies):
+        return patient_key(*studies), (f"{missing} study stands for one",)
+    folder = frames[0].path.parent.relative_to(root)
+    return patient_key(str(folder if folder.parts else f"./{root.name}")), (f"{missing} folder stands for one",)
+
+
+def _of_one_series(frames: list[FrameHeader], doubt: str) -> list[Series]:
+    """The stacks in the frames of a series, and one `Series` for each reason why some cannot be used."""
     rejected: dict[str, list[FrameHeader]] = defaultdict(list)
     for frame in frames:
         rejected[frame.reason].append(frame)
@@ -222,22 +242,49 @@ def _one_uid(frames: list[FrameHeader]) -> list[Series]:
             found.append(_described(members, reason))
             losses += (f"left out: {reason}",)
         else:
-            found += [_stack_series(part, notes, losses) for part, notes in split_crowded(members)]
+            own = losses + _losses(members, rejected)
+            found += [_stack_series(part, notes, own, doubt) for part, notes in split_crowded(members)]
     return found + [_described(members, reason) for reason, members in rejected.items()]
 
 
-def _stack_series(frames: list[FrameHeader], notes: tuple[str, ...], losses: tuple[str, ...]) -> Series:
+def _losses(frames: list[FrameHeader], rejected: Mapping[str, list[FrameHeader]]) -> tuple[str, ...]:
+    """The images that a stack lacks because they cannot be used: slices between its own, or at an unknown place."""
+    losses = []
+    for reason, members in rejected.items():
+        placed = [frame for frame in members if frame.slice is not None]
+        beside = [frame for frame in placed if alike(frame, frames[0])]
+        taken = grid.distances_mm([slice_of(frame) for frame in (*frames, *beside)])
+        gaps = np.abs(taken[len(frames) :, None] - taken[: len(frames)]).min(axis=1)
+        missing = len(members) - len(placed) + int(np.count_nonzero(gaps > grid.SAME_POSITION_MM))
+        if missing:
+            losses.append(f"left out: {missing} of {missing + len(frames)} images of the series: {reason}")
+    return tuple(losses)
+
+
+def _stack_series(frames: list[FrameHeader], notes: tuple[str, ...], losses: tuple[str, ...], doubt: str) -> Series:
     """The series of frames that share one geometry."""
-    slices = sorted_slices(frames)
+    frames = sorted_frames(frames)
+    slices = list(map(slice_of, frames))
     positions = grid.without_duplicates(slices)
     stack = grid.measure(positions, frames[0].thickness_mm)
     irregularities = grid.defects(stack)
+    reason = "a hole between slices that is too wide to fill" if stack.torn else ""
+    if doubt and run_along(frames):
+        notes += (f"{doubt}; taken as one scan, through which Instance Number (0020,0013) counts",)
+    elif doubt:
+        reason = (
+            f"{doubt}, and Instance Number (0020,0013) does not count through one scan; put each scan into a folder of "
+            "its own, with a Series Instance UID of its own"
+        )
     if len(positions) < len(slices):
         notes += (f"{len(slices) - len(positions)} of {len(slices)} images are at the position of another one",)
+        reason = reason or _conflict(frames, frames[0].modality)
+    if len({frame.frame_of_reference for frame in frames}) > 1:
+        notes += ("Frame of Reference UID (0020,0052) is another one in every image, and passed over",)
     if len(positions) == 1:
         notes += (f"a single slice, taken as {stack.gap_mm:g} mm thick",)
     return replace(
-        _described(frames, "a hole between slices that is too wide to fill" if stack.torn else ""),
+        _described(frames, reason),
         files=tuple(dict.fromkeys(slice_.path for slice_ in slices)),
         shape=(len(positions), *slices[0].shape),
         spacing_mm=(*stack.spacing_mm, stack.gap_mm),
@@ -249,6 +296,28 @@ def _stack_series(frames: list[FrameHeader], notes: tuple[str, ...], losses: tup
     )
 
 
+def _conflict(frames: list[FrameHeader], modality: str) -> str:
+    """Why sorted frames at one position are of different scans, or `""` for copies; damage is left to the reading."""
+    reader, first, values = PixelReader(modality), frames[0], None
+    for frame in frames[1:]:
+        if len(grid.without_duplicates([slice_of(first), slice_of(frame)])) > 1:
+            first, values = frame, None
+            continue
+        try:
+            values = reader.read(slice_of(first)) if values is None else values
+            same = np.array_equal(values, reader.read(slice_of(frame)))
+        except DicomError:
+            first, values = frame if values is None else first, values
+            continue
+        if not same:
+            numbers = f" (Instance Numbers {first.number} and {frame.number})" if first.number != frame.number else ""
+            return (
+                f"different images at one position{numbers}, and no attribute tells which belong to one scan; put each "
+                "scan into a folder of its own"
+            )
+    return ""
+
+
 def _described(frames: list[FrameHeader], reason: str) -> Series:
     """The series of some frames according to their header, usable or not."""
     first = frames[0]
@@ -256,9 +325,11 @@ def _described(frames: list[FrameHeader], reason: str) -> Series:
         uid=first.series_uid,
         modality=first.modality,
         patient=first.patient,
-        files=tuple(dict.fromkeys(frame.path for frame in frames)),
+        files=tuple(sorted({frame.path for frame in frames})),
         thickness_mm=first.thickness_mm,
         frame_of_reference=first.frame_of_reference,
+        number=first.series_number,
+        description=first.description,
         usable=not reason,
         reason=reason,
     )

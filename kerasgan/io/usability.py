@@ -144,6 +144,11 @@ def reason_against(frame: Dataset) -> str:
     return _against_numbers(frame) or _against_pixels(frame) or _against_place(frame)
 
 
+def has_place(frame: Dataset) -> bool:
+    """True for a frame with the size, position and orientation that a slice of a scan can have."""
+    return not (_against_numbers(frame) or _against_place(frame))
+
+
 def _against_numbers(frame: Dataset) -> str:
     """The reason why an attribute that reading needs has no numbers."""
     given = [keyword for keyword in _OPTIONAL if value_of(frame, keyword) is not None]

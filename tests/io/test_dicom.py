@@ -287,8 +287,10 @@ def test_copies_of_a_slice_are_dropped(slices):
 
 def test_different_images_at_one_position_are_refused(slices, dicom):
     folder = slices(0, 3, 6)
-    dicom.save(dicom.make_slice((0, 0, 3), np.full((4, 5), 7, np.int16)), folder / "other")
-    with pytest.raises(DicomError, match=r"01 and other are different images at the same position.* Keep one"):
+    dicom.save(dicom.make_slice((0, 0, 3), np.full((4, 5), 7, np.int16), InstanceNumber=9), folder / "other")
+    with pytest.raises(
+        DicomError, match=r"different images at one position \(Instance Numbers None and 9\).* put each"
+    ):
         read_volume(folder)
 
 

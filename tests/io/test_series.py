@@ -2,6 +2,7 @@ import logging
 import re
 
 import numpy as np
+import pydicom
 import pytest
 import SimpleITK as sitk
 from pydicom.fileset import FileSet
@@ -191,6 +192,118 @@ def test_slices_that_two_acquisitions_took_in_turn_are_one_scan(slices):
     folder = slices(3, 9, 15, 21, folder="scan/even", modality="MR", AcquisitionNumber=2)
     (series,) = discover(folder.parent)
     assert series.shape[0] == 8 and series.notes == ()
+
+
+@pytest.mark.parametrize("start", [3, 24], ids=["half a gap apart", "one above the other"])
+@pytest.mark.parametrize(
+    ("keyword", "values"),
+    [("EchoTime", (10, 90)), ("ConvolutionKernel", ("B30", "B70")), ("DiffusionBValue", (0, 800))],
+)
+def test_images_of_another_contrast_are_another_scan_wherever_they_are(slices, keyword, values, start):
+    for first, value in zip((0, start), values, strict=True):
+        folder = slices(*range(first, first + 24, 6), folder=f"scan/{value}", modality="MR", **{keyword: value})
+    found = discover(folder.parent)
+    assert [heights(series) for series in found] == [[0, 6, 12, 18], list(range(start, start + 24, 6))]
+    assert [len(series.notes) for series in found] == [1, 1] and keyword in found[1].notes[0]
+
+
+def test_images_of_another_type_between_the_slices_are_another_scan(slices):
+    slices(0, 6, 12, 18, folder="scan/a", ImageType=["ORIGINAL", "PRIMARY", "AXIAL"])
+    folder = slices(3, 9, 15, 21, folder="scan/b", ImageType=["DERIVED", "SECONDARY", "AXIAL"])
+    assert [heights(series) for series in discover(folder.parent)] == [[0, 6, 12, 18], [3, 9, 15, 21]]
+
+
+@pytest.mark.parametrize("keyword", ["PatientID", "StudyInstanceUID"])
+def test_two_patients_or_studies_under_one_series_uid_are_two_scans(slices, keyword):
+    for start, value in ((0, "1.2.3"), (3, "1.2.4")):
+        folder = slices(*range(start, start + 24, 6), folder=f"scan/{value}", **{keyword: value})
+    found = discover(folder.parent)
+    assert [heights(series) for series in found] == [[0, 6, 12, 18], [3, 9, 15, 21]]
+    assert "also that of another patient or study" in found[0].notes[0]
+
+
+def in_one_folder(slices, count=5, start=0, name="s", **attributes):
+    """Single slices 3 mm apart in one folder, numbered; an attribute given as a function has a value for each."""
+    for number in range(count):
+        own = {keyword: value() if callable(value) else value for keyword, value in attributes.items()}
+        folder = slices(start + 3 * number, folder="one", **{"InstanceNumber": number + 1, **own})
+        (folder / "00").rename(folder / f"{name}{number}.dcm")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("attributes", "note"),
+    [
+        (("FrameOfReferenceUID",), "Frame of Reference UID (0020,0052) is another one in every image"),
+        (("SeriesInstanceUID", "FrameOfReferenceUID"), "Series Instance UID (0020,000E) is another one in every image"),
+        (("SeriesInstanceUID", "StudyInstanceUID"), "Series Instance UID (0020,000E) is another one in every image"),
+        (("PatientID",), "Patient ID (0010,0020) is another one in every image"),
+        (("StudyInstanceUID",), ""),
+    ],
+)
+def test_identifiers_that_differ_in_every_image_do_not_tear_a_scan_apart(slices, attributes, note):
+    (series,) = discover(in_one_folder(slices, **dict.fromkeys(attributes, generate_uid)))
+    assert series.usable and heights(series) == [0, 3, 6, 9, 12]
+    assert note in "; ".join(series.notes)
+
+
+@pytest.mark.parametrize("uid", [generate_uid, None])
+def test_scans_that_no_series_uid_tells_apart_are_refused(slices, uid):
+    """A series for each image, or none: two scans reach into each other, and both count from 1."""
+    in_one_folder(slices, SeriesInstanceUID=uid, name="a")
+    (series,) = discover(in_one_folder(slices, SeriesInstanceUID=uid, name="b", start=1.5))
+    state = "another one in every image" if uid else "missing"
+    assert not series.usable and len(series.files) == 10
+    assert f"Series Instance UID (0020,000E) is {state}, and Instance Number (0020,0013) does not" in series.reason
+    assert "put each scan into a folder of its own" in series.reason
+
+
+def test_a_scan_without_series_uid_is_read_if_its_numbers_count_through_it(slices):
+    (series,) = discover(in_one_folder(slices, SeriesInstanceUID=None))
+    assert series.usable and "Series Instance UID (0020,000E) is missing; taken as one scan" in series.notes[0]
+    for series in discover(slices(0, 3, 6, SeriesInstanceUID=None)):  # no Instance Number either
+        assert not series.usable or series.files[0].name.startswith("s")
+
+
+def test_images_at_one_position_that_nothing_tells_apart(slices):
+    slices(0, 3, 6, folder="scan/a", SeriesDescription="in")
+    folder = slices(0, 3, folder="scan/b", SeriesDescription="out")
+    assert discover(folder.parent)[0].usable  # the same values: a copy
+    for number in (0, 1):
+        path = folder / f"0{number}"
+        dataset = pydicom.dcmread(path)
+        dataset.PixelData = bytes(40)
+        dataset.InstanceNumber = 7
+        dataset.save_as(path)
+    (series,) = discover(folder.parent)
+    assert "different images at one position (Instance Numbers None and 7), and no attribute tells" in series.reason
+
+
+def test_slices_that_cannot_be_used_are_losses_of_their_series(slices):
+    slices(0, 6, 12, 18, folder="scan/a")
+    slices(3, 9, folder="scan/b", ImageType=["DERIVED", "SECONDARY", "MPR"])
+    slices(15, folder="scan/c", ImagePositionPatient=None)
+    slices(0, 6, folder="scan/d", ImageType=["ORIGINAL", "PRIMARY", "P"])  # at positions that the scan has
+    folder = slices(50, folder="scan/e", ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"], ImageOrientationPatient=TILTED)
+    scan, *others = discover(folder.parent)
+    assert scan.usable and len(others) == 4
+    assert scan.losses == (
+        "left out: 2 of 6 images of the series: a reformat of another series (Image Type (0008,0008) holds MPR)",
+        "left out: 1 of 5 images of the series: Image Position (Patient) (0020,0032) is missing: the position of the image "
+        "is unknown",
+    )
+
+
+@pytest.mark.parametrize("patient_id", ["", " ", "ANONYMOUS", "removed", None])
+def test_a_patient_without_id_is_the_study_or_else_the_folder(slices, patient_id):
+    for number in (1, 2):
+        slices(0, 3, folder=f"all/{number}/T1", PatientID=patient_id, StudyInstanceUID=f"1.{number}")
+        slices(0, 3, folder=f"all/{number}/CT", PatientID=patient_id, StudyInstanceUID=None)
+    found = discover(slices(0, folder="all").parent / "all")
+    found = [series for series in found if series.files[0].parent.name != "all"]
+    assert [series.patient for series in found] == [patient_key(name) for name in ("1/CT", "1.1", "2/CT", "1.2")]
+    assert found[1].notes[-1] == "Patient ID (0010,0020) names no patient, so the study stands for one"
+    assert found[0].notes[-1] == "Patient ID (0010,0020) names no patient, so the folder stands for one"
 
 
 def test_fine_slices_beside_coarse_ones_are_one_scan(slices):
