@@ -34,6 +34,7 @@ def train(
     seed: int | None = None,
     overrides: Iterable[str] = (),
     strict: bool = False,
+    trust: bool = False,
 ) -> Run:
     """Trains a recipe on a dataset, or continues a run.
 
@@ -48,6 +49,7 @@ def train(
         seed: Seed of everything random; None: 0, or the run's own.
         overrides: `path=value` assignments to fields of the recipe, such as `"schedule.steps=5000"`.
         strict: Refuse scans that need repair (uneven gaps, gantry tilt, damaged files) instead of repairing them.
+        trust: With `resume`, execute `.py` files that the run names, though you do not name them here.
 
     Returns:
         The run, trained to the recipe's last step. A student's run has been measured against its teacher.
@@ -59,7 +61,7 @@ def train(
         run = kerasgan.train("phantom", quick=True, overrides=["schedule.steps=500"])
         run.path  # runs/phantom-kerasgan2026-quick-20250101-120000
     """
-    request = Request(dataset, _optional(data_dir), recipe, quick, tuple(overrides), seed, strict)
+    request = Request(dataset, _optional(data_dir), recipe, quick, tuple(overrides), seed, strict, trust)
     place = choose_out(request, _optional(out), resume)
     check(request, place, resume)
 
@@ -132,6 +134,7 @@ def evaluate(
     out: str | Path | None = None,
     direction: Direction = "ab",
     dataset: str | None = None,
+    trust: bool = False,
 ) -> Evaluation:
     """Translates every paired test patient of a run and compares the result with the truth.
 
@@ -141,6 +144,7 @@ def evaluate(
         out: Folder for the results; None: `evaluation` in the run, or `evaluation-ba`, `evaluation-external` and so on.
         direction: `"ab"` or `"ba"`: the generator to score.
         dataset: Another dataset, or a `.py` file, of other people; None: the run's own.
+        trust: Execute the `.py` file of the run's dataset, if it has one.
 
     Returns:
         The scores by patient, which are also written to `out` as CSV, JSON, a table and a picture for each pair.
@@ -153,7 +157,7 @@ def evaluate(
     """
     from kerasgan.evaluation import evaluate as evaluation
 
-    return evaluation.evaluate(_path(run), _optional(data_dir), _optional(out), direction, dataset)
+    return evaluation.evaluate(_path(run), _optional(data_dir), _optional(out), direction, dataset, trust)
 
 
 def compare(runs: Sequence[RunOrPath], out: str | Path | None = None) -> RunComparison:
@@ -183,6 +187,7 @@ def export_serving(
     name: str | None = None,
     version: int | None = None,
     data_dir: str | Path | None = None,
+    trust: bool = False,
 ) -> Path:
     """Writes both generators of a run as TensorFlow Serving reads them, and compares them with the Keras generators.
 
@@ -192,6 +197,7 @@ def export_serving(
         name: Name of the model; None: the recipe's.
         version: A number above the last version; None: the next one.
         data_dir: Folder of the run's dataset; None: as in training.
+        trust: Execute the `.py` file of the run's dataset, if it has one.
 
     Returns:
         `output/<name>/<version>`, which `tf.saved_model.load` takes.
@@ -204,7 +210,7 @@ def export_serving(
     """
     from kerasgan.export import export_serving
 
-    return export_serving(_path(run), output, name, version, _optional(data_dir))
+    return export_serving(_path(run), output, name, version, _optional(data_dir), trust)
 
 
 def export_tflite(
@@ -214,6 +220,7 @@ def export_tflite(
     size: tuple[int, int] | None = None,
     precision: Precision = "float32",
     data_dir: str | Path | None = None,
+    trust: bool = False,
 ) -> Path:
     """Writes one generator of a run as a TFLite file for LiteRT, and compares it with the Keras generator.
 
@@ -224,6 +231,7 @@ def export_tflite(
         size: `(height, width)` of a slice in pixels, multiples of 4; None: the size trained on.
         precision: Numbers of the weights; input and output are float32 in any case.
         data_dir: Folder of the run's dataset; None: as in training.
+        trust: Execute the `.py` file of the run's dataset, if it has one.
 
     Returns:
         `output`. The file carries its contract, so it can be passed on alone.
@@ -236,7 +244,7 @@ def export_tflite(
     """
     from kerasgan.export import export_tflite
 
-    return export_tflite(_path(run), output, direction, size, precision, _optional(data_dir))
+    return export_tflite(_path(run), output, direction, size, precision, _optional(data_dir), trust)
 
 
 def distill(
@@ -247,6 +255,7 @@ def distill(
     out: str | Path | None = None,
     steps: int | None = None,
     data_dir: str | Path | None = None,
+    trust: bool = False,
 ) -> Run:
     """Trains a small generator to do what a run's large one does, and compares both in `distillation.json`.
 
@@ -258,6 +267,7 @@ def distill(
         out: The student's run directory; None: `<run>-<student>`.
         steps: Length of the training; None: as long as the teacher's.
         data_dir: Folder of the run's dataset; None: as in training.
+        trust: Execute `.py` files that the run names.
 
     Returns:
         The student's run, which can be translated with, evaluated and exported. An interrupted one is continued with
@@ -272,7 +282,7 @@ def distill(
     Example:
         kerasgan.distill("runs/first", "tiny").path  # runs/first-tiny
     """
-    place = student_out(_path(run), student, _optional(out))
+    place = student_out(_path(run), student, _optional(out), trust)
 
     from kerasgan import distillation
     from kerasgan.runs.run import load_run

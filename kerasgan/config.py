@@ -15,6 +15,8 @@ from kerasgan.text import nearest
 Window = tuple[float, float]
 NOT_SETTINGS = {"name", "title", "citation", "quick", "paper_names", "unreported", "deviations"}
 """Fields of a recipe that do not change what is trained."""
+NAMES = (".method", ".name")
+"""Ends of the dotted paths of fields that name a module or a file."""
 FORMER = {("schedule", "patience"): None, ("data", "selection"): "random"}
 """Fields that recipes of former versions have, with the value at which they change nothing."""
 
@@ -218,6 +220,17 @@ class Recipe(_Frozen):
                 "would still be labelled as the right one. Use --set data.augmentation.flip=false."
             )
         return self
+
+    @property
+    def files(self) -> list[str]:
+        """The `.py` files that the recipe names, as its method or as components.
+
+        Example:
+            >>> Recipe(name="mine", generator=Component(name="my/unet.py")).files
+            ['my/unet.py']
+        """
+        named = {path: str(value) for path, value in flat(self.model_dump()).items() if f".{path}".endswith(NAMES)}
+        return [value for path, value in named.items() if path != "name" and value.endswith(".py")]
 
     def as_quick(self) -> Recipe:
         """The same method, small enough for minutes on two cores: fewer filters, blocks, pixels and steps.

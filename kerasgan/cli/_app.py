@@ -14,6 +14,7 @@ from kerasgan.cli._console import INTERRUPTED, close_progress_bars, describe_err
 from kerasgan.errors import KerasganError
 
 BAD_INPUT = 2
+ANYWHERE = ("--debug", "--trust")
 
 Direction = Literal["ab", "ba"]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A directory that kerasgan train wrote.")]
@@ -62,6 +63,7 @@ def _show_version(wanted: bool) -> None:
 @app.callback()
 def options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    trust: Annotated[bool, typer.Option("--trust", help="Execute the .py files that a run names.")] = False,
     version: Annotated[
         bool, typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True)
     ] = False,
@@ -71,6 +73,11 @@ def options(
     Try it without any data:  kerasgan train --dataset phantom --quick
     """
     prepare_environment()
+
+
+def trusted(context: typer.Context) -> bool:
+    """Returns whether the user gave `--trust`, so that code which a run names may be executed."""
+    return bool(context.find_root().params["trust"])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -83,6 +90,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         SystemExit: Always; 0 where all went well, 2 for bad input, 130 after Ctrl-C.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
-    # A user who has just seen an error appends --debug, so it is taken wherever it stands.
-    others = [argument for argument in given if argument != "--debug"]
-    app(["--debug", *others] if len(others) < len(given) else others, prog_name="kerasgan")
+    # A user who has just seen an error appends what it asks for, so these options are taken wherever they stand.
+    anywhere = [argument for argument in given if argument in ANYWHERE]
+    app([*anywhere, *(argument for argument in given if argument not in ANYWHERE)], prog_name="kerasgan")

@@ -30,7 +30,7 @@ def plan(request: Request, out: Path, resume: bool) -> str:
     name = request.dataset or ""
     module = registry.find("datasets", name)
     root = request.data_dir or Path(module.CARD.default_dir)
-    if hasattr(module, "prepare") and not (root.is_dir() and any(root.iterdir())):
+    if not former and hasattr(module, "prepare") and not (root.is_dir() and any(root.iterdir())):
         data = f"Dataset {name}: would first be written to {root}"
     else:
         card, split = split_patients(name, root, recipe, request.seed or 0)

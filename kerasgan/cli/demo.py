@@ -11,12 +11,13 @@ from typing import Annotated
 
 import typer
 
-from kerasgan.cli._app import Direction, app
+from kerasgan.cli._app import Direction, app, trusted
 from kerasgan.cli._console import load_tensorflow, say, writing
 
 
 @app.command(short_help="Try a run in the browser, on this machine alone.")
 def demo(
+    context: typer.Context,
     source: Annotated[
         Path,
         typer.Argument(
@@ -65,7 +66,7 @@ def demo(
                 from kerasgan.export import export_tflite
 
                 with writing(page):
-                    export_tflite(source, model, direction or "ab", size, "float32", data_dir)
+                    export_tflite(source, model, direction or "ab", size, "float32", data_dir, trusted(context))
             with writing(page):
                 build_page(model, page, cache_folder())
             if no_serve:

@@ -8,13 +8,14 @@ from typing import Annotated, Literal
 
 import typer
 
-from kerasgan.cli._app import Direction, RunPath, app
+from kerasgan.cli._app import Direction, RunPath, app, trusted
 from kerasgan.cli._console import load_tensorflow, resumable, say, table, writing
 from kerasgan.cli.train import how_to_resume
 
 
 @app.command(short_help="Train a small generator from a run's large one.")
 def distill(
+    context: typer.Context,
     run: RunPath,
     student: Annotated[
         Literal["small", "tiny"], typer.Option(help="At most 1/20 or 1/60 of the teacher's arithmetic.")
@@ -37,12 +38,14 @@ def distill(
     from kerasgan import api
     from kerasgan.training.start import student_out
 
-    place = student_out(run, student, out)
+    place = student_out(run, student, out, trusted(context))
     load_tensorflow()
     with writing(place), resumable(lambda: how_to_resume(place)):
         from kerasgan.distillation import REPORT, read_report
 
-        trained = api.distill(run, student, direction=direction, out=place, steps=steps, data_dir=data_dir)
+        trained = api.distill(
+            run, student, direction=direction, out=place, steps=steps, data_dir=data_dir, trust=trusted(context)
+        )
     say(table(*read_report(trained).rows()))
     say(f"\nThe student's run: {place}; these numbers: {place / REPORT}\nNext:")
     say(f"  kerasgan export {quote(str(place))} model.tflite --direction {direction}")

@@ -7,12 +7,13 @@ from typing import Annotated
 
 import typer
 
-from kerasgan.cli._app import Direction, RunPath, app
+from kerasgan.cli._app import Direction, RunPath, app, trusted
 from kerasgan.cli._console import require_run, say, writing
 
 
 @app.command(short_help="Score a run on paired test patients.")
 def evaluate(
+    context: typer.Context,
     run: RunPath,
     data_dir: Annotated[
         Path | None, typer.Option(help="The data, or other patients' data.  [default: as in training]")
@@ -39,6 +40,6 @@ def evaluate(
     from kerasgan import api
 
     with writing(out or run):
-        result = api.evaluate(run, data_dir, out, direction, dataset)
+        result = api.evaluate(run, data_dir, out, direction, dataset, trusted(context))
     say(result.table())
     say(f"\nTable, scores and a picture for each patient: {result.folder}")

@@ -8,12 +8,13 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from kerasgan.cli._app import Direction, RunPath, app
+from kerasgan.cli._app import Direction, RunPath, app, trusted
 from kerasgan.cli._console import require_run, say, table, writing
 
 
 @app.command(short_help="Write what TensorFlow Serving reads, or a TFLite file.")
 def export(
+    context: typer.Context,
     run: RunPath,
     output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="A folder of served models, or a .tflite file.")],
     kind: Annotated[
@@ -58,10 +59,12 @@ def export(
 
     with writing(output):
         if kind == "serving":
-            written = api.export_serving(run, output, name, version, data_dir)
+            written = api.export_serving(run, output, name, version, data_dir, trusted(context))
             report = written / "assets.extra" / "comparison.json"
         else:
-            written = api.export_tflite(run, output, direction, size, precision or "float32", data_dir)
+            written = api.export_tflite(
+                run, output, direction, size, precision or "float32", data_dir, trusted(context)
+            )
             report = written.with_suffix(".json")
             say(_export_table(json.loads(report.read_text())) + "\n")
     say(f"Wrote {written}; it keeps to the limits against the Keras generator: {report}")

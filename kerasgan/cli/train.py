@@ -8,12 +8,13 @@ from typing import Annotated
 
 import typer
 
-from kerasgan.cli._app import app
+from kerasgan.cli._app import app, trusted
 from kerasgan.cli._console import divide_cores, load_tensorflow, resumable, say, writing
 
 
 @app.command()
 def train(
+    context: typer.Context,
     dataset: Annotated[str | None, typer.Option(help="A dataset's name, or a .py file that defines one.")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Its data.  [default: datasets/NAME]")] = None,
     recipe: Annotated[str | None, typer.Option(help="A recipe's name, or a .py file.  [default: kerasgan2026]")] = None,
@@ -42,7 +43,7 @@ def train(
     from kerasgan.training.request import Request
 
     changes = tuple(overrides or ())
-    request = Request(dataset, data_dir, recipe, quick, changes, seed, strict)
+    request = Request(dataset, data_dir, recipe, quick, changes, seed, strict, trusted(context))
     place = start.choose_out(request, out, resume)
     start.check(request, place, resume)
     load_tensorflow()
@@ -63,6 +64,7 @@ def train(
             seed=seed,
             overrides=changes,
             strict=strict,
+            trust=trusted(context),
         )
     path = quote(str(run.path))
     note = " (quick run: it shows that everything works, not what the recipe reaches)" if run.quick else ""

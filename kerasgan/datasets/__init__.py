@@ -29,6 +29,7 @@ __all__ = [
     "Scan",
     "Split",
     "check_domains",
+    "create",
     "describe_found",
     "fewer_training_patients",
     "files_digest",
@@ -42,6 +43,21 @@ __all__ = [
     "to_scan",
     "usable_series",
 ]
+
+
+def create(name: str, root: Path | None = None) -> None:
+    """Writes a dataset that can be generated, such as a phantom, unless it is there; nothing for any other.
+
+    Args:
+        name: As in `load`.
+        root: As in `load`; a folder that the user named, and never one that was read from a file.
+
+    Raises:
+        KerasganError: For an unknown name, or a folder that cannot be written.
+    """
+    module = registry.find("datasets", name)
+    if hasattr(module, "prepare"):
+        module.prepare(Path(root if root is not None else module.CARD.default_dir))
 
 
 def load(name: str, root: Path | None = None, seed: int = 0) -> tuple[DatasetCard, Split]:
@@ -59,7 +75,7 @@ def load(name: str, root: Path | None = None, seed: int = 0) -> tuple[DatasetCar
         DatasetError: For data that is missing, lacks a modality or has too few patients.
         KerasganError: For an unknown name.
 
-    Example (generates the phantom on first use):
+    Example (with the phantom that `create` has written):
 
         card, split = load("phantom")
         mr = split.train.a[0].load()
@@ -117,8 +133,6 @@ def check_domains(card: DatasetCard, root: Path, scans: Sequence[Scan], found: s
 def _find(name: str, root: Path | None) -> tuple[DatasetCard, Path, list[Scan], ModuleType]:
     module = registry.find("datasets", name)
     root = Path(root if root is not None else module.CARD.default_dir)
-    if hasattr(module, "prepare"):
-        module.prepare(root)
     if not root.is_dir() or not any(root.iterdir()):
         raise no_data(module.CARD, root)
     card = module.describe(root) if hasattr(module, "describe") else module.CARD

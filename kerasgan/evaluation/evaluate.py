@@ -19,7 +19,7 @@ from kerasgan.evaluation.baseline import LookupBaseline
 from kerasgan.evaluation.results import METHOD, Evaluation, Scores
 from kerasgan.metrics import ct_metrics, mean_row, mr_metrics, score
 from kerasgan.pictures.patients import Comparison, comparison_figure
-from kerasgan.runs.run import Run, load_run
+from kerasgan.runs.run import Run, load_run, require_trust
 from kerasgan.scans.contract import Direction
 from kerasgan.scans.geometry import oriented
 from kerasgan.scans.intensity import body_mask
@@ -48,6 +48,7 @@ def evaluate(
     out: Path | None = None,
     direction: Direction = "ab",
     dataset: str | None = None,
+    trust: bool = False,
 ) -> Evaluation:
     """Translates every paired test patient and compares the result with the truth, see `kerasgan.evaluate`.
 
@@ -57,9 +58,11 @@ def evaluate(
 
     Raises:
         DatasetError: Where there are no paired patients outside the training part.
-        RunError: Where the run cannot be used, or its folder for external patients has those of other data.
+        RunError: Where the run cannot be used or names code that is not trusted, or its folder for external patients
+            has those of other data.
     """
     run = load_run(run_path)
+    require_trust(run, [dataset or run.facts.dataset], trust, [dataset])
     translator, weights = RunTranslator(run), results.weights_digest(run.generator_path(direction))
     if dataset in (None, run.facts.dataset):
         card, scans = datasets.load_scans(run.facts.dataset, data_dir or Path(run.facts.data_dir))

@@ -29,7 +29,7 @@ from kerasgan.export.samples import Samples, real_slices
 from kerasgan.export.serving_contract import ServingContract, read_serving_contract, serving_contract
 from kerasgan.export.signatures import serving_signatures
 from kerasgan.files import staging_folder
-from kerasgan.runs.run import load_run
+from kerasgan.runs.run import load_run, require_trust
 from kerasgan.scans.contract import DIRECTIONS, Contract
 from kerasgan.scans.names import CONTRACT, INDEX
 from kerasgan.text import valid_json
@@ -41,6 +41,7 @@ def export_serving(
     name: str | None = None,
     version: int | None = None,
     data_dir: Path | None = None,
+    trust: bool = False,
 ) -> Path:
     """Exports both generators of a run, as TensorFlow Serving reads them, see `kerasgan.export_serving`.
 
@@ -49,9 +50,10 @@ def export_serving(
 
     Raises:
         ExportError: If the artifact differs from a Keras generator or cannot be written.
-        RunError: If the run has no weights.
+        RunError: If the run has no weights, or names code that is not trusted.
     """
     run, output = load_run(run_path), Path(output)
+    require_trust(run, [run.facts.dataset], trust)
     name = name or run.recipe.name
     described = serving_contract(run, name, free_version(output, name, version))
     _check_former(output / name, described)

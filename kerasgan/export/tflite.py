@@ -30,7 +30,7 @@ from kerasgan.export.graph import MINIMUM_SIDE, MULTIPLE, PhysicalGenerator, wri
 from kerasgan.export.samples import Sample, Size, calibration_slices, real_slices
 from kerasgan.files import staging_folder
 from kerasgan.runs.contract import contract
-from kerasgan.runs.run import Run, load_run
+from kerasgan.runs.run import Run, load_run, require_trust
 from kerasgan.scans.contract import Direction, Precision
 from kerasgan.scans.intensity import IntensityMap
 from kerasgan.scans.names import DEFAULT, IMAGE, SYNTHETIC
@@ -54,6 +54,7 @@ def export_tflite(
     size: Size | None = None,
     precision: Precision = "float32",
     data_dir: Path | None = None,
+    trust: bool = False,
 ) -> Path:
     """Exports a generator for LiteRT: builtin operations, four axes, static shapes, see `kerasgan.export_tflite`.
 
@@ -64,9 +65,10 @@ def export_tflite(
     Raises:
         ExportError: If a size or name is invalid, the artifact is beyond its limit (the message names the precision
             that is not), or it cannot be written.
-        RunError: If the run has no weights.
+        RunError: If the run has no weights, or names code that is not trusted.
     """
     run, output, direction = load_run(run_path), Path(output), direction or "ab"
+    require_trust(run, [run.facts.dataset], trust)
     size = size or (run.facts.preparation.size, run.facts.preparation.size)
     _check_arguments(output, size, precision)
     with staging_folder(output) as folder:

@@ -17,6 +17,7 @@ tensorboard/     event files
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -177,6 +178,29 @@ def load_run(path: str | Path) -> Run:
     except ValidationError as error:
         raise RunError(f"{path}/run.json is invalid: {error.errors()[0]['msg']}; restore it or train again.") from error
     return Run(path, from_json((path / "recipe.json").read_text()), facts)
+
+
+def require_trust(run: Run, files: Iterable[str], trust: bool, named: Iterable[str | None] = ()) -> None:
+    """Refuses code that a run names for itself; to be called before anything that a run names is imported.
+
+    Args:
+        run: The run, which may be a stranger's.
+        files: Names of datasets, methods or components that are about to be imported; only `.py` files are code.
+        trust: The user said that the run's code may be executed.
+        named: What the user named: it may be executed as well, where it is outside the run directory.
+
+    Raises:
+        RunError: For a file that is neither named nor trusted.
+    """
+    inside = run.path.resolve()
+    allowed = {path for path in (Path(name).resolve() for name in named if name) if not path.is_relative_to(inside)}
+    refused = [name for name in files if name.endswith(".py") and Path(name).resolve() not in allowed]
+    if refused and not trust:
+        raise RunError(
+            f"{run.path} asks to execute {' and '.join(dict.fromkeys(refused))}. Read that code first; if you trust "
+            "it, add --trust (in Python trust=True). Code of your own, outside the run directory, can be named instead "
+            "where a command has --dataset, --recipe or --set."
+        )
 
 
 def require_free(path: Path) -> None:

@@ -29,6 +29,7 @@ class Request:
         overrides: `path=value` assignments.
         seed: Seed of everything random; None: the run's own when resuming, else 0.
         strict: Refuse scans that need repair.
+        trust: Execute `.py` files that the run to resume names, though the user does not name them.
 
     Raises:
         ValueError: For a seed that is no whole number from 0 to 4294967295.
@@ -45,6 +46,7 @@ class Request:
     overrides: tuple[str, ...] = ()
     seed: int | None = None
     strict: bool = False
+    trust: bool = False
 
     def __post_init__(self) -> None:
         if self.seed is not None and (not isinstance(self.seed, int) or not 0 <= self.seed <= LARGEST_SEED):
@@ -63,8 +65,11 @@ class Request:
         """The request that continues a run, with the run's own dataset and seed.
 
         Raises:
-            RunError: Where something that the user repeats differs from the run's own.
+            RunError: Where something that the user repeats differs from the run's own, and for code of the run that the
+                user neither names nor trusts.
         """
+        from kerasgan.runs.run import require_trust  # here: a misspelt recipe is reported before SimpleITK is loaded
+
         facts, own_recipe = run.facts, run.recipe
         if self.recipe:
             asked_recipe = self.build_recipe()
@@ -77,6 +82,9 @@ class Request:
                 f"--resume continues a run with its own recipe, but what is asked for differs in {'; '.join(changed)}. "
                 "Leave the recipe options out, or start a new run with another --out."
             )
+        named = [self.dataset, *(assignment.partition("=")[2] for assignment in self.overrides)]
+        named += asked_recipe.files if self.recipe else []
+        require_trust(run, [facts.dataset, *own_recipe.files], self.trust, named)
         for name, asked, own in (("dataset", self.dataset, facts.dataset), ("seed", self.seed, facts.seed)):
             if asked is not None and asked != own:
                 raise RunError(

@@ -61,8 +61,8 @@ def check(request: Request, out: Path, resume: bool) -> None:
     """Finds in a moment what would otherwise stop the training after TensorFlow has loaded.
 
     Raises:
-        KerasganError: For an invalid run to resume, an unknown dataset, recipe, field or value, a data folder that is
-            missing or empty, or a run directory that is not empty.
+        KerasganError: For a run that cannot be resumed as asked, an unknown dataset, recipe, field or value, a data
+            folder that is missing or empty, or a run directory that is not empty.
     """
     if resume:
         from kerasgan.runs.run import load_run
@@ -86,15 +86,16 @@ def check(request: Request, out: Path, resume: bool) -> None:
     require_free(out)
 
 
-def student_out(run: Path, student: str, out: Path | None) -> Path:
+def student_out(run: Path, student: str, out: Path | None, trust: bool = False) -> Path:
     """Returns the run directory of a student: the one given, or a name next to its teacher's.
 
     Raises:
-        RunError: If the teacher is not a run, or the directory is not empty.
+        RunError: If the teacher is not a run or names code that is not trusted, or the directory is not empty.
     """
-    from kerasgan.runs.run import load_run, require_free
+    from kerasgan.runs.run import load_run, require_free, require_trust
 
-    teacher = load_run(run).path
-    place = teacher.with_name(f"{teacher.resolve().name}-{student}") if out is None else out
+    teacher = load_run(run)
+    require_trust(teacher, [teacher.facts.dataset, *teacher.recipe.files], trust)
+    place = teacher.path.with_name(f"{teacher.path.resolve().name}-{student}") if out is None else out
     require_free(place)
     return place

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 from filelock import FileLock, Timeout
 
-from kerasgan import registry
+from kerasgan import datasets, registry
 from kerasgan.config import Recipe
 from kerasgan.errors import RunError
 from kerasgan.models import AdversarialModel
@@ -52,7 +52,10 @@ def train(request: Request, out: Path, resume: bool = False) -> Run:
         KerasganError: For bad input, each with its remedy; see `kerasgan.errors`.
     """
     if not resume:
-        return train_recipe(request.build_recipe(), request, out)
+        recipe = request.build_recipe()
+        check_components(recipe)
+        datasets.create(request.dataset or "", request.data_dir)
+        return train_recipe(recipe, request, out)
     former = load_run(out)
     return train_recipe(former.recipe, request.resuming(former), out, former)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -63,7 +64,7 @@ def test_one_of_each_cell_from_scans_to_figures(tiny, hips, tmp_path):
 
 
 @pytest.mark.parametrize("begun", [False, True])
-def test_a_training_that_was_begun_is_resumed(context, tmp_path, monkeypatch, begun):
+def test_a_training_that_was_begun_is_resumed(context, former, tmp_path, monkeypatch, begun):
     asked = []
 
     def train(request, out, resume):
@@ -72,7 +73,8 @@ def test_a_training_that_was_begun_is_resumed(context, tmp_path, monkeypatch, be
 
     monkeypatch.setattr(training, "train", train)
     if begun:
-        (tmp_path / "run.json").touch()
+        for name in ("run.json", "recipe.json"):
+            shutil.copy(former / "run" / name, tmp_path)
     task = Training(recipe="hiasa2018", quick=True, overrides=("schedule.steps=4000",), seed=2)
     with pytest.raises(KeyboardInterrupt):
         task.run(context, [], tmp_path)

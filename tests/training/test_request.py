@@ -1,5 +1,6 @@
 """What a request asks for, and where it differs from the run that it continues."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -39,7 +40,9 @@ def test_a_seed_that_keras_does_not_take_is_refused_at_once(seed):
 
 def run_of(recipe):
     """What a request sees of a run."""
-    return SimpleNamespace(recipe=recipe, facts=SimpleNamespace(dataset="heads", data_dir="data", seed=7))
+    return SimpleNamespace(
+        path=Path("run"), recipe=recipe, facts=SimpleNamespace(dataset="heads", data_dir="data", seed=7)
+    )
 
 
 def test_overrides_are_laid_over_the_recipe_of_the_resumed_run():

@@ -77,10 +77,13 @@ class Training(RecipeTask):
 
     def run(self, context: Context, needs: Sequence[Path], folder: Path) -> Content:
         """Trains, or resumes the training."""
+        from kerasgan.runs.run import load_run
         from kerasgan.training.train import train
 
         is_begun = (folder / "run.json").is_file()
-        own = Request(context.dataset, context.data_dir, seed=self.seed)  # a run that was begun has its own recipe
+        # A run that was begun has its own recipe, and may import what the experiment's imports.
+        trust = is_begun and set(load_run(folder).recipe.files) <= set(self.built().files)
+        own = Request(context.dataset, context.data_dir, seed=self.seed, trust=trust)
         run = train(own if is_begun else self.request(context), folder, is_begun)
         patients = {domain: len(keys) for domain, keys in run.split()["train"].items()}
         return {"training_patients": patients, "precision": run.facts.precision, "fingerprint": run.facts.fingerprint}
@@ -114,7 +117,7 @@ class Evaluation(Task):
         from kerasgan.evaluation.evaluate import evaluate
         from kerasgan.evaluation.results import METHOD
 
-        found = evaluate(needs[0], context.data_dir, folder, self.direction)
+        found = evaluate(needs[0], context.data_dir, folder, self.direction, context.dataset)
         definitions = {metric.name: {"unit": metric.unit, "definition": metric.definition} for metric in found.metrics}
         return {
             "part": found.part,

@@ -63,6 +63,7 @@ def compute(reproduction: Reproduction) -> Path:
 
 def _desk(reproduction: Reproduction) -> Context:
     """Loads the data, and makes sure that the folder belongs to them."""
+    datasets.create(reproduction.dataset, reproduction.data_dir)
     card, split = datasets.load(reproduction.dataset, reproduction.data_dir)
     require(reproduction.experiment, card, reproduction.dataset)
     wanted = identity(reproduction.experiment.name, reproduction.dataset, card, split)
