@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from kerasgan.io import Series
     from kerasgan.runs.run import Run
     from kerasgan.scans.contract import Direction, Precision
+    from kerasgan.scans.volume import Modality
     from kerasgan.translation.translate import Model
 
 RunOrPath: TypeAlias = "Run | str | Path"
@@ -75,11 +76,12 @@ def train(
     return run
 
 
-def inspect(path: str | Path) -> list[Series]:
+def inspect(path: str | Path, modality: Modality | None = None) -> list[Series]:
     """Finds every image series below a path and says of each whether it can be used.
 
     Args:
         path: A folder, a `.zip` of one, or one DICOM, NIfTI or MetaImage file.
+        modality: `"MR"` or `"CT"`: what image files are that do not show it themselves.
 
     Returns:
         The series, with modality, geometry, `usable`, and the reason if it cannot be used. Patients of DICOM files
@@ -91,9 +93,9 @@ def inspect(path: str | Path) -> list[Series]:
     Example:
         [(series.modality, series.shape) for series in kerasgan.inspect("patient")]
     """
-    from kerasgan.datasets import find_series
+    from kerasgan.io import discover
 
-    return find_series(Path(path))
+    return discover(path, modality)
 
 
 def translate(
@@ -102,6 +104,7 @@ def translate(
     output: str | Path,
     direction: Direction | None = None,
     strict: bool = False,
+    modality: Modality | None = None,
 ) -> Path:
     """Synthesises the other modality of a scan, from disk to disk, on the scan's own grid.
 
@@ -112,6 +115,7 @@ def translate(
             source. It must not exist.
         direction: `"ab"` or `"ba"`; None: the direction that takes the scan's modality.
         strict: Refuse a series that needs repair.
+        modality: `"MR"` or `"CT"`: what an image file is that does not show it itself.
 
     Returns:
         The file or folder that was written: HU for CT, the median training scale for MR.
@@ -125,7 +129,7 @@ def translate(
     """
     from kerasgan.translation import translate as translation
 
-    return translation.translate(model, source, output, direction, strict)
+    return translation.translate(model, source, output, direction, strict, modality)
 
 
 def evaluate(

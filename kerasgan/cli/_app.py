@@ -17,6 +17,10 @@ BAD_INPUT = 2
 ANYWHERE = ("--debug", "--trust")
 
 Direction = Literal["ab", "ba"]
+ModalityOption = Annotated[
+    Literal["MR", "CT"] | None,
+    typer.Option("--modality", help="What a NIfTI or MHA file is whose values leave it open."),
+]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A directory that kerasgan train wrote.")]
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kerasgan.cli._app import BAD_INPUT, app
+from kerasgan.cli._app import BAD_INPUT, ModalityOption, app
 from kerasgan.cli._console import say, table
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ _PLANES = {"S": "axial", "I": "axial", "A": "coronal", "P": "coronal", "L": "sag
 @app.command(short_help="List the series below a path: used or not, and why.")
 def inspect(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="A folder, a .zip, or one DICOM, NIfTI or MHA file.")],
+    modality: ModalityOption = None,
 ) -> None:
     """List the series below a path: modality, geometry, used or not, and why not.
 
@@ -29,7 +30,7 @@ def inspect(
     from kerasgan import api
     from kerasgan.errors import DicomError
 
-    found = api.inspect(path)
+    found = api.inspect(path, modality)
     if not found:
         raise DicomError(f"{path} holds no DICOM series, NIfTI or MHA file; name a folder that has some.")
     say(table(_HEADS, [_series_row(series) for series in found]))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from kerasgan.cli._app import Direction, app
+from kerasgan.cli._app import Direction, ModalityOption, app
 from kerasgan.cli._console import load_tensorflow, read_token, say, writing
 from kerasgan.text import MAY_BE_WRONG
 
@@ -24,6 +24,7 @@ def translate(
     ],
     direction: Annotated[Direction | None, typer.Option(help="[default: the one that takes the input]")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse a series that needs repair.")] = False,
+    modality: ModalityOption = None,
     server: Annotated[
         str | None, typer.Option(metavar="URL", help="In place of RUN: grpc://host:8500/NAME or http://host:8501/NAME.")
     ] = None,
@@ -59,10 +60,10 @@ def translate(
             from kerasgan.serving.translator import ServerTranslator
 
             with Client(server, read_token(token_file), certificate) as client:
-                written = api.translate(ServerTranslator(client), source, output, direction, strict)
+                written = api.translate(ServerTranslator(client), source, output, direction, strict, modality)
         else:
             translator = open_translator(runs[0])
             if translator.needs_tensorflow:
                 load_tensorflow()
-            written = api.translate(translator, source, output, direction, strict)
+            written = api.translate(translator, source, output, direction, strict, modality)
     say(f"Wrote {written}. {MAY_BE_WRONG}")

@@ -14,8 +14,8 @@ import pydicom
 from pydicom.errors import InvalidDicomError
 
 from kerasgan.datasets import DatasetCard, Domain, Scan, check_domains, no_data, patient_key
-from kerasgan.datasets._series import describe_found, find_series, to_scan, usable_series
-from kerasgan.io import Series
+from kerasgan.datasets._series import describe_found, to_scan, usable_series
+from kerasgan.io import Series, discover
 from kerasgan.io.nifti import is_image
 
 logger = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ def scan(root: Path) -> list[Scan]:
     Raises:
         DatasetError: For a folder without any series, or without a usable one of a modality.
     """
-    found = find_series(root)
+    found = discover(root)
     if not found:
         raise no_data(CARD, root)
     choices: dict[tuple[str, Domain], list[Series]] = defaultdict(list)

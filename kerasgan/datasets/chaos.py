@@ -11,9 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from kerasgan.datasets import DatasetCard, Domain, Scan, check_domains, no_data, patient_key
-from kerasgan.datasets._series import describe_found, find_series, to_scan, usable_series
+from kerasgan.datasets._series import describe_found, to_scan, usable_series
 from kerasgan.errors import DatasetError
-from kerasgan.io import Series
+from kerasgan.io import Series, discover
 
 CARD = DatasetCard(
     name="chaos",
@@ -62,7 +62,7 @@ def scan(root: Path) -> list[Scan]:
         numbered = [path for path in folder.iterdir() if path.name.isdecimal()] if folder.is_dir() else []
         for patient in sorted(filter(Path.is_dir, numbered), key=lambda path: int(path.name)):
             key = patient_key(f"{modality} {patient.name}")  # the numbers of CT and MR are those of different people
-            series = find_series(patient / images) if (patient / images).is_dir() else []
+            series = discover(patient / images) if (patient / images).is_dir() else []
             found += series
             usable = usable_series(series)
             if len(usable) > 1:

@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from kerasgan.datasets import DOMAINS, DatasetCard, Scan, no_data, patient_key
-from kerasgan.datasets._series import describe_found, find_series, to_scan, usable_series
+from kerasgan.datasets._series import describe_found, to_scan, usable_series
 from kerasgan.errors import DatasetError
-from kerasgan.io import Series
+from kerasgan.io import Series, discover
 from kerasgan.io.nifti import is_image, stem
 
 CARD = DatasetCard(
@@ -53,7 +53,7 @@ def scan(root: Path) -> list[Scan]:
     scans = []
     for domain in DOMAINS:
         folder = root / domain
-        found = find_series(folder) if folder.is_dir() else []
+        found = discover(folder) if folder.is_dir() else []
         usable = usable_series(found)
         if not usable:
             raise DatasetError(

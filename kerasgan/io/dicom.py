@@ -41,30 +41,28 @@ def read_series(series: Series, strict: bool = False) -> Volume:
     """
     if not series.usable:
         raise DicomError(f"{_name(series)} cannot be used: {series.reason.rstrip('.')}. Name another series.")
+    modality = cast(Modality, series.modality)
     if not series.slices:
-        return read_image(series.files[0])
+        return _told(replace(read_image(series.files[0], modality), warnings=series.notes), series)
     if strict:
         _refuse(series, series.losses + series.irregularities)
-    modality = cast(Modality, series.modality)
     slices, array, problems = _read_slices(series.slices, modality)
     if not slices:
         raise DicomError(f"No image of {_name(series)} can be read: {' '.join(problems)} Export the series again.")
     if strict:
         _refuse(series, problems)
     volume = _assembled(slices, array, modality, series.thickness_mm)
-    volume = replace(volume, warnings=(*series.losses, *problems, *volume.warnings))
-    for warning in volume.warnings:
-        _LOGGER.warning("%s: %s", _name(series), warning)
-    return volume
+    return _told(replace(volume, warnings=(*series.losses, *problems, *volume.warnings)), series)
 
 
-def read_volume(path: Path | str, strict: bool = False) -> Volume:
+def read_volume(path: Path | str, strict: bool = False, modality: Modality | None = None) -> Volume:
     """Reads the one scan that a path holds.
 
     Args:
         path: Folder of DICOM files (searched to any depth), `.zip` archive, or `.nii`, `.nii.gz`, `.mha` or `.mhd`
             file. The files of an archive stay unpacked as long as the volume's `source` is referenced.
         strict: Refuse a series with uneven gaps, gantry tilt or damaged files instead of repairing it.
+        modality: What an image file is that does not show it itself; a scan that shows another one is refused.
 
     Returns:
         The scan, see `read_series`.
@@ -78,16 +76,26 @@ def read_volume(path: Path | str, strict: bool = False) -> Volume:
         print(volume.array.shape, volume.spacing_mm, volume.modality)
     """
     path = Path(path)
-    found = discover(path)
+    found = discover(path, modality)
     usable = [series for series in found if series.usable]
     if len(usable) == 1:
-        return read_series(usable[0], strict=strict)
+        (series,) = usable
+        if modality not in (None, series.modality):
+            raise DicomError(f"{_name(series)} is {series.modality}, not {modality}. Leave --modality out.")
+        return read_series(series, strict=strict)
     if not found:
         raise DicomError(f"{path.name} holds no DICOM, NIfTI or MetaImage file. Name the folder of one scan.")
     listed = "; ".join(f"[{number}] {_name(series)}: {series}" for number, series in enumerate(found[:_LISTED], 1))
     if not usable:
         raise DicomError(f"{path.name} holds no series that can be used: {listed}. Name another folder.")
     raise DicomError(f"{path.name} holds {len(usable)} usable series, one is needed; name the folder of one: {listed}.")
+
+
+def _told(volume: Volume, series: Series) -> Volume:
+    """The volume, after its warnings went to the log."""
+    for warning in volume.warnings:
+        _LOGGER.warning("%s: %s", _name(series), warning)
+    return volume
 
 
 def _name(series: Series) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import errno
 import gzip
-import json
 import math
 import os
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +15,13 @@ import SimpleITK as sitk
 
 from kerasgan.errors import KerasganError
 from kerasgan.files import staging_folder
+from kerasgan.io.modality import image_modality
 from kerasgan.io.output import as_int16, require_finite
 from kerasgan.scans.volume import Modality, Volume, from_sitk
 
 SUFFIXES = (".nii.gz", ".nii", ".mha", ".mhd")
 _NIFTI_FLOATS = ("16", "64")  # the header's codes of float32 and float64
 _NIFTI_HEADER_SIZES = (348, 540)  # the first number of a NIfTI-1 and a NIfTI-2 file
-_BY_NAME: dict[str, Modality] = {"MR": "MR", "CT": "CT"}
-CT_BELOW_HU = -200.0  # fat is the least dense tissue at about -100 HU; only CT, with its air at -1000, goes lower
 
 
 def is_image(path: Path) -> bool:
@@ -45,15 +44,6 @@ def stem(path: Path) -> str:
     return path.name[:-7] if path.name.lower().endswith(".nii.gz") else path.stem
 
 
-def sidecar_modality(path: Path) -> str:
-    """`Modality` of the JSON file that dcm2niix writes next to an image; `""` without such a file."""
-    try:
-        content = json.loads(path.with_name(f"{stem(path)}.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return ""
-    return str(content.get("Modality", "")) if isinstance(content, dict) else ""
-
-
 def read_image(path: Path | str, modality: Modality | None = None) -> Volume:
     """Reads a three-dimensional NIfTI or MetaImage file.
 
@@ -62,29 +52,32 @@ def read_image(path: Path | str, modality: Modality | None = None) -> Volume:
 
     Args:
         path: A `.nii`, `.nii.gz`, `.mha` or `.mhd` file.
-        modality: `"MR"` or `"CT"`; None takes that of the JSON sidecar, else CT for any value below -200.
+        modality: `"MR"` or `"CT"`, whatever the file shows; None decides by what it shows, see `image_modality`.
 
     Returns:
         The image, float32 `[slices, rows, columns]`, with the geometry of the file and no DICOM source.
 
     Raises:
         KerasganError: For a file that is missing, of another format, damaged, in colour, of several frames, with
-                sheared axes, or with values that are NaN or infinite.
+                sheared axes, with values that are NaN or infinite, or without a modality where one must be decided.
     """
     path = Path(path)
     _require_suffix(path)
     if not path.is_file():
         raise KerasganError(f"There is no file {path}. Check the path.")
-    modality = modality or _BY_NAME.get(sidecar_modality(path))
     image = _three_dimensional(_load(path), path.name)
     try:
         volume = from_sitk(image, modality or "MR")
     except ValueError as error:
         raise KerasganError(f"{path.name}: {error}") from error
     require_finite(volume.array, path.name)
-    if modality is None and volume.array.min() < CT_BELOW_HU:
-        return volume.with_array(volume.array, "CT")
-    return volume
+    if modality is not None:
+        return volume
+    try:
+        modality, doubt = image_modality(volume.array, path)
+    except KerasganError as error:
+        raise KerasganError(f"{path.name}: {error}.") from error
+    return replace(volume.with_array(volume.array, modality), warnings=(doubt,) if doubt else ())
 
 
 def write_image(volume: Volume, path: Path | str) -> None:

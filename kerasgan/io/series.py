@@ -1,7 +1,8 @@
 """Finds the series in a folder of scans, and the reason why one cannot be used.
 
-Headers are read, and pixels only where several images are at one position. Files are grouped by patient, study, Series
-Instance UID (0020,000E) and geometry, and split by an attribute in which they differ (echo time, time point, ...).
+Headers are read, and values only of several images at one position, and of image files, whose headers do not say what they
+show. DICOM files are grouped by patient, study, Series Instance UID (0020,000E) and geometry, and split by an attribute
+in which they differ (echo time, time point, ...).
 """
 
 from __future__ import annotations
@@ -16,14 +17,15 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from kerasgan.errors import DicomError
+from kerasgan.errors import DicomError, KerasganError
 from kerasgan.io import grid
 from kerasgan.io.archive import Unpacked, is_archive
 from kerasgan.io.headers import FrameHeader, looks_like_dicom, patient_key, read_frames
-from kerasgan.io.nifti import is_image
+from kerasgan.io.modality import image_modality, sidecar_modality
+from kerasgan.io.nifti import is_image, read_image
 from kerasgan.io.pixels import PixelReader
 from kerasgan.io.stacks import alike, by_geometry, by_series, run_along, slice_of, sorted_frames, split_crowded
-from kerasgan.scans.volume import SourceSlice, Triple, anatomical_axes
+from kerasgan.scans.volume import Modality, SourceSlice, Triple, anatomical_axes
 
 _DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 _STRAY = 0.1  # a geometry with a smaller share of the largest one's slices does not count as a scan
@@ -36,7 +38,7 @@ class Series:
 
     Attributes:
         uid: Series Instance UID (0020,000E); empty for other formats and for files that cannot be read.
-        modality: `"CT"`, `"MR"` or another Modality (0008,0060); empty for a NIfTI file, whose values show it.
+        modality: `"CT"`, `"MR"` or another Modality (0008,0060); that of an image file is decided by `image_modality`.
         patient: `patient_key` of Patient ID (0010,0020), or without one of the study, or of the folder; empty for other
             formats.
         files: Files of the series; those of a usable series are sorted along the normal.
@@ -81,13 +83,14 @@ class Series:
         return text if self.usable else f"{text}, not used: {self.reason}"
 
 
-def discover(path: Path | str) -> list[Series]:
+def discover(path: Path | str, modality: Modality | None = None) -> list[Series]:
     """Finds every series below a folder, in a `.zip` archive or in a single file.
 
     Args:
         path: Folder, archive or file. DICOM files are recognised by their content, whatever their names; NIfTI and
             MetaImage files by their suffix. An archive is unpacked into a temporary folder that lives as long as one
             of the returned series or its slices does.
+        modality: What image files are that do not show it themselves; DICOM files say it.
 
     Returns:
         All series, in the order of their first files; those that cannot be used with the reason.
@@ -104,11 +107,11 @@ def discover(path: Path | str) -> list[Series]:
     if not path.exists():
         raise DicomError(f"There is no file or folder {path}. Check the path.")
     if path.is_dir():
-        return group(_walk(path), path)
+        return group(_walk(path), path, modality)
     if not is_archive(path):
-        return group([path], path.parent)
+        return group([path], path.parent, modality)
     unpacked = Unpacked(path)
-    found = group(_walk(unpacked.folder), unpacked.folder)
+    found = group(_walk(unpacked.folder), unpacked.folder, modality)
     unpacked.keep_for(owner for series in found for owner in (series, *series.slices))
     return found
 
@@ -137,12 +140,13 @@ def opened(path: Path | str) -> Iterator[Path]:
         yield path
 
 
-def group(files: Iterable[Path], root: Path) -> list[Series]:
+def group(files: Iterable[Path], root: Path, modality: Modality | None = None) -> list[Series]:
     """Sorts files into series.
 
     Args:
         files: Files of any kind. Those that neither are DICOM nor have a suffix of DICOM or of an image are ignored.
         root: Folder that holds them all; below it, a folder stands for a patient that nothing else names.
+        modality: What image files are that do not show it themselves.
 
     Returns:
         All series, in the order of their first files.
@@ -153,7 +157,7 @@ def group(files: Iterable[Path], root: Path) -> list[Series]:
     for file in files:
         try:
             if is_image(file):
-                found.append(_image_series(file))
+                found.append(_image_series(file, modality))
             elif file.suffix.lower() in _DICOM_SUFFIXES or looks_like_dicom(file):
                 frames += read_frames(file)
         except (DicomError, OSError) as error:
@@ -181,8 +185,8 @@ def _walk(folder: Path) -> Iterator[Path]:
         yield from (Path(parent, name) for name in sorted(names) if name[0] != ".")
 
 
-def _image_series(file: Path) -> Series:
-    """The series of a NIfTI or MetaImage file, from its header."""
+def _image_series(file: Path, told: Modality | None) -> Series:
+    """The series of a NIfTI or MetaImage file; its values decide, with `told` where they do not, what it shows."""
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(file))
     try:
@@ -198,7 +202,12 @@ def _image_series(file: Path) -> Series:
     direction = np.eye(3)
     known = min(reader.GetDimension(), 3)  # a picture has two axes, a series of volumes four
     direction[:known, :known] = np.reshape(reader.GetDirection(), [reader.GetDimension()] * 2)[:known, :known]
-    return Series("", "", "", (file,), (slices, rows, columns), (x, y, z), anatomical_axes(direction))
+    series = Series("", "", "", (file,), (slices, rows, columns), (x, y, z), anatomical_axes(direction))
+    try:
+        modality, doubt = image_modality(read_image(file, "MR").array, file, told)
+    except KerasganError as error:
+        return replace(series, modality=sidecar_modality(file), usable=False, reason=str(error))
+    return replace(series, modality=modality, notes=(doubt,) if doubt else ())
 
 
 def _with_damaged(series: Series, damaged: dict[Path, dict[Path, str]]) -> Series:

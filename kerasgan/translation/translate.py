@@ -9,7 +9,7 @@ from kerasgan.io import read_volume, write_dicom, write_image
 from kerasgan.io.nifti import SUFFIXES, is_image
 from kerasgan.runs.run import Run, load_run
 from kerasgan.scans.contract import Direction
-from kerasgan.scans.volume import Volume
+from kerasgan.scans.volume import Modality, Volume
 from kerasgan.translation.of_run import RunTranslator
 from kerasgan.translation.of_tflite import TFLiteTranslator
 from kerasgan.translation.translator import Translator
@@ -23,6 +23,7 @@ def translate(
     output: str | Path,
     direction: Direction | None = None,
     strict: bool = False,
+    modality: Modality | None = None,
 ) -> Path:
     """Translates one scan from disk to disk, see `kerasgan.translate`.
 
@@ -32,7 +33,7 @@ def translate(
     translator, output = open_translator(model), Path(output)
     if output.is_file() or (output.is_dir() and any(output.iterdir())):
         raise KerasganError(f"{output} exists; name another output, so that nothing is overwritten.")
-    source = read_volume(source_path, strict=strict)
+    source = read_volume(source_path, strict, modality)
     if not is_image(output) and not source.source:
         raise KerasganError(f"A DICOM series needs a DICOM input; name an output that ends in {' or '.join(SUFFIXES)}.")
     synthetic, contract = translator.translate(source, direction)

@@ -49,11 +49,11 @@ def _slice(sop_class: UID, modality: str, patient: str) -> Dataset:
     return image
 
 
-def _write_image(path: Path, value: float, levels: int = 100) -> None:
-    """5 x 6 x 7 voxels whose values go up from `value`, in as many levels."""
+def _write_image(path: Path, values: tuple[int, int], levels: int = 100) -> None:
+    """5 x 6 x 7 voxels, the first half around one value, the second around another, each in as many levels."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    values = (value + np.arange(5 * 6 * 7) % levels).reshape(5, 6, 7)
-    SimpleITK.WriteImage(SimpleITK.GetImageFromArray(values.astype(np.int16)), str(path))
+    array = (np.repeat(values, 105) + np.arange(210) % levels).reshape(5, 6, 7)
+    SimpleITK.WriteImage(SimpleITK.GetImageFromArray(array.astype(np.int16)), str(path))
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from kerasgan.datasets import load, load_scans, patient_key
 from kerasgan.datasets.adni import scan
 from kerasgan.errors import DatasetError
 
+MR, CT = (0, 400), (-1000, 0)  # values of background and tissue
 SUBJECTS = ("002_S_0413", "002_S_0559", "003_S_0907", "003_S_1122")
 
 
@@ -83,9 +84,9 @@ def test_series_left_out_are_logged_with_their_number(tmp_path, write_dicom, wri
 
 def test_nifti_variant(tmp_path, write_image):
     """Modality by values, except where a sidecar knows better; the subject by its number in the path."""
-    write_image(tmp_path / SUBJECTS[0] / "MPRAGE" / "2010-01-01" / "I1" / "ADNI_MR.nii", 100)
-    write_image(tmp_path / SUBJECTS[1] / "CT" / "2010-01-01" / "I2" / "ADNI.nii.gz", -1000)
-    write_image(tmp_path / SUBJECTS[2] / "CT" / "2010-01-01" / "I3" / "ADNI.nii.gz", 30)
+    write_image(tmp_path / SUBJECTS[0] / "MPRAGE" / "2010-01-01" / "I1" / "ADNI_MR.nii", MR)
+    write_image(tmp_path / SUBJECTS[1] / "CT" / "2010-01-01" / "I2" / "ADNI.nii.gz", CT)
+    write_image(tmp_path / SUBJECTS[2] / "CT" / "2010-01-01" / "I3" / "ADNI.nii.gz", (30, 30))
     (tmp_path / SUBJECTS[2] / "CT" / "2010-01-01" / "I3" / "ADNI.json").write_text(json.dumps({"Modality": "CT"}))
     scans = {one.patient: one for one in scan(tmp_path)}
     assert [scans[patient_key(subject)].modality for subject in SUBJECTS[:3]] == ["MR", "CT", "CT"]
@@ -93,16 +94,16 @@ def test_nifti_variant(tmp_path, write_image):
 
 
 def test_nifti_without_a_subject_number_belongs_to_its_folder(tmp_path, write_image):
-    write_image(tmp_path / "anna" / "mr" / "x.nii", 100)
-    write_image(tmp_path / "anna" / "ct" / "x.nii", -1000)
+    write_image(tmp_path / "anna" / "mr" / "x.nii", MR)
+    write_image(tmp_path / "anna" / "ct" / "x.nii", CT)
     assert {one.patient for one in scan(tmp_path)} == {patient_key("anna")}
 
 
 def test_damaged_nifti_is_left_out(tmp_path, write_image, caplog):
-    write_image(tmp_path / SUBJECTS[0] / "x.nii", 100)
-    write_image(tmp_path / SUBJECTS[1] / "x.nii", -1000)
+    write_image(tmp_path / SUBJECTS[0] / "x.nii", MR)
+    write_image(tmp_path / SUBJECTS[1] / "x.nii", CT)
     damaged = tmp_path / SUBJECTS[2] / "x.nii"
-    write_image(damaged, 100)
+    write_image(damaged, MR)
     damaged.write_bytes(damaged.read_bytes()[:-20])
     assert len(scan(tmp_path)) == 2
     assert "1 series left out" in caplog.text

@@ -75,8 +75,8 @@ def test_a_dataset_outside_the_package(tmp_path, write_image):
         "    ]\n"
     )
     for number in range(4):
-        write_image(tmp_path / "data" / "MR" / f"{number}.mha", 100)
-        write_image(tmp_path / "data" / "CT" / f"{number}.mha", 40)
+        write_image(tmp_path / "data" / "MR" / f"{number}.mha", (0, 400))
+        write_image(tmp_path / "data" / "CT" / f"{number}.mha", (-1000, 0))
     card, split = load(str(tmp_path / "clinic.py"), tmp_path / "data", seed=3)
     assert card.name == "clinic"
     assert {part: len(keys["a"]) for part, keys in split.keys().items()} == {"train": 2, "validation": 1, "test": 1}

@@ -4,7 +4,7 @@ from kerasgan.datasets import load, load_scans, patient_key
 from kerasgan.datasets.folder import scan
 from kerasgan.errors import DatasetError
 
-MR, CT = 100, -1000
+MR, CT = (0, 400), (-1000, 0)  # of background and tissue
 
 
 def patients(root, domain):
@@ -58,8 +58,8 @@ def test_registered_pairs_are_held_out_and_trained_on_as_one_modality(tmp_path, 
 
 def test_masks_and_label_maps_are_no_scans(tmp_path, write_image, caplog):
     write_image(tmp_path / "a" / "anna" / "t1.nii", MR)
-    write_image(tmp_path / "a" / "anna" / "mask.nii", 0, levels=2)
-    write_image(tmp_path / "a" / "anna" / "parcels.nii", 0, levels=60)
+    write_image(tmp_path / "a" / "anna" / "mask.nii", (0, 0), levels=2)
+    write_image(tmp_path / "a" / "anna" / "parcels.nii", (0, 0), levels=60)
     write_image(tmp_path / "b" / "bert.nii", CT)
     assert [one.files[0].name for one in scan(tmp_path)] == ["t1.nii", "bert.nii"]
     assert "2 series left out: a mask or label map (at most 64 different values)" in caplog.text

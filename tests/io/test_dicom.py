@@ -322,7 +322,9 @@ def test_an_unusable_series_is_refused_with_its_reason(slices):
 
 
 def test_a_nifti_file_is_read_too(tmp_path):
-    sitk.WriteImage(sitk.GetImageFromArray(np.full((2, 3, 4), -500, np.float32)), tmp_path / "scan.nii.gz")
+    values = np.linspace(-1050, -950, 24).reshape(2, 3, 4)
+    values[1] += 1000
+    sitk.WriteImage(sitk.GetImageFromArray(values.astype(np.float32)), tmp_path / "scan.nii.gz")
     volume = read_volume(tmp_path / "scan.nii.gz")
     assert (volume.modality, volume.shape) == ("CT", (2, 3, 4))
 

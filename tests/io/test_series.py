@@ -372,12 +372,12 @@ def test_a_file_without_preamble_is_read(slices):
 
 
 def test_nifti_files_are_series_too(tmp_path):
-    image = sitk.GetImageFromArray(np.zeros((3, 4, 5), np.float32))
+    image = sitk.GetImageFromArray(np.linspace(0, 1, 60, dtype=np.float32).reshape(3, 4, 5))
     image.SetSpacing((1.0, 2.0, 3.0))
     sitk.WriteImage(image, tmp_path / "mr.nii.gz")
     (tmp_path / "broken.nii.gz").write_bytes(b"no image")
     broken, series = discover(tmp_path)
-    assert (series.modality, series.shape, series.spacing_mm) == ("", (3, 4, 5), (1.0, 2.0, 3.0))
+    assert (series.modality, series.shape, series.spacing_mm) == ("MR", (3, 4, 5), (1.0, 2.0, 3.0))
     assert not broken.usable and broken.reason == "damaged, or not an image of this format"
 
 

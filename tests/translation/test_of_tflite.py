@@ -151,7 +151,9 @@ def test_the_other_direction_or_modality_is_refused(former, ct_model, tmp_path):
     message = r"The input is CT, but direction ab of model.tflite takes MR\. Give a scan of that modality"
     with pytest.raises(ExportError, match=message):
         translate_volume(former / "model.tflite", ct)
-    sitk.WriteImage(Volume(np.ones((2, 40, 32)), (6.0, 6.0, 6.0)).to_sitk(), str(tmp_path / "mr.nii.gz"))
+    sitk.WriteImage(
+        Volume(np.linspace(0, 1, 2560).reshape(2, 40, 32), (6.0, 6.0, 6.0)).to_sitk(), str(tmp_path / "mr.nii.gz")
+    )
     words = ["translate", str(ct_model), str(tmp_path / "mr.nii.gz"), str(tmp_path / "out.mha"), "--direction", "ab"]
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 2 and "has direction ba only, not ab; leave --direction out" in result.stderr
