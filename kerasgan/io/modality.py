@@ -93,8 +93,8 @@ def _shown(values: np.ndarray) -> tuple[Modality | None, str]:
     between = (values > dark + 200) & (values < light - 200)
     if 850 <= light - dark <= 1200 and between.mean() < 0.2:  # as far apart as air and tissue
         return None, f"its values look like those of a CT whose water is {light - 40:.0f}, not 0"
-    second = values[values < high].max()
-    if np.count_nonzero(values == high) > max(_CUT * values.size, 3 * np.count_nonzero(values == second)):
+    second, first = np.unique(values, return_counts=True)[1][-2:]
+    if first > max(_CUT * values.size, 3 * second):
         return None, f"its values are cut at {high:g}, as those of a window are"
     undershoot, brightest = np.percentile(values, (0.5, 99.5))
     if undershoot >= -_UNDERSHOOT * brightest and float(np.median(values[bright])) > _TISSUE_HU[1]:
