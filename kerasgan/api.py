@@ -5,7 +5,7 @@ Each function imports what it needs when it is called, so that importing this mo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -36,6 +36,7 @@ def train(
     overrides: Iterable[str] = (),
     strict: bool = False,
     trust: bool = False,
+    modalities: Mapping[str, Modality] | None = None,
 ) -> Run:
     """Trains a recipe on a dataset, or continues a run.
 
@@ -51,6 +52,8 @@ def train(
         overrides: `path=value` assignments to fields of the recipe, such as `"schedule.steps=5000"`.
         strict: Refuse scans that need repair (uneven gaps, gantry tilt, damaged files) instead of repairing them.
         trust: With `resume`, execute `.py` files that the run names, though you do not name them here.
+        modalities: `{"a": "MR"}` and the like: what image files of a domain are that do not show it themselves. A run
+            remembers it.
 
     Returns:
         The run, trained to the recipe's last step. A student's run has been measured against its teacher.
@@ -62,7 +65,7 @@ def train(
         run = kerasgan.train("phantom", quick=True, overrides=["schedule.steps=500"])
         run.path  # runs/phantom-kerasgan2026-quick-20250101-120000
     """
-    request = Request(dataset, _optional(data_dir), recipe, quick, tuple(overrides), seed, strict, trust)
+    request = Request(dataset, _optional(data_dir), recipe, quick, tuple(overrides), seed, strict, trust, modalities)
     place = choose_out(request, _optional(out), resume)
     check(request, place, resume)
 

@@ -33,7 +33,7 @@ def plan(request: Request, out: Path, resume: bool) -> str:
     if not former and hasattr(module, "prepare") and not (root.is_dir() and any(root.iterdir())):
         data = f"Dataset {name}: would first be written to {root}"
     else:
-        card, split = split_patients(name, root, recipe, request.seed or 0)
+        card, split = split_patients(request, recipe)
         if recipe.segmentation:
             datasets.labelled_classes(card, split.train.a, recipe.segmentation.structures)
         heads = ["  patients", f"{card.modalities[0]} (a)", f"{card.modalities[1]} (b)"]

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 from shlex import quote
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kerasgan.cli._app import app, trusted
 from kerasgan.cli._console import divide_cores, load_tensorflow, resumable, say, writing
+
+if TYPE_CHECKING:
+    from kerasgan.scans.volume import Modality
+
+_MODALITIES: dict[str, tuple[str, Modality]] = {
+    f"{domain}={modality}": (domain, modality) for domain in ("a", "b") for modality in ("MR", "CT")
+}
 
 
 @app.command()
@@ -31,6 +38,10 @@ def train(
         bool, typer.Option("--dry-run", help="Check all settings and show the plan; write nothing.")
     ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse scans that need repair.")] = False,
+    modality: Annotated[
+        list[str] | None,
+        typer.Option(metavar="DOMAIN=MR|CT", help="What image files of a domain are whose values leave it open."),
+    ] = None,
 ) -> None:
     """Train on a dataset's scans, or continue a run.
 
@@ -42,8 +53,11 @@ def train(
     from kerasgan.training import start
     from kerasgan.training.request import Request
 
+    if wrong := sorted(set(modality or ()) - _MODALITIES.keys()):
+        raise typer.BadParameter(f"--modality takes {', '.join(_MODALITIES)}; got {' '.join(wrong)}.")
+    modalities = dict(_MODALITIES[one] for one in modality or ())
     changes = tuple(overrides or ())
-    request = Request(dataset, data_dir, recipe, quick, changes, seed, strict, trusted(context))
+    request = Request(dataset, data_dir, recipe, quick, changes, seed, strict, trusted(context), modalities)
     place = start.choose_out(request, out, resume)
     start.check(request, place, resume)
     load_tensorflow()
@@ -65,6 +79,7 @@ def train(
             overrides=changes,
             strict=strict,
             trust=trusted(context),
+            modalities=modalities,
         )
     path = quote(str(run.path))
     note = " (quick run: it shows that everything works, not what the recipe reaches)" if run.quick else ""

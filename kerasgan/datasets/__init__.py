@@ -1,14 +1,16 @@
 """Datasets: one module and one card each; `load` turns a name and a folder into scans, split by patient.
 
-A dataset module defines `CARD` and `scan(root)`, and as needed `describe(root)` (a card that depends on the folder),
-`prepare(root)` (writes data that is missing) and `split(root, scans, seed)`.
+A dataset module defines `CARD` and `scan(root)`, or `scan(root, modalities)` where a user may have to say which domain
+is MR. As needed it has `describe(root)` (a card that depends on the folder), `prepare(root)` (writes data that is
+missing) and `split(root, scans, seed)`.
 """
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -20,6 +22,7 @@ from kerasgan.datasets._series import describe_found, to_scan, usable_series
 from kerasgan.datasets._split import Part, Split, fewer_training_patients, split_by_patient
 from kerasgan.errors import DatasetError
 from kerasgan.io import patient_key
+from kerasgan.scans.volume import Modality
 
 __all__ = [
     "DOMAINS",
@@ -59,13 +62,16 @@ def create(name: str, root: Path | None = None) -> None:
         module.prepare(Path(root if root is not None else module.CARD.default_dir))
 
 
-def load(name: str, root: Path | None = None, seed: int = 0) -> tuple[DatasetCard, Split]:
+def load(
+    name: str, root: Path | None = None, seed: int = 0, modalities: Mapping[str, Modality] | None = None
+) -> tuple[DatasetCard, Split]:
     """Finds a dataset's scans and splits them by patient.
 
     Args:
         name: Name of a dataset, or path to a `.py` file that defines one.
         root: Folder of the data; None for the card's `default_dir`.
         seed: Seed of the split.
+        modalities: The modality of a domain, for image files that do not show it themselves.
 
     Returns:
         The card, with the modalities that the data has, and the split.
@@ -79,7 +85,7 @@ def load(name: str, root: Path | None = None, seed: int = 0) -> tuple[DatasetCar
         card, split = load("phantom")
         mr = split.train.a[0].load()
     """
-    card, root, scans, module = _find(name, root)
+    card, root, scans, module = _find(name, root, modalities or {})
     if hasattr(module, "split"):
         split: Split = module.split(root, scans, seed)
     else:
@@ -92,9 +98,11 @@ def load(name: str, root: Path | None = None, seed: int = 0) -> tuple[DatasetCar
     return card, split
 
 
-def load_scans(name: str, root: Path | None = None) -> tuple[DatasetCard, list[Scan]]:
+def load_scans(
+    name: str, root: Path | None = None, modalities: Mapping[str, Modality] | None = None
+) -> tuple[DatasetCard, list[Scan]]:
     """All scans of a dataset without a split; `Split.from_keys` turns them into the split that a run recorded."""
-    card, _, scans, _ = _find(name, root)
+    card, _, scans, _ = _find(name, root, modalities or {})
     return card, scans
 
 
@@ -129,13 +137,16 @@ def check_domains(card: DatasetCard, root: Path, scans: Sequence[Scan], found: s
             )
 
 
-def _find(name: str, root: Path | None) -> tuple[DatasetCard, Path, list[Scan], ModuleType]:
+def _find(
+    name: str, root: Path | None, told: Mapping[str, Modality]
+) -> tuple[DatasetCard, Path, list[Scan], ModuleType]:
     module = registry.find("datasets", name)
     root = Path(root if root is not None else module.CARD.default_dir)
     if not root.is_dir() or not any(root.iterdir()):
         raise no_data(module.CARD, root)
     card = module.describe(root) if hasattr(module, "describe") else module.CARD
-    scans = list(module.scan(root))
+    asks = "modalities" in inspect.signature(module.scan).parameters
+    scans = list(module.scan(root, told) if asks else module.scan(root))
     total = Counter(scan.modality for scan in scans)
     check_domains(card, root, scans, ", ".join(f"{count} {name}" for name, count in total.items()) or "nothing")
     # The modality of each domain according to the data; all scans of a domain must agree.
@@ -154,4 +165,7 @@ def _find(name: str, root: Path | None) -> tuple[DatasetCard, Path, list[Scan], 
         raise DatasetError(
             f"Both domains of {root} hold {a}; one needs MR and the other CT. Replace the scans of one domain."
         )
+    for domain, modality in zip(DOMAINS, modalities, strict=True):
+        if told.get(domain, modality) != modality:
+            raise DatasetError(f"Domain {domain} of {root} is {modality}, not {told[domain]}. Leave --modality out.")
     return replace(card, modalities=(a, b)), root, scans, module

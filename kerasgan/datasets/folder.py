@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from kerasgan.datasets._series import describe_found, to_scan, usable_series
 from kerasgan.errors import DatasetError
 from kerasgan.io import Series, discover
 from kerasgan.io.nifti import is_image, stem
+from kerasgan.scans.volume import Modality
 
 CARD = DatasetCard(
     name="folder",
@@ -38,12 +40,16 @@ def describe(root: Path) -> DatasetCard:
     return replace(CARD, paired=(root / PAIRED).exists())
 
 
-def scan(root: Path) -> list[Scan]:
+def scan(root: Path, modalities: Mapping[str, Modality] | None = None) -> list[Scan]:
     """Every usable series below `<root>/a` and `<root>/b`; each NIfTI or MetaImage file counts as one series.
 
     The patient of a DICOM scan is its Patient ID (0010,0020). The patient of an image file is the sub-folder of `a` or
     `b` that holds it; for a file directly in `a` or `b`, the BIDS subject in its name or else the name without suffix.
     So `a/sub-01_T1w.nii.gz` and `b/sub-01_ct.nii.gz` are one patient, and so are `a/7.mha` and `b/7.mha`.
+
+    Args:
+        root: The folder of `a` and `b`.
+        modalities: The modality of a domain, for image files that do not show it themselves.
 
     Raises:
         DatasetError: For a folder that is missing or has no scan that can be used.
@@ -53,12 +59,13 @@ def scan(root: Path) -> list[Scan]:
     scans = []
     for domain in DOMAINS:
         folder = root / domain
-        found = discover(folder) if folder.is_dir() else []
+        found = discover(folder, (modalities or {}).get(domain)) if folder.is_dir() else []
         usable = usable_series(found)
         if not usable:
             raise DatasetError(
                 f"{folder} has no MR or CT scan that can be used; found: {describe_found(found)}. "
-                f"Put DICOM, NIfTI or MHA scans there; `kerasgan inspect {folder}` says why a series is left out."
+                f"Put DICOM, NIfTI or MHA scans there; `kerasgan inspect {folder}` says why a series is left out. "
+                f"Where it asks which modality a file has, say it with --modality {domain}=MR or {domain}=CT."
             )
         scans += [to_scan(series, _patient(series, folder), domain) for series in usable]
     return scans

@@ -65,10 +65,10 @@ def evaluate(
     require_trust(run, [dataset or run.facts.dataset], trust, [dataset])
     translator, weights = RunTranslator(run), results.weights_digest(run.generator_path(direction))
     if dataset in (None, run.facts.dataset):
-        card, scans = datasets.load_scans(run.facts.dataset, data_dir or Path(run.facts.data_dir))
+        card, scans = datasets.load_scans(run.facts.dataset, data_dir or Path(run.facts.data_dir), run.facts.modalities)
         part, pairs, others = unseen_pairs(run, card, scans)
     else:
-        card, scans = datasets.load_scans(dataset, data_dir)
+        card, scans = datasets.load_scans(dataset, data_dir, run.facts.modalities)
         part, pairs, others = "external", external_pairs(run, card, scans), []
     seen_scans = files_digest([scan for pair in pairs for scan in pair])
     name = "evaluation" + ("-ba" if direction == "ba" else "") + ("-external" if part == "external" else "")

@@ -132,7 +132,7 @@ def _split(run: Run, data_dir: Path | None) -> tuple[Split, bool, Path]:
     """The scans of each part of a run, whether they are paired, and the folder that they were found in."""
     root = data_dir or Path(run.facts.data_dir)
     try:
-        card, found = datasets.load_scans(run.facts.dataset, root)
+        card, found = datasets.load_scans(run.facts.dataset, root, run.facts.modalities)
     except DatasetError as error:
         raise _missing(root, "which cannot be read") from error
     return Split.from_keys(found, run.split()), card.paired, root

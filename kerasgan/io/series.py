@@ -1,8 +1,8 @@
 """Finds the series in a folder of scans, and the reason why one cannot be used.
 
-Headers are read, and values only of several images at one position, and of image files, whose headers do not say what they
-show. DICOM files are grouped by patient, study, Series Instance UID (0020,000E) and geometry, and split by an attribute
-in which they differ (echo time, time point, ...).
+Headers are read, and values only of several images at one position, and of image files, whose headers do not say what
+they show. DICOM files are grouped by patient, study, Series Instance UID (0020,000E) and geometry, and split by an
+attribute in which they differ (echo time, time point, ...).
 """
 
 from __future__ import annotations

@@ -109,7 +109,7 @@ def prepare_data(request: Request, recipe: Recipe, cache: Path) -> Data:
         DatasetError: For missing data, an empty domain, missing labels that the recipe needs, or a validation patient
             whose two scans are on different grids.
     """
-    card, split = split_patients(request.dataset or "", request.data_dir, recipe, request.seed or 0)
+    card, split = split_patients(request, recipe)
     classes = None
     if recipe.segmentation:
         classes = datasets.labelled_classes(card, split.train.a, recipe.segmentation.structures)
@@ -126,14 +126,15 @@ def prepare_data(request: Request, recipe: Recipe, cache: Path) -> Data:
     return Data(card, split, settings, (train_a, train_b), cached_pairs, (unpaired_a, unpaired_b), classes)
 
 
-def split_patients(dataset: str, data_dir: Path | None, recipe: Recipe, seed: int) -> tuple[DatasetCard, Split]:
+def split_patients(request: Request, recipe: Recipe) -> tuple[DatasetCard, Split]:
     """A dataset's card and its patients by part, with as many in training as the recipe asks for.
 
     Raises:
         DatasetError: For missing data or too few patients.
     """
-    settings = recipe.data
-    card, split = datasets.load(dataset, data_dir, seed if settings.split_seed is None else settings.split_seed)
+    settings, seed = recipe.data, request.seed or 0
+    split_seed = seed if settings.split_seed is None else settings.split_seed
+    card, split = datasets.load(request.dataset or "", request.data_dir, split_seed, request.modalities)
     return card, datasets.fewer_training_patients(split, settings.training_patients, seed)
 
 
@@ -145,7 +146,7 @@ def data_of_run(run: Run, data_dir: Path | None = None) -> Data:
         data_dir: The folder of its dataset; None: where it was in training.
     """
     facts = run.facts
-    request = Request(facts.dataset, data_dir or Path(facts.data_dir), seed=facts.seed)
+    request = Request(facts.dataset, data_dir or Path(facts.data_dir), seed=facts.seed, modalities=facts.modalities)
     return prepare_data(request, run.recipe, run.path.parent / ".cache")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from kerasgan.errors import RunError
 
 if TYPE_CHECKING:
     from kerasgan.runs.run import Run
+    from kerasgan.scans.volume import Modality
 
 DEFAULT_RECIPE = "kerasgan2026"
 LARGEST_SEED = 2**32 - 1  # that NumPy and Keras take
@@ -30,6 +32,7 @@ class Request:
         seed: Seed of everything random; None: the run's own when resuming, else 0.
         strict: Refuse scans that need repair.
         trust: Execute `.py` files that the run to resume names, though the user does not name them.
+        modalities: The modality of a domain, for image files that do not show it themselves.
 
     Raises:
         ValueError: For a seed that is no whole number from 0 to 4294967295.
@@ -47,6 +50,7 @@ class Request:
     seed: int | None = None
     strict: bool = False
     trust: bool = False
+    modalities: Mapping[str, Modality] | None = None
 
     def __post_init__(self) -> None:
         if self.seed is not None and (not isinstance(self.seed, int) or not 0 <= self.seed <= LARGEST_SEED):
@@ -91,7 +95,13 @@ class Request:
                     f"--resume continues a run with {name} {own}, got {asked}. Leave --{name} out, or choose another "
                     "--out."
                 )
-        return Request(facts.dataset, self.data_dir or Path(facts.data_dir), seed=facts.seed, strict=self.strict)
+        return Request(
+            facts.dataset,
+            self.data_dir or Path(facts.data_dir),
+            seed=facts.seed,
+            strict=self.strict,
+            modalities={**facts.modalities, **(self.modalities or {})},
+        )
 
 
 def differences(old: Recipe, new: Recipe) -> list[str]:

@@ -302,3 +302,8 @@ def test_a_dry_run_refuses_misspelt_components_and_options(refused, two_folders,
     words = ["train", "--dataset", "folder", "--data-dir", two_folders, "--set", override, "--dry-run"]
     error = refused(*words)
     assert named in error and remedy in error
+
+
+def test_a_modality_of_no_domain(kerasgan):
+    result = kerasgan("train", "--dataset", "folder", "--modality", "MR")
+    assert result.exit_code == 2 and "a=MR, a=CT, b=MR, b=CT; got" in result.stderr

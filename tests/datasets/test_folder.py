@@ -83,6 +83,26 @@ def test_mixed_modalities_in_one_folder(tmp_path, write_image):
         load("folder", tmp_path)
 
 
+def test_files_that_show_no_modality_are_trained_on_once_the_user_has_said_it(tmp_path, write_image):
+    for domain, values in (("a", (0, 100)), ("b", CT)):
+        for number in range(2):
+            write_image(tmp_path / domain / f"{number}.nii", values)
+    with pytest.raises(DatasetError, match=r"a has no MR or CT scan .*2 of them.*say it with --modality a=MR"):
+        load("folder", tmp_path)
+    card, split = load("folder", tmp_path, modalities={"a": "MR"})
+    assert card.modalities == ("MR", "CT") and {one.load().modality for one in split.train.a} == {"MR"}
+    with pytest.raises(DatasetError, match=r"a has no MR or CT scan"):  # grey levels are no HU
+        load("folder", tmp_path, modalities={"a": "CT"})
+
+
+def test_a_dicom_domain_that_is_not_what_the_user_says(tmp_path, write_dicom):
+    for patient in ("anna", "bert"):
+        write_dicom(tmp_path / "a" / patient, "MR", patient)
+        write_dicom(tmp_path / "b" / patient, "CT", f"{patient} 2")
+    with pytest.raises(DatasetError, match=r"Domain b of .* is CT, not MR\. Leave --modality out"):
+        load("folder", tmp_path, modalities={"b": "MR"})
+
+
 def test_same_modality_in_both_folders(tmp_path, write_image):
     write_image(tmp_path / "a" / "1.nii", MR)
     write_image(tmp_path / "b" / "2.nii", MR)

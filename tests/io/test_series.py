@@ -289,8 +289,8 @@ def test_slices_that_cannot_be_used_are_losses_of_their_series(slices):
     assert scan.usable and len(others) == 4
     assert scan.losses == (
         "left out: 2 of 6 images of the series: a reformat of another series (Image Type (0008,0008) holds MPR)",
-        "left out: 1 of 5 images of the series: Image Position (Patient) (0020,0032) is missing: the position of the image "
-        "is unknown",
+        "left out: 1 of 5 images of the series: Image Position (Patient) (0020,0032) is missing: the position of the "
+        "image is unknown",
     )
 
 

@@ -40,9 +40,8 @@ def test_a_seed_that_keras_does_not_take_is_refused_at_once(seed):
 
 def run_of(recipe):
     """What a request sees of a run."""
-    return SimpleNamespace(
-        path=Path("run"), recipe=recipe, facts=SimpleNamespace(dataset="heads", data_dir="data", seed=7)
-    )
+    facts = SimpleNamespace(dataset="heads", data_dir="data", seed=7, modalities={"a": "MR", "b": "CT"})
+    return SimpleNamespace(path=Path("run"), recipe=recipe, facts=facts)
 
 
 def test_overrides_are_laid_over_the_recipe_of_the_resumed_run():
@@ -55,3 +54,9 @@ def test_overrides_are_laid_over_the_recipe_of_the_resumed_run():
 def test_a_full_run_is_not_resumed_as_a_quick_one():
     with pytest.raises(RunError, match=r"generator\.filters: 32 -> 16; .*quick: False -> True"):
         Request(quick=True).resuming(run_of(RECIPE))
+
+
+def test_the_modalities_of_the_run_hold_when_it_is_resumed():
+    run = run_of(Recipe(name="mine"))
+    assert Request().resuming(run).modalities == {"a": "MR", "b": "CT"}
+    assert Request(modalities={"a": "CT"}).resuming(run).modalities["a"] == "CT"  # refused once the data is found
