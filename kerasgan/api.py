@@ -296,7 +296,9 @@ def distill(
     from kerasgan.training import train as training
 
     teacher = load_run(_path(run))
-    request = Request(teacher.facts.dataset, Path(data_dir or teacher.facts.data_dir), seed=teacher.facts.seed)
+    facts = teacher.facts
+    place_of_data = Path(data_dir or facts.data_dir)
+    request = Request(facts.dataset, place_of_data, seed=facts.seed, modalities=facts.modalities)
     trained = training.train_recipe(distillation.student_recipe(teacher, student, direction, steps), request, place)
     distillation.write_report(trained, request.data_dir)
     return trained
