@@ -10,7 +10,14 @@ from typing import Annotated, Any, Literal
 import typer
 from typer.core import TyperGroup
 
-from kerasgan.cli._console import INTERRUPTED, close_progress_bars, describe_error, prepare_environment, say
+from kerasgan.cli._console import (
+    close_progress_bars,
+    describe_error,
+    prepare_environment,
+    say,
+    stop_at_signals,
+    stopped,
+)
 from kerasgan.errors import KerasganError
 
 BAD_INPUT = 2
@@ -40,9 +47,7 @@ class ErrorsInOneLine(TyperGroup):
             typer.echo(f"Error: {describe_error(error)}", err=True)
             raise typer.Exit(BAD_INPUT) from error
         except KeyboardInterrupt as error:
-            close_progress_bars()
-            typer.echo("Stopped.", err=True)
-            raise typer.Exit(INTERRUPTED) from error
+            raise stopped(error) from error
 
 
 app = typer.Typer(
@@ -91,8 +96,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: What follows the program's name; None: what the user typed.
 
     Raises:
-        SystemExit: Always; 0 where all went well, 2 for bad input, 130 after Ctrl-C.
+        SystemExit: Always; 0 where all went well, 2 for bad input, 130 after Ctrl-C, 143 after SIGTERM.
     """
+    stop_at_signals()
     given = list(sys.argv[1:] if arguments is None else arguments)
     # A user who has just seen an error appends what it asks for, so these options are taken wherever they stand.
     anywhere = [argument for argument in given if argument in ANYWHERE]

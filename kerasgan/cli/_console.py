@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -15,9 +16,34 @@ import typer
 from kerasgan.errors import KerasganError
 from kerasgan.files import disk_error, reason_and_remedy
 
-INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
 NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
 TENSORFLOW_THREADS = {"TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"}  # a user who sets them has chosen
+
+
+class Stopped(KeyboardInterrupt):
+    """SIGTERM or SIGHUP, which end a command as Ctrl-C does: a training stores its state, nothing temporary stays.
+
+    Args:
+        number: Of the signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def stop_at_signals() -> None:
+    """Lets the signals by which clusters and terminals end a program raise `Stopped`, unless they are ignored."""
+    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _raise_stopped)
+
+
+def stopped(error: KeyboardInterrupt, hint: str = "") -> typer.Exit:
+    """Says that the command was stopped, and returns the exit that a shell reports for it: 128 + the signal."""
+    close_progress_bars()
+    typer.echo(f"Stopped. {hint}".rstrip(), err=True)
+    return typer.Exit(128 + getattr(error, "number", signal.SIGINT))
 
 
 def say(text: str = "") -> None:
@@ -99,13 +125,11 @@ def _held_back() -> Iterator[None]:
 
 @contextmanager
 def resumable(hint: Callable[[], str]) -> Iterator[None]:
-    """Says after Ctrl-C how to go on, and exits as a shell reports an interruption."""
+    """Says after Ctrl-C or SIGTERM how to go on."""
     try:
         yield
     except KeyboardInterrupt as error:
-        close_progress_bars()
-        typer.echo(f"Stopped. {hint()}", err=True)
-        raise typer.Exit(INTERRUPTED) from error
+        raise stopped(error, hint()) from error
 
 
 @contextmanager
@@ -148,6 +172,10 @@ def describe_error(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {reason_and_remedy(error)}"
     return str(error)
+
+
+def _raise_stopped(number: int, _: object) -> None:
+    raise Stopped(number)
 
 
 class _OneLine(logging.Handler):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import tempfile
 import webbrowser
 from pathlib import Path
@@ -53,7 +52,6 @@ def demo(
         raise typer.BadParameter("--direction, --size and --data-dir are for a run; a .tflite file has its own.")
     if no_serve and not out:
         raise typer.BadParameter("--no-serve needs --out, the folder of the page.")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, so that nothing temporary stays
     if not is_exported:
         load_run(source).generator_path(direction or "ab")  # an invalid run is refused before anything is fetched
     with tempfile.TemporaryDirectory(prefix="kerasgan-") as temporary:

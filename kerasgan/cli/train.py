@@ -97,5 +97,5 @@ def train(
 def how_to_resume(place: Path) -> str:
     """Returns what continues an interrupted training: its checkpoint, or the same command before the first step."""
     if (place / "run.json").exists():
-        return f"Continue from the last checkpoint with: kerasgan train --resume --out {quote(str(place))}"
+        return f"Continue from its checkpoint with: kerasgan train --resume --out {quote(str(place))}"
     return "The first step had not begun. Prepared slices are kept; the same command goes on from there."

@@ -19,6 +19,7 @@ from kerasgan.files import replacing
 from kerasgan.models import AdversarialModel
 
 KEPT = 2  # the newest, and one to fall back on
+SUMS = "sums"  # of the losses in a reporting period
 REMEDY = (
     "Begin again with a lower learning rate (optimizer.learning_rate) or with precision=float32; what is resumed keeps "
     "its settings."
@@ -29,11 +30,12 @@ logger = logging.getLogger(__name__)
 
 
 def state(model: AdversarialModel) -> dict[str, Any]:
-    """Every variable that a training step reads, by name: networks, both optimisers, the image pools."""
+    """Every variable that a training step reads, by name: networks, optimisers, image pools, sums of the losses."""
     parts = {name: network.variables for name, network in model.networks.items()}
     parts["generator_optimizer"] = model.generator_optimizer.variables
     parts["discriminator_optimizer"] = model.discriminator_optimizer.variables
     parts["pool"] = [pool.images for pool in model.pools.values()]
+    parts[SUMS] = [variable for mean in model.means.values() for variable in mean.variables]
     return named(parts)
 
 
@@ -120,15 +122,17 @@ def restore(variables: Mapping[str, Any], folder: Path) -> int:
     for path in paths:
         try:
             with np.load(path, allow_pickle=False) as file:
-                arrays = {name: file[name] for name in variables}
-            for name, variable in variables.items():
-                if arrays[name].shape != tuple(variable.shape):
-                    raise ValueError(f"{name} has shape {arrays[name].shape}, expected {tuple(variable.shape)}")
+                # Those of version 0.1.0 have no sums, nor need them, as they were written where a period ended.
+                names = [name for name in variables if name in file or not name.startswith(f"{SUMS}/")]
+                arrays = {name: file[name] for name in names}
+            for name, array in arrays.items():
+                if array.shape != tuple(variables[name].shape):
+                    raise ValueError(f"{name} has shape {array.shape}, expected {tuple(variables[name].shape)}")
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             logger.warning("Checkpoint %s is damaged (%s); trying the one before.", path.name, error)
             continue
-        for name, variable in variables.items():
-            variable.assign(arrays[name])
+        for name, array in arrays.items():
+            variables[name].assign(array)
         return int(path.stem.removeprefix("step-"))
     if paths:
         raise RunError(

@@ -8,15 +8,18 @@ to come before it, and nothing more.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+from tensorflow.core.util import event_pb2
 from tqdm import tqdm
 
 from kerasgan.errors import DivergenceError
+from kerasgan.files import replacing
 from kerasgan.models import AdversarialModel
 from kerasgan.pictures import patients as report
 from kerasgan.runs import checkpoints
@@ -112,8 +115,21 @@ class History(Periodic):
 
     def __init__(self, run: Run, progress: Progress, writer: tf.summary.SummaryWriter) -> None:
         super().__init__(progress, every=1)
-        self.path, self.writer = run.path / "history.csv", writer
+        self.path, self.writer, self.period = run.path / "history.csv", writer, run.recipe.schedule.report_every
+        self.sums: list[tuple[keras.Variable, np.ndarray]] = []
         truncate(self.path, progress.step)
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Keeps the sums of losses that came with the checkpoint of a run that was stopped within a period."""
+        if self.progress.step % self.period:
+            variables = [variable for mean in self.model.means.values() for variable in mean.variables]
+            self.sums = [(variable, variable.numpy()) for variable in variables]
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Puts these sums back, which Keras has set to zero by now: the period's mean is that of all its steps."""
+        for variable, value in self.sums:
+            variable.assign(value)
+        self.sums = []
 
     def act(self, logs: dict[str, float]) -> None:
         """Writes one row and as many scalars."""
@@ -254,6 +270,22 @@ class Checkpoint(Periodic):
         for path, network in self.networks.items():
             checkpoints.save_network(network, path)
         checkpoints.save(variables, self.folder, self.progress.step)
+
+
+def cut_events(folder: Path, step: int) -> None:
+    """Removes what a run's event files tell of steps after its checkpoint, or TensorBoard's curves would run back.
+
+    Args:
+        folder: Of the event files.
+        step: Number of steps done.
+    """
+    for path in folder.glob("events.out.tfevents.*"):
+        records = tf.data.TFRecordDataset(str(path)).as_numpy_iterator()
+        # An event that was being written when the process ended raises DataLossError; it is the last one.
+        with replacing(path) as new, tf.io.TFRecordWriter(str(new)) as kept, suppress(tf.errors.DataLossError):
+            for record in records:
+                if event_pb2.Event.FromString(record).step <= step:
+                    kept.write(record)
 
 
 def network_files(model: AdversarialModel, run: Run, direction: Direction, which: str) -> dict[Path, keras.Model]:

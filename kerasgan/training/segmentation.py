@@ -100,7 +100,7 @@ def train(slices: Labelled, classes: int, settings: Settings, seed: int = 0, fol
         callbacks: list[keras.callbacks.Callback] = [progress, _StopOnNonFinite()]
         if folder:
             callbacks.append(Checkpoint(progress, CHECKPOINT_EVERY, lambda: state, folder))
-        for steps, periods in reporting_periods(settings.steps - done, CHECKPOINT_EVERY):
+        for steps, periods in reporting_periods(done, settings.steps, CHECKPOINT_EVERY):
             batches = labelled_dataset(slices, settings.augmentation, settings.batch_size, seed, progress.step)
             batches = batches.take(steps * periods)
             network.fit(batches, epochs=periods, steps_per_epoch=steps, callbacks=callbacks, verbose=0, shuffle=False)

@@ -30,9 +30,11 @@ from kerasgan.training.callbacks import (
     Progress,
     StopOnNonFinite,
     Validation,
+    cut_events,
     network_files,
 )
 from kerasgan.training.data import Data, prepare_data
+from kerasgan.training.interruption import Interruption
 from kerasgan.training.request import Request
 from kerasgan.training.slices import SliceStore
 from kerasgan.training.teacher import load_teacher
@@ -122,33 +124,42 @@ def fit(model: AdversarialModel, run: Run, data: Data) -> None:
     folder = run.path / "checkpoints"
     done = checkpoints.resume(checkpoints.state(model), folder)
     last = network_files(model, run, "ab", "last") | network_files(model, run, "ba", "last")
+    cut_events(run.path / "tensorboard", done)
     writer = tf.summary.create_file_writer(str(run.path / "tensorboard"))
     with closing(Progress("Training", done, schedule.steps, SHOWN)) as progress:
+        checkpoint = Checkpoint(progress, schedule.checkpoint_every, lambda: checkpoints.state(model), folder, last)
+        interruption = Interruption(progress, checkpoint)
         callbacks = [
             progress,
             StopOnNonFinite(),
             History(run, progress, writer),
             Previews(run, progress, writer, *data.previews()),
             Validation(run, progress, writer, data.paired_slices(), data.samples()),
-            Checkpoint(progress, schedule.checkpoint_every, lambda: checkpoints.state(model), folder, last),
+            checkpoint,
+            interruption,
         ]
-        for steps, periods in reporting_periods(schedule.steps - done, schedule.report_every):
-            batches = training_dataset(
-                stores, settings.augmentation, settings.batch_size, run.facts.seed, progress.step
-            )
-            # Several steps in one execution end where the data ends, not where Keras stops counting.
-            batches = batches.take(steps * periods)
-            model.fit(batches, epochs=periods, steps_per_epoch=steps, callbacks=callbacks, verbose=0, shuffle=False)
+        with interruption:
+            for steps, periods in reporting_periods(done, schedule.steps, schedule.report_every):
+                batches = training_dataset(
+                    stores, settings.augmentation, settings.batch_size, run.facts.seed, progress.step
+                )
+                # Several steps in one execution end where the data ends, not where Keras stops counting.
+                batches = batches.take(steps * periods)
+                model.fit(batches, epochs=periods, steps_per_epoch=steps, callbacks=callbacks, verbose=0, shuffle=False)
 
 
-def reporting_periods(steps: int, period: int) -> list[tuple[int, int]]:
-    """Steps in whole reporting periods, then those that are left, as `(steps, repetitions)`.
+def reporting_periods(done: int, last: int, period: int) -> list[tuple[int, int]]:
+    """The steps that are left of a run, as `(steps, repetitions)`: of a begun period, of whole ones, and the rest.
 
     Example:
-        >>> reporting_periods(250, 100)
+        >>> reporting_periods(0, 250, period=100)
         [(100, 2), (50, 1)]
+        >>> reporting_periods(30, 250, period=100)
+        [(70, 1), (100, 1), (50, 1)]
     """
-    return [(length, count) for length, count in ((period, steps // period), (steps % period, 1)) if length and count]
+    begun = min(-done % period, last - done)
+    whole, rest = divmod(last - done - begun, period)
+    return [(length, count) for length, count in ((begun, 1), (period, whole), (rest, 1)) if length and count]
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -13,9 +14,11 @@ import pytest
 from evaluated_runs import write_run
 from typer.testing import CliRunner
 
-from kerasgan import io
+from kerasgan import api, io
 from kerasgan.cli import app, main
+from kerasgan.cli._console import Stopped
 from kerasgan.errors import KerasganError
+from kerasgan.files import staging_folder
 from kerasgan.scans.geometry import oriented
 from kerasgan.scans.volume import Volume
 from kerasgan.training import start
@@ -193,20 +196,40 @@ def test_newest_run_that_fits_is_resumed(tmp_path, untrained_run):
 
 
 @pytest.mark.parametrize("began", [True, False])
-def test_interruption_tells_how_to_go_on(kerasgan, two_folders, tmp_path, monkeypatch, began):
+@pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt, 130), (Stopped(signal.SIGTERM), 143)])
+def test_interruption_tells_how_to_go_on(kerasgan, two_folders, tmp_path, monkeypatch, began, error, code):
     from kerasgan.training import train as training
 
     def interrupted(request, out, resume):
         if began:
             out.mkdir()
             (out / "run.json").write_text("{}")
-        raise KeyboardInterrupt
+        raise error
 
     monkeypatch.setattr(training, "train", interrupted)
     result = kerasgan("train", "--dataset", "folder", "--data-dir", two_folders, "--out", "my run")
-    assert result.exit_code == 130
+    assert result.exit_code == code
     wanted = "kerasgan train --resume --out 'my run'" if began else "the same command goes on from there"
     assert wanted in result.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_leaves_nothing_temporary(tmp_path, untrained_run, monkeypatch, capsys, number):
+    def export(run, output, *_):
+        with staging_folder(output):
+            assert list(tmp_path.glob(".served.*"))
+            signal.raise_signal(number)
+
+    monkeypatch.setattr(api, "export_serving", export)
+    former = signal.signal(number, signal.SIG_DFL)
+    try:
+        with pytest.raises(SystemExit) as ended:
+            main(["export", str(untrained_run), str(tmp_path / "served")])
+    finally:
+        signal.signal(number, former)
+    assert ended.value.code == 128 + number
+    assert capsys.readouterr().err.splitlines()[-1] == "Stopped."
+    assert not list(tmp_path.glob(".served.*"))
 
 
 @pytest.mark.parametrize("words", [["--debug", "recipes", "hiasa"], ["recipes", "hiasa", "--debug"]])

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from tiny import assert_same_checkpoint, copy_after, labelled_request, newest_checkpoint, request, table, write_heads
 
+from kerasgan.training.callbacks import Progress
 from kerasgan.training.request import Request
 from kerasgan.training.train import train
 
@@ -75,6 +76,39 @@ def test_resumed_run_equals_the_uninterrupted_one_to_the_last_bit(data, whole, n
     assert any(key.startswith("segmenter/") for key in newest_checkpoint(cut)) == (run.recipe.segmentation is not None)
     assert (run.path / "history.csv").read_text() == (resumed.path / "history.csv").read_text()
     assert (run.path / "validation.csv").read_text() == (resumed.path / "validation.csv").read_text()
+
+
+def test_signals_store_the_step_and_the_resumed_run_equals_the_uninterrupted_one(data, whole, tmp_path, monkeypatch):
+    """Within a reporting period, whose mean is of all its steps, and at the end of one."""
+    run, out, original = whole("plain"), tmp_path / "run", Progress.on_train_batch_end
+    signals = {5: signal.SIGINT, 6: signal.SIGTERM}
+
+    def signalled(self, batch, logs=None):
+        original(self, batch, logs)
+        if self.step in signals:
+            signal.raise_signal(signals.pop(self.step))
+
+    monkeypatch.setattr(Progress, "on_train_batch_end", signalled)
+    former = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            train(request(data, seed=3), out)
+        assert newest(out) == "step-000000005"
+        assert [row["step"] for row in table(out / "history.csv")] == [2, 4]
+        with pytest.raises(KeyboardInterrupt):
+            train(Request(), out, resume=True)
+        assert newest(out) == "step-000000006" and not signals
+        assert signal.getsignal(signal.SIGTERM) is signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGTERM, former)
+    train(Request(), out, resume=True)
+    assert_same_checkpoint(out, run.path)
+    for name in ("history.csv", "validation.csv"):
+        assert (run.path / name).read_text() == (out / name).read_text()
+
+
+def newest(run: Path) -> str:
+    return max(path.stem for path in (run / "checkpoints").iterdir())
 
 
 def test_running_averages_are_in_checkpoints_and_generators(whole):
