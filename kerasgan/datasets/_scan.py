@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,11 +14,13 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from kerasgan.datasets._label_pictures import read_label_pictures
-from kerasgan.errors import DatasetError
+from kerasgan.errors import DatasetError, KerasganError
 from kerasgan.scans.volume import Modality, Volume
 
 if TYPE_CHECKING:
     from kerasgan.io import Series
+
+logger = logging.getLogger(__name__)
 
 Domain = Literal["a", "b"]
 DOMAINS: tuple[Domain, Domain] = ("a", "b")
@@ -56,22 +59,24 @@ class Scan:
             strict: Refuse a series with uneven gaps or gantry tilt instead of resampling it.
 
         Raises:
-            DicomError: For files that cannot be read.
+            DatasetError: For files that cannot be read, with the patient's key.
         """
-        if self.series is not None:
-            from kerasgan.io import read_series
+        from kerasgan.io import read_image, read_series
 
-            return read_series(self.series, strict=strict)
-        from kerasgan.io.nifti import read_image
-
-        return read_image(self.files[0], modality=self.modality)
+        with self.usable():
+            if self.series is not None:
+                return read_series(self.series, strict=strict)
+            volume = read_image(self.files[0], modality=self.modality)
+        for warning in volume.warnings:
+            logger.warning("The %s scan of patient %s: %s", self.modality, self.patient, warning)
+        return volume
 
     @contextmanager
     def usable(self) -> Iterator[None]:
-        """Turns a ValueError about the content of the scan into a DatasetError with the patient's key."""
+        """Turns an error about the content of the scan into a DatasetError with the patient's key."""
         try:
             yield
-        except ValueError as error:
+        except (ValueError, KerasganError) as error:
             raise DatasetError(f"The {self.modality} scan of patient {self.patient} cannot be used: {error}") from error
 
     def load_mask(self, like: Volume | None = None) -> np.ndarray | None:
@@ -104,9 +109,9 @@ class Scan:
 def _load_on_grid(path: Path | None, like: Volume | None) -> np.ndarray | None:
     if path is None:
         return None
-    from kerasgan.io.nifti import read_image
+    from kerasgan.io.nifti import read_labels
 
-    image = read_image(path, modality="MR")  # a mask has no modality; MR keeps its values as they are
+    image = read_labels(path)
     if like is not None and not image.same_grid(like):
         raise DatasetError(
             f"{path.name} ({image.shape}, {image.spacing_mm} mm) is not on the grid of its scan "

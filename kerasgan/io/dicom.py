@@ -41,11 +41,11 @@ def read_series(series: Series, strict: bool = False) -> Volume:
     """
     if not series.usable:
         raise DicomError(f"{_name(series)} cannot be used: {series.reason.rstrip('.')}. Name another series.")
+    if strict:
+        _refuse(series, series.losses + series.irregularities)
     modality = cast(Modality, series.modality)
     if not series.slices:
         return _told(replace(read_image(series.files[0], modality), warnings=series.notes), series)
-    if strict:
-        _refuse(series, series.losses + series.irregularities)
     slices, array, problems = _read_slices(series.slices, modality)
     if not slices:
         raise DicomError(f"No image of {_name(series)} can be read: {' '.join(problems)} Export the series again.")

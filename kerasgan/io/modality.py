@@ -73,6 +73,8 @@ def image_modality(array: np.ndarray, path: Path, told: Modality | None = None) 
         raise KerasganError(f"MR or CT? {seen}; say which with --modality")
     if modality == "CT" and not shown and what != _OPEN:
         raise KerasganError(f"not in HU: {seen}; convert it to HU, or start from the DICOM series")
+    if fault := values_fault(array, modality):
+        raise KerasganError(fault)
     return modality, ct_doubt(values) if modality == "CT" else ""
 
 

@@ -1,12 +1,15 @@
-"""NIfTI and MetaImage files in and out, through SimpleITK; the geometry is LPS in mm, as in DICOM."""
+"""NIfTI and MetaImage files in and out; the geometry is LPS in mm, as in DICOM.
+
+Files are written by SimpleITK. They are read here: SimpleITK hands out memory that it never filled where a compressed
+MetaImage is damaged, takes the qform of a NIfTI where others take the sform, and asks for any size that a header says.
+"""
 
 from __future__ import annotations
 
 import errno
-import gzip
-import math
 import os
-import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,13 +18,15 @@ import SimpleITK as sitk
 
 from kerasgan.errors import KerasganError
 from kerasgan.files import staging_folder
+from kerasgan.io.metaimage_header import read_metaimage_header
 from kerasgan.io.modality import image_modality
+from kerasgan.io.nifti_header import read_nifti_header
 from kerasgan.io.output import as_int16, require_finite
-from kerasgan.scans.volume import Modality, Volume, from_sitk
+from kerasgan.io.voxels import ImageHeader, read_voxels
+from kerasgan.scans import bounds
+from kerasgan.scans.volume import Modality, Volume
 
 SUFFIXES = (".nii.gz", ".nii", ".mha", ".mhd")
-_NIFTI_FLOATS = ("16", "64")  # the header's codes of float32 and float64
-_NIFTI_HEADER_SIZES = (348, 540)  # the first number of a NIfTI-1 and a NIfTI-2 file
 
 
 def is_image(path: Path) -> bool:
@@ -44,40 +49,74 @@ def stem(path: Path) -> str:
     return path.name[:-7] if path.name.lower().endswith(".nii.gz") else path.stem
 
 
-def read_image(path: Path | str, modality: Modality | None = None) -> Volume:
-    """Reads a three-dimensional NIfTI or MetaImage file.
-
-    A two-dimensional image becomes a volume of one slice; of a four-dimensional one with a single frame, that frame
-    is taken.
-
-    Args:
-        path: A `.nii`, `.nii.gz`, `.mha` or `.mhd` file.
-        modality: `"MR"` or `"CT"`, whatever the file shows; None decides by what it shows, see `image_modality`.
-
-    Returns:
-        The image, float32 `[slices, rows, columns]`, with the geometry of the file and no DICOM source.
+def read_header(path: Path | str) -> ImageHeader:
+    """The header of a NIfTI or MetaImage file, within the bounds of a scan.
 
     Raises:
         KerasganError: For a file that is missing, of another format, damaged, in colour, of several frames, with
-                sheared axes, with values that are NaN or infinite, or without a modality where one must be decided.
+            sheared axes, or whose size or place no scan has.
     """
     path = Path(path)
     _require_suffix(path)
     if not path.is_file():
         raise KerasganError(f"There is no file {path}. Check the path.")
-    image = _three_dimensional(_load(path), path.name)
-    try:
-        volume = from_sitk(image, modality or "MR")
-    except ValueError as error:
-        raise KerasganError(f"{path.name}: {error}") from error
-    require_finite(volume.array, path.name)
-    if modality is not None:
-        return volume
-    try:
-        modality, doubt = image_modality(volume.array, path)
-    except KerasganError as error:
-        raise KerasganError(f"{path.name}: {error}.") from error
-    return replace(volume.with_array(volume.array, modality), warnings=(doubt,) if doubt else ())
+    with _named(path):
+        header = (read_metaimage_header if path.suffix.lower() in (".mha", ".mhd") else read_nifti_header)(path)
+        header.check()
+    return header
+
+
+def read_labels(path: Path | str, orientation: str = "") -> Volume:
+    """Reads the voxels of a mask or label map, or of any image whose values mean nothing in particular.
+
+    Args:
+        path: A `.nii`, `.nii.gz`, `.mha` or `.mhd` file.
+        orientation: As for `read_image`.
+
+    Returns:
+        The values as an MR `Volume`; a two-dimensional image becomes one of a single slice.
+
+    Raises:
+        KerasganError: As `read_image`, but not for constant values.
+    """
+    path = Path(path)
+    header = read_header(path)
+    with _named(path):
+        direction = header.oriented(orientation)
+        array, notes = read_voxels(header)
+    require_finite(array, path.name)
+    return Volume(array, header.spacing_mm, header.origin_mm, direction, warnings=notes)
+
+
+def read_image(path: Path | str, modality: Modality | None = None, orientation: str = "") -> Volume:
+    """Reads a three-dimensional NIfTI or MetaImage file.
+
+    A two-dimensional image becomes a volume of one slice; of a four-dimensional one with a single frame, that frame
+    is taken. The size is checked before memory is taken, compressed voxels by their checksum.
+
+    Args:
+        path: A `.nii`, `.nii.gz`, `.mha` or `.mhd` file.
+        modality: `"MR"` or `"CT"`, whatever the file shows; None decides by what it shows, see `image_modality`.
+        orientation: For a file that does not say it, the sides of the patient to which columns, rows and slices run,
+            such as `"LPS"`.
+
+    Returns:
+        The image, float32 `[slices, rows, columns]`, with the geometry of the file and no DICOM source. `warnings`
+        holds what is doubtful in the file, such as an sform and a qform that contradict each other.
+
+    Raises:
+        KerasganError: For a file that is missing, of another format, damaged, in colour, of several frames, of unknown
+            orientation, with sheared axes, with values that no scan has, or without a modality where one is decided.
+    """
+    path = Path(path)
+    volume = read_labels(path, orientation)
+    with _named(path):
+        if modality is None:
+            modality, doubt = image_modality(volume.array, path)
+            volume = replace(volume, warnings=(*volume.warnings, doubt) if doubt else volume.warnings)
+        elif fault := bounds.values_fault(volume.array, modality):
+            raise KerasganError(f"{fault}. Take another file.")
+    return volume.with_array(volume.array, modality)
 
 
 def write_image(volume: Volume, path: Path | str) -> None:
@@ -119,61 +158,21 @@ def _require_suffix(path: Path) -> None:
         raise KerasganError(f"{path.name} has an unknown suffix; use {', '.join(SUFFIXES)}.")
 
 
-def _load(path: Path) -> sitk.Image:
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Puts the name of a file in front of errors."""
     try:
-        image = sitk.ReadImage(str(path))
-    except RuntimeError as error:
-        text = str(error)
-        if "orthonormal" in text:
-            raise KerasganError(
-                f"{path.name}: the axes of the image are sheared (its direction is not orthonormal). "
-                "Resample it onto orthogonal axes with the tool that wrote it, or start from the DICOM series."
-            ) from error
-        reason = text.strip().splitlines()[-1]
-        raise KerasganError(f"Cannot read {path.name} ({reason}). Copy or convert the file again.") from error
-    if image.HasMetaDataKey("vox_offset"):
-        _check_nifti(path, image)
-    return image
-
-
-def _check_nifti(path: Path, image: sitk.Image) -> None:
-    """Refuses missing bytes, NaN and infinity, which SimpleITK turns into zeros, that is into water in CT."""
-    axes = range(1, int(image.GetMetaData("dim[0]")) + 1)
-    voxels = math.prod(int(image.GetMetaData(f"dim[{axis}]")) for axis in axes)
-    offset, bits = int(float(image.GetMetaData("vox_offset"))), int(image.GetMetaData("bitpix"))
-    try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix.lower() == ".gz" else path.read_bytes()
-    except (EOFError, gzip.BadGzipFile, zlib.error):
-        content = b""
-    if len(content) < offset + voxels * bits // 8:
-        raise KerasganError(f"{path.name} is cut short: its last voxels are missing. Copy the file again.")
-    if image.GetMetaData("datatype") in _NIFTI_FLOATS:
-        order = "<" if int.from_bytes(content[:4], "little") in _NIFTI_HEADER_SIZES else ">"
-        require_finite(np.frombuffer(content, f"{order}f{bits // 8}", voxels, offset), path.name)
-
-
-def _three_dimensional(image: sitk.Image, name: str) -> sitk.Image:
-    """The image with three axes and one number per voxel."""
-    components = image.GetNumberOfComponentsPerPixel()
-    if components != 1 or "complex" in image.GetPixelIDTypeAsString():
-        raise KerasganError(f"{name}: needs one real number per voxel; got {image.GetPixelIDTypeAsString()}.")
-    if image.GetDimension() == 2:
-        return sitk.JoinSeries([image])
-    size = image.GetSize()
-    if any(count != 1 for count in size[3:]):
-        raise KerasganError(f"{name}: needs a three-dimensional image; got size {size}. Split it into its frames.")
-    if image.GetDimension() == 3:
-        return image
-    frame = [*size[:3], *[0] * (len(size) - 3)]
-    return sitk.Extract(image, frame, directionCollapseToStrategy=sitk.ExtractImageFilter.DIRECTIONCOLLAPSETOSUBMATRIX)
+        yield
+    except KerasganError as error:
+        raise KerasganError(f"{path.name}: {str(error).rstrip('.')}.") from error
 
 
 def _save(image: sitk.Image, path: Path) -> None:
     """Writes the file and reads it back: SimpleITK's writers do not notice a full disk."""
     try:
         sitk.WriteImage(image, str(path), useCompression=True)
-        stored = sitk.ReadImage(str(path))
+        stored = read_labels(path)
     except RuntimeError as error:
         raise OSError(f"the image could not be stored ({str(error).strip().splitlines()[-1]})") from error
-    if not np.array_equal(sitk.GetArrayViewFromImage(stored), sitk.GetArrayViewFromImage(image)):
+    if not np.array_equal(stored.array, sitk.GetArrayViewFromImage(image)):
         raise OSError(errno.ENOSPC, "the disk took only a part of the image")

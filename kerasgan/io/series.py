@@ -15,14 +15,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
 
 from kerasgan.errors import DicomError, KerasganError
 from kerasgan.io import grid
 from kerasgan.io.archive import Unpacked, is_archive
 from kerasgan.io.headers import FrameHeader, looks_like_dicom, patient_key, read_frames
 from kerasgan.io.modality import image_modality, sidecar_modality
-from kerasgan.io.nifti import is_image, read_image
+from kerasgan.io.nifti import is_image, read_labels
 from kerasgan.io.pixels import PixelReader
 from kerasgan.io.stacks import alike, by_geometry, by_series, run_along, slice_of, sorted_frames, split_crowded
 from kerasgan.scans.volume import Modality, SourceSlice, Triple, anatomical_axes
@@ -53,7 +52,8 @@ class Series:
         reason: Reason why the series is not usable; empty for a usable one.
         notes: Remarks on the series, losses and irregularities included.
         losses: Files that may belong to the series and are left out; strict reading refuses them.
-        irregularities: Uneven gaps and gantry tilt, which reading resamples and strict reading refuses.
+        irregularities: Uneven gaps and gantry tilt, which reading resamples, and what an image file contradicts itself
+            in; strict reading refuses them.
         slices: Acquired slices, sorted along the normal, duplicates next to each other; empty for other formats.
     """
 
@@ -187,27 +187,18 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 def _image_series(file: Path, told: Modality | None) -> Series:
     """The series of a NIfTI or MetaImage file; its values decide, with `told` where they do not, what it shows."""
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(file))
     try:
-        reader.ReadImageInformation()
-    except RuntimeError:
-        return Series("", "", "", (file,), usable=False, reason="damaged, or not an image of this format")
-    size, components = reader.GetSize(), reader.GetNumberOfComponents()
-    if set(size[3:]) - {1} or components > 1:
-        values = f" with {components} values a voxel" if components > 1 else ""
-        return Series("", "", "", (file,), usable=False, reason=f"not one grey image but {size}{values}")
-    columns, rows, slices = (*size, 1)[:3]
-    x, y, z = (*reader.GetSpacing(), 1.0)[:3]
-    direction = np.eye(3)
-    known = min(reader.GetDimension(), 3)  # a picture has two axes, a series of volumes four
-    direction[:known, :known] = np.reshape(reader.GetDirection(), [reader.GetDimension()] * 2)[:known, :known]
-    series = Series("", "", "", (file,), (slices, rows, columns), (x, y, z), anatomical_axes(direction))
+        volume = read_labels(file)
+    except KerasganError as error:
+        reason = str(error).removeprefix(f"{file.name}: ")
+        return Series("", sidecar_modality(file), "", (file,), usable=False, reason=reason)
+    axes = anatomical_axes(volume.direction)
+    series = Series("", "", "", (file,), volume.shape, volume.spacing_mm, axes, irregularities=volume.warnings)
     try:
-        modality, doubt = image_modality(read_image(file, "MR").array, file, told)
+        modality, doubt = image_modality(volume.array, file, told)
     except KerasganError as error:
         return replace(series, modality=sidecar_modality(file), usable=False, reason=str(error))
-    return replace(series, modality=modality, notes=(doubt,) if doubt else ())
+    return replace(series, modality=modality, notes=((doubt,) if doubt else ()) + volume.warnings)
 
 
 def _with_damaged(series: Series, damaged: dict[Path, dict[Path, str]]) -> Series:

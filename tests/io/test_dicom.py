@@ -20,6 +20,7 @@ from kerasgan.errors import DicomError
 from kerasgan.io import discover, read_series, read_volume
 from kerasgan.io.pixels import PixelReader
 from kerasgan.scans.volume import SourceSlice
+from tests.made_up_images import nifti
 
 TILTED = (1.0, 0.0, 0.0, 0.0, 0.8, -0.6)  # its normal is (0, 0.6, 0.8)
 REAL_DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -327,6 +328,15 @@ def test_a_nifti_file_is_read_too(tmp_path):
     sitk.WriteImage(sitk.GetImageFromArray(values.astype(np.float32)), tmp_path / "scan.nii.gz")
     volume = read_volume(tmp_path / "scan.nii.gz")
     assert (volume.modality, volume.shape) == ("CT", (2, 3, 4))
+
+
+def test_a_nifti_file_that_contradicts_itself_is_said_and_refused_under_strict(tmp_path, caplog):
+    path = nifti(tmp_path / "scan.nii", np.linspace(0, 900, 24, dtype="f4").reshape(2, 3, 4), qoffset=(15, -6, 7))
+    text = "sform and qform contradict each other by up to 20 mm; the sform is taken"
+    assert read_volume(path).warnings == discover(path)[0].notes == (text,)
+    assert f"scan.nii: {text}" in caplog.text
+    with pytest.raises(DicomError, match=rf"scan\.nii: {text}\. Repair the series, or read it without strict"):
+        read_volume(path, strict=True)
 
 
 # Enhanced multi-frame objects

@@ -6,7 +6,7 @@ import SimpleITK as sitk
 
 from kerasgan.errors import KerasganError
 from kerasgan.io import nifti, output
-from kerasgan.io.nifti import read_image, write_image
+from kerasgan.io.nifti import read_image, read_labels, write_image
 from kerasgan.scans.volume import Volume
 
 OBLIQUE = np.array([[0.8, -0.6, 0.0], [0.6, 0.8, 0.0], [0.0, 0.0, 1.0]])
@@ -58,6 +58,20 @@ def test_a_modality_that_is_named_holds_whatever_the_values(tmp_path):
         read_image(path)
 
 
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (np.full((2, 2, 2), 7.0), r"scan\.nii: all voxels are 7; expected an image"),
+        (np.linspace(-1000, 1e5, 8).reshape(2, 2, 2), r"values are -1000 to 100000 HU; expected -33792 to 32767 HU"),
+    ],
+)
+def test_values_that_no_scan_has_are_refused(tmp_path, values, message):
+    sitk.WriteImage(sitk.GetImageFromArray(values.astype(np.float32)), str(tmp_path / "scan.nii"))
+    with pytest.raises(KerasganError, match=message):
+        read_image(tmp_path / "scan.nii", "CT")
+    np.testing.assert_array_equal(read_labels(tmp_path / "scan.nii").array, values.astype(np.float32))
+
+
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".mha"])
 @pytest.mark.parametrize(("shape", "expected"), [((4, 5), (1, 4, 5)), ((1, 3, 4, 5), (3, 4, 5))])
 def test_other_dimensions_become_three(tmp_path, shape, expected, suffix):
@@ -77,23 +91,8 @@ def test_several_frames_are_refused(tmp_path):
 def test_colour_is_refused(tmp_path):
     path = tmp_path / "colour.mha"
     sitk.WriteImage(sitk.Image([5, 4, 3], sitk.sitkVectorUInt8, 3), str(path))
-    with pytest.raises(KerasganError, match="one real number per voxel; got vector of 8-bit unsigned"):
+    with pytest.raises(KerasganError, match="one real number per voxel; got 3 channels"):
         read_image(path)
-
-
-def test_sheared_axes_are_refused(tmp_path):
-    nii, mha = tmp_path / "sheared.nii", tmp_path / "sheared.mha"
-    sitk.WriteImage(sitk.Image([5, 4, 3], sitk.sitkFloat32), str(nii))
-    header = bytearray(nii.read_bytes())
-    struct.pack_into("<hh", header, 252, 0, 1)  # qform_code, sform_code
-    struct.pack_into("<12f", header, 280, 1, 0, 0.5, 0, 0, 1, 0, 0, 0, 0, 1, 0)
-    nii.write_bytes(header)
-    with pytest.raises(KerasganError, match=r"sheared\.nii.*not orthonormal.*Resample it"):
-        read_image(nii)
-    sitk.WriteImage(sitk.Image([5, 4, 3], sitk.sitkFloat32), str(mha))
-    mha.write_bytes(mha.read_bytes().replace(b"1 0 0 0 1 0 0 0 1", b"1 0 0 0 1 0 0.5 0 1"))
-    with pytest.raises(KerasganError, match=r"sheared\.mha.*orthonormal.*0\.5.*Resample"):
-        read_image(mha)
 
 
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".mha"])
@@ -108,7 +107,7 @@ def test_a_file_cut_short_is_refused(tmp_path, suffix):
 def test_a_file_that_is_no_image_is_refused(tmp_path):
     path = tmp_path / "text.nii.gz"
     path.write_text("no image")
-    with pytest.raises(KerasganError, match=r"Cannot read text\.nii\.gz.*Copy or convert"):
+    with pytest.raises(KerasganError, match=r"text\.nii\.gz: it is no NIfTI file.*Copy or convert"):
         read_image(path)
 
 

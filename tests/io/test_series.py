@@ -378,15 +378,15 @@ def test_nifti_files_are_series_too(tmp_path):
     (tmp_path / "broken.nii.gz").write_bytes(b"no image")
     broken, series = discover(tmp_path)
     assert (series.modality, series.shape, series.spacing_mm) == ("MR", (3, 4, 5), (1.0, 2.0, 3.0))
-    assert not broken.usable and broken.reason == "damaged, or not an image of this format"
+    assert not broken.usable and broken.reason.startswith("it is no NIfTI file, or cut short.")
 
 
 def test_several_volumes_or_values_in_one_nifti_file_are_no_scan(tmp_path):
     for name, shape, is_vector in (("time", (4, 3, 8, 8), False), ("colour", (3, 8, 8, 2), True)):
         sitk.WriteImage(sitk.GetImageFromArray(np.zeros(shape, np.float32), is_vector), tmp_path / f"{name}.nii.gz")
     colour, time = discover(tmp_path)
-    assert not colour.usable and colour.reason.endswith("(8, 8, 3) with 2 values a voxel")
-    assert not time.usable and time.reason == "not one grey image but (8, 8, 3, 4)"
+    assert not colour.usable and "got (8, 8, 3, 1, 2)" in colour.reason
+    assert not time.usable and "got (8, 8, 3, 4)" in time.reason
 
 
 def test_links_are_followed_but_not_in_circles(slices, tmp_path):
