@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from kerasgan.networks.keras_settings import require_tensorflow
 from kerasgan.training.request import Request
 from kerasgan.training.start import check, choose_out, student_out
 
@@ -69,6 +70,7 @@ def train(
     place = choose_out(request, _optional(out), resume)
     check(request, place, resume)
 
+    require_tensorflow()
     from kerasgan.training import train as training
 
     run = training.train(request, place, resume)
@@ -215,6 +217,7 @@ def export_serving(
     Example:
         kerasgan.export_serving("runs/first", "serving", name="head")
     """
+    require_tensorflow()
     from kerasgan.export import export_serving
 
     return export_serving(_path(run), output, name, version, _optional(data_dir), trust)
@@ -249,6 +252,7 @@ def export_tflite(
     Example:
         kerasgan.export_tflite("runs/first", "model.tflite", size=(256, 256), precision="int8")
     """
+    require_tensorflow()
     from kerasgan.export import export_tflite
 
     return export_tflite(_path(run), output, direction, size, precision, _optional(data_dir), trust)
@@ -291,6 +295,7 @@ def distill(
     """
     place = student_out(_path(run), student, _optional(out), trust)
 
+    require_tensorflow()
     from kerasgan import distillation
     from kerasgan.runs.run import load_run
     from kerasgan.training import train as training

@@ -26,6 +26,7 @@ from kerasgan.export.graph import PhysicalGenerator, write_savedmodel
 from kerasgan.export.tflite import convert
 from kerasgan.files import replacing
 from kerasgan.networks.costs import BUDGETS, macs, student_generator
+from kerasgan.networks.keras_settings import keras_defaults
 from kerasgan.runs.run import Run, load_run
 from kerasgan.scans.contract import Direction, Frozen
 from kerasgan.scans.names import DEFAULT, IMAGE
@@ -136,6 +137,7 @@ def student_recipe(run: Run, student: str, direction: Direction, steps: int | No
     return recipe.model_copy(update=changes)
 
 
+@keras_defaults()
 def write_report(run: Run, data_dir: Path | None = None) -> Report:
     """Measures teacher and student, and writes `distillation.json`.
 

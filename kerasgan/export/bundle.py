@@ -29,12 +29,14 @@ from kerasgan.export.samples import Samples, real_slices
 from kerasgan.export.serving_contract import ServingContract, read_serving_contract, serving_contract
 from kerasgan.export.signatures import serving_signatures
 from kerasgan.files import staging_folder
+from kerasgan.networks.keras_settings import keras_defaults
 from kerasgan.runs.run import load_run, require_trust
 from kerasgan.scans.contract import DIRECTIONS, Contract
 from kerasgan.scans.names import CONTRACT, INDEX
 from kerasgan.text import valid_json
 
 
+@keras_defaults()
 def export_serving(
     run_path: str | Path,
     output: str | Path,

@@ -29,6 +29,7 @@ from kerasgan.export.device_graph import for_devices
 from kerasgan.export.graph import MINIMUM_SIDE, MULTIPLE, PhysicalGenerator, write_savedmodel
 from kerasgan.export.samples import Sample, Size, calibration_slices, real_slices
 from kerasgan.files import staging_folder
+from kerasgan.networks.keras_settings import keras_defaults
 from kerasgan.runs.contract import contract
 from kerasgan.runs.run import Run, load_run, require_trust
 from kerasgan.scans.contract import Direction, Precision
@@ -47,6 +48,7 @@ CONVOLUTIONS = {  # code in a file: name in the quantizer
 }
 
 
+@keras_defaults()
 def export_tflite(
     run_path: str | Path,
     output: str | Path,

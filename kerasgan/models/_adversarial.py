@@ -36,7 +36,7 @@ class AdversarialModel(keras.Model):
 
     Raises:
         KerasganError: For a loss that asks for something that the step does not have, and for a penalty on
-            discriminators with batch normalisation.
+            discriminators with batch normalisation; where Keras's floatx is float16.
         ValueError: For images of unknown size.
     """
 
@@ -53,6 +53,11 @@ class AdversarialModel(keras.Model):
         fixed: dict[str, keras.Model] | None = None,
         name: str = "adversarial",
     ) -> None:
+        if keras.config.floatx() == "float16":
+            raise KerasganError(
+                "Keras is set to floatx 'float16', in which these losses overflow. Call "
+                "keras.config.set_floatx('float32') first; for speed there is the dtype policy 'mixed_bfloat16'."
+            )
         super().__init__(name=name)
         self.trained, self.discriminators, self.fixed, self.seed = trained, discriminators, fixed or {}, seed
         self.loss_weights = {term: weight for term, weight in loss_weights.items() if weight}

@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import keras
 import tensorflow as tf
 
 BF16_FLAGS = {"amx_bf16", "avx512_bf16"}
@@ -73,20 +72,3 @@ def fixed_order_of_sums() -> Iterator[None]:
         yield
     finally:
         options.set_experimental_options({option: former})
-
-
-@contextlib.contextmanager
-def dtype_policy(name: str) -> Iterator[None]:
-    """Builds Keras layers under a dtype policy, then restores the former one.
-
-    Example:
-        >>> with dtype_policy("mixed_bfloat16"):
-        ...     keras.layers.Dense(1).compute_dtype
-        'bfloat16'
-    """
-    former = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(name)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(former)

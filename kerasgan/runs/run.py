@@ -26,6 +26,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from kerasgan.config import Recipe, from_json
 from kerasgan.errors import RunError
 from kerasgan.files import staging_folder
+from kerasgan.networks.keras_settings import require_tensorflow
 from kerasgan.scans.contract import DIRECTIONS, Direction
 from kerasgan.scans.intensity import IntensityMap
 from kerasgan.scans.preparation import Preparation
@@ -147,6 +148,7 @@ class Run:
 
 
 def _network(path: Path) -> keras.Model:
+    require_tensorflow()
     import keras
 
     import kerasgan.networks.deformable  # noqa: F401  registers, with kerasgan.networks.layers, the layers that the file names

@@ -18,8 +18,9 @@ from kerasgan.losses.cross_entropy import segmentation as cross_entropy
 from kerasgan.losses.dice import over_batch as dice
 from kerasgan.models import ConstantThenLinear
 from kerasgan.networks.build import bind
+from kerasgan.networks.keras_settings import dtype_policy, keras_defaults
 from kerasgan.runs import checkpoints
-from kerasgan.runs.device import dtype_policy, fixed_order_of_sums, resolve_precision, uses_xla
+from kerasgan.runs.device import fixed_order_of_sums, resolve_precision, uses_xla
 from kerasgan.scans.geometry import orientation, oriented
 from kerasgan.scans.preparation import Preparation, Prepared, prepare
 from kerasgan.scans.slices import predict_slices
@@ -65,6 +66,7 @@ class _StopOnNonFinite(keras.callbacks.Callback):
             )
 
 
+@keras_defaults()
 def train(slices: Labelled, classes: int, settings: Settings, seed: int = 0, folder: Path | None = None) -> keras.Model:
     """Trains a network by the sum of cross-entropy and of the Dice loss of the structures over a batch.
 

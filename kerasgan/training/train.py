@@ -18,9 +18,10 @@ from kerasgan.config import Recipe
 from kerasgan.errors import RunError
 from kerasgan.models import AdversarialModel
 from kerasgan.networks.build import check_components
+from kerasgan.networks.keras_settings import dtype_policy, keras_defaults
 from kerasgan.pictures import patients as report
 from kerasgan.runs import checkpoints
-from kerasgan.runs.device import dtype_policy, fixed_order_of_sums, resolve_precision, uses_xla
+from kerasgan.runs.device import fixed_order_of_sums, resolve_precision, uses_xla
 from kerasgan.runs.run import Run, RunFacts, create_run, load_run
 from kerasgan.training.batches import training_dataset
 from kerasgan.training.callbacks import (
@@ -62,6 +63,7 @@ def train(request: Request, out: Path, resume: bool = False) -> Run:
     return train_recipe(former.recipe, request.resuming(former), out, former)
 
 
+@keras_defaults()
 def train_recipe(recipe: Recipe, request: Request, out: Path, former: Run | None = None) -> Run:
     """Trains a recipe that need not be the one that the request names; otherwise as `train`.
 

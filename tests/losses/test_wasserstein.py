@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from kerasgan.losses.wasserstein import discriminator, generator, penalty
 from kerasgan.networks.discriminators.patchgan import build
-from kerasgan.runs.device import dtype_policy
+from kerasgan.networks.keras_settings import dtype_policy
 
 RNG = np.random.default_rng(0)
 REAL, FAKE = (tf.constant(RNG.uniform(-1, 1, (3, 8, 6, 1)), tf.float32) for _ in range(2))

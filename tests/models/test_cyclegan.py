@@ -9,8 +9,8 @@ from kerasgan import registry
 from kerasgan.config import Recipe
 from kerasgan.errors import KerasganError
 from kerasgan.models.cyclegan import CycleGAN
+from kerasgan.networks.keras_settings import dtype_policy
 from kerasgan.recipes.hiasa2018 import RECIPE
-from kerasgan.runs.device import dtype_policy
 
 SIZE = 32
 PENALISED = ["losses.adversarial.name=wasserstein", "pool_size=0"]

@@ -10,8 +10,8 @@ from kerasgan.config import Recipe
 from kerasgan.errors import KerasganError
 from kerasgan.models.essnet import EssNet
 from kerasgan.networks.deformable import DeformableConvolution
+from kerasgan.networks.keras_settings import dtype_policy
 from kerasgan.recipes.mujtaba2025 import RECIPE
-from kerasgan.runs.device import dtype_policy
 
 SIZE = 32
 TINY = [

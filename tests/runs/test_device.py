@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 
-import keras
 import pytest
 import tensorflow as tf
 
@@ -90,11 +89,3 @@ def test_sums_keep_their_order_until_the_training_ends(former):
         raise RuntimeError
     assert options.get_experimental_options()["arithmetic_optimization"] is former
     options.set_experimental_options({"arithmetic_optimization": True})
-
-
-def test_policy_is_put_back_even_after_an_error():
-    before = keras.config.dtype_policy().name
-    with pytest.raises(RuntimeError), device.dtype_policy("mixed_bfloat16"):
-        assert keras.layers.Dense(1).compute_dtype == "bfloat16"
-        raise RuntimeError
-    assert keras.config.dtype_policy().name == before

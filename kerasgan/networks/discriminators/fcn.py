@@ -11,6 +11,7 @@ from typing import Any, Literal
 import keras
 from keras import layers
 
+from kerasgan.networks.keras_settings import image_input
 from kerasgan.networks.layers import InstanceNormalization
 
 Normalization = Literal["batch", "instance", "none"]
@@ -52,7 +53,7 @@ def build(
     smallest = MAP * 2**downsamplings
     if any(side is not None and side < smallest for side in shape[:2]):
         raise ValueError(f"downsamplings={downsamplings} needs images of {smallest} pixels or more; got {shape[:2]}.")
-    inputs = keras.Input(shape, name="image")
+    inputs = image_input(shape)
     x = _convolve(inputs, filters, "none")
     for level in range(1, downsamplings):
         x = _convolve(x, filters * 2**level, normalization)

@@ -11,6 +11,7 @@ from typing import Any
 import keras
 from keras import layers
 
+from kerasgan.networks.keras_settings import image_input
 from kerasgan.networks.layers import InstanceNormalization
 
 MAP = 3  # smallest side of a feature map of which the two stride-1 convolutions leave a score
@@ -46,7 +47,7 @@ def build(
     smallest = MAP * 2**downsamplings
     if any(side is not None and side < smallest for side in shape[:2]):
         raise ValueError(f"downsamplings={downsamplings} needs images of {smallest} pixels or more; got {shape[:2]}.")
-    inputs = keras.Input(shape, name="image")
+    inputs = image_input(shape)
     x = _convolve(inputs, filters, strides=2, normalised=False)
     for index in range(1, downsamplings):
         x = _convolve(x, filters * min(2**index, 8), strides=2)

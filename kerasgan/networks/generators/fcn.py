@@ -11,6 +11,7 @@ from typing import Any
 import keras
 from keras import layers
 
+from kerasgan.networks.keras_settings import image_input
 from kerasgan.networks.layers import CroppingLike, PaddingToMultiple
 
 DEEPEST = 4  # 64x64 pixels to 4x4; an image of 8 pixels can be mirrored to 16 and no further
@@ -45,7 +46,7 @@ def build(
     """
     if not 1 <= downsamplings <= DEEPEST:
         raise ValueError(f"The generator halves its image 1 to {DEEPEST} times; got downsamplings={downsamplings}.")
-    inputs = keras.Input(shape, name="image")
+    inputs = image_input(shape)
     x = PaddingToMultiple(2**downsamplings)(inputs)
     for level in range(downsamplings):
         x = _normalised(layers.Conv2D(filters * 2**level, **_options())(x))

@@ -14,6 +14,7 @@ import keras
 from keras import layers
 
 from kerasgan.networks.deformable import DeformableConvolution
+from kerasgan.networks.keras_settings import image_input
 from kerasgan.networks.layers import InstanceNormalization, NearestUpsampling, ReflectionPadding
 
 Shape = tuple[int | None, int | None, int]
@@ -60,7 +61,7 @@ def build(
         ((None, 64, 64, 1), 2069)
     """
     _check_size(shape, downsamplings)
-    inputs = keras.Input(shape, name="image")
+    inputs = image_input(shape)
     x = _convolve(ReflectionPadding(3)(inputs), filters, 7, padding="valid")
     for halving in range(downsamplings):
         x = _convolve(x, filters * 2 ** (halving + 1), 3, strides=2)

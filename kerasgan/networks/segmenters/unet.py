@@ -14,6 +14,7 @@ from typing import Any
 import keras
 from keras import layers
 
+from kerasgan.networks.keras_settings import image_input
 from kerasgan.networks.layers import CroppingLike, InstanceNormalization, NearestUpsampling, PaddingToMultiple
 
 DEEPEST = 4  # as published; an image of 8 pixels can be mirrored to 16 and no further
@@ -51,7 +52,7 @@ def build(
     """
     if not 1 <= depth <= DEEPEST:
         raise ValueError(f"The U-Net halves its image 1 to {DEEPEST} times; got depth={depth}.")
-    inputs = keras.Input(shape, name="image")
+    inputs = image_input(shape)
     logits = layers.Conv2D(classes, 1)  # made first, so that a seed gives the weights that it always gave
     x, skips = PaddingToMultiple(2**depth)(inputs), []
     for level in range(depth):

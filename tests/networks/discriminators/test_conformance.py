@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kerasgan import registry
-from kerasgan.runs.device import dtype_policy
+from kerasgan.networks.keras_settings import dtype_policy
 
 
 def build(name: str) -> keras.Model:

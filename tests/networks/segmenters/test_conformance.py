@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from kerasgan import registry
-from kerasgan.runs.device import dtype_policy
+from kerasgan.networks.keras_settings import dtype_policy
 
 
 def build(name: str, shape=(None, None, 1), **options: int) -> keras.Model:
