@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import lzma
 import shutil
 import tempfile
 import weakref
 import zipfile
+import zlib
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from kerasgan.errors import DicomError
+from kerasgan.files import reason_and_remedy
+
+_SHARE = 0.5  # of the free disk that an archive may take, because others write on it as well
+_MOST_FILES = 200_000
 
 
 def is_archive(path: Path) -> bool:
@@ -44,14 +50,12 @@ class Unpacked:
             with zipfile.ZipFile(archive) as file:
                 _check(file, archive.name, shutil.disk_usage(self.folder).free)
                 file.extractall(self.folder)
-        except zipfile.BadZipFile as error:
+        except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError) as error:
             raise DicomError(f"{archive.name} is not a zip archive, or it is damaged. Copy it again.") from error
         except (RuntimeError, NotImplementedError) as error:
             raise DicomError(f"{archive.name} is encrypted or packed in an unknown way. Unpack it first.") from error
         except OSError as error:
-            raise DicomError(
-                f"{archive.name} cannot be unpacked ({error.strerror or error}). Free some space or set TMPDIR."
-            ) from error
+            raise DicomError(f"{archive.name} cannot be unpacked: {reason_and_remedy(error)}") from error
 
     def keep_for(self, owners: Iterable[object]) -> None:
         """Keeps the files until none of `owners` is referenced any more."""
@@ -64,9 +68,11 @@ def _check(file: zipfile.ZipFile, name: str, free_bytes: int) -> None:
         path = PurePosixPath(entry.replace("\\", "/"))
         if path.is_absolute() or ".." in path.parts or ":" in entry[:2]:
             raise DicomError(f"{name} has an entry that points outside of it. Unpack and check it by hand.")
-    size = sum(info.file_size for info in file.infolist())
-    if size > free_bytes:
+    size = sum(info.file_size for info in file.infolist())  # more than an entry says is never unpacked
+    if size > _SHARE * free_bytes:
         raise DicomError(
-            f"{name} needs {size / 1e9:.1f} GB unpacked, and {free_bytes / 1e9:.1f} GB are free in "
-            f"{tempfile.gettempdir()}. Free some space or set TMPDIR."
+            f"{name} needs {size / 1e9:.1f} GB unpacked, and of the {free_bytes / 1e9:.1f} GB that are free in "
+            f"{tempfile.gettempdir()} at most half are taken. Free some space or set TMPDIR."
         )
+    if len(file.namelist()) > _MOST_FILES:
+        raise DicomError(f"{name} holds {len(file.namelist()):,} files, more than {_MOST_FILES:,}. Unpack it first.")

@@ -27,6 +27,14 @@ from kerasgan.io.stacks import alike, by_geometry, by_series, run_along, slice_o
 from kerasgan.scans.volume import Modality, SourceSlice, Triple, anatomical_axes
 
 _DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
+_FOREIGN = {  # what people have for scans, by suffix, which is not read
+    (".nrrd", ".nhdr"): "NRRD",
+    (".img", ".hdr"): "one half of an Analyze or NIfTI pair",
+    (".mgz", ".mgh"): "FreeSurfer",
+    (".mnc",): "MINC",
+    (".par", ".rec"): "Philips PAR/REC",
+}
+_PACKED = (".zip", ".gz", ".bz2", ".xz", ".7z", ".rar", ".tar", ".tgz")
 _STRAY = 0.1  # a geometry with a smaller share of the largest one's slices does not count as a scan
 _NAMED = 10  # damaged files that one message names at most
 
@@ -106,6 +114,8 @@ def discover(path: Path | str, modality: Modality | None = None) -> list[Series]
     path = Path(path)
     if not path.exists():
         raise DicomError(f"There is no file or folder {path}. Check the path.")
+    if not path.is_dir() and not path.is_file():
+        raise DicomError(f"{path} is a pipe or a device, neither a file nor a folder. Store the scan in a file first.")
     if path.is_dir():
         return group(_walk(path), path, modality)
     if not is_archive(path):
@@ -144,7 +154,7 @@ def group(files: Iterable[Path], root: Path, modality: Modality | None = None) -
     """Sorts files into series.
 
     Args:
-        files: Files of any kind. Those that neither are DICOM nor have a suffix of DICOM or of an image are ignored.
+        files: Files of any kind. Those that neither are DICOM nor have a suffix of a scan are ignored.
         root: Folder that holds them all; below it, a folder stands for a patient that nothing else names.
         modality: What image files are that do not show it themselves.
 
@@ -160,6 +170,8 @@ def group(files: Iterable[Path], root: Path, modality: Modality | None = None) -
                 found.append(_image_series(file, modality))
             elif file.suffix.lower() in _DICOM_SUFFIXES or looks_like_dicom(file):
                 frames += read_frames(file)
+            elif reason := _foreign(file):
+                found.append(Series("", "", "", (file,), usable=False, reason=reason))
         except (DicomError, OSError) as error:
             damaged[file.parent][file] = str(error)
     for members, doubt, notes in by_series(frames):
@@ -183,6 +195,15 @@ def _walk(folder: Path) -> Iterator[Path]:
         seen.add(real)
         folders[:] = sorted(name for name in folders if name[0] != "." and name != "__MACOSX")
         yield from (Path(parent, name) for name in sorted(names) if name[0] != ".")
+
+
+def _foreign(file: Path) -> str:
+    """Why a file that probably holds a scan is not read; empty for other files."""
+    suffix = file.suffix.lower()
+    if suffix in _PACKED:
+        return f"a packed file ({suffix}) inside the input; unpack it first"
+    name = next((name for suffixes, name in _FOREIGN.items() if suffix in suffixes), "")
+    return f"{name} ({suffix}), which is not read; convert it to .nii.gz" if name else ""
 
 
 def _image_series(file: Path, told: Modality | None) -> Series:

@@ -1,4 +1,5 @@
 import logging
+import os
 import re
 
 import numpy as np
@@ -9,7 +10,7 @@ from pydicom.fileset import FileSet
 from pydicom.uid import generate_uid
 
 from kerasgan.errors import DicomError
-from kerasgan.io import discover, patient_key
+from kerasgan.io import discover, patient_key, read_volume
 
 TILTED = [1, 0, 0, 0, 0.8, -0.6]
 
@@ -387,6 +388,35 @@ def test_several_volumes_or_values_in_one_nifti_file_are_no_scan(tmp_path):
     colour, time = discover(tmp_path)
     assert not colour.usable and "got (8, 8, 3, 1, 2)" in colour.reason
     assert not time.usable and "got (8, 8, 3, 4)" in time.reason
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("head.nrrd", r"NRRD \(\.nrrd\), which is not read; convert it to \.nii\.gz"),
+        ("head.HDR", "one half of an Analyze or NIfTI pair"),
+        ("head.img", "one half of an Analyze or NIfTI pair"),
+        ("head.mgz", "FreeSurfer"),
+        ("1.dcm.gz", r"a packed file \(\.gz\) inside the input; unpack it first"),
+        ("more.zip", "a packed file"),
+    ],
+)
+def test_a_scan_in_a_format_that_is_not_read_says_so(tmp_path, name, reason):
+    (tmp_path / name).write_bytes(b"x" * 500)
+    (tmp_path / "notes.txt").write_text("no scan")
+    (series,) = discover(tmp_path)
+    assert not series.usable and re.match(reason, series.reason)
+    with pytest.raises(DicomError, match=f"holds no series that can be used: .*{reason}"):
+        read_volume(tmp_path)
+
+
+def test_a_pipe_is_no_scan(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    os.mkfifo(tmp_path / "pipe.nii")
+    os.mkfifo(tmp_path / "pipe.dcm")
+    with pytest.raises(DicomError, match="pipe is a pipe or a device, neither a file nor a folder"):
+        discover(tmp_path / "pipe")
+    assert not any(series.usable for series in discover(tmp_path))
 
 
 def test_links_are_followed_but_not_in_circles(slices, tmp_path):
