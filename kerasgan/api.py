@@ -81,16 +81,20 @@ def train(
     return run
 
 
-def inspect(path: str | Path, modality: Modality | None = None) -> list[Series]:
+def inspect(
+    path: str | Path, modality: Modality | None = None, key: str | None = None, series: str | None = None
+) -> list[Series]:
     """Finds every image series below a path and says of each whether it can be used.
 
     Args:
         path: A folder, a `.zip` of one, or one DICOM, NIfTI or MetaImage file.
         modality: `"MR"` or `"CT"`: what image files are that do not show it themselves.
+        key: Only those of the patient whom messages, tables and pictures call by this key, such as `"p07e0e0d088"`.
+        series: Only those of this number, description or UID, or with this attribute, such as `"EchoTime 4.6"`.
 
     Returns:
-        The series, with modality, geometry, `usable`, and the reason if it cannot be used. Patients of DICOM files
-        appear by a key that does not show their name or id.
+        The series, with modality, geometry, `usable`, and the reason if it cannot be used. Patients appear by a key
+        that does not show their name or id, the same as in a run on this folder.
 
     Raises:
         DicomError: If the path is missing or cannot be read.
@@ -98,9 +102,9 @@ def inspect(path: str | Path, modality: Modality | None = None) -> list[Series]:
     Example:
         [(series.modality, series.shape) for series in kerasgan.inspect("patient")]
     """
-    from kerasgan.io import discover
+    from kerasgan.datasets import find_listed
 
-    return discover(path, modality)
+    return find_listed(Path(path), modality, key, series)
 
 
 def translate(
@@ -110,6 +114,7 @@ def translate(
     direction: Direction | None = None,
     strict: bool = False,
     modality: Modality | None = None,
+    series: str | None = None,
 ) -> Path:
     """Synthesises the other modality of a scan, from disk to disk, on the scan's own grid.
 
@@ -121,6 +126,8 @@ def translate(
         direction: `"ab"` or `"ba"`; None: the direction that takes the scan's modality.
         strict: Refuse a series that needs repair.
         modality: `"MR"` or `"CT"`: what an image file is that does not show it itself.
+        series: Which of several series of the source: its number, description, UID, or what else tells it apart, such
+            as `"EchoTime 4.6"`; None: the only one.
 
     Returns:
         The file or folder that was written: HU for CT, the median training scale for MR.
@@ -134,7 +141,7 @@ def translate(
     """
     from kerasgan.translation import translate as translation
 
-    return translation.translate(model, source, output, direction, strict, modality)
+    return translation.translate(model, source, output, direction, strict, modality, series)
 
 
 def evaluate(

@@ -44,7 +44,7 @@ class ErrorsInOneLine(TyperGroup):
             close_progress_bars()
             if ctx.params.get("debug"):
                 raise
-            typer.echo(f"Error: {describe_error(error)}", err=True)
+            say(f"Error: {describe_error(error)}", err=True)
             raise typer.Exit(BAD_INPUT) from error
         except KeyboardInterrupt as error:
             raise stopped(error) from error

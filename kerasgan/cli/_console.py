@@ -46,9 +46,14 @@ def stopped(error: KeyboardInterrupt, hint: str = "") -> typer.Exit:
     return typer.Exit(128 + getattr(error, "number", signal.SIGINT))
 
 
-def say(text: str = "") -> None:
-    """Prints a line of the result on standard output."""
-    typer.echo(text)
+def say(text: str = "", err: bool = False) -> None:
+    """Prints lines of the result on standard output, or of an error on the other."""
+    typer.echo(_printable(text), err=err)
+
+
+def _printable(text: str) -> str:
+    """The text with question marks for control characters of file names and tags, which a terminal would obey."""
+    return "".join(character if character.isprintable() or character == "\n" else "?" for character in text)
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -184,6 +189,6 @@ class _OneLine(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         from tqdm import tqdm
 
-        message = " ".join(record.getMessage().split())
+        message = " ".join(_printable(record.getMessage()).split())
         prefix = f"{record.levelname.capitalize()}: " if record.levelno > logging.INFO else ""
         tqdm.write(prefix + message, file=sys.stderr)

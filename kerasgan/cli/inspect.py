@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +14,19 @@ from kerasgan.cli._console import say, table
 if TYPE_CHECKING:
     from kerasgan.io import Series
 
-_HEADS = ("patient", "kind", "columns x rows", "slices", "spacing [mm]", "orientation", "used", "notes")
+_HEADS = (
+    "path",
+    "patient",
+    "series",
+    "kind",
+    "columns x rows",
+    "slices",
+    "spacing [mm]",
+    "orientation",
+    "used",
+    "notes",
+)
+_NAME = 32  # characters of a series' name that are shown
 _PLANES = {"S": "axial", "I": "axial", "A": "coronal", "P": "coronal", "L": "sagittal", "R": "sagittal"}
 
 
@@ -21,35 +34,47 @@ _PLANES = {"S": "axial", "I": "axial", "A": "coronal", "P": "coronal", "L": "sag
 def inspect(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="A folder, a .zip, or one DICOM, NIfTI or MHA file.")],
     modality: ModalityOption = None,
+    key: Annotated[str | None, typer.Option(help="Only the patient that messages call by this key.")] = None,
+    series: Annotated[str | None, typer.Option(help="Only series of this number, description or UID.")] = None,
 ) -> None:
-    """List the series below a path: modality, geometry, used or not, and why not.
+    """List the series below a path: where, whose, modality, geometry, used or not, and why not.
 
-    Patients of DICOM files are shown by a key, never by name or id; an image file is
-    shown by its file name.
+    \b
+    Patients are shown by a key, never by name or id. To find the files of a key:
+      kerasgan inspect /data/mine --key p07e0e0d088
     """
     from kerasgan import api
     from kerasgan.errors import DicomError
 
-    found = api.inspect(path, modality)
+    found = api.inspect(path, modality, key, series)
     if not found:
-        raise DicomError(f"{path} holds no DICOM series, NIfTI or MHA file; name a folder that has some.")
-    say(table(_HEADS, [_series_row(series) for series in found]))
+        asked = " ".join(filter(None, (key and f"of patient {key}", series and f"called {series!r}")))
+        raise DicomError(
+            f"{path} holds no DICOM series, NIfTI or MHA file{f' {asked}' * bool(asked)}; name a folder that has some."
+        )
+    base = path if path.is_dir() else Path(os.path.commonpath([one.files[0].parent for one in found]))
+    say(table(_HEADS, [_series_row(one, base) for one in found]))
     usable = sum(series.usable for series in found)
     say(f"\n{usable} of {len(found)} series can be used.")
     if not usable:
         raise typer.Exit(BAD_INPUT)
 
 
-def _series_row(series: Series) -> list[str]:
+def _series_row(series: Series, base: Path) -> list[str]:
     slices, rows, columns = series.shape
-    file = series.files[0].name if series.files and not series.patient else ""  # the only way to tell which it is
+    place = (
+        series.files[0] if len(series.files) == 1 else Path(os.path.commonpath([file.parent for file in series.files]))
+    )
+    name = f"{series.number} {series.description}".strip()
     return [
+        str(place.relative_to(base)),
         series.patient or "-",
+        (name if len(name) <= _NAME else f"{name[: _NAME - 1]}…") or "-",
         series.modality or "-",
         f"{columns} x {rows}" if slices else "-",
         str(slices) if slices else "-",
         " x ".join(f"{side:.3g}" for side in series.spacing_mm) if slices else "-",
         f"{_PLANES[series.axes[-1]]} {series.axes}" if series.axes else "-",
         "yes" if series.usable else "no",
-        "; ".join(filter(None, (file, series.reason, *series.notes))),
+        "; ".join(filter(None, (series.reason, *series.notes))),
     ]

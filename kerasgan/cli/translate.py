@@ -25,6 +25,9 @@ def translate(
     direction: Annotated[Direction | None, typer.Option(help="[default: the one that takes the input]")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse a series that needs repair.")] = False,
     modality: ModalityOption = None,
+    series: Annotated[
+        str | None, typer.Option(help="Which of several: number, description, UID, or for example 'EchoTime 4.6'.")
+    ] = None,
     server: Annotated[
         str | None, typer.Option(metavar="URL", help="In place of RUN: grpc://host:8500/NAME or http://host:8501/NAME.")
     ] = None,
@@ -60,10 +63,10 @@ def translate(
             from kerasgan.serving.translator import ServerTranslator
 
             with Client(server, read_token(token_file), certificate) as client:
-                written = api.translate(ServerTranslator(client), source, output, direction, strict, modality)
+                written = api.translate(ServerTranslator(client), source, output, direction, strict, modality, series)
         else:
             translator = open_translator(runs[0])
             if translator.needs_tensorflow:
                 load_tensorflow()
-            written = api.translate(translator, source, output, direction, strict, modality)
+            written = api.translate(translator, source, output, direction, strict, modality, series)
     say(f"Wrote {written}. {MAY_BE_WRONG}")

@@ -17,8 +17,9 @@ from types import ModuleType
 
 from kerasgan import registry
 from kerasgan.datasets._card import DatasetCard, labelled_classes
+from kerasgan.datasets._keys import create_secret
 from kerasgan.datasets._scan import DOMAINS, Domain, Scan, files_digest
-from kerasgan.datasets._series import describe_found, to_scan, usable_series
+from kerasgan.datasets._series import describe_found, find_listed, to_scan, usable_series
 from kerasgan.datasets._split import Part, Split, fewer_training_patients, split_by_patient
 from kerasgan.errors import DatasetError
 from kerasgan.io import patient_key
@@ -33,9 +34,11 @@ __all__ = [
     "Split",
     "check_domains",
     "create",
+    "create_secret",
     "describe_found",
     "fewer_training_patients",
     "files_digest",
+    "find_listed",
     "labelled_classes",
     "load",
     "load_scans",

@@ -16,7 +16,6 @@ from pydicom.errors import InvalidDicomError
 from kerasgan.datasets import DatasetCard, Domain, Scan, check_domains, no_data, patient_key
 from kerasgan.datasets._series import describe_found, to_scan, usable_series
 from kerasgan.io import Series, discover
-from kerasgan.io.nifti import is_image
 
 logger = logging.getLogger(__name__)
 
@@ -63,10 +62,8 @@ def scan(root: Path) -> list[Scan]:
     for series in usable_series(found):
         path = series.files[0].relative_to(root)
         # The subject (such as 002_S_0413) in the path; without one, Patient ID or the NIfTI file's folder.
-        if subject := _SUBJECT.search(str(path)):
-            patient = patient_key(subject.group())
-        else:
-            patient = patient_key(path.parts[0]) if is_image(path) else series.patient
+        subject = _SUBJECT.search(str(path))
+        patient = patient_key(subject.group()) if subject else series.patient
         choices[patient, "a" if series.modality == "MR" else "b"].append(series)
     scans = []
     for (patient, domain), several in sorted(choices.items()):

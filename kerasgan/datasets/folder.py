@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from kerasgan.datasets import DOMAINS, DatasetCard, Scan, no_data, patient_key
+from kerasgan.datasets import DOMAINS, DatasetCard, Scan, no_data
 from kerasgan.datasets._series import describe_found, to_scan, usable_series
 from kerasgan.errors import DatasetError
-from kerasgan.io import Series, discover
-from kerasgan.io.nifti import is_image, stem
+from kerasgan.io import discover
 from kerasgan.scans.volume import Modality
 
 CARD = DatasetCard(
@@ -32,8 +30,6 @@ CARD = DatasetCard(
 
 PAIRED = "paired"  # name of a file
 
-_BIDS_SUBJECT = re.compile(r"sub-[0-9A-Za-z]+")
-
 
 def describe(root: Path) -> DatasetCard:
     """The card; paired if `<root>/paired` says that both scans of a patient are registered and on one grid."""
@@ -43,9 +39,10 @@ def describe(root: Path) -> DatasetCard:
 def scan(root: Path, modalities: Mapping[str, Modality] | None = None) -> list[Scan]:
     """Every usable series below `<root>/a` and `<root>/b`; each NIfTI or MetaImage file counts as one series.
 
-    The patient of a DICOM scan is its Patient ID (0010,0020). The patient of an image file is the sub-folder of `a` or
-    `b` that holds it; for a file directly in `a` or `b`, the BIDS subject in its name or else the name without suffix.
-    So `a/sub-01_T1w.nii.gz` and `b/sub-01_ct.nii.gz` are one patient, and so are `a/7.mha` and `b/7.mha`.
+    The patient of a DICOM scan is its Patient ID (0010,0020), or without one its study or folder. The patient of an
+    image file is the sub-folder of `a` or `b` that holds it; for a file directly in `a` or `b`, the BIDS subject in its
+    name or else the name without suffix, unless that names no one, as `image` does. So `a/sub-01_T1w.nii.gz` and
+    `b/sub-01_ct.nii.gz` are one patient, and so are `a/7.mha` and `b/7.mha`.
 
     Args:
         root: The folder of `a` and `b`.
@@ -67,15 +64,5 @@ def scan(root: Path, modalities: Mapping[str, Modality] | None = None) -> list[S
                 f"Put DICOM, NIfTI or MHA scans there; `kerasgan inspect {folder}` says why a series is left out. "
                 f"Where it asks which modality a file has, say it with --modality {domain}=MR or {domain}=CT."
             )
-        scans += [to_scan(series, _patient(series, folder), domain) for series in usable]
+        scans += [to_scan(series, series.patient, domain) for series in usable]
     return scans
-
-
-def _patient(series: Series, folder: Path) -> str:
-    path = series.files[0].relative_to(folder)
-    if not is_image(path):
-        return series.patient
-    if len(path.parts) > 1:
-        return patient_key(path.parts[0])
-    subject = _BIDS_SUBJECT.match(path.name)
-    return patient_key(subject.group() if subject else stem(path))

@@ -40,7 +40,7 @@ def read_series(series: Series, strict: bool = False) -> Volume:
             at one position, or, under `strict`, that needs any repair.
     """
     if not series.usable:
-        raise DicomError(f"{_name(series)} cannot be used: {series.reason.rstrip('.')}. Name another series.")
+        raise DicomError(f"{series.name} cannot be used: {series.reason.rstrip('.')}. Name another series.")
     if strict:
         _refuse(series, series.losses + series.irregularities)
     modality = cast(Modality, series.modality)
@@ -48,14 +48,16 @@ def read_series(series: Series, strict: bool = False) -> Volume:
         return _told(replace(read_image(series.files[0], modality), warnings=series.notes), series)
     slices, array, problems = _read_slices(series.slices, modality)
     if not slices:
-        raise DicomError(f"No image of {_name(series)} can be read: {' '.join(problems)} Export the series again.")
+        raise DicomError(f"No image of {series.name} can be read: {' '.join(problems)} Export the series again.")
     if strict:
         _refuse(series, problems)
     volume = _assembled(slices, array, modality, series.thickness_mm)
     return _told(replace(volume, warnings=(*series.losses, *problems, *volume.warnings)), series)
 
 
-def read_volume(path: Path | str, strict: bool = False, modality: Modality | None = None) -> Volume:
+def read_volume(
+    path: Path | str, strict: bool = False, modality: Modality | None = None, series: str | None = None
+) -> Volume:
     """Reads the one scan that a path holds.
 
     Args:
@@ -63,6 +65,7 @@ def read_volume(path: Path | str, strict: bool = False, modality: Modality | Non
             file. The files of an archive stay unpacked as long as the volume's `source` is referenced.
         strict: Refuse a series with uneven gaps, gantry tilt or damaged files instead of repairing it.
         modality: What an image file is that does not show it itself; a scan that shows another one is refused.
+        series: Which of several series, see `Series.is_called`; None for the only one.
 
     Returns:
         The scan, see `read_series`.
@@ -77,37 +80,44 @@ def read_volume(path: Path | str, strict: bool = False, modality: Modality | Non
     """
     path = Path(path)
     found = discover(path, modality)
-    usable = [series for series in found if series.usable]
+    if found and series is not None:
+        called = [one for one in found if one.is_called(series)]
+        if not called:
+            raise DicomError(f"{path.name} holds no series called {series!r}: {_listed(found)}.")
+        found = called
+    usable = [one for one in found if one.usable]
     if len(usable) == 1:
-        (series,) = usable
-        if modality not in (None, series.modality):
-            raise DicomError(f"{_name(series)} is {series.modality}, not {modality}. Leave --modality out.")
-        return read_series(series, strict=strict)
+        (chosen,) = usable
+        if modality not in (None, chosen.modality):
+            raise DicomError(f"{chosen.name} is {chosen.modality}, not {modality}. Leave --modality out.")
+        return read_series(chosen, strict=strict)
     if not found:
         raise DicomError(f"{path.name} holds no DICOM, NIfTI or MetaImage file. Name the folder of one scan.")
-    listed = "; ".join(f"[{number}] {_name(series)}: {series}" for number, series in enumerate(found[:_LISTED], 1))
     if not usable:
-        raise DicomError(f"{path.name} holds no series that can be used: {listed}. Name another folder.")
-    raise DicomError(f"{path.name} holds {len(usable)} usable series, one is needed; name the folder of one: {listed}.")
+        raise DicomError(f"{path.name} holds no series that can be used: {_listed(found)}. Name another folder.")
+    raise DicomError(
+        f"{path.name} holds {len(usable)} usable series, one is needed; name the folder of one, or choose by --series "
+        f"(in Python series=) with number, description, UID or what else tells them apart: {_listed(usable)}."
+    )
 
 
 def _told(volume: Volume, series: Series) -> Volume:
     """The volume, after its warnings went to the log."""
     for warning in volume.warnings:
-        _LOGGER.warning("%s: %s", _name(series), warning)
+        _LOGGER.warning("%s: %s", series.name, warning)
     return volume
 
 
-def _name(series: Series) -> str:
-    """The first file of a series, by which a user finds it."""
-    more = f" and {len(series.files) - 1} more" if len(series.files) > 1 else ""
-    return f"{series.files[0].name}{more}"
+def _listed(found: Sequence[Series]) -> str:
+    texts = [f"{one.name}{f', {one.description!r}' * bool(one.description)}: {one}" for one in found[:_LISTED]]
+    more = [f"and {len(found) - _LISTED} more"] if len(found) > _LISTED else []
+    return "; ".join(texts + more)
 
 
 def _refuse(series: Series, defects: Sequence[str]) -> None:
     if defects:
         text = "; ".join(defect.rstrip(".") for defect in defects)
-        raise DicomError(f"{_name(series)}: {text}. Repair the series, or read it without strict.")
+        raise DicomError(f"{series.name}: {text}. Repair the series, or read it without strict.")
 
 
 def _read_slices(slices: Sequence[SourceSlice], modality: Modality) -> tuple[list[SourceSlice], np.ndarray, list[str]]:

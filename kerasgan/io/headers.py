@@ -63,7 +63,7 @@ class FrameHeader:
         patient: `patient_key` of Patient ID (0010,0020); empty if that is missing or a word such as ANONYMOUS.
         study_uid: Study Instance UID (0020,000D).
         series_uid: Series Instance UID (0020,000E).
-        series_number: Series Number (0020,0011), as text.
+        series_number: Series Number (0020,0011), as text; empty if it is no number.
         description: Series Description (0008,103E).
         number: Instance Number (0020,0013); None if it is no number.
         modality: `"CT"` or `"MR"`, else Modality (0008,0060) unchanged.
@@ -240,13 +240,14 @@ def _require_pixels(dataset: FileDataset, element: bytes, rest: int, name: str) 
 def _header(path: Path, flat: Dataset, frame: int) -> FrameHeader:
     reason = reason_against(flat)
     (thickness_mm, *_) = numbers(flat, "SliceThickness") or [0.0]
-    patient_id, number = _text(value_of(flat, "PatientID")).strip(), numbers(flat, "InstanceNumber")
+    patient_id = _text(value_of(flat, "PatientID")).strip()
+    number, series_number = numbers(flat, "InstanceNumber"), numbers(flat, "SeriesNumber")
     return FrameHeader(
         path=path,
         patient="" if _NOBODY.fullmatch(patient_id) else patient_key(patient_id),
         study_uid=_text(value_of(flat, "StudyInstanceUID")),
         series_uid=_text(value_of(flat, "SeriesInstanceUID")),
-        series_number=_text(value_of(flat, "SeriesNumber")),
+        series_number=f"{series_number[0]:.0f}" if series_number else "",
         description=_text(value_of(flat, "SeriesDescription")),
         number=int(number[0]) if number else None,
         modality=str(value_of(flat, "Modality") or ""),

@@ -8,6 +8,7 @@ attribute in which they differ (echo time, time point, ...).
 from __future__ import annotations
 
 import os
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ from kerasgan.io import grid
 from kerasgan.io.archive import Unpacked, is_archive
 from kerasgan.io.headers import FrameHeader, looks_like_dicom, patient_key, read_frames
 from kerasgan.io.modality import image_modality, sidecar_modality
-from kerasgan.io.nifti import is_image, read_labels
+from kerasgan.io.nifti import is_image, read_labels, stem
 from kerasgan.io.pixels import PixelReader
 from kerasgan.io.stacks import alike, by_geometry, by_series, run_along, slice_of, sorted_frames, split_crowded
 from kerasgan.scans.volume import Modality, SourceSlice, Triple, anatomical_axes
@@ -36,6 +37,11 @@ _FOREIGN = {  # what people have for scans, by suffix, which is not read
 }
 _PACKED = (".zip", ".gz", ".bz2", ".xz", ".7z", ".rar", ".tar", ".tgz")
 _STRAY = 0.1  # a geometry with a smaller share of the largest one's slices does not count as a scan
+_BIDS_SUBJECT = re.compile(r"sub-[0-9A-Za-z]+")
+# Names of image files that say what is shown, and not of whom.
+_NAMELESS = re.compile(
+    r"(image|img|scan|vol(ume)?|data|file|input|output|nifti|mri?|ct|t[12]w?|brain|head)_?\d{0,2}", re.I
+)
 _NAMED = 10  # damaged files that one message names at most
 
 
@@ -46,8 +52,8 @@ class Series:
     Attributes:
         uid: Series Instance UID (0020,000E); empty for other formats and for files that cannot be read.
         modality: `"CT"`, `"MR"` or another Modality (0008,0060); that of an image file is decided by `image_modality`.
-        patient: `patient_key` of Patient ID (0010,0020), or without one of the study, or of the folder; empty for other
-            formats.
+        patient: `patient_key` of Patient ID (0010,0020), or without one of the study, or of the folder; for other
+            formats that of the folder or the name, see `image_patient`. Empty for files that cannot be read.
         files: Files of the series; those of a usable series are sorted along the normal.
         shape: `(slices, rows, columns)` as acquired; zeros if unknown.
         spacing_mm: `(x, y, z)`, z being the gap of the regular grid; zeros if unknown.
@@ -56,6 +62,7 @@ class Series:
         frame_of_reference: Frame of Reference UID (0020,0052).
         number: Series Number (0020,0011); empty if it is not given.
         description: Series Description (0008,103E).
+        traits: What tells it from other scans of the same series, such as `"EchoTime 4.6"`.
         usable: `read_series` can read the series.
         reason: Reason why the series is not usable; empty for a usable one.
         notes: Remarks on the series, losses and irregularities included.
@@ -76,12 +83,38 @@ class Series:
     frame_of_reference: str = ""
     number: str = ""
     description: str = ""
+    traits: tuple[str, ...] = ()
     usable: bool = True
     reason: str = ""
     notes: tuple[str, ...] = ()
     losses: tuple[str, ...] = ()
     irregularities: tuple[str, ...] = ()
     slices: tuple[SourceSlice, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What messages call it: by number and patient's key, so that only the owner of the files knows who it is.
+
+        Example:
+            >>> Series("1.2", "MR", "p07e0e0d088", (), number="4", traits=("EchoTime 4.6",)).name
+            'series 4 (EchoTime 4.6) of patient p07e0e0d088'
+        """
+        if not self.patient:
+            return f"{len(self.files)} file{'s' if len(self.files) != 1 else ''} that cannot be read"
+        kind = f"series {self.number}".strip() if self.uid or self.slices else "image"
+        traits = f" ({', '.join(self.traits)})" if self.traits else ""
+        return f"{kind}{traits} of patient {self.patient}"
+
+    def is_called(self, text: str) -> bool:
+        """True for the number, the description, the UID or a distinguishing attribute of the series.
+
+        Example:
+            >>> series = Series("1.2", "MR", "", (), number="4", description="T1 axial", traits=("EchoTime 4.6",))
+            >>> [series.is_called(text) for text in ("4", "t1 Axial", "EchoTime 4.6", "T1")]
+            [True, True, True, False]
+        """
+        names = (self.uid, self.number, self.description, *self.traits)
+        return text.strip().casefold() in [name.casefold() for name in names if name]
 
     def __str__(self) -> str:
         text = f"{self.modality or 'image'}, {len(self.files)} file{'s' if len(self.files) != 1 else ''}"
@@ -164,16 +197,23 @@ def group(files: Iterable[Path], root: Path, modality: Modality | None = None) -
     found: list[Series] = []
     frames: list[FrameHeader] = []
     damaged: dict[Path, dict[Path, str]] = defaultdict(dict)
+    directories: list[Path] = []
     for file in files:
         try:
             if is_image(file):
-                found.append(_image_series(file, modality))
+                key = patient_key(image_patient(file.relative_to(root), root.name))
+                found.append(replace(_image_series(file, modality), patient=key))
             elif file.suffix.lower() in _DICOM_SUFFIXES or looks_like_dicom(file):
-                frames += read_frames(file)
+                read = read_frames(file)
+                frames += read
+                directories += [] if read else [file]
             elif reason := _foreign(file):
                 found.append(Series("", "", "", (file,), usable=False, reason=reason))
         except (DicomError, OSError) as error:
             damaged[file.parent][file] = str(error)
+    if directories and not found and not frames and not damaged:
+        reason = "DICOMDIR, the list of a disc's files, none of which is here; copy the whole disc"
+        found.append(Series("", "", "", tuple(directories), usable=False, reason=reason))
     for members, doubt, notes in by_series(frames):
         patient, guessed = _patient(members, root)
         for series in _of_one_series(members, doubt):
@@ -182,6 +222,29 @@ def group(files: Iterable[Path], root: Path, modality: Modality | None = None) -
     for texts in damaged.values():
         found.append(Series("", "", "", tuple(texts), usable=False, reason=_listed(texts.values())))
     return sorted(found, key=lambda series: series.files[0])
+
+
+def image_patient(path: Path, folder: str) -> str:
+    """What stands for the patient's id in the place of a NIfTI or MetaImage file, which holds none.
+
+    Args:
+        path: The file, relative to the folder that is searched.
+        folder: Name of that folder.
+
+    Returns:
+        The first folder on the way to the file. For a file without one, the BIDS subject in its name, or else the name
+        without suffix; where that is a word such as `image`, the name of the folder that is searched and the word.
+
+    Example:
+        >>> names = "anna/scans/ct.nii", "sub-01_T1w.nii.gz", "7.mha", "image.nii.gz"
+        >>> [image_patient(Path(name), "a") for name in names]
+        ['anna', 'sub-01', '7', 'a/image']
+    """
+    if len(path.parts) > 1:
+        return path.parts[0]
+    if subject := _BIDS_SUBJECT.match(path.name):
+        return subject.group()
+    return f"{folder}/{stem(path)}" if _NAMELESS.fullmatch(stem(path)) else stem(path)
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -264,7 +327,7 @@ def _of_one_series(frames: list[FrameHeader], doubt: str) -> list[Series]:
             losses += (f"left out: {reason}",)
         else:
             own = losses + _losses(members, rejected)
-            found += [_stack_series(part, notes, own, doubt) for part, notes in split_crowded(members)]
+            found += [_stack_series(part, traits, own, doubt) for part, traits in split_crowded(members)]
     return found + [_described(members, reason) for reason, members in rejected.items()]
 
 
@@ -282,8 +345,9 @@ def _losses(frames: list[FrameHeader], rejected: Mapping[str, list[FrameHeader]]
     return tuple(losses)
 
 
-def _stack_series(frames: list[FrameHeader], notes: tuple[str, ...], losses: tuple[str, ...], doubt: str) -> Series:
+def _stack_series(frames: list[FrameHeader], traits: tuple[str, ...], losses: tuple[str, ...], doubt: str) -> Series:
     """The series of frames that share one geometry."""
+    notes = traits
     frames = sorted_frames(frames)
     slices = list(map(slice_of, frames))
     positions = grid.without_duplicates(slices)
@@ -310,6 +374,7 @@ def _stack_series(frames: list[FrameHeader], notes: tuple[str, ...], losses: tup
         shape=(len(positions), *slices[0].shape),
         spacing_mm=(*stack.spacing_mm, stack.gap_mm),
         axes=anatomical_axes(grid.direction(slices[0])),
+        traits=traits,
         notes=notes + losses + irregularities,
         losses=losses,
         irregularities=irregularities,

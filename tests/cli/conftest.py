@@ -79,16 +79,18 @@ def write_nifti() -> Callable[..., Path]:
 def write_dicom() -> Callable[..., list[Path]]:
     """Writes a head as a DICOM series, one file a slice."""
 
-    def write(folder: Path, modality: str, patient: str = "Doe-4711") -> list[Path]:
+    def write(folder: Path, modality: str, patient: str = "Doe-4711", **tags: object) -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         uids = [generate_uid() for _ in range(3)]
         array = np.rint(_head(modality).array).astype(np.int16)
-        return [_write_slice(folder, modality, patient, uids, number, array) for number in range(SLICES)]
+        return [_write_slice(folder, modality, patient, uids, number, array, tags) for number in range(SLICES)]
 
     return write
 
 
-def _write_slice(folder: Path, modality: str, patient: str, uids: list[str], number: int, array: np.ndarray) -> Path:
+def _write_slice(
+    folder: Path, modality: str, patient: str, uids: list[str], number: int, array: np.ndarray, tags: dict[str, object]
+) -> Path:
     image = pydicom.Dataset()
     image.SOPClassUID = CTImageStorage if modality == "CT" else MRImageStorage
     image.SOPInstanceUID = generate_uid()
@@ -102,6 +104,8 @@ def _write_slice(folder: Path, modality: str, patient: str, uids: list[str], num
     image.Rows = image.Columns = SIDE
     image.SamplesPerPixel, image.PhotometricInterpretation = 1, "MONOCHROME2"
     image.BitsAllocated, image.BitsStored, image.HighBit, image.PixelRepresentation = 16, 16, 15, 1
+    for keyword, value in tags.items():
+        setattr(image, keyword, value)
     image.RescaleIntercept, image.RescaleSlope = 0, 1
     image.PixelData = array[number].tobytes()
     image.file_meta = FileMetaDataset()

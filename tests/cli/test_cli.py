@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from kerasgan import api, io
 from kerasgan.cli import app, main
 from kerasgan.cli._console import Stopped
+from kerasgan.datasets import create_secret
 from kerasgan.errors import KerasganError
 from kerasgan.files import staging_folder
 from kerasgan.scans.geometry import oriented
@@ -120,11 +121,11 @@ def test_inspect_shows_every_series_and_no_patient(kerasgan, tmp_path, write_dic
     write_nifti(tmp_path / "scans/t1.nii.gz", "MR")
     lines = kerasgan("inspect", "scans").stdout.splitlines()
     heads = lines[0].split("  ")
-    assert heads[0] == "patient"
+    assert heads[0] == "path"
     dicom, nifti = lines[1:3]
     key = io.patient_key("Doe-4711")
-    assert dicom.split() == f"{key} CT 40 x 40 5 6 x 6 x 4 axial LPS yes".split()
-    assert nifti.split()[:2] == ["-", "MR"] and nifti.endswith("  axial LPS    yes   t1.nii.gz")
+    assert dicom.split() == f"series {key} - CT 40 x 40 5 6 x 6 x 4 axial LPS yes".split()
+    assert nifti.split()[:2] == ["t1.nii.gz", io.patient_key("scans/t1")] and nifti.endswith("  axial LPS    yes")
     assert lines[-1] == "2 of 2 series can be used."
 
 
@@ -134,6 +135,24 @@ def test_inspect_shows_every_series_and_no_patient(kerasgan, tmp_path, write_dic
 def test_inspect_tells_how_an_image_lies(kerasgan, tmp_path, head, code, plane):
     io.write_image(oriented(head("MR"), code), tmp_path / "scan.mha")
     assert f"  {plane} {code}  " in kerasgan("inspect", "scan.mha").stdout
+
+
+def test_inspect_finds_the_files_of_a_key(kerasgan, refused, tmp_path, write_dicom, write_nifti):
+    """A key is that of Patient ID, or of a folder or name from which a dataset takes the patient; salted or not."""
+    write_dicom(
+        tmp_path / "scans/b/x", "CT", SeriesNumber=7, SeriesDescription="Head\x1b[2J 1.0 B30f and a long text more"
+    )
+    write_nifti(tmp_path / "scans/a/sub-01_T1w.nii.gz", "MR")
+    for name, place in (("Doe-4711", "b/x"), ("sub-01", "a/sub-01_T1w.nii.gz"), ("a", "a/sub-01_T1w.nii.gz")):
+        lines = kerasgan("inspect", "scans", "--key", io.patient_key(name)).stdout.splitlines()
+        assert len(lines) == 4 and lines[1].split()[:2] == [place, io.patient_key(name)]
+    create_secret(tmp_path / "scans")
+    (row,) = (line for line in kerasgan("inspect", "scans/b").stdout.splitlines() if line.startswith("x "))
+    key = row.split()[1]
+    assert key != io.patient_key("Doe-4711") and "7 Head?[2J 1.0 B30f and a long …" in row
+    assert kerasgan("inspect", "scans", "--key", key).stdout.splitlines()[1].split()[:2] == ["b/x", key]
+    assert kerasgan("inspect", "scans", "--series", "7").stdout.endswith("1 of 1 series can be used.\n")
+    assert "holds no DICOM series, NIfTI or MHA file of patient p0" in refused("inspect", "scans", "--key", "p0")
 
 
 def test_inspect_of_a_folder_without_scans(kerasgan, tmp_path):

@@ -44,6 +44,18 @@ def test_patient_of_an_image_file(tmp_path, write_image, name_a, name_b, patient
     assert patients(tmp_path, "a") == patients(tmp_path, "b") == [patient_key(patient)]
 
 
+def test_a_name_that_names_no_one_makes_no_pair(tmp_path, write_image):
+    write_image(tmp_path / "a" / "image.nii.gz", MR)
+    write_image(tmp_path / "b" / "image.nii.gz", CT)
+    assert patients(tmp_path, "a") == [patient_key("a/image")] and patients(tmp_path, "b") == [patient_key("b/image")]
+
+
+def test_people_without_id_are_no_pair(tmp_path, write_dicom):
+    write_dicom(tmp_path / "a" / "1", "MR", "")
+    write_dicom(tmp_path / "b" / "2", "CT", "")
+    assert len({*patients(tmp_path, "a"), *patients(tmp_path, "b")}) == 2
+
+
 def test_registered_pairs_are_held_out_and_trained_on_as_one_modality(tmp_path, write_image):
     for patient in range(10):
         write_image(tmp_path / f"a/{patient}.mha", MR)

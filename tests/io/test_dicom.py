@@ -17,7 +17,7 @@ from pydicom.uid import (
 )
 
 from kerasgan.errors import DicomError
-from kerasgan.io import discover, read_series, read_volume
+from kerasgan.io import discover, patient_key, read_series, read_volume
 from kerasgan.io.pixels import PixelReader
 from kerasgan.scans.volume import SourceSlice
 from tests.made_up_images import nifti
@@ -210,7 +210,7 @@ def test_a_missing_slice_is_interpolated_with_a_warning(slices, caplog):
     assert volume.spacing_mm[2] == pytest.approx(3)
     text = "uneven slice gaps of 3 to 6 mm (median 3 mm): resampled to 5 slices every 3 mm"
     assert volume.warnings == (text,)
-    assert caplog.messages == [f"00 and 3 more: {text}"]
+    assert caplog.messages == [f"series of patient {patient_key('ID-4711')}: {text}"]
     assert [slice_.origin_mm[2] for slice_ in volume.source] == [0, 3, 6, 12]
 
 
@@ -295,6 +295,21 @@ def test_different_images_at_one_position_are_refused(slices, dicom):
         read_volume(folder)
 
 
+@pytest.mark.parametrize("wanted", ["4", "T1 AXIAL", "EchoTime 90.0", "uid"])
+def test_one_of_several_series_is_chosen(slices, wanted):
+    uid = generate_uid()
+    slices(0, 3, 6, folder="all/t2", modality="MR", EchoTime=90, SeriesNumber=5)
+    slices(0, 3, 6, folder="all/t2 early", modality="MR", EchoTime=20, SeriesNumber=5)
+    names = {"SeriesInstanceUID": uid, "SeriesNumber": 4, "SeriesDescription": "T1 axial"}
+    folder = slices(10, 13, folder="all/t1", modality="MR", **names).parent
+    volume = read_volume(folder, series=uid if wanted == "uid" else wanted)
+    assert volume.array[0, 0, 0] == (0 if wanted.startswith("Echo") else 100)
+    with pytest.raises(DicomError, match=r"all holds no series called 'T3': series 4 .*, 'T1 axial': MR"):
+        read_volume(folder, series="T3")
+    with pytest.raises(DicomError, match=r"2 usable series, .* --series .*\(EchoTime 90.0\) .*\(EchoTime 20.0\)"):
+        read_volume(folder, series="5")
+
+
 def test_an_empty_folder(tmp_path):
     with pytest.raises(DicomError, match=r"holds no DICOM, NIfTI or MetaImage file\. Name the folder of one scan"):
         read_volume(tmp_path)
@@ -310,7 +325,7 @@ def test_several_series_are_listed_without_the_patient(slices):
     slices(0, 3, folder="scan/a")
     folder = slices(0, 3, 6, folder="scan/b", SeriesInstanceUID=generate_uid())
     with pytest.raises(
-        DicomError, match=r"holds 2 usable series, one is needed.*\[1\].*2 x 4 x 5.*\[2\].*3 x 4"
+        DicomError, match=r"holds 2 usable series, one is needed.* --series .*CT.*2 x 4 x 5.*CT.*3 x 4"
     ) as error:
         read_volume(folder.parent)
     assert "4711" not in str(error.value) and "Secret" not in str(error.value)
@@ -318,7 +333,7 @@ def test_several_series_are_listed_without_the_patient(slices):
 
 def test_an_unusable_series_is_refused_with_its_reason(slices):
     (series,) = discover(slices(0, 3, SeriesDescription="scout"))
-    with pytest.raises(DicomError, match="00 and 1 more cannot be used: a localizer"):
+    with pytest.raises(DicomError, match=r"series of patient p[0-9a-f]{10} cannot be used: a localizer"):
         read_series(series)
 
 

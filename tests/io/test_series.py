@@ -419,6 +419,38 @@ def test_a_pipe_is_no_scan(tmp_path):
     assert not any(series.usable for series in discover(tmp_path))
 
 
+def test_a_dicom_file_of_the_suffix_of_another_format_is_read(slices):
+    folder = slices(0)
+    (folder / "00").rename(folder / "00.img")
+    assert discover(folder)[0].usable
+
+
+def test_the_list_of_a_disc_without_the_disc(slices, tmp_path):
+    disc = FileSet()
+    ids = {"StudyDate": "20200101", "StudyTime": "10", "StudyID": "1", "SeriesNumber": 1, "AccessionNumber": ""}
+    disc.add(slices(0, InstanceNumber=1, **ids) / "00")
+    disc.write(tmp_path / "disc")
+    (tmp_path / "alone").mkdir()
+    (tmp_path / "disc" / "DICOMDIR").rename(tmp_path / "alone" / "DICOMDIR")
+    (series,) = discover(tmp_path / "alone")
+    assert not series.usable
+    assert series.reason == "DICOMDIR, the list of a disc's files, none of which is here; copy the whole disc"
+
+
+def test_a_series_is_named_by_its_number_and_the_patients_key(slices, tmp_path):
+    slices(0, 3, folder="all", SeriesNumber=4, SeriesDescription="Secret^Person")
+    (tmp_path / "all" / "Secret Person.nii").write_bytes(b"x")
+    (tmp_path / "all" / "Secret Person.dcm").write_bytes(b"x")
+    names = sorted(series.name for series in discover(tmp_path / "all"))
+    key, image = patient_key("ID-4711"), patient_key("Secret Person")
+    assert names == ["1 file that cannot be read", f"image of patient {image}", f"series 4 of patient {key}"]
+
+
+def test_a_series_without_number_is_named_by_the_patients_key(slices):
+    (series,) = discover(slices(0, 3))
+    assert series.name == f"series of patient {patient_key('ID-4711')}" and series.number == ""
+
+
 def test_links_are_followed_but_not_in_circles(slices, tmp_path):
     folder = slices(0, 3)
     (folder / "back").symlink_to(tmp_path)
