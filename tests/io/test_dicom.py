@@ -349,8 +349,9 @@ def test_a_nifti_file_that_contradicts_itself_is_said_and_refused_under_strict(t
     path = nifti(tmp_path / "scan.nii", np.linspace(0, 900, 24, dtype="f4").reshape(2, 3, 4), qoffset=(15, -6, 7))
     text = "sform and qform contradict each other by up to 20 mm; the sform is taken"
     assert read_volume(path).warnings == discover(path)[0].notes == (text,)
-    assert f"scan.nii: {text}" in caplog.text
-    with pytest.raises(DicomError, match=rf"scan\.nii: {text}\. Repair the series, or read it without strict"):
+    name = f"image of patient {patient_key(f'{tmp_path.name}/scan')}"
+    assert f"{name}: {text}" in caplog.text
+    with pytest.raises(DicomError, match=rf"{name}: {text}\. Repair the series, or read it without strict"):
         read_volume(path, strict=True)
 
 
