@@ -20,7 +20,7 @@ from kerasgan.models import ConstantThenLinear
 from kerasgan.networks.build import bind
 from kerasgan.networks.keras_settings import dtype_policy, keras_defaults
 from kerasgan.runs import checkpoints
-from kerasgan.runs.device import fixed_order_of_sums, resolve_precision, uses_xla
+from kerasgan.runs.device import resolve_precision, steady_graphs, uses_xla
 from kerasgan.scans.geometry import orientation, oriented
 from kerasgan.scans.preparation import Preparation, Prepared, prepare
 from kerasgan.scans.slices import predict_slices
@@ -98,7 +98,7 @@ def train(slices: Labelled, classes: int, settings: Settings, seed: int = 0, fol
     network.optimizer.build(network.trainable_variables)
     state = checkpoints.named({"segmenter": network.variables, "optimizer": network.optimizer.variables})
     done = checkpoints.resume(state, folder) if folder else 0
-    with fixed_order_of_sums(), closing(Progress("Training segmentation", done, settings.steps, ["loss"])) as progress:
+    with steady_graphs(), closing(Progress("Training segmentation", done, settings.steps, ["loss"])) as progress:
         callbacks: list[keras.callbacks.Callback] = [progress, _StopOnNonFinite()]
         if folder:
             callbacks.append(Checkpoint(progress, CHECKPOINT_EVERY, lambda: state, folder))

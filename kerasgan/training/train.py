@@ -21,7 +21,7 @@ from kerasgan.networks.build import check_components
 from kerasgan.networks.keras_settings import dtype_policy, keras_defaults
 from kerasgan.pictures import patients as report
 from kerasgan.runs import checkpoints
-from kerasgan.runs.device import fixed_order_of_sums, resolve_precision, uses_xla
+from kerasgan.runs.device import resolve_precision, steady_graphs, uses_xla
 from kerasgan.runs.run import Run, RunFacts, create_run, load_run
 from kerasgan.training.batches import training_dataset
 from kerasgan.training.callbacks import (
@@ -90,7 +90,7 @@ def train_recipe(recipe: Recipe, request: Request, out: Path, former: Run | None
             f"The data differs from what {out} was trained on, or kerasgan {former.facts.kerasgan}, which began the "
             "run, prepared it in another way; restore it or start a new run."
         )
-    with _alone(run), fixed_order_of_sums():
+    with _alone(run), steady_graphs():
         fit(model, run, data)
     report.loss_figure(run.path / "history.csv", run.path / "losses.png", note="quick run" if run.quick else "")
     return run

@@ -7,6 +7,7 @@ import sys
 import pytest
 import tensorflow as tf
 
+from kerasgan.networks import discriminators
 from kerasgan.runs import device
 
 
@@ -81,11 +82,29 @@ def test_threads_stay_as_they_are_once_tensorflow_runs():
 
 
 @pytest.mark.parametrize("former", [True, False])
-def test_sums_keep_their_order_until_the_training_ends(former):
+def test_graphs_are_left_as_they_are_until_the_training_ends(former):
     options = tf.config.optimizer
-    options.set_experimental_options({"arithmetic_optimization": former})
-    with pytest.raises(RuntimeError), device.fixed_order_of_sums():
-        assert options.get_experimental_options()["arithmetic_optimization"] is False
+    settings = {"arithmetic_optimization": former, "remapping": not former}
+    options.set_experimental_options(settings)
+    with pytest.raises(RuntimeError), device.steady_graphs():
+        assert settings.keys() <= options.get_experimental_options().keys()
+        assert not any(options.get_experimental_options()[name] for name in settings)
         raise RuntimeError
-    assert options.get_experimental_options()["arithmetic_optimization"] is former
-    options.set_experimental_options({"arithmetic_optimization": True})
+    assert {name: options.get_experimental_options()[name] for name in settings} == settings
+    options.set_experimental_options(dict.fromkeys(settings, True))
+
+
+def test_a_step_of_discriminators_with_leaky_relu_reports_no_error_of_the_remapper(capfd):
+    """Whose fusion of convolution, bias and LeakyReLU fails, with five lines on the screen."""
+    network = discriminators.patchgan((32, 32, 1), filters=2, downsamplings=1)
+    image = tf.ones([1, 32, 32, 1])
+
+    @tf.function
+    def step():
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(network(image, training=True)) + tf.reduce_mean(network(-image, training=True))
+        return tape.gradient(loss, network.trainable_variables)
+
+    with device.steady_graphs():
+        step()
+    assert "remapper" not in capfd.readouterr().err
