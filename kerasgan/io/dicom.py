@@ -15,6 +15,7 @@ from kerasgan.io import grid
 from kerasgan.io.nifti import read_image
 from kerasgan.io.pixels import PixelReader, fill_value
 from kerasgan.io.series import Series, discover
+from kerasgan.scans.bounds import ct_doubt, values_fault
 from kerasgan.scans.volume import Modality, SourceSlice, Volume
 
 _LOGGER = logging.getLogger(__name__)
@@ -36,8 +37,8 @@ def read_series(series: Series, strict: bool = False) -> Volume:
         The scan; CT in HU. `source` holds all acquired slices, `warnings` the repairs (also logged).
 
     Raises:
-        DicomError: For a series that is not usable, whose pixels cannot be decoded at all, that has different images
-            at one position, or, under `strict`, that needs any repair.
+        DicomError: For a series that is not usable, whose pixels cannot be decoded at all, whose values are none of
+            its modality, or, under `strict`, that needs any repair.
     """
     if not series.usable:
         raise DicomError(f"{series.name} cannot be used: {series.reason.rstrip('.')}. Name another series.")
@@ -52,6 +53,13 @@ def read_series(series: Series, strict: bool = False) -> Volume:
     if strict:
         _refuse(series, problems)
     volume = _assembled(slices, array, modality, series.thickness_mm)
+    if fault := values_fault(volume.array, modality):
+        raise DicomError(
+            f"{_name(series)}: {fault}. Check Rescale Slope (0028,1053), Rescale Intercept (0028,1052) and Pixel "
+            "Representation (0028,0103), or export the series again."
+        )
+    if modality == "CT" and (doubt := ct_doubt(volume.array)):
+        problems.append(doubt)
     return _told(replace(volume, warnings=(*series.losses, *problems, *volume.warnings)), series)
 
 
@@ -121,30 +129,22 @@ def _refuse(series: Series, defects: Sequence[str]) -> None:
 
 
 def _read_slices(slices: Sequence[SourceSlice], modality: Modality) -> tuple[list[SourceSlice], np.ndarray, list[str]]:
-    """Decodes sorted slices, leaving out damaged ones and duplicates.
+    """Decodes sorted slices, leaving out damaged ones and copies.
 
     Returns:
         The slices that were kept, their values `[slices, rows, columns]`, and the problems that were found.
     """
-    reader = PixelReader(modality)
     kept: list[SourceSlice] = []
     array = np.empty((len(slices), *slices[0].shape), np.float32)
     problems = []
-    for slice_ in slices:
-        try:
-            values = reader.read(slice_)
-        except DicomError as error:
-            problems.append(f"skipped: {error}")
-            continue
-        if kept and len(grid.without_duplicates([kept[-1], slice_])) == 1:
-            if not np.array_equal(array[len(kept) - 1], values):
-                raise DicomError(
-                    f"{kept[-1].path.name} and {slice_.path.name} are different images at the same position, and their "
-                    "headers do not say which belongs to which scan. Keep one of them in the folder."
-                )
-        else:
-            array[len(kept)] = values
-            kept.append(slice_)
+    with PixelReader(modality) as reader:
+        for slice_ in slices:
+            try:
+                if not kept or len(grid.without_duplicates([kept[-1], slice_])) > 1:
+                    array[len(kept)] = reader.read(slice_)
+                    kept.append(slice_)
+            except DicomError as error:
+                problems.append(f"skipped: {error}")
     return kept, array[: len(kept)], problems + reader.warnings
 
 
@@ -154,11 +154,8 @@ def _assembled(slices: list[SourceSlice], array: np.ndarray, modality: Modality,
     stack = grid.measure(slices, thickness_mm)
     step = np.zeros(3)
     warnings: tuple[str, ...] = ()
-    if stack.torn:
-        raise DicomError(
-            f"{first.path.name} and the files after it leave a hole of {stack.gaps_mm.max():.4g} mm. "
-            "Add the missing slices."
-        )
+    if reason := grid.refusal(stack, first.shape):
+        raise DicomError(f"{first.path.name} and the files after it: {reason}. Add the missing slices.")
     if irregularities := grid.defects(stack):
         array, step = grid.resample(array, stack, first.orientation, fill_value(modality))
         done = f"resampled to {len(array)} slices every {stack.gap_mm:.4g} mm"

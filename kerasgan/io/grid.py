@@ -14,12 +14,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from kerasgan.scans.bounds import size_fault
 from kerasgan.scans.volume import SourceSlice
 
 SAME_POSITION_MM = 0.01  # closer slices are one position
 _UNEVEN = 0.05  # of the gap: positions are written with few decimals, 1.25 mm as 1.2 or 1.3
 _SHIFTED = 0.1  # of a pixel
 _TOO_WIDE_MM = 25.0  # a hole that interpolation would fill with anatomy it cannot know
+_TOO_MANY = 10  # times the voxels that were acquired
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,23 @@ def _median(gaps_mm: np.ndarray) -> float:
     return float(np.sort(gaps_mm)[(len(gaps_mm) - 1) // 2])
 
 
+def resampled_shape(stack: Stack, shape: tuple[int, int]) -> tuple[int, int, int]:
+    """`(slices, rows, columns)` of the regular grid that `resample` fills from slices of the given shape."""
+    extra = np.ptp(stack.shifts_mm, axis=0) / stack.spacing_mm if stack.shifted else np.zeros(2)
+    columns, rows = np.ceil(np.round(extra, 6)).astype(int) + shape[::-1]
+    return stack.grid_slices, int(rows), int(columns)
+
+
+def refusal(stack: Stack, shape: tuple[int, int]) -> str:
+    """Why slices of the given shape cannot be resampled onto a regular grid; empty where they can be."""
+    if stack.torn:
+        return f"a hole of {stack.gaps_mm.max():.4g} mm between slices is too wide to fill"
+    grid = resampled_shape(stack, shape)
+    if math.prod(grid) > _TOO_MANY * math.prod((len(stack.distances_mm), *shape)):
+        return f"gaps and shifts of its slices would make it {grid[0]} x {grid[1]} x {grid[2]} voxels"
+    return size_fault(grid)
+
+
 def defects(stack: Stack) -> tuple[str, ...]:
     """Descriptions of the irregularities of a stack; empty for a regular grid."""
     found = []
@@ -158,10 +177,10 @@ def resample(
     """
     low = stack.shifts_mm.min(axis=0)
     offsets = (stack.shifts_mm - low) / stack.spacing_mm if stack.shifted else np.zeros_like(stack.shifts_mm)
-    columns, rows = np.ceil(np.round(offsets.max(axis=0), 6)).astype(int) + array.shape[:0:-1]
-    result = np.empty((stack.grid_slices, rows, columns), np.float32)
+    slices, rows, columns = resampled_shape(stack, array.shape[1:])
+    result = np.empty((slices, rows, columns), np.float32)
     moved: dict[int, np.ndarray] = {}
-    for index in range(stack.grid_slices):
+    for index in range(slices):
         shares = _shares(stack, index)
         moved = {
             at: moved[at] if at in moved else _moved(array[at], offsets[at], (rows, columns), fill) for at in shares

@@ -353,7 +353,7 @@ def _stack_series(frames: list[FrameHeader], traits: tuple[str, ...], losses: tu
     positions = grid.without_duplicates(slices)
     stack = grid.measure(positions, frames[0].thickness_mm)
     irregularities = grid.defects(stack)
-    reason = "a hole between slices that is too wide to fill" if stack.torn else ""
+    reason = grid.refusal(stack, slices[0].shape)
     if doubt and run_along(frames):
         notes += (f"{doubt}; taken as one scan, through which Instance Number (0020,0013) counts",)
     elif doubt:
@@ -384,23 +384,25 @@ def _stack_series(frames: list[FrameHeader], traits: tuple[str, ...], losses: tu
 
 def _conflict(frames: list[FrameHeader], modality: str) -> str:
     """Why sorted frames at one position are of different scans, or `""` for copies; damage is left to the reading."""
-    reader, first, values = PixelReader(modality), frames[0], None
-    for frame in frames[1:]:
-        if len(grid.without_duplicates([slice_of(first), slice_of(frame)])) > 1:
-            first, values = frame, None
-            continue
-        try:
-            values = reader.read(slice_of(first)) if values is None else values
-            same = np.array_equal(values, reader.read(slice_of(frame)))
-        except DicomError:
-            first, values = frame if values is None else first, values
-            continue
-        if not same:
-            numbers = f" (Instance Numbers {first.number} and {frame.number})" if first.number != frame.number else ""
-            return (
-                f"different images at one position{numbers}, and no attribute tells which belong to one scan; put each "
-                "scan into a folder of its own"
-            )
+    first, values = frames[0], None
+    with PixelReader(modality) as reader:
+        for frame in frames[1:]:
+            if len(grid.without_duplicates([slice_of(first), slice_of(frame)])) > 1:
+                first, values = frame, None
+                continue
+            try:
+                values = reader.read(slice_of(first)) if values is None else values
+                same = np.array_equal(values, reader.read(slice_of(frame)))
+            except DicomError:
+                first, values = frame if values is None else first, values
+                continue
+            if not same:
+                differ = first.number != frame.number
+                numbers = f" (Instance Numbers {first.number} and {frame.number})" if differ else ""
+                return (
+                    f"different images at one position{numbers}, and no attribute tells which belong to one scan; put "
+                    "each scan into a folder of its own"
+                )
     return ""
 
 

@@ -45,7 +45,7 @@ def _slice(sop_class: UID, modality: str, patient: str) -> Dataset:
     image.Rows, image.Columns, image.SamplesPerPixel, image.PhotometricInterpretation = 4, 5, 1, "MONOCHROME2"
     image.BitsAllocated, image.BitsStored, image.HighBit, image.PixelRepresentation = 16, 16, 15, 1
     image.RescaleIntercept, image.RescaleSlope = 0, 1
-    image.PixelData = np.full((4, 5), -1000 if modality == "CT" else 100, np.int16).tobytes()
+    image.PixelData = np.arange(-1000 if modality == "CT" else 100, 1040, dtype=np.int16)[:20].tobytes()
     return image
 
 

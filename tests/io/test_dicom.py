@@ -49,19 +49,59 @@ def test_each_slice_has_its_own_rescale(tmp_path, dicom):
 
 def test_signed_and_unsigned_values(tmp_path, dicom):
     signed = stored_as(dicom, tmp_path / "s", np.int16([[-1000, 5]]))
-    unsigned = stored_as(dicom, tmp_path / "u", np.uint16([[24, 60000]]), RescaleIntercept=-1024)
+    unsigned = stored_as(dicom, tmp_path / "u", np.uint16([[24, 33000]]), RescaleIntercept=-1024)
     np.testing.assert_array_equal(signed, [[-1000, 5]])
-    np.testing.assert_array_equal(unsigned, [[-1000, 58976]])
+    np.testing.assert_array_equal(unsigned, [[-1000, 31976]])
+
+
+def test_signed_values_that_are_called_unsigned_are_refused(tmp_path, dicom):
+    with pytest.raises(DicomError, match=r"values are 40 to 64536 HU; .*Check .*Pixel Representation \(0028,0103\)"):
+        stored_as(dicom, tmp_path / "u", np.int16([[-1000, 40]]).view(np.uint16))
+
+
+@pytest.mark.parametrize(("modality", "value"), [("CT", -1000), ("MR", 0)])
+def test_a_constant_scan_is_refused(tmp_path, dicom, modality, value):
+    with pytest.raises(DicomError, match=f"c: all voxels are {value}; expected an image"):
+        stored_as(dicom, tmp_path / "c", np.full((3, 3), value, np.int16), modality=modality)
+
+
+def test_a_slope_of_zero_is_taken_as_one_with_a_warning(tmp_path, dicom):
+    volume = read_volume(
+        dicom.save(dicom.make_slice(modality="MR", RescaleSlope=0, RescaleIntercept=5), tmp_path / "z")
+    )
+    np.testing.assert_array_equal(volume.array[0], np.arange(5, 25).reshape(4, 5))
+    assert volume.warnings == ("Rescale Slope (0028,1053) is 0: taken as 1",)
+
+
+@pytest.mark.parametrize(
+    ("shift", "text"),
+    [(0, ""), (1024, "no air near -1000 HU: percentiles 1, 50 and 99 are 24, 544 and 1064 HU; check that these are")],
+)
+def test_a_ct_without_air_is_doubted_with_its_percentiles(tmp_path, dicom, shift, text):
+    values = np.full((40, 40), -1000 + shift, np.int16)
+    values[:20] = 40 + shift
+    volume = read_volume(dicom.save(dicom.make_slice(values=values), tmp_path / "ct"), strict=True)
+    assert (volume.warnings[0].startswith(text) and len(volume.warnings) == 1) if text else volume.warnings == ()
 
 
 def test_ct_padding_becomes_air_and_nothing_lies_below(tmp_path, dicom):
-    hu = stored_as(dicom, tmp_path / "p", np.int16([[2000, -1500, 40]]), PixelPaddingValue=2000)
+    hu = stored_as(dicom, tmp_path / "p", np.int16([[4000, -1500, 40]]), PixelPaddingValue=4000)
     np.testing.assert_array_equal(hu, [[-1024, -1024, 40]])
 
 
 def test_a_padding_range(tmp_path, dicom):
-    hu = stored_as(dicom, tmp_path / "p", np.uint16([[9, 10, 12, 13]]), PixelPaddingValue=12, PixelPaddingRangeLimit=10)
-    np.testing.assert_array_equal(hu, [[9, -1024, -1024, 13]])
+    padding = {"PixelPaddingValue": 12, "PixelPaddingRangeLimit": 10, "RescaleIntercept": -1000}
+    hu = stored_as(dicom, tmp_path / "p", np.uint16([[9, 10, 12, 13]]), **padding)
+    np.testing.assert_array_equal(hu, [[-991, -1024, -1024, -987]])
+
+
+@pytest.mark.parametrize("value", [0, -800, 1200])
+def test_padding_that_is_a_value_of_the_body_is_kept_with_a_warning(tmp_path, dicom, value):
+    values = np.int16([[-1000, value, 40]])
+    volume = read_volume(dicom.save(dicom.make_slice(values=values, PixelPaddingValue=value), tmp_path / "p"))
+    np.testing.assert_array_equal(volume.array[0], values)
+    text = f"Pixel Padding Value (0028,0120) {value} is a value of the body in HU: its voxels were kept"
+    assert volume.warnings == (text,)
 
 
 def test_mr_is_read_with_and_without_rescale(tmp_path, dicom):
@@ -139,8 +179,8 @@ def test_geometry_of_an_oblique_series(tmp_path, dicom):
 
 
 @pytest.mark.parametrize(("thickness", "gap"), [(3.0, 3.0), (None, 1.0)])
-def test_a_single_slice_is_as_thick_as_it_says(slices, thickness, gap):
-    volume = read_volume(slices(0, SliceThickness=thickness))
+def test_a_single_slice_is_as_thick_as_it_says(tmp_path, dicom, thickness, gap):
+    volume = read_volume(dicom.save(dicom.make_slice(SliceThickness=thickness), tmp_path / "single"))
     assert volume.shape == (1, 4, 5)
     assert volume.spacing_mm == (1.5, 2.0, gap)
 
@@ -272,7 +312,7 @@ def test_damage_that_leaves_a_wide_hole_is_refused(slices):
     for number in range(10, 20):
         file = folder / f"{number}"
         file.write_bytes(file.read_bytes()[:-10])
-    with pytest.raises(DicomError, match="a hole between slices that is too wide to fill"):
+    with pytest.raises(DicomError, match="a hole of 55 mm between slices is too wide to fill"):
         read_volume(folder)
 
 
@@ -308,6 +348,19 @@ def test_one_of_several_series_is_chosen(slices, wanted):
         read_volume(folder, series="T3")
     with pytest.raises(DicomError, match=r"2 usable series, .* --series .*\(EchoTime 90.0\) .*\(EchoTime 20.0\)"):
         read_volume(folder, series="5")
+
+
+def test_of_a_damaged_and_a_good_copy_the_good_one_is_taken(slices, dicom):
+    folder = slices(0, 3, 6)
+    dataset = pydicom.dcmread(folder / "01")
+    dataset.file_meta.TransferSyntaxUID = pydicom.uid.JPEGLSLossless
+    dataset.PixelData = pydicom.encaps.encapsulate([b"no stream."])
+    dataset["PixelData"].is_undefined_length = True
+    dataset.save_as(folder / "00a")
+    volume = read_volume(folder)
+    text = "skipped: 00a cannot be decoded: its pixels are no JPEG, JPEG-LS or JPEG 2000 stream, though its Transfer"
+    assert volume.warnings[0].startswith(text)
+    np.testing.assert_array_equal(volume.array[:, 0, 0], [0, 30, 60])
 
 
 def test_an_empty_folder(tmp_path):

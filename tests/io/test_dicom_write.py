@@ -69,7 +69,7 @@ def set_pixels(ds, frames=1):
     ds.Rows, ds.Columns = ROWS, COLUMNS
     ds.BitsAllocated = ds.BitsStored = 16
     ds.HighBit, ds.PixelRepresentation = 15, 1
-    ds.add_new("PixelData", "OW", bytes(frames * ROWS * COLUMNS * 2))
+    ds.add_new("PixelData", "OW", np.arange(frames * ROWS * COLUMNS, dtype="<i2").tobytes())
 
 
 def save(ds, path, syntax=ExplicitVRLittleEndian):

@@ -1,0 +1,144 @@
+"""Decodes compressed DICOM images; a damaged one cannot end the program or fill its memory.
+
+Whether the header and the stream agree is checked here. What a decoder makes of the rest is its own affair, in a
+process of its own (`decoder_process`), which is replaced when it dies.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from pydicom import uid
+from pydicom.dataset import Dataset
+from pydicom.encaps import get_frame
+
+from kerasgan.errors import DicomError
+
+_JPEG = (*uid.JPEGTransferSyntaxes, *uid.JPEGLSTransferSyntaxes, "1.2.840.10008.1.2.4.53", "1.2.840.10008.1.2.4.55")
+SYNTAXES = frozenset(map(str, (*_JPEG, *uid.JPEG2000TransferSyntaxes)))
+_ATTRIBUTES = ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation")
+_FRAME_MARKERS = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}  # "start of frame", of JPEG and JPEG-LS
+_START_OF_JPEG_2000 = b"\xff\x4f\xff\x51"
+_SECONDS, _PIXELS_A_SECOND = 12.0, 1e6  # a decoder is given this time to start, and then this speed
+
+
+class Decoder:
+    """Decodes one frame after the other, as a context manager that ends its process.
+
+    Example (needs a compressed file):
+
+        with Decoder() as decoder:
+            pixels = decoder.decode(pydicom.dcmread("slice.dcm"), 0)
+    """
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Decoder:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._end()
+
+    def decode(self, dataset: Dataset, frame: int) -> np.ndarray:
+        """The stored values of a frame, `[rows, columns]`.
+
+        Args:
+            dataset: An image of one of the `SYNTAXES`, with its pixels.
+            frame: Index of the frame, from 0.
+
+        Raises:
+            DicomError: For a frame that disagrees with the header or cannot be decoded; the message names no file.
+        """
+        offsets, lengths = (dataset.get(f"ExtendedOffsetTable{part}") for part in ("", "Lengths"))
+        stream = get_frame(
+            dataset.PixelData,
+            frame,
+            number_of_frames=int(dataset.get("NumberOfFrames") or 1),
+            extended_offsets=(offsets, lengths) if offsets and lengths else None,
+        )
+        _require_agreement(stream, dataset)
+        attributes = {keyword: int(dataset[keyword].value) for keyword in _ATTRIBUTES if keyword in dataset}
+        request = {
+            "syntax": str(dataset.file_meta.TransferSyntaxUID),
+            "attributes": {**attributes, "PhotometricInterpretation": str(dataset.PhotometricInterpretation)},
+            "length": len(stream),
+        }
+        return self._answer(json.dumps(request).encode() + b"\n" + stream, int(dataset.Rows) * int(dataset.Columns))
+
+    def _answer(self, request: bytes, pixels: int) -> np.ndarray:
+        """Sends a request to the process, and waits for the answer only as long as it may take."""
+        if self._process is None:
+            script = str(Path(__file__).with_name("decoder_process.py"))
+            pipe, nothing = subprocess.PIPE, subprocess.DEVNULL
+            command = [sys.executable, "-P", script]
+            self._process = subprocess.Popen(  # in a session of its own: Ctrl-C is for the program alone
+                command, stdin=pipe, stdout=pipe, stderr=nothing, start_new_session=True
+            )
+        process, seconds = self._process, _SECONDS + pixels / _PIXELS_A_SECOND
+        assert process.stdin is not None and process.stdout is not None
+        timer = threading.Timer(seconds, process.kill)
+        timer.start()
+        try:
+            process.stdin.write(request)
+            process.stdin.flush()
+            head: dict[str, Any] = json.loads(process.stdout.readline())
+            if "error" in head:
+                raise DicomError(head["error"])
+            dtype, shape = np.dtype(head["dtype"]), tuple(head["shape"])
+            return np.frombuffer(process.stdout.read(dtype.itemsize * int(np.prod(shape))), dtype).reshape(shape)
+        except (OSError, ValueError) as error:  # a pipe without a process, or half an answer
+            late = not timer.is_alive()
+            self._end()
+            why = f"after {seconds:.0f} s" if late else f"with code {process.returncode}"
+            raise DicomError(f"its pixels are damaged (the decoder ended {why})") from error
+        finally:
+            timer.cancel()
+
+    def _end(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
+
+
+def _require_agreement(stream: bytes, dataset: Dataset) -> None:
+    """Refuses a stream that is none, or whose size or bits are not those of the header."""
+    found = _announced(stream)
+    allocated = int(dataset.BitsAllocated)
+    expected = int(dataset.Rows), int(dataset.Columns), 1
+    if found is None:
+        raise DicomError("its pixels are no JPEG, JPEG-LS or JPEG 2000 stream, though its Transfer Syntax says so")
+    if found[:3] != expected or found[3] > allocated:
+        stored, header = ("{} x {} pixels of {} sample(s)".format(*size[:3]) for size in (found, expected))
+        raise DicomError(f"its stream has {stored} and {found[3]} bits, its header {header} and {allocated} bits")
+
+
+def _announced(stream: bytes) -> tuple[int, int, int, int] | None:
+    """Rows, columns, samples and bits that a stream announces; None for one of another kind, or without them."""
+    try:
+        if not stream.startswith(b"\xff\xd8"):
+            at = stream.find(_START_OF_JPEG_2000, 0, 1024)  # which some wrap in boxes, as in a .jp2 file
+            if at < 0:
+                return None
+            right, bottom, left, top = struct.unpack_from(">4I", stream, at + 8)
+            (samples,) = struct.unpack_from(">H", stream, at + 40)
+            return bottom - top, right - left, samples, (stream[at + 42] & 0x7F) + 1
+        at = 2
+        while stream[at] == 0xFF:
+            marker, length = stream[at + 1], int.from_bytes(stream[at + 2 : at + 4], "big")
+            if marker in _FRAME_MARKERS:
+                bits, rows, columns, samples = struct.unpack_from(">BHHB", stream, at + 4)
+                return rows, columns, samples, bits
+            at += 1 if marker == 0xFF else 2 + length  # markers may be filled up
+    except (struct.error, IndexError):
+        pass
+    return None
