@@ -55,7 +55,7 @@ def read_series(series: Series, strict: bool = False) -> Volume:
     volume = _assembled(slices, array, modality, series.thickness_mm)
     if fault := values_fault(volume.array, modality):
         raise DicomError(
-            f"{_name(series)}: {fault}. Check Rescale Slope (0028,1053), Rescale Intercept (0028,1052) and Pixel "
+            f"{series.name}: {fault}. Check Rescale Slope (0028,1053), Rescale Intercept (0028,1052) and Pixel "
             "Representation (0028,0103), or export the series again."
         )
     if modality == "CT" and (doubt := ct_doubt(volume.array)):
