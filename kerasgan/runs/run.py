@@ -21,6 +21,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from kerasgan.config import Recipe, from_json
@@ -154,9 +155,12 @@ def _network(path: Path) -> keras.Model:
     import kerasgan.networks.deformable  # noqa: F401  registers, with kerasgan.networks.layers, the layers that the file names
 
     try:
-        return keras.models.load_model(path, compile=False)
+        network = keras.models.load_model(path, compile=False)
     except (ValueError, OSError, KeyError) as error:
         raise RunError(f"{path} cannot be read ({error}); train on with --resume to write it again.") from error
+    if not all(np.isfinite(weights).all() for weights in network.get_weights()):
+        raise RunError(f"{path} holds weights that are NaN or infinite; train a new run, or name another one.")
+    return network
 
 
 def load_run(path: str | Path) -> Run:

@@ -150,6 +150,9 @@ class Translator(ABC):
 
         Returns:
             The synthetic scan on the axial grid.
+
+        Raises:
+            KerasganError: For a model that gives NaN or infinite values. The class is `error`.
         """
         target = self.contract(direction).target
         low, _ = target.window
@@ -162,6 +165,12 @@ class Translator(ABC):
                 self.batch_size,
                 "Translating",
             )
+            if bad := synthetic.size - np.count_nonzero(np.isfinite(synthetic)):
+                export = f"Export it again: {self.export_command}" if self.export_command else "Name another model."
+                raise self.error(
+                    f"Of the values that {self.name} gave, {bad} of {synthetic.size} are NaN or infinite. The scan is "
+                    f"sound, the model is not. {export}"
+                )
             values[occupied] = middle_channel(synthetic)
         values = prepared.grid.to_source(values, fill=low)  # [slices, rows, columns]
         values[~prepared.body] = AIR_HU if target.modality == "CT" else low

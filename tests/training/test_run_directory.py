@@ -143,6 +143,16 @@ def test_a_generator_that_no_run_has_is_refused(run, direction, which, text):
         run.generator(direction, which)
 
 
+def test_a_generator_of_nan_is_refused_by_its_file(copy):
+    generator = copy.generator("ab")
+    generator.set_weights([weights * np.nan for weights in generator.get_weights()])
+    generator.save(copy.generator_path("ab"))
+    with pytest.raises(
+        RunError, match=r"ab-best\.keras holds weights that are NaN or infinite; train a new run, or name"
+    ):
+        copy.generator("ab")
+
+
 def test_existing_run_is_not_overwritten(data, run):
     with pytest.raises(RunError, match=r"is not empty; choose another --out, or .*: kerasgan train --resume"):
         train(request(data), run.path)

@@ -11,6 +11,7 @@ from kerasgan.errors import KerasganError, RunError
 from kerasgan.io import read_image, read_volume
 from kerasgan.phantom.dicom import SeriesIdentity, write_series
 from kerasgan.scans.volume import from_sitk
+from kerasgan.translation.of_run import RunTranslator
 from kerasgan.translation.translate import translate, translate_volume
 
 
@@ -49,6 +50,23 @@ def test_ct_goes_the_other_way_and_not_into_the_mr_generator(run, heads):
         RunError, match=r"The input is CT, but direction ab of the run takes MR\. Give a scan of that modality"
     ):
         translate_volume(run, ct, "ab")
+
+
+class Overflowing(RunTranslator):
+    """Gives one value that is not finite, of each slice."""
+
+    def predict(self, direction, images, scan):
+        images = images.copy()
+        images[:, 3, 5] = np.inf
+        return images
+
+
+def test_values_that_are_not_finite_are_the_models_fault(run, mr):
+    wanted = (
+        r"^Of the values that the run gave, 4 of 4096 are NaN or infinite\. The scan is sound, the model is not\. Name"
+    )
+    with pytest.raises(RunError, match=wanted):
+        translate_volume(Overflowing(run), mr)
 
 
 def test_dicom_in_and_out(run, mr, tmp_path):
