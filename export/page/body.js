@@ -1,4 +1,4 @@
-/** The body in axial slices: one connected region without holes, as kerasgan finds it. Masks are Uint8Arrays of 0 and 1. */
+/** The body in axial slices: connected regions without holes, as kerasgan finds them. Masks are Uint8Arrays of 0 and 1. */
 
 import {fitted, roundHalfEven} from './geometry.js';
 
@@ -6,6 +6,10 @@ const BODY_HU = -300;
 const BODY_OF_OTSU = 0.35;
 const CLOSING_MM = 8;
 const TABLE_MM = 8;  // thinner sheets, such as the shell of a head holder, are not the body
+const BODY_PART = 0.1;  // share of the largest region from which another one, such as the second leg, is body, too
+const AIR_AT_BORDER = 0.2;  // share of the border of the slices that is dark where there is air around the body
+const AIR_SHARE = 0.15;  // of the brightness just inside the skin: air is darker, muscle and what a coil reaches brighter
+const [NOISY_AIR_SHARE, AIR_NOISE] = [0.4, 0.3];  // of a noisy MR, where neighbouring voxels of air differ by this part
 
 /** Returns the mask of an axial volume. */
 export function bodyMask({data, shape, spacing, modality}) {
@@ -23,15 +27,17 @@ export function bodyMask({data, shape, spacing, modality}) {
   const opened = each(Uint8Array.from(data, (value) => value > threshold), opening(square));
   let body;
   if (modality === 'CT') {
-    body = largest(opened, shape);
+    body = largeRegions(opened, shape);
     const disc = ellipse(spacing, TABLE_MM / 2);
-    const core = largest(each(body, opening(disc)), shape);
+    const core = largeRegions(each(body, opening(disc)), shape);
     if (core.includes(1)) {  // thin sheets go; ears and nose grow back from where they are attached
       const near = each(core, (image) => dilated(dilated(image, size, disc), size, disc));
       body = body.map((value, index) => value & near[index]);
     }
   } else {  // the scalp encloses the brain, from which the dark skull separates it
-    body = largest(each(opened, (image) => enclosed(image, size)), shape);
+    const filled = each(opened, (image) => enclosed(image, size));
+    if (opened.includes(1) && !hasAir(data, shape, filled, each)) return new Uint8Array(data.length).fill(1);
+    body = largeRegions(filled, shape);
   }
   const disc = ellipse(spacing, CLOSING_MM);
   const margin = Math.max(...disc.flat());  // keeps the closing away from the border
@@ -40,6 +46,34 @@ export function bodyMask({data, shape, spacing, modality}) {
     const closed = eroded(dilated(fitted(image, size, wide, 0), wide, disc), wide, disc);
     return fitted(enclosed(closed, wide), wide, size, 0);
   });
+}
+
+/** Returns whether the dark part at the border of MR slices is air around the body, not tissue far from the coil. */
+function hasAir(data, [, rows, columns], filled, each) {
+  const dark = inverted(filled);
+  const atBorder = (index) => {
+    const [row, column] = [Math.floor(index / columns) % rows, index % columns];
+    return Number(row === 0) + Number(row === rows - 1) + Number(column === 0) + Number(column === columns - 1);
+  };
+  let [border, darkBorder] = [0, 0];
+  dark.forEach((value, index) => {
+    border += atBorder(index);
+    darkBorder += value * atBorder(index);
+  });
+  if (darkBorder / border < AIR_AT_BORDER) return false;
+  const square = (reach) => Array.from({length: 2 * reach + 1}, (_, index) => [index - reach, reach]);
+  const [near, at] = [3, 1].map((reach) => each(dark, (image) => dilated(image, [rows, columns], square(reach))));
+  const skin = data.filter((_, index) => near[index] > at[index]);  // the second and third pixel of what is bright
+  const middle = (values) => percentiles(values, [50])[0];
+  const zero = Math.min(0, percentiles(data, [1])[0]);  // scans of mean 0 have air far below it
+  const air = middle(data.filter((_, index) => dark[index])) - zero;
+  const share = air / Math.max(middle(skin.length ? skin : data.filter((_, index) => filled[index])) - zero, 1e-9);
+  const steps = [];
+  for (let index = 1; index < data.length; index++) {
+    if (index % columns && dark[index] && dark[index - 1]) steps.push(Math.abs(Math.fround(data[index] - data[index - 1])));
+  }
+  const noise = steps.length ? middle(steps) : 0;
+  return share <= AIR_SHARE || (share <= NOISY_AIR_SHARE && noise >= AIR_NOISE * air);
 }
 
 /** Returns linear percentiles, as NumPy's. */
@@ -122,28 +156,26 @@ function enclosed(image, [rows, columns]) {
   return outside.map((value) => Number(value !== 2));
 }
 
-/** Returns the largest region of voxels that touch by their faces. */
-function largest(mask, shape) {
-  const marked = Uint8Array.from(mask);
-  let [best, seed] = [0, -1];
-  for (let index = 0; index < marked.length; index++) {
-    if (marked[index] !== 1) continue;
-    const size = fill(marked, shape, index, 2);
-    if (size > best) [best, seed] = [size, index];
-  }
+/** Returns the regions of voxels that touch by their faces, without those far smaller than the largest. */
+function largeRegions(mask, shape) {
   const result = Uint8Array.from(mask);
-  if (seed >= 0) fill(result, shape, seed, 2);
+  const seeds = [];
+  for (let index = 0; index < result.length; index++) {
+    if (result[index] === 1) seeds.push([index, fill(result, shape, index, 2)]);
+  }
+  const least = BODY_PART * seeds.reduce((most, [, size]) => Math.max(most, size), 0);
+  for (const [seed, size] of seeds) if (size < least) fill(result, shape, seed, 0, 2);
   return result.map((value) => Number(value === 2));
 }
 
-/** Marks the region of 1 around a seed with another value; returns its size. */
-function fill(mask, [slices, rows, columns], seed, mark) {
+/** Marks the region of a value around a seed with another value; returns its size. */
+function fill(mask, [slices, rows, columns], seed, mark, value = 1) {
   const area = rows * columns;
   const waiting = [seed];
   mask[seed] = mark;
   let size = 0;
   const visit = (index) => {
-    if (mask[index] !== 1) return;
+    if (mask[index] !== value) return;
     mask[index] = mark;
     waiting.push(index);
   };

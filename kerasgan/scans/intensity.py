@@ -13,6 +13,13 @@ from kerasgan.scans.volume import Volume
 CT_BODY_HU = -300.0
 CT_TABLE_MM = 8.0  # thinner sheets in an axial slice, such as the shell of a head holder, are not the body
 CLOSING_MM = 8.0  # wide enough for nostrils and ear canals, so that the air inside the head belongs to the body
+BODY_PART = 0.1  # share of the largest region from which another one, such as the second leg, is body, too
+AIR_AT_BORDER = 0.2  # share of the border of the slices that is dark where there is air around the body
+AIR_SHARE = 0.15  # of the brightness just inside the skin: air is darker, and muscle and what a coil reaches brighter
+NOISY_AIR_SHARE, AIR_NOISE = (
+    0.4,
+    0.3,
+)  # of a noisy MR, where neighbouring voxels of air differ by this part of its value
 N4_SHRINK = 4
 N4_ITERATIONS = [50, 50, 30]
 
@@ -87,15 +94,18 @@ def percentile_map(array: np.ndarray, mask: np.ndarray, percentiles: tuple[float
 
 
 def body_mask(volume: Volume) -> np.ndarray:
-    """The body, cavities included: one connected region without holes in its axial slices.
+    """The body, cavities included: connected regions without holes in its axial slices.
 
-    CT is cut at -300 HU; MR at 0.35 of Otsu's threshold, which lies between background noise and dark tissue.
+    CT is cut at -300 HU; MR at 0.35 of Otsu's threshold, which lies between background noise and dark tissue. The
+    largest region is body, and so are others of at least a tenth of it. An MR without air around the body is body as a
+    whole: the dark part of its slices takes less than a fifth of their border, or is too bright and too even for air.
 
     Args:
         volume: Axial volume.
 
     Returns:
-        bool `[slices, rows, columns]`; all False where nothing stands out, as in a constant image.
+        bool `[slices, rows, columns]`; all False where nothing stands out, as in a constant image; all True in an MR
+        that the body fills.
 
     Example:
         >>> array = np.full((1, 40, 40), -1000.0)
@@ -108,14 +118,17 @@ def body_mask(volume: Volume) -> np.ndarray:
     bright = (volume.array > _body_threshold(volume)).astype(np.uint8)
     opened = np.stack([cv2.morphologyEx(image, opening, erosion) for image in bright])
     if volume.modality == "CT":
-        body = _largest_region(opened)
+        body = _large_regions(opened)
         # Thin sheets that touch the body are the table; ears and nose grow back from where they are attached.
         thick = _disc(volume, CT_TABLE_MM / 2)
-        core = _largest_region(np.stack([cv2.morphologyEx(image, opening, thick) for image in body]))
+        core = _large_regions(np.stack([cv2.morphologyEx(image, opening, thick) for image in body]))
         if core.any():
             body = body & np.stack([cv2.dilate(image, thick, iterations=2) for image in core])
     else:  # the scalp encloses the brain, from which the dark skull separates it
-        body = _largest_region(np.stack([_enclosed(image) for image in opened]))
+        enclosed = np.stack([_enclosed(image) for image in opened])
+        if opened.any() and not _has_air(volume.array, enclosed):
+            return np.ones(volume.shape, bool)
+        body = _large_regions(enclosed)
     closing = _disc(volume, CLOSING_MM)
     rows, columns = (side // 2 for side in closing.shape)
     filled = []
@@ -142,11 +155,31 @@ def _disc(volume: Volume, radius_mm: float) -> np.ndarray:
     return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * columns + 1, 2 * rows + 1))
 
 
-def _largest_region(mask: np.ndarray) -> np.ndarray:
-    """The largest region of voxels that touch by their faces, as uint8."""
+def _has_air(array: np.ndarray, enclosed: np.ndarray) -> bool:
+    """True where the dark part at the border of MR slices is air around the body, not tissue far from the coil."""
+    dark = enclosed == 0
+    border = np.concatenate([side.ravel() for side in (dark[:, 0], dark[:, -1], dark[:, :, 0], dark[:, :, -1])])
+    if border.mean() < AIR_AT_BORDER:
+        return False
+    near, at = (
+        np.stack([cv2.dilate(image.astype(np.uint8), np.ones((side, side), np.uint8)) for image in dark])
+        for side in (7, 3)
+    )
+    skin = (near > at) & ~dark  # the second and third pixel of what is bright; the first is half air
+    zero = min(0.0, float(np.percentile(array, 1)))  # scans of mean 0 have air far below it
+    air = float(np.median(array[dark])) - zero
+    share = air / max(float(np.median(array[skin if skin.any() else ~dark])) - zero, 1e-9)
+    pairs = dark[..., 1:] & dark[..., :-1]
+    noise = float(np.median(np.abs(np.diff(array))[pairs])) if pairs.any() else 0.0
+    return share <= AIR_SHARE or (share <= NOISY_AIR_SHARE and noise >= AIR_NOISE * air)
+
+
+def _large_regions(mask: np.ndarray) -> np.ndarray:
+    """The regions of voxels that touch by their faces, without those far smaller than the largest, as uint8."""
     labels = sitk.GetArrayFromImage(sitk.ConnectedComponent(sitk.GetImageFromArray(mask)))
-    sizes = np.bincount(labels.ravel(), minlength=2)
-    return (labels == 1 + np.argmax(sizes[1:])).astype(np.uint8)
+    sizes = np.bincount(labels.ravel(), minlength=2)[1:]
+    large = np.concatenate([[False], sizes >= max(1, BODY_PART * sizes.max())])
+    return large[labels].astype(np.uint8)
 
 
 def _enclosed(image: np.ndarray) -> np.ndarray:

@@ -109,6 +109,35 @@ def test_dicom_series(in_node, tmp_path, modality, orientation):
     check_scan(read_volume(series), array, geometry)
 
 
+def without_air(shape, coil):
+    """Fat and muscle from border to border; through a coil in their middle, what is far from it is dark."""
+    y, x = np.mgrid[-1 : 1 : shape[1] * 1j, -1 : 1 : shape[2] * 1j]
+    muscle = np.abs(np.sin(4 * x) + np.cos(5 * y)) < 0.9
+    values = np.where(muscle, 90, 360) / (0.1 + x**2 + y**2 if coil else 1)
+    return np.rint(values + np.random.default_rng(0).normal(0, 5, shape)).astype(np.int16)
+
+
+@pytest.mark.parametrize("coil", [False, True])
+def test_an_mr_that_the_body_fills(in_node, tmp_path, coil):
+    series = write_series(tmp_path / "series", without_air((3, 60, 54), coil))
+    array, _, _ = in_node(series.iterdir(), "MR")
+    assert array("body", np.uint8).all() and body_mask(oriented(read_volume(series))).all()
+
+
+@pytest.mark.parametrize("noise", [0, 12, 60])
+@pytest.mark.parametrize("modality", ["MR", "CT"])
+def test_legs_in_air(in_node, tmp_path, modality, noise):
+    values = np.abs(np.random.default_rng(0).normal(0, noise, (4, 48, 60)))
+    for left, side in ((4, 26), (38, 12), (54, 5)):  # the second is a fifth of the first, the third less than a tenth
+        values[:, 8 : 8 + side, left : left + side] += 300
+    values = np.rint(values if modality == "MR" else values * 3 - 900).astype(np.int16)
+    series = write_series(tmp_path / "series", values, modality=modality)
+    array, geometry, _ = in_node(series.iterdir(), modality)
+    check_scan(read_volume(series), array, geometry)
+    mask = array("body", np.uint8).reshape(values.shape)
+    assert mask[:, 20, 16].all() and mask[:, 14, 44].all() and not mask[:, 10, 56].any()
+
+
 @pytest.mark.parametrize("modality", ["MR", "CT"])
 @pytest.mark.parametrize("spacing", [[3.2, 1.6], [0.9, 0.9], [1.0, 5.0]])
 def test_pixels_of_other_sizes(in_node, tmp_path, modality, spacing):

@@ -114,6 +114,46 @@ def test_a_few_very_bright_voxels_do_not_hide_the_body():
     assert dice(body_mask(Volume(array, SPACING)), truth) > 0.97
 
 
+def tissue(shape=(3, 60, 80), seed=0):
+    """Fat, muscle a quarter as bright, and gas in the middle, from border to border, with noise."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[-1 : 1 : shape[1] * 1j, -1 : 1 : shape[2] * 1j]
+    muscle = np.abs(np.sin(4 * x) + np.cos(5 * y)) < 0.9
+    values = np.where(np.hypot(x, y) < 0.1, 5.0, np.where(muscle, 90.0, 360.0))
+    return np.hypot(*(values + rng.normal(0, 8, shape) for values in (np.broadcast_to(values, shape), 0)))
+
+
+def coil(shape):
+    """The sensitivity of a coil in the patient: a twentieth at the border of a slice."""
+    y, x = np.mgrid[-1 : 1 : shape[1] * 1j, -1 : 1 : shape[2] * 1j]
+    return 1 / (0.1 + x**2 + (y - 0.3) ** 2)
+
+
+@pytest.mark.parametrize("shading", [lambda shape: 1, coil], ids=["even", "coil"])
+def test_an_mr_that_the_body_fills_is_body_as_a_whole(shading):
+    array = tissue() * shading((3, 60, 80))
+    assert body_mask(Volume(array, SPACING)).all()
+
+
+@pytest.mark.parametrize("noise", [0, 8, 40])
+def test_air_on_one_side_is_found(noise):
+    air = np.hypot(*np.random.default_rng(1).normal(0, noise, (2, 3, 20, 80)))
+    array = np.concatenate([air, tissue() + 100], axis=1)
+    body = body_mask(Volume(array, SPACING))
+    assert not body[:, :18].any() and body[:, 24:].mean() > 0.97
+
+
+@pytest.mark.parametrize(("modality", "outside", "inside"), [("MR", 0, 300), ("CT", -1000, 40)])
+def test_parts_of_a_tenth_of_the_largest_are_body(modality, outside, inside):
+    array = np.full((4, 90, 120), float(outside)) + RNG.normal(0, 4, (4, 90, 120))
+    parts = {(10, 60): True, (70, 20): True, (95, 10): False}  # legs of 3600 and 400 voxels a slice, and one of 100
+    for left, side in parts:
+        array[:, 20 : 20 + side, left : left + side] += inside - outside
+    body = body_mask(Volume(array, (2.0, 2.0, 4.0), modality=modality))
+    for (left, side), is_body in parts.items():
+        assert body[:, 22 : 18 + side, left + 2 : left + side - 2].all() == is_body
+
+
 @pytest.mark.parametrize("value", [0.0, 100.0])
 def test_a_constant_mr_image_has_no_body(value):
     assert not body_mask(Volume(np.full((2, 32, 32), value), SPACING)).any()
