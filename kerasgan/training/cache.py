@@ -20,7 +20,8 @@ from kerasgan.scans.intensity import IntensityMap
 from kerasgan.scans.preparation import Preparation, prepare
 from kerasgan.scans.volume import VoxelGrid
 
-FORMAT = 3  # raise it whenever the same scan and settings would give another entry
+FORMAT = 4  # raise it whenever the same scan and settings would give another entry
+DATA_FORMAT = 3  # raise it where a run that was begun before must not go on with such entries
 WORKERS = 8  # each holds a whole scan, so their number bounds the memory
 STEPS = 32767  # int16 codes for [-1, 1]: half the size of float32 at 0.04 HU on a 2,600 HU window
 
@@ -167,7 +168,7 @@ def _write(scan: Scan, settings: Preparation, stem: Path, strict: bool) -> None:
     for ending, array in arrays.items():
         with replacing(Path(f"{stem}.{ending}")) as temporary:
             np.save(temporary, array)
-    content = [FORMAT, volume.modality, asdict(volume.grid), settings.model_dump()]
+    content = [DATA_FORMAT, volume.modality, asdict(volume.grid), settings.model_dump()]
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
     for array in (volume.array, *([] if labels is None else [labels])):
         digest.update(np.ascontiguousarray(array).data)
