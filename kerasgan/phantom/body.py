@@ -24,8 +24,7 @@ class Body:
     """The anatomy of one patient in the pose in which it was painted.
 
     Attributes:
-        seed: Seed that the anatomy was drawn from.
-        tissues: Labels of the anatomy.
+        seed, tissues: As of a `Phantom`.
         labels: uint8 `[slices, rows, columns]`, `SAMPLE_MM` apart; air outside.
         corner_mm: Position of the first sample in the patient's own coordinates.
     """
@@ -99,13 +98,7 @@ def lying(rng: np.random.Generator, spread_degrees: Vector, centre_mm: np.ndarra
 
 
 def look(body: Body, grid: Grid, pose: Pose) -> Phantom:
-    """The body on the voxels of a scan.
-
-    Args:
-        body: The patient.
-        grid: Voxels of the scan.
-        pose: Map from positions relative to the centre of the image to the patient's own coordinates.
-    """
+    """The body on the voxels of a scan, in a pose as `lying` returns it."""
     # The pose at the control points of a spline, which follows them closely: a pose is smooth.
     count = int(np.ceil(2 * FIELD_HALF_WIDTH_MM / KNOT_MM)) + 3
     line = ((np.arange(count) - 1) * KNOT_MM - FIELD_HALF_WIDTH_MM).astype(np.float32)

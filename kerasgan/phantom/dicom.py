@@ -46,10 +46,7 @@ class SeriesIdentity:
 def write_series(volume: Volume, identity: SeriesIdentity, folder: Path) -> None:
     """Writes a volume parallel to the patient's axes as one file per slice, in the order of its slices.
 
-    Args:
-        volume: CT in HU, stored signed, or MR, stored unsigned.
-        identity: Subject and series.
-        folder: Folder of the files; created where it is missing.
+    CT, in HU, is stored signed, MR unsigned. The folder is created where it is missing.
     """
     folder.mkdir(parents=True, exist_ok=True)
     common = _common(volume, identity)

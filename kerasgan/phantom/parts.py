@@ -12,28 +12,17 @@ from kerasgan.phantom.tissues import TissueLabel
 
 
 class Bundle:
-    """Muscles side by side: a sample belongs to the muscle that it is deepest in, and thin gaps stay between them.
-
-    Args:
-        space: The body.
-    """
+    """Muscles side by side: a sample belongs to the muscle that it is deepest in, and thin gaps stay between them."""
 
     def __init__(self, space: Space):
         self.space = space
-        shape = space.labels.shape
-        self.deepest = np.full(shape, np.float32(1e3))
-        self.second = np.full(shape, np.float32(1e3))
-        self.owner = np.zeros(shape, dtype=np.uint8)
+        self.deepest, self.second = np.full((2, *space.labels.shape), np.float32(1e3))
+        self.owner = np.zeros_like(space.labels)
 
     def add(self, tissue: int, shape: Callable[[Points], np.ndarray], x: Range, y: Range, z: Range) -> None:
-        """Adds a muscle on both sides; outside of its ranges it does not grow.
+        """Adds a muscle on both sides, `shape` being the distance to it; it does not grow out of its ranges, in mm.
 
-        Args:
-            tissue: Label of the muscle.
-            shape: Distance to the muscle at `(|x|, y, z)`.
-            x: Range of `|x|` in mm.
-            y: Range of y in mm.
-            z: Range of z in mm.
+        `shape` and the ranges are given for the left side, in `(|x|, y, z)`.
         """
         for sign, side in ((-1, (-x[1], -x[0])), (1, x)):
             window = self.space.window((side, y, z))
@@ -48,17 +37,13 @@ class Bundle:
 
     def add_cord(self, tissue: int, path: list[Vector], radii: list[float], margin_mm: float) -> None:
         """Adds a muscle that runs like a cord through the points of `path`, and grows by `margin_mm` at most."""
-        low, high = np.min(path, axis=0) - margin_mm, np.max(path, axis=0) + margin_mm
-        x, y, z = ((float(first), float(last)) for first, last in zip(low, high, strict=True))
+        x, y, z = ((min(line) - margin_mm, max(line) + margin_mm) for line in zip(*path, strict=True))
         self.add(tissue, lambda points: tube(points, path, radii), (max(0.0, x[0]), x[1]), y, z)
 
     def paint(self, gap_mm: float, growth_mm: np.ndarray, within: np.ndarray) -> None:
-        """Labels the muscles, grown towards each other; samples that two muscles claim alike stay as they are.
+        """Labels the muscles where they may be, grown towards each other.
 
-        Args:
-            gap_mm: Difference of the depths in two muscles below which a sample belongs to neither.
-            growth_mm: Distance that muscles grow by.
-            within: Mask of where muscles may be, bool `[slices, rows, columns]`.
+        A sample belongs to neither of two muscles where its depths in them differ by less than `gap_mm`.
         """
         apart = self.second - self.deepest > gap_mm
         where = (self.deepest < growth_mm) & apart & within
@@ -74,12 +59,7 @@ def paint_bone(space: Space, distance: np.ndarray, tissues: tuple[int, int], cor
 def ring(x: np.ndarray, y: np.ndarray, width: np.ndarray, front: np.ndarray, back: np.ndarray) -> np.ndarray:
     """Distance, in the axial plane, to an outline of the trunk that is a little squarer than an ellipse.
 
-    Args:
-        x: Positions from right to left, in mm.
-        y: Positions from front to back, in mm.
-        width: Half the width of the trunk at each position.
-        front: y of its foremost point.
-        back: y of its rearmost point.
+    At each position, `width` is half the width of the trunk, `front` and `back` are y of its first and last point.
     """
     half = (back - front) / 2
     u, v = x / width, (y - (front + back) / 2) / half
@@ -92,12 +72,7 @@ def ring(x: np.ndarray, y: np.ndarray, width: np.ndarray, front: np.ndarray, bac
 def paint_bowel(space: Space, distance: np.ndarray, tissues: type[TissueLabel], name: str, gas: float) -> None:
     """Paints a piece of bowel: wall, lumen, gas in its anterior part and mottled stool behind it.
 
-    Args:
-        space: Part of the body.
-        distance: Distance to the outer surface of the bowel.
-        tissues: Labels of the anatomy, with `BOWEL_WALL`, `BOWEL_CONTENT` and `GAS`.
-        name: Name of the random numbers.
-        gas: Share of the lumen that gas fills, about.
+    `distance` is that to its outer surface, `name` that of the random numbers, and gas fills about the share `gas`.
     """
     space.paint(distance < 0, tissues["BOWEL_WALL"])
     lumen = distance < -2.5
@@ -113,12 +88,7 @@ def paint_bowel(space: Space, distance: np.ndarray, tissues: type[TissueLabel], 
 def paint_vertebra(space: Space, height: float, y: float, tissues: type[TissueLabel], size: float = 1.0) -> None:
     """Paints a lumbar or lower thoracic vertebra with the disc below it.
 
-    Args:
-        space: The body.
-        height: z of the middle of the vertebral body, in mm.
-        y: y of the middle of the vertebral body, in mm.
-        tissues: Labels of the anatomy, with `SPINE_CORTEX`, `SPINE_MARROW`, `DISC` and `CANAL`.
-        size: Width of the vertebral body, 1 for the lower lumbar spine.
+    The middle of the vertebral body is at `y` and `height`, its width is 1 for the lower lumbar spine.
     """
     part = space.both_sides(x=(0, 52), y=(y - 30, y + 75), z=(height - 32, height + 24))
     points, mirrored = part.points, part.mirrored

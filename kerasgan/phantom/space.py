@@ -20,11 +20,7 @@ Range = tuple[float, float]
 
 
 def generator(seed: int, name: str) -> np.random.Generator:
-    """The random generator of one part of a patient, so that changing one part leaves the others as they are.
-
-    Args:
-        seed: Seed of the patient.
-        name: Name of the part.
+    """The random generator of a named part of a patient, so that changing one part leaves the others as they are.
 
     Raises:
         ValueError: For a negative seed.
@@ -57,29 +53,16 @@ def smooth_field(rng: np.random.Generator, axes_mm: Points, scale_mm: float) -> 
 
 
 def deformation(seed: int, axes_mm: Points, spread_mm: float) -> Points:
-    """A smooth random displacement along x, y and z, in mm.
-
-    Args:
-        seed: Seed of the patient.
-        axes_mm: Positions of the columns, rows and slices (1-D each), relative to the centre of the image.
-        spread_mm: Standard deviation along each axis.
-    """
+    """A smooth random displacement along x, y and z, see `smooth_field`, with a standard deviation of `spread_mm`."""
     fields = (smooth_field(generator(seed, f"deformation {name}"), axes_mm, 55.0) for name in "xyz")
     x, y, z = (np.float32(spread_mm) * shift for shift in fields)
     return x, y, z
 
 
 def spline(coefficients: np.ndarray, axes_mm: Points, scale_mm: float) -> np.ndarray:
-    """A cubic B-spline in three dimensions.
+    """A cubic B-spline in three dimensions, sampled and returned as in `smooth_field`.
 
-    Args:
-        coefficients: `[count, count, count]` along slices, rows and columns; the middle one belongs to the centre of
-            the image.
-        axes_mm: Positions of the columns, rows and slices (1-D each), relative to the centre of the image.
-        scale_mm: Distance of the knots.
-
-    Returns:
-        float32 `[slices, rows, columns]`.
+    Its coefficients run along slices, rows and columns; the middle one belongs to the centre of the image.
     """
     from scipy.interpolate import BSpline  # slow to load, and the dataset's card needs no phantom
 
@@ -193,12 +176,9 @@ class Space:
         return x, y, z
 
     def ripples(self, name: str, wavelength_mm: float, points: Points | None = None) -> np.ndarray:
-        """Random ripples of one wavelength and all directions; their zero surfaces form a labyrinth of even width.
+        """Random ripples of one wavelength and all directions, at the samples or at other points.
 
-        Args:
-            name: Name of the random numbers.
-            wavelength_mm: The zero surfaces are about 0.87 of it apart.
-            points: Positions to take them at; the samples' own coordinates unless given.
+        Their zero surfaces form a labyrinth of even width, about 0.87 of the wavelength apart.
         """
         where = np.stack((self.points if points is None else points)[::-1]) * np.float32(RIPPLE_PERIOD / wavelength_mm)
         cube = _ripple_cube(self.seed, name)

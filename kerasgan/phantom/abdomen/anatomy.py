@@ -23,13 +23,7 @@ BREATH = {"MR": -0.7, "CT": 0.9}  # MR is held in expiration, CT in inspiration
 
 
 def make_abdomen(seed: int) -> Body:
-    """The painted abdomen of a seed, breathing half out, feet towards the first slice.
-
-    Args:
-        seed: Seed of the patient, not negative.
-
-    Raises:
-        ValueError: For a negative seed.
+    """The painted abdomen of a seed that is not negative, breathing half out, feet towards the first slice.
 
     Example (takes seconds):
 
@@ -65,15 +59,7 @@ def paint(space: Space, traits: Traits) -> None:
 
 
 def pose(seed: int, modality: Modality) -> Pose:
-    """A patient's pose in a scanner, and the breath that is held there.
-
-    Args:
-        seed: Seed of the patient.
-        modality: Modality of the scanner; each has other habits.
-
-    Returns:
-        The map from positions relative to the centre of the image to the patient's own coordinates.
-    """
+    """A patient's pose in a scanner, and the breath that is held there; see `lying`."""
     rng = generator(seed, f"pose {modality}")
     traits = Traits(seed)
     to_patient = lying(rng, (1.5, 1.5, 2.5), np.multiply(IMAGE_CENTRE[modality], traits.scale))

@@ -14,13 +14,7 @@ SULCUS_DEPTH_MM = 18.0
 
 
 def paint_brain(space: Space, traits: Traits, cavity_mm: np.ndarray) -> None:
-    """Fills the cavity: CSF first, then brain, then what is deep within it.
-
-    Args:
-        space: Box around the cranial cavity.
-        traits: Traits of this head.
-        cavity_mm: Distance to the cavity, negative inside.
-    """
+    """Fills the cranial cavity: CSF first, then brain, then what is deep within it."""
     space.paint(cavity_mm < 0, Tissue.CSF)
     x, y, z = space.mirrored
     tent = -27 + 24 * np.exp(-((x / 34) ** 2)) * bump(y, 18, 42)

@@ -8,11 +8,7 @@ from kerasgan.phantom.space import generator
 
 
 class Traits:
-    """Properties in which the head of a seed differs from others, besides its smooth deformation.
-
-    Args:
-        seed: Seed of the head, not negative.
-    """
+    """Properties in which the head of a seed differs from others, besides its smooth deformation."""
 
     def __init__(self, seed: int) -> None:
         rng = generator(seed, "traits")

@@ -26,13 +26,7 @@ TURN_DEGREES = {"MR": -4.0, "CT": 5.0}  # feet strapped together in MR, falling 
 
 
 def make_pelvis(seed: int) -> Body:
-    """The painted pelvis of a seed, feet towards the first slice.
-
-    Args:
-        seed: Seed of the patient, not negative.
-
-    Raises:
-        ValueError: For a negative seed.
+    """The painted pelvis of a seed that is not negative, feet towards the first slice.
 
     Example (takes seconds):
 
@@ -80,15 +74,7 @@ def fat_thickness(space: Space, traits: Traits) -> np.ndarray:
 
 
 def pose(seed: int, modality: Modality) -> Pose:
-    """A patient's pose in a scanner: tilted, shifted, and with the legs bent and turned at the hips.
-
-    Args:
-        seed: Seed of the patient.
-        modality: Modality of the scanner; each has another couch.
-
-    Returns:
-        The map from positions relative to the centre of the image to the patient's own coordinates.
-    """
+    """A patient's pose in a scanner: tilted, shifted, and with the legs bent and turned at the hips; see `lying`."""
     rng = generator(seed, f"pose {modality}")
     traits = Traits(seed)
     to_patient = lying(rng, (3.5, 1.5, 1.5), np.multiply(IMAGE_CENTRE[modality], traits.scale))

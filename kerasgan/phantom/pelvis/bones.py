@@ -36,12 +36,7 @@ def crest_height(along: np.ndarray) -> np.ndarray:
 
 
 def hip_bone(points: Points, size: float = 1.0) -> np.ndarray:
-    """Distance to one hip bone: ilium, socket, ischium and pubis.
-
-    Args:
-        points: Positions `(|x|, y, z)`.
-        size: Thickness of the rami, 1 on average.
-    """
+    """Distance to one hip bone: ilium, socket, ischium and pubis, with rami of a thickness of 1 on average."""
     x, y, z = points
     # The socket opens sideways, downwards and forwards.
     opening = (x - HIP[0]) * np.float32(0.72) - y * np.float32(0.34) - z * np.float32(0.60)
@@ -102,15 +97,9 @@ def _paint_sacrum(part: Space) -> None:
     """Paints the sacrum with its canal, its foramina and what is left of its discs."""
     points, mirrored = part.points, part.mirrored
     part.paint(capsule(points, (-14, 27, 101), (14, 27, 101), 11) < 0, Tissue.DISC)
-    segments = [
-        ellipsoid(points, (0, 40, 82), (29, 20, 17)),
-        ellipsoid(points, (0, 60, 55), (24, 16, 17)),
-        ellipsoid(points, (0, 78, 30), (20, 12, 17)),
-        ellipsoid(points, (0, 86, 5), (15, 9, 15)),
-    ]
-    bone = segments[0]
-    for segment in segments[1:]:
-        bone = union(bone, segment, 9)
+    bone = ellipsoid(points, (0, 40, 82), (29, 20, 17))
+    for y, z, radii in ((60, 55, (24, 16, 17)), (78, 30, (20, 12, 17)), (86, 5, (15, 9, 15))):
+        bone = union(bone, ellipsoid(points, (0, y, z), radii), 9)
     ala = union(ellipsoid(mirrored, (38, 52, 78), (23, 24, 22)), ellipsoid(mirrored, (36, 70, 48), (19, 20, 24)), 14)
     lateral = tube(mirrored, [(30, 78, 38), (20, 88, 8), (9, 90, -12)], [14, 9, 5])
     bone = union(union(bone, ala, 10), lateral, 8)
@@ -146,8 +135,8 @@ def _paint_hip_bones(space: Space, traits: Traits) -> None:
 
 def _paint_femora(space: Space, traits: Traits) -> None:
     """Paints both femora: thin cortex on head and neck, thick on the shaft, which is full of fat."""
-    part = space.both_sides(x=(60, 160), y=(-30, 50), z=(-260, 30))
-    for side in (part.box(x=(60, 160), y=(-99, 99), z=(-999, 99)), part.box(x=(-160, -60), y=(-99, 99), z=(-999, 99))):
+    for x in ((60, 160), (-160, -60)):
+        side = space.box(x=x, y=(-30, 50), z=(-260, 30))
         points = side.mirrored
         bone = femur(points, traits)
         cortex = 2.0 + 4.4 * step(-points[2], 78, 14)

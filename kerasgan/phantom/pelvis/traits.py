@@ -9,11 +9,7 @@ from kerasgan.scans.volume import Triple
 
 
 class Traits:
-    """Properties in which the pelvis of a seed differs from others, besides its smooth deformation.
-
-    Args:
-        seed: Seed of the patient, not negative.
-    """
+    """Properties in which the pelvis of a seed differs from others, besides its smooth deformation."""
 
     def __init__(self, seed: int) -> None:
         rng = generator(seed, "traits")
