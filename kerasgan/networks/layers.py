@@ -184,6 +184,16 @@ class CroppingLike(keras.layers.Layer):
         return image[0], like[1], like[2], image[3]
 
 
+def small_normal() -> keras.Initializer:
+    """A new initializer with deviation 0.02; one for each layer, since one used twice gives the same weights twice."""
+    return keras.initializers.RandomNormal(stddev=0.02)
+
+
+def float_output(activation: str, name: str) -> keras.Layer:
+    """The last layer of a network, in the dtype of the variables: float32 under mixed precision."""
+    return keras.layers.Activation(activation, dtype=keras.config.dtype_policy().variable_dtype, name=name)
+
+
 def sides(images: Any) -> tuple[Any, Any]:
     """Height and width of `[batch, height, width, channels]`, as numbers where they are known and as tensors elsewhere.
 

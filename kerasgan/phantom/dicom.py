@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MRImageStorage, generate_uid
+from pydicom.dataset import Dataset
+from pydicom.uid import CTImageStorage, MRImageStorage, generate_uid
 from pydicom.valuerep import DSfloat
 
 from kerasgan.phantom.anatomy import Anatomy
@@ -61,15 +61,13 @@ def write_series(volume: Volume, identity: SeriesIdentity, folder: Path) -> None
         dataset.InstanceNumber = index + 1
         place = volume.origin_mm + index * volume.spacing_mm[2] * volume.direction[:, 2]
         dataset.ImagePositionPatient = [_decimal(float(value)) for value in place]
-        dataset.PixelData = pixels.tobytes()
-        dataset.file_meta = FileMetaDataset()
-        dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        dataset.set_pixel_data(pixels, "MONOCHROME2", 16, generate_instance_uid=False)
         name = f"{identity.subject}_{volume.modality}_{index + 1:03d}.dcm"
         dataset.save_as(folder / name, enforce_file_format=True)
 
 
 def _common(volume: Volume, identity: SeriesIdentity) -> Dataset:
-    """The elements that all slices share: patient and study, series, equipment, pixel format, acquisition."""
+    """The elements that all slices share: patient and study, series, equipment, acquisition."""
     anatomy = identity.anatomy
     dataset = Dataset()
     dataset.SpecificCharacterSet = "ISO_IR 100"
@@ -100,15 +98,9 @@ def _common(volume: Volume, identity: SeriesIdentity) -> Dataset:
     dataset.ImageComments = COMMENT
 
     columns_mm, rows_mm, slices_mm = volume.spacing_mm
-    _, dataset.Rows, dataset.Columns = volume.shape
     dataset.PixelSpacing = [_decimal(rows_mm), _decimal(columns_mm)]
     dataset.SliceThickness = _decimal(slices_mm)
     dataset.ImageOrientationPatient = np.rint(volume.direction[:, :2].T).astype(int).ravel().tolist()
-    dataset.SamplesPerPixel = 1
-    dataset.PhotometricInterpretation = "MONOCHROME2"
-    dataset.BitsAllocated = dataset.BitsStored = 16
-    dataset.HighBit = 15
-    dataset.PixelRepresentation = int(volume.modality == "CT")
     dataset.BurnedInAnnotation = "NO"
 
     if volume.modality == "CT":

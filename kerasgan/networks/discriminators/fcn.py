@@ -12,7 +12,7 @@ import keras
 from keras import layers
 
 from kerasgan.networks.keras_settings import image_input
-from kerasgan.networks.layers import InstanceNormalization
+from kerasgan.networks.layers import InstanceNormalization, small_normal
 
 Normalization = Literal["batch", "instance", "none"]
 MAP = 4  # side of the feature map that the last convolution takes as a whole
@@ -57,21 +57,16 @@ def build(
     x = _convolve(inputs, filters, "none")
     for level in range(1, downsamplings):
         x = _convolve(x, filters * 2**level, normalization)
-    x = layers.Conv2D(1, MAP, kernel_initializer=_initializer())(x)
+    x = layers.Conv2D(1, MAP, kernel_initializer=small_normal())(x)
     # The variables' dtype: float32 under mixed precision.
     output_dtype = keras.config.dtype_policy().variable_dtype
     outputs = layers.GlobalAveragePooling2D(keepdims=True, dtype=output_dtype, name="score")(x)
     return keras.Model(inputs, outputs, name=name)
 
 
-def _initializer() -> keras.Initializer:
-    # A new one for each layer: an unseeded initializer that is used twice gives the same weights twice.
-    return keras.initializers.RandomNormal(stddev=0.02)
-
-
 def _convolve(x: Any, filters: int, normalization: Normalization) -> Any:
     use_bias = normalization == "none"
-    x = layers.Conv2D(filters, 4, 2, "same", use_bias=use_bias, kernel_initializer=_initializer())(x)
+    x = layers.Conv2D(filters, 4, 2, "same", use_bias=use_bias, kernel_initializer=small_normal())(x)
     if normalization == "instance":
         x = InstanceNormalization()(x)
     elif normalization == "batch":

@@ -12,7 +12,7 @@ import keras
 from keras import layers
 
 from kerasgan.networks.keras_settings import image_input
-from kerasgan.networks.layers import InstanceNormalization
+from kerasgan.networks.layers import InstanceNormalization, float_output, small_normal
 
 MAP = 3  # smallest side of a feature map of which the two stride-1 convolutions leave a score
 
@@ -53,21 +53,13 @@ def build(
         x = _convolve(x, filters * min(2**index, 8), strides=2)
     x = _convolve(x, filters * min(2**downsamplings, 8), strides=1)
     # Padded by one pixel on each side, as published: a stride-1 convolution of even size has no symmetric "same".
-    x = layers.Conv2D(1, 4, kernel_initializer=_initializer())(layers.ZeroPadding2D(1)(x))
-    # The variables' dtype: float32 under mixed precision.
-    output_dtype = keras.config.dtype_policy().variable_dtype
-    outputs = layers.Activation("linear", dtype=output_dtype, name="score")(x)
-    return keras.Model(inputs, outputs, name=name)
-
-
-def _initializer() -> keras.Initializer:
-    # A new one for each layer: an unseeded initializer that is used twice gives the same weights twice.
-    return keras.initializers.RandomNormal(stddev=0.02)
+    x = layers.Conv2D(1, 4, kernel_initializer=small_normal())(layers.ZeroPadding2D(1)(x))
+    return keras.Model(inputs, float_output("linear", "score")(x), name=name)
 
 
 def _convolve(x: Any, filters: int, strides: int, normalised: bool = True) -> Any:
     x = layers.ZeroPadding2D(1)(x)
-    x = layers.Conv2D(filters, 4, strides, use_bias=not normalised, kernel_initializer=_initializer())(x)
+    x = layers.Conv2D(filters, 4, strides, use_bias=not normalised, kernel_initializer=small_normal())(x)
     if normalised:
         x = InstanceNormalization()(x)
     return layers.LeakyReLU(negative_slope=0.2)(x)

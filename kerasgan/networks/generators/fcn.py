@@ -12,7 +12,7 @@ import keras
 from keras import layers
 
 from kerasgan.networks.keras_settings import image_input
-from kerasgan.networks.layers import CroppingLike, PaddingToMultiple
+from kerasgan.networks.layers import CroppingLike, PaddingToMultiple, float_output, small_normal
 
 DEEPEST = 4  # 64x64 pixels to 4x4; an image of 8 pixels can be mirrored to 16 and no further
 
@@ -54,17 +54,12 @@ def build(
         x = _normalised(layers.Conv2DTranspose(filters * 2**level, **_options())(x))
     x = layers.Conv2DTranspose(shape[-1], **_options() | {"use_bias": True})(x)
     x = CroppingLike()([x, inputs])
-    # The variables' dtype: float32 under mixed precision.
-    output_dtype = keras.config.dtype_policy().variable_dtype
-    outputs = layers.Activation("tanh", dtype=output_dtype, name="synthetic")(x)
-    return keras.Model(inputs, outputs, name=name)
+    return keras.Model(inputs, float_output("tanh", "synthetic")(x), name=name)
 
 
 def _options() -> dict[str, Any]:
-    # A new initializer for each layer: an unseeded one that is used twice gives the same weights twice. No bias: the
-    # normalisation that follows subtracts it again.
-    initializer = keras.initializers.RandomNormal(stddev=0.02)
-    return {"kernel_size": 4, "strides": 2, "padding": "same", "use_bias": False, "kernel_initializer": initializer}
+    # No bias: the normalisation that follows subtracts it again.
+    return {"kernel_size": 4, "strides": 2, "padding": "same", "use_bias": False, "kernel_initializer": small_normal()}
 
 
 def _normalised(x: Any) -> Any:

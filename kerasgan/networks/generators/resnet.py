@@ -15,13 +15,17 @@ from keras import layers
 
 from kerasgan.networks.deformable import DeformableConvolution
 from kerasgan.networks.keras_settings import image_input
-from kerasgan.networks.layers import InstanceNormalization, NearestUpsampling, ReflectionPadding
-
-Shape = tuple[int | None, int | None, int]
+from kerasgan.networks.layers import (
+    InstanceNormalization,
+    NearestUpsampling,
+    ReflectionPadding,
+    float_output,
+    small_normal,
+)
 
 
 def build(
-    shape: Shape = (None, None, 1),
+    shape: tuple[int | None, int | None, int] = (None, None, 1),
     *,
     filters: int = 64,
     blocks: int = 9,
@@ -60,7 +64,11 @@ def build(
         >>> network.output_shape, network.count_params()
         ((None, 64, 64, 1), 2069)
     """
-    _check_size(shape, downsamplings)
+    if downsamplings not in (1, 2):
+        raise ValueError(f"The generator halves its image once or twice; got downsamplings={downsamplings}.")
+    factor = 2**downsamplings
+    if any(side is not None and side % factor for side in shape[:2]):
+        raise ValueError(f"The generator needs a height and width that are multiples of {factor}, got {shape[:2]}.")
     inputs = image_input(shape)
     x = _convolve(ReflectionPadding(3)(inputs), filters, 7, padding="valid")
     for halving in range(downsamplings):
@@ -69,33 +77,22 @@ def build(
         y = layers.ReLU()(_convolve_mirrored(x, separable))
         x = layers.Add()([x, _convolve_mirrored(y, separable)])
     for halving in reversed(range(downsamplings)):
-        x = _upsample(x, filters * 2**halving, upsampling)
+        width = filters * 2**halving
+        if upsampling == "resize":
+            x = _convolve(NearestUpsampling()(x), width, 3)
+        else:
+            x = layers.Conv2DTranspose(width, 3, 2, "same", use_bias=False, kernel_initializer=small_normal())(x)
+            x = layers.ReLU()(InstanceNormalization()(x))
     if deformable:
-        x = DeformableConvolution(shape[-1], 7, kernel_initializer=_initializer())(x, deformed=False)
+        x = DeformableConvolution(shape[-1], 7, kernel_initializer=small_normal())(x, deformed=False)
     else:
-        x = layers.Conv2D(shape[-1], 7, kernel_initializer=_initializer())(ReflectionPadding(3)(x))
-    # The variables' dtype: float32 under mixed precision.
-    output_dtype = keras.config.dtype_policy().variable_dtype
-    outputs = layers.Activation("tanh", dtype=output_dtype, name="synthetic")(x)
-    return keras.Model(inputs, outputs, name=name)
-
-
-def _check_size(shape: Shape, downsamplings: int) -> None:
-    if downsamplings not in (1, 2):
-        raise ValueError(f"The generator halves its image once or twice; got downsamplings={downsamplings}.")
-    factor = 2**downsamplings
-    if any(side is not None and side % factor for side in shape[:2]):
-        raise ValueError(f"The generator needs a height and width that are multiples of {factor}, got {shape[:2]}.")
-
-
-def _initializer() -> keras.Initializer:
-    # A new one for each layer: an unseeded initializer that is used twice gives the same weights twice.
-    return keras.initializers.RandomNormal(stddev=0.02)
+        x = layers.Conv2D(shape[-1], 7, kernel_initializer=small_normal())(ReflectionPadding(3)(x))
+    return keras.Model(inputs, float_output("tanh", "synthetic")(x), name=name)
 
 
 def _convolve(x: Any, filters: int, size: int, strides: int = 1, padding: str = "same") -> Any:
     # No bias: the normalisation that follows subtracts it again.
-    x = layers.Conv2D(filters, size, strides, padding, use_bias=False, kernel_initializer=_initializer())(x)
+    x = layers.Conv2D(filters, size, strides, padding, use_bias=False, kernel_initializer=small_normal())(x)
     return layers.ReLU()(InstanceNormalization()(x))
 
 
@@ -103,14 +100,7 @@ def _convolve_mirrored(x: Any, separable: bool) -> Any:
     filters, x = x.shape[-1], ReflectionPadding(1)(x)
     if separable:
         # Keras's own start for the channels: with two small ones in a row, nothing would be left to normalise.
-        layer = layers.SeparableConv2D(filters, 3, use_bias=False, pointwise_initializer=_initializer())
+        layer = layers.SeparableConv2D(filters, 3, use_bias=False, pointwise_initializer=small_normal())
     else:
-        layer = layers.Conv2D(filters, 3, use_bias=False, kernel_initializer=_initializer())
+        layer = layers.Conv2D(filters, 3, use_bias=False, kernel_initializer=small_normal())
     return InstanceNormalization()(layer(x))
-
-
-def _upsample(x: Any, filters: int, upsampling: str) -> Any:
-    if upsampling == "resize":
-        return _convolve(NearestUpsampling()(x), filters, 3)
-    x = layers.Conv2DTranspose(filters, 3, 2, "same", use_bias=False, kernel_initializer=_initializer())(x)
-    return layers.ReLU()(InstanceNormalization()(x))

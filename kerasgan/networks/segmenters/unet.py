@@ -15,7 +15,13 @@ import keras
 from keras import layers
 
 from kerasgan.networks.keras_settings import image_input
-from kerasgan.networks.layers import CroppingLike, InstanceNormalization, NearestUpsampling, PaddingToMultiple
+from kerasgan.networks.layers import (
+    CroppingLike,
+    InstanceNormalization,
+    NearestUpsampling,
+    PaddingToMultiple,
+    float_output,
+)
 
 DEEPEST = 4  # as published; an image of 8 pixels can be mirrored to 16 and no further
 
@@ -64,10 +70,7 @@ def build(
         x = _convolve(layers.Concatenate()([skips[level], x]), filters * 2**level)
         x = _convolve(x, filters * 2**level)
     x = logits(CroppingLike()([x, inputs]))
-    # The variables' dtype: float32 under mixed precision.
-    output_dtype = keras.config.dtype_policy().variable_dtype
-    outputs = layers.Activation("linear", dtype=output_dtype, name="logits")(x)
-    return keras.Model(inputs, outputs, name=name)
+    return keras.Model(inputs, float_output("linear", "logits")(x), name=name)
 
 
 def _convolve(x: Any, filters: int) -> Any:
