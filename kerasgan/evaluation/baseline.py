@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from kerasgan.metrics import LookupTable, apply_lookup_table, fit_lookup_table
+from kerasgan.metrics import apply_lookup_table, fit_lookup_table
 
 NAME = "best look-up table"
 DEFINITION = (
@@ -42,15 +42,11 @@ class LookupBaseline:
             chosen = np.random.default_rng(0).choice(chosen, VOXELS, replace=False)
         self.samples.append((key, source.ravel()[chosen], target.ravel()[chosen]))
 
-    def without(self, key: str) -> LookupTable | None:
-        """Fits the table of all patients but one; None where there is no other."""
-        others = [(source[None, None], target[None, None]) for name, source, target in self.samples if name != key]
+    def translate(self, key: str, source: np.ndarray) -> np.ndarray | None:
+        """Translates a patient's source by the table of all others, into the target's unit; None without others."""
+        others = [(known[None, None], target[None, None]) for name, known, target in self.samples if name != key]
         if not others:
             return None
         sources, targets = zip(*others, strict=True)
-        return fit_lookup_table(sources, targets, [np.ones(source.shape, bool) for source in sources])
-
-    def translate(self, key: str, source: np.ndarray) -> np.ndarray | None:
-        """Translates a patient's source by the table of all others, into the target's physical unit."""
-        table = self.without(key)
-        return None if table is None else apply_lookup_table(table, source)
+        table = fit_lookup_table(sources, targets, [np.ones(known.shape, bool) for known in sources])
+        return apply_lookup_table(table, source)

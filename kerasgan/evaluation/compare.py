@@ -113,8 +113,7 @@ def _require_alike(
         RunError: With what differs.
     """
     first, base = runs[0], summaries[0]
-    others = list(zip(runs[1:], summaries[1:], scores[1:], strict=True))
-    for run, summary, _ in others:
+    for run, summary, rows in zip(runs[1:], summaries[1:], scores[1:], strict=True):
         for fact in ("direction", "part"):
             if summary[fact] != base[fact]:
                 raise RunError(
@@ -126,7 +125,6 @@ def _require_alike(
                 f"{run.path} was trained on dataset {run.facts.dataset}, {first.path} on {first.facts.dataset}. "
                 "Compare runs of one dataset, or evaluate both on other people's scans with --dataset and --data-dir."
             )
-    for run, _, rows in others:
         if odd := set(rows) ^ set(scores[0]):
             raise RunError(
                 f"{run.path / name} and {first.path / name} have different patients: {len(rows)} and "
@@ -134,7 +132,6 @@ def _require_alike(
                 "--seed, or trained with --set data.split_seed=0), or evaluate them all on other patients with "
                 "--data-dir."
             )
-    for run, summary, _ in others:
         if summary["scans"] != base["scans"]:
             raise RunError(
                 f"{run.path / name} and {first.path / name} scored other scans under the same patient keys. Evaluate "

@@ -6,7 +6,7 @@ import csv
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,24 +27,23 @@ from kerasgan.pictures.charts import Panel, paired_figure
 from kerasgan.runs.run import Run
 from kerasgan.text import markdown_table, mean_and_spread, points, rounded, valid_json, with_count
 
-COLUMNS = ("evaluation", "direction", "metric", "unit", "run", "mean", "sd", "count", "pairs", "difference")
-STATISTICS = ("interval_low", "interval_high", "p_t_holm", "p_wilcoxon_holm", "effect_size_dz")
+COLUMNS = (
+    *("evaluation", "direction", "metric", "unit", "run", "mean", "sd", "count"),
+    *("pairs", "difference", "interval_low", "interval_high", "p_t_holm", "p_wilcoxon_holm", "effect_size_dz"),
+)
 NO_TESTS = "One patient: nothing is known of the spread between patients, so there are no intervals and no tests."
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(NamedTuple):
     """One metric of one run.
 
     Attributes:
-        metric: Name of the metric.
         run: Number of the run, from 1.
         summary: Mean and SD over the patients.
         against_first: The difference to run 1; `None` for run 1 itself, and where fewer than two patients have a finite
             score in every run.
     """
 
-    metric: str
     run: int
     summary: Summary
     against_first: PairedResult | None
@@ -88,7 +87,7 @@ class Section:
         summaries = [summarise([{metric: row[metric]} for row in scores.values()])[metric] for scores in self.scores]
         complete = self.complete(metric)
         paired = compare_paired(complete) if len(complete["1"]) > 1 else {}
-        return [Line(metric, run, summary, paired.get(str(run))) for run, summary in enumerate(summaries, 1)]
+        return [Line(run, summary, paired.get(str(run))) for run, summary in enumerate(summaries, 1)]
 
     def complete(self, metric: str) -> dict[str, dict[str, float]]:
         """By run number, the scores of the patients for whom all runs have a finite one."""
@@ -171,7 +170,7 @@ class RunComparison:
         with replacing(folder / "comparison.json") as path:
             path.write_text(valid_json(content))
         with replacing(folder / "comparison.csv") as path, path.open("w", newline="") as file:
-            writer = csv.DictWriter(file, [*COLUMNS, *STATISTICS])
+            writer = csv.DictWriter(file, COLUMNS)
             writer.writeheader()
             writer.writerows(records)
         legend = ", ".join(f"{number} {run.path.name}" for number, run in enumerate(self.runs, 1))
@@ -211,14 +210,9 @@ class RunComparison:
         for section in self.sections:
             for name, entry in section.definitions.items():
                 for line in section.lines(name):
-                    record: dict[str, Any] = {
-                        "evaluation": section.name,
-                        "direction": section.direction,
-                        "metric": name,
-                    }
-                    record |= {"unit": entry["unit"], "run": line.run, **asdict(line.summary)}
+                    values: list[Any] = [section.name, section.direction, name, entry["unit"], line.run]
+                    values += asdict(line.summary).values()
                     if result := line.against_first:
-                        values = (*result.interval, result.p_t, result.p_wilcoxon, result.effect_size)
-                        record |= {"pairs": result.count, "difference": result.difference}
-                        record |= dict(zip(STATISTICS, values, strict=True))
-                    yield record
+                        values += [result.count, result.difference, *result.interval]
+                        values += [result.p_t, result.p_wilcoxon, result.effect_size]
+                    yield dict(zip(COLUMNS, values, strict=False))

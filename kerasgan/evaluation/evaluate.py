@@ -128,11 +128,6 @@ def unseen_pairs(run: Run, card: DatasetCard, scans: Sequence[Scan]) -> tuple[st
 
     The split that the run recorded decides, whatever the data says today.
 
-    Args:
-        run: The run.
-        card: The card of the data.
-        scans: All scans of the data.
-
     Returns:
         `"test"` with its pairs and those of the validation part; else `"validation"` with its pairs; else `"external"`
         with the pairs of all patients whose keys the run does not know.
@@ -150,12 +145,7 @@ def unseen_pairs(run: Run, card: DatasetCard, scans: Sequence[Scan]) -> tuple[st
 
 
 def external_pairs(run: Run, card: DatasetCard, scans: Sequence[Scan]) -> list[Pair]:
-    """Finds the paired patients whose keys the run does not know.
-
-    Args:
-        run: The run.
-        card: The card of the data.
-        scans: All scans of the data.
+    """Finds the paired patients of the data whose keys the run does not know.
 
     Raises:
         DatasetError: Where there are none, or they show another anatomy or other modalities.
