@@ -47,7 +47,8 @@ def ct_metrics(window: Window) -> tuple[Metric, ...]:
         >>> [metric.name for metric in ct_metrics((-1000, 1600))][:4]
         ['mae_hu', 'mae_air_hu', 'mae_soft_hu', 'mae_bone_hu']
     """
-    low, high = checked_window(window)
+    name = "[{:g}, {:g}] HU".format(*checked_window(window))
+    root = f"Root mean square error {_OVER_BODY}, HU as they are."
     similarity = _SSIM_TEXT.format(WINDOW_2023[1] - WINDOW_2023[0])
     similarity = f"SSIM, {_clipped(WINDOW_2023)}, -1024 outside the body mask, shifted by 1024; {similarity}."
     return (
@@ -55,22 +56,16 @@ def ct_metrics(window: Window) -> tuple[Metric, ...]:
         *_by_tissue("mae", "Mean absolute error", mean_absolute_error),
         Metric("me_hu", "HU", f"Mean error {_OVER_BODY}, {_CHANGE}, HU as they are.", mean_error),
         *_by_tissue("me", f"Mean error, {_CHANGE},", mean_error, in_table=False),
-        Metric(
-            "rmse_hu",
-            "HU",
-            f"Root mean square error {_OVER_BODY}, HU as they are.",
-            root_mean_square_error,
-            in_table=False,
-        ),
+        Metric("rmse_hu", "HU", root, root_mean_square_error, in_table=False),
         *_by_tissue("rmse", "Root mean square error", root_mean_square_error, in_table=False),
-        *_paper(window, f"[{low:g}, {high:g}] HU"),
-        _ssim_255(window, f"[{low:g}, {high:g}] HU", in_table=False),
+        *_paper(window, name),
+        _ssim_255(window, name, in_table=False),
         _psnr("psnr_synthrad2023", WINDOW_2023),
         _psnr("psnr_synthrad2025", WINDOW_2025, in_table=False),
         Metric("ssim_synthrad2023", "", similarity, partial(ssim, window=WINDOW_2023)),
         _ms_ssim("ms_ssim_synthrad2025", WINDOW_2025),
         _ms_ssim("ms_ssim_synthrad2025_3000", WINDOW_2023, in_table=False),
-        *_dependence(window, f"[{low:g}, {high:g}] HU"),
+        *_dependence(window, name),
     )
 
 
@@ -156,12 +151,9 @@ def _dependence(window: Window, window_name: str) -> tuple[Metric, ...]:
         "Correlation of the central differences of the synthetic image and of its own source, mean of both in-plane "
         f"directions, over voxels with both neighbours in the body mask, {clipped}; "
     )
-    signed: Score = partial(gradient_correlation, window=window, magnitude=False)
-    magnitude: Score = partial(gradient_correlation, window=window, magnitude=True)
+    signed, magnitude = (partial(gradient_correlation, window=window, magnitude=flag) for flag in (False, True))
     return (
         Metric("mutual_information", "nat", information, partial(mutual_information, window=window), "source"),
         Metric("gradient_correlation", "", f"{gradients}signed (Hiasa 2018, Eq. 4).", signed, "source", False),
-        Metric(
-            "gradient_correlation_magnitude", "", f"{gradients}absolute values.", magnitude, "source", in_table=False
-        ),
+        Metric("gradient_correlation_magnitude", "", f"{gradients}absolute values.", magnitude, "source", False),
     )

@@ -54,12 +54,7 @@ def ms_ssim(synthetic: np.ndarray, truth: np.ndarray, mask: np.ndarray, window: 
     The challenge weighs luminance, contrast and structure of a level alike, where Wang et al. 2003 take the luminance
     of the coarsest level only. With equal exponents the three factors are the SSIM itself, so a level's value is the
     mean over the mask of the SSIM map, negative values set to 0, to the power of its exponent; all are multiplied.
-
-    Args:
-        synthetic: Synthetic volume `[slices, rows, columns]`.
-        truth: True volume of the same shape.
-        mask: Body mask, bool, of the same shape.
-        window: `(low, high)`; both volumes are clipped to it.
+    The arguments are those of `ssim`.
 
     Returns:
         The product, in [0, 1]; `None` where at some level all of the mask is in the rim.

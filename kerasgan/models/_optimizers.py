@@ -36,11 +36,7 @@ class ConstantThenLinear(keras.optimizers.schedules.LearningRateSchedule):
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
-        return {
-            "learning_rate": self.learning_rate,
-            "steps": self.steps,
-            "constant_steps": self.constant_steps,
-        }
+        return {"learning_rate": self.learning_rate, "steps": self.steps, "constant_steps": self.constant_steps}
 
 
 def adam(recipe: Recipe, networks: Literal["generators", "discriminators"] = "generators") -> keras.optimizers.Adam:

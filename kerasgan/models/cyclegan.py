@@ -182,11 +182,7 @@ class CycleGAN(AdversarialModel):
 
 
 def networks_of(recipe: Recipe, image_shape: tuple[int, int, int]) -> list[keras.Model]:
-    """Both generators, for images of any size, and both discriminators, for those of the training.
-
-    Raises:
-        KerasganError: For an unknown component or option, and for images that a network cannot take.
-    """
+    """Both generators, for images of any size, and both discriminators, for the training; see `build_network`."""
     any_size = (None, None, image_shape[-1])
     return [
         *(build_network("generators", recipe.generator, any_size, f"generator_{way}") for way in ("ab", "ba")),
@@ -195,11 +191,7 @@ def networks_of(recipe: Recipe, image_shape: tuple[int, int, int]) -> list[keras
 
 
 def losses_of(recipe: Recipe) -> dict[str, Any]:
-    """The arguments of `CycleGAN` that a recipe gives beside its networks.
-
-    Raises:
-        KerasganError: For an unknown loss or option.
-    """
+    """The arguments of `CycleGAN` that a recipe gives beside its networks; see `bind`."""
     weights = recipe.losses.model_dump(exclude={"adversarial", "cycle", "structure"})
     return {
         **weights,

@@ -42,10 +42,7 @@ class Distiller(AdversarialModel):
         direction: `"ab"` or `"ba"`: what the student translates.
         output_weight: Weight of the mean absolute difference of both outputs.
         feature_weight: Weight of the relative squared difference of both networks' features; 0 compares none.
-        adversarial: As for a `CycleGAN`.
-        adversarial_weight: Weight of the student's adversarial loss.
-        structure: Compares an image with its translation.
-        structure_weight: Weight of the structural loss.
+        adversarial, adversarial_weight, structure, structure_weight: As for a `CycleGAN`.
         options: `pool_size`, `image_shape`, `seed` and `name`, as for a `CycleGAN`.
 
     Raises:
@@ -85,21 +82,18 @@ class Distiller(AdversarialModel):
             projections.append(layers.Conv2D(wanted.shape[-1], 1))  # of each pixel by itself; only training needs it
             projections[-1].build((None, None, None, feature.shape[-1]))
         source, target = direction
-        weights = {
-            "output": output_weight,
-            "features": feature_weight,
-            "adversarial": adversarial_weight,
-            "structure": structure_weight,
-        }
+        trained = {f"projection_{place}": layer for place, layer in enumerate(projections)}
         super().__init__(
-            trained={
-                f"generator_{direction}": student,
-                **{f"projection_{place}": layer for place, layer in enumerate(projections)},
-            },
+            trained={f"generator_{direction}": student, **trained},
             fixed={f"generator_{target}{source}": other},
             discriminators={target: discriminator},
             adversarial=adversarial,
-            loss_weights={f"{name}_{direction}": weight for name, weight in weights.items()},
+            loss_weights={
+                f"output_{direction}": output_weight,
+                f"features_{direction}": feature_weight,
+                f"adversarial_{direction}": adversarial_weight,
+                f"structure_{direction}": structure_weight,
+            },
             **{"name": "distiller"} | options,
         )
         self.student, self.teacher, self.other, self.discriminator = student, teacher, other, discriminator

@@ -36,10 +36,7 @@ class EssNet(CycleGAN):
     losses undeformed ones. A structural loss by mutual information is the alignment loss of Wang et al. 2018.
 
     Args:
-        generator_ab: Maps images of domain a to domain b.
-        generator_ba: Maps images of domain b to domain a.
-        discriminator_a: Scores images of domain a.
-        discriminator_b: Scores images of domain b.
+        generator_ab, generator_ba, discriminator_a, discriminator_b: As for a `CycleGAN`.
         deformed_ab: `kerasgan.networks.deformable.deformed(generator_ab)`; None: the discriminators see what the
             generators themselves give.
         deformed_ba: The same of `generator_ba`.

@@ -22,9 +22,7 @@ RECIPE = Recipe(
     title="CycleGAN with the gradient-consistency loss, hip MR to CT",
     citation="Hiasa et al., SASHIMI 2018, https://arxiv.org/abs/1803.06629",
     anatomy="hip",
-    generator=Component(
-        name="resnet", filters=64, blocks=9
-    ),  # Sec. 2.2: the architecture of Zhu et al. 2017 for 256x256
+    generator=Component(name="resnet", filters=64, blocks=9),  # Sec. 2.2: that of Zhu et al. 2017 for 256x256
     discriminator=Component(name="patchgan", filters=64),  # Sec. 2.2: 70x70 patches
     losses=Losses(
         adversarial=Component(name="least_squares"),  # Sec. 2.2

@@ -23,7 +23,7 @@ def append_row(path: Path, row: Mapping[str, float]) -> None:
             file.flush()
             os.fsync(file.fileno())  # as durable as the checkpoint and the generator that it belongs to
     else:
-        _write(path, [*rows, row])
+        write_rows(path, [*rows, row])
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
@@ -39,12 +39,13 @@ def truncate(path: Path, step: int) -> None:
     whole = [row for row in read_rows(path) if None not in row.values()]
     kept = [row for row in whole if row["step"] and int(row["step"]) <= step]
     if kept:
-        _write(path, kept)
+        write_rows(path, kept)
     else:
         path.unlink(missing_ok=True)
 
 
-def _write(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
+def write_rows(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
+    """Writes a CSV file with a column for each name that a row has."""
     with replacing(path) as temporary, temporary.open("w", newline="") as file:
         writer = csv.DictWriter(file, dict.fromkeys(name for row in rows for name in row))
         writer.writeheader()

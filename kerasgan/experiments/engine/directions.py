@@ -22,13 +22,7 @@ ABOUT_PICTURES = (
 
 
 class Variant(NamedTuple):
-    """A way to train.
-
-    Attributes:
-        recipe: Name of the recipe.
-        title: Its name in the report.
-        overrides: What it changes in the recipe.
-    """
+    """A way to train: a recipe by name, its title in the report, and what is changed in the recipe."""
 
     recipe: str
     title: str
@@ -61,13 +55,9 @@ def training_cells(
     variants: Mapping[str, Variant],
     directions: Sequence[Direction] = DIRECTIONS,
 ) -> Iterator[Cell]:
-    """A training for each seed and variant, each followed by its evaluations.
+    """A training for each repetition and variant, each followed by its evaluations; see `Variant`.
 
-    Args:
-        scale: The size of the trainings.
-        seeds: Repetitions.
-        variants: Variants by their name in the cells' keys.
-        directions: Which directions are evaluated.
+    The variants' names are part of the cells' keys.
     """
     for seed in range(seeds):
         for name, variant in variants.items():

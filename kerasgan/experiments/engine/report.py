@@ -24,11 +24,6 @@ if TYPE_CHECKING:
 def write_report(reproduction: Reproduction, findings: Findings, context: Context) -> Path:
     """Draws the experiment's pictures and writes both files.
 
-    Args:
-        reproduction: The experiment that was computed.
-        findings: The results of its cells.
-        context: The data.
-
     Returns:
         The path of `report.html`, one file that needs no other; `report.json`, with every value of every patient, is
         in the same folder.

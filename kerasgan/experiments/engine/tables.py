@@ -99,11 +99,9 @@ def change(
 
     Args:
         found: The results of all cells.
-        text: The change in words.
+        text, expected, published: As of a `Claim`.
         stems: Keys of both cells without `-seed<n>`.
         metric: Name of the metric.
-        expected: Which way the metric goes according to the paper.
-        published: The paper's difference.
         factor: A factor for every value.
     """
     before, after = (found.column(stem, metric, factor=factor) for stem in stems)
@@ -112,13 +110,7 @@ def change(
 
 
 def claims_table(caption: str, claims: Sequence[Claim], digits: int) -> Table:
-    """A table of claims with difference, interval, tests and outcome; Holm's correction spans the table.
-
-    Args:
-        caption: What the value is.
-        claims: At least one.
-        digits: Digits after the decimal point.
-    """
+    """A table of one claim or more with difference, interval, tests and outcome; Holm's correction spans the table."""
     rows = [["change", "paper", f"here [{CONFIDENCE:.0%} CI]", *HEADINGS, "repetitions", "outcome"]]
     patients = max(claim.count for claim in claims)
     results = paired_tests([(claim.before, claim.after) for claim in claims])
@@ -221,14 +213,9 @@ def median_patient(scores: Patients) -> str:
 
 
 def comparison(found: Findings, key: str, patient: str, metric: str, title: str) -> Picture:
-    """The picture that an evaluation has drawn of a patient.
+    """The picture that an evaluation's cell has drawn of a patient, with the method in its caption.
 
-    Args:
-        found: The results of all cells.
-        key: Key of the evaluation's cell.
-        patient: Key of the patient.
-        metric: The metric that the description states.
-        title: The method, for the caption.
+    The description states a metric of the patient.
     """
     value, unit = found.results[key]["scores"][patient][metric], found.results[key]["definitions"][metric]["unit"]
     return Picture(

@@ -111,12 +111,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Published:
-    """A value that the paper prints.
-
-    Attributes:
-        value: The value as printed.
-        place: Its table, figure or section.
-    """
+    """A value as the paper prints it, and its table, figure or section there."""
 
     value: float
     place: str
@@ -124,13 +119,7 @@ class Published:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the report.
-
-    Attributes:
-        caption: What it shows.
-        rows: The first one is the heading; the first cell of each further row heads that row.
-        notes: Notes below the table.
-    """
+    """A table of the report: the first row is the heading, the first cell of a further row heads that row."""
 
     caption: str
     rows: Sequence[Sequence[str]]
@@ -139,13 +128,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture of the report.
-
-    Attributes:
-        caption: What it shows.
-        path: A PNG file.
-        description: What it shows, for readers who cannot see it.
-    """
+    """A picture of the report: its caption, the PNG file, and what it shows for readers who cannot see it."""
 
     caption: str
     path: Path
@@ -154,13 +137,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the report under a heading.
-
-    Attributes:
-        title: The heading.
-        text: Paragraphs.
-        parts: Tables and pictures, in their order.
-    """
+    """A part of the report: a heading, paragraphs of text, then tables and pictures in their order."""
 
     title: str
     text: Sequence[str] = ()

@@ -1,8 +1,6 @@
 """Hiasa 2018: what gradient consistency and a larger training set do for MR to CT synthesis of the hip.
 
-Yuta Hiasa, Yoshito Otake, Masaki Takao, Takumi Matsuoka, Kazuma Takashima, Aaron Carass, Jerry L. Prince, Nobuhiko
-Sugano, Yoshinobu Sato: Cross-modality image synthesis from unpaired data using CycleGAN: effects of gradient
-consistency loss and training data size. SASHIMI 2018, https://arxiv.org/abs/1803.06629.
+Hiasa et al., SASHIMI 2018, https://arxiv.org/abs/1803.06629; the whole citation is with the recipe `hiasa2018`.
 
     kerasgan reproduce hiasa2018
 """

@@ -1,8 +1,6 @@
 """Rafiq, Ali, Mujtaba 2025: what synthetic MR, made from labelled CT by EssNet, adds to segmenting the liver in MR.
 
-Muhammad Rafiq, Hazrat Ali, Ghulam Mujtaba, Zubair Shah, Shoaib Azmat: Cross modality medical image synthesis for
-improving liver segmentation. 2025, https://arxiv.org/abs/2503.00945 (Computer Methods in Biomechanics and Biomedical
-Engineering: Imaging & Visualization 13, https://doi.org/10.1080/21681163.2025.2476702).
+Rafiq et al., 2025, https://arxiv.org/abs/2503.00945; the whole citation is with the recipe `mujtaba2025`.
 
     kerasgan reproduce mujtaba2025
     kerasgan reproduce mujtaba2025 --dataset chaos --data-dir CHAOS

@@ -11,7 +11,6 @@ phantom, the report shows errors against the truth as well.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -33,8 +32,8 @@ from kerasgan.experiments.engine.types import (
     Task,
     TrainingScale,
 )
-from kerasgan.files import replacing
 from kerasgan.runs.run import load_run
+from kerasgan.training.history import read_rows, write_rows
 
 RECIPE = "nehra2021"
 VARIANTS = {
@@ -117,8 +116,7 @@ def published_losses(history: Path, adversarial: str) -> list[dict[str, float]]:
     Raises:
         ValueError: For a history without rows.
     """
-    with history.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    rows = read_rows(history)
     if not rows:
         raise ValueError(f"{history} has no rows; it needs at least one reported step.")
     is_summed = getattr(registry.find("losses", adversarial), "TERMS_ARE_SUMMED", False)  # published as their mean
@@ -142,11 +140,7 @@ class PublishedLosses(Task):
 
         run = load_run(needs[0])
         rows = published_losses(run.path / "history.csv", run.recipe.losses.adversarial.name)
-        folder.mkdir(parents=True, exist_ok=True)
-        with replacing(folder / "losses.csv") as path, path.open("w", newline="") as file:
-            writer = csv.DictWriter(file, rows[0])
-            writer.writeheader()
-            writer.writerows(rows)
+        write_rows(folder / "losses.csv", rows)
         loss_figure(folder / "losses.csv", folder / "losses.png", "quick run" if run.quick else "")
         definitions = {name: {"unit": "", "definition": LOSSES[name][1]} for name in rows[0] if name in LOSSES}
         return {"losses": rows, "definitions": definitions}
