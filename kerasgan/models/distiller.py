@@ -42,8 +42,8 @@ class Distiller(AdversarialModel):
         direction: `"ab"` or `"ba"`: what the student translates.
         output_weight: Weight of the mean absolute difference of both outputs.
         feature_weight: Weight of the relative squared difference of both networks' features; 0 compares none.
-        adversarial, adversarial_weight, structure, structure_weight: As for a `CycleGAN`.
-        options: `pool_size`, `image_shape`, `seed` and `name`, as for a `CycleGAN`.
+        adversarial: As for a `CycleGAN`, like all arguments that follow.
+        options: `pool_size`, `image_shape`, `seed` and `name`.
 
     Raises:
         KerasganError: As for a `CycleGAN`.

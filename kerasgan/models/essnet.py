@@ -33,10 +33,10 @@ class EssNet(CycleGAN):
 
     Train as a `CycleGAN`; with a segmenter, the dataset yields `(a, b, labels)`, the last the classes of a's pixels,
     int32 `[batch, height, width]`. The discriminators and the `deformed_cycle` losses see deformed images, all other
-    losses undeformed ones. A structural loss by mutual information is the alignment loss of Wang et al. 2018.
+    losses undeformed ones. A structural loss by mutual information is the alignment loss of Wang et al. 2018. Generators
+    and discriminators are those of a `CycleGAN`.
 
     Args:
-        generator_ab, generator_ba, discriminator_a, discriminator_b: As for a `CycleGAN`.
         deformed_ab: `kerasgan.networks.deformable.deformed(generator_ab)`; None: the discriminators see what the
             generators themselves give.
         deformed_ba: The same of `generator_ba`.

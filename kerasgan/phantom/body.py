@@ -21,10 +21,9 @@ Pose = Callable[[Points], Points]
 
 @dataclass(frozen=True)
 class Body:
-    """The anatomy of one patient in the pose in which it was painted.
+    """The anatomy of one patient in the pose in which it was painted; `seed` and `tissues` are those of its `Phantom`.
 
     Attributes:
-        seed, tissues: As of a `Phantom`.
         labels: uint8 `[slices, rows, columns]`, `SAMPLE_MM` apart; air outside.
         corner_mm: Position of the first sample in the patient's own coordinates.
     """

@@ -95,11 +95,10 @@ def change(
     published: float | None = None,
     factor: float = 1.0,
 ) -> Claim:
-    """The claim about a metric of two cells: the one before the change and the one after it.
+    """The `Claim` about a metric of two cells: the one before the change and the one after it.
 
     Args:
         found: The results of all cells.
-        text, expected, published: As of a `Claim`.
         stems: Keys of both cells without `-seed<n>`.
         metric: Name of the metric.
         factor: A factor for every value.
