@@ -33,8 +33,8 @@ class EssNet(CycleGAN):
 
     Train as a `CycleGAN`; with a segmenter, the dataset yields `(a, b, labels)`, the last the classes of a's pixels,
     int32 `[batch, height, width]`. The discriminators and the `deformed_cycle` losses see deformed images, all other
-    losses undeformed ones. A structural loss by mutual information is the alignment loss of Wang et al. 2018. Generators
-    and discriminators are those of a `CycleGAN`.
+    losses undeformed ones. A structural loss by mutual information is the alignment loss of Wang et al. 2018.
+    Generators and discriminators are those of a `CycleGAN`.
 
     Args:
         deformed_ab: `kerasgan.networks.deformable.deformed(generator_ab)`; None: the discriminators see what the
