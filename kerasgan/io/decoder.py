@@ -27,7 +27,7 @@ SYNTAXES = frozenset(map(str, (*_JPEG, *uid.JPEG2000TransferSyntaxes)))
 _ATTRIBUTES = ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation")
 _FRAME_MARKERS = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}  # "start of frame", of JPEG and JPEG-LS
 _START_OF_JPEG_2000 = b"\xff\x4f\xff\x51"
-_SECONDS, _PIXELS_A_SECOND = 12.0, 1e6  # a decoder is given this time to start, and then this speed
+_SECONDS, _PIXELS_A_SECOND = 10.0, 1e6  # a decoder is given this time to start, and then this speed
 
 
 class Decoder:

@@ -13,9 +13,9 @@ import numpy as np
 from kerasgan.errors import DicomError
 from kerasgan.io import grid
 from kerasgan.io.nifti import read_image
-from kerasgan.io.pixels import PixelReader, fill_value
+from kerasgan.io.pixels import PixelReader, fill_value, values_refusal
 from kerasgan.io.series import Series, discover
-from kerasgan.scans.bounds import ct_doubt, values_fault
+from kerasgan.scans.bounds import ct_doubt
 from kerasgan.scans.volume import Modality, SourceSlice, Volume
 
 _LOGGER = logging.getLogger(__name__)
@@ -53,11 +53,8 @@ def read_series(series: Series, strict: bool = False) -> Volume:
     if strict:
         _refuse(series, problems)
     volume = _assembled(slices, array, modality, series.thickness_mm)
-    if fault := values_fault(volume.array, modality):
-        raise DicomError(
-            f"{series.name}: {fault}. Check Rescale Slope (0028,1053), Rescale Intercept (0028,1052) and Pixel "
-            "Representation (0028,0103), or export the series again."
-        )
+    if fault := values_refusal(volume.array, modality):
+        raise DicomError(f"{series.name}: {fault}. Export the series again.")
     if modality == "CT" and (doubt := ct_doubt(volume.array)):
         problems.append(doubt)
     return _told(replace(volume, warnings=(*series.losses, *problems, *volume.warnings)), series)

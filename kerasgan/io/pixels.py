@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -13,6 +14,7 @@ from pydicom.pixels import apply_modality_lut, pixel_array
 from kerasgan.errors import DicomError
 from kerasgan.io.decoder import SYNTAXES, Decoder
 from kerasgan.io.headers import frame_dataset, read_dataset
+from kerasgan.scans.bounds import ct_doubt, values_fault
 from kerasgan.scans.volume import SourceSlice
 
 AIR_HU = -1024.0  # value of padding in CT, and the lowest value there
@@ -72,6 +74,37 @@ class PixelReader:
             return self._decoder.decode(dataset, frame)
         several = int(dataset.get("NumberOfFrames") or 1) > 1
         return pixel_array(dataset, index=frame if several else None)
+
+
+def values_refusal(values: np.ndarray, modality: str) -> str:
+    """Why no DICOM scan of this modality has such values, with the attributes to check; empty for good values."""
+    fault = values_fault(values, modality)
+    attributes = "Rescale Slope (0028,1053), Rescale Intercept (0028,1052) and Pixel Representation (0028,0103)"
+    return f"{fault}; check {attributes}" if fault else ""
+
+
+def values_seen(slices: Sequence[SourceSlice], modality: str) -> tuple[str, tuple[str, ...]]:
+    """What the values of one slice say of a series, before all are read.
+
+    Args:
+        slices: Slices sorted along the normal; the middle one is decoded, or an outer one where that is damaged.
+        modality: `"CT"` or `"MR"`.
+
+    Returns:
+        The reason why the series cannot be used, or `""`; and remarks on the values.
+    """
+    with PixelReader(modality) as reader:
+        for slice_ in dict.fromkeys((slices[len(slices) // 2], slices[0], slices[-1])):
+            try:
+                values = reader.read(slice_)
+            except DicomError as error:
+                reason = str(error)
+                continue
+            if len(slices) > 1 and values.min() == values.max():  # a slice, unlike a scan, may be constant
+                return "", tuple(reader.warnings)
+            doubt = ct_doubt(values) if modality == "CT" else ""
+            return values_refusal(values, modality), (*reader.warnings, *filter(None, [doubt]))
+    return reason, ()
 
 
 def modality_values(stored: np.ndarray, flat: Dataset, modality: str) -> tuple[np.ndarray, list[str]]:

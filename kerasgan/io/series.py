@@ -23,7 +23,7 @@ from kerasgan.io.archive import Unpacked, is_archive
 from kerasgan.io.headers import FrameHeader, looks_like_dicom, patient_key, read_frames
 from kerasgan.io.modality import image_modality, sidecar_modality
 from kerasgan.io.nifti import is_image, read_labels, stem
-from kerasgan.io.pixels import PixelReader
+from kerasgan.io.pixels import PixelReader, values_seen
 from kerasgan.io.stacks import alike, by_geometry, by_series, run_along, slice_of, sorted_frames, split_crowded
 from kerasgan.scans.volume import Modality, SourceSlice, Triple, anatomical_axes
 
@@ -364,6 +364,9 @@ def _stack_series(frames: list[FrameHeader], traits: tuple[str, ...], losses: tu
     if len(positions) < len(slices):
         notes += (f"{len(slices) - len(positions)} of {len(slices)} images are at the position of another one",)
         reason = reason or _conflict(frames, frames[0].modality)
+    if not reason:
+        reason, remarks = values_seen(positions, frames[0].modality)
+        notes += remarks
     if len({frame.frame_of_reference for frame in frames}) > 1:
         notes += ("Frame of Reference UID (0020,0052) is another one in every image, and passed over",)
     if len(positions) == 1:

@@ -55,7 +55,7 @@ def test_signed_and_unsigned_values(tmp_path, dicom):
 
 
 def test_signed_values_that_are_called_unsigned_are_refused(tmp_path, dicom):
-    with pytest.raises(DicomError, match=r"values are 40 to 64536 HU; .*Check .*Pixel Representation \(0028,0103\)"):
+    with pytest.raises(DicomError, match=r"values are 40 to 64536 HU; .* check .*Pixel Representation \(0028,0103\)"):
         stored_as(dicom, tmp_path / "u", np.int16([[-1000, 40]]).view(np.uint16))
 
 

@@ -145,6 +145,22 @@ def test_gaps_that_would_fill_the_memory_are_refused(slices):
     assert series.reason == "gaps and shifts of its slices would make it 1004 x 4 x 5 voxels"
 
 
+def test_what_the_values_say_is_known_before_they_are_all_read(tmp_path, dicom):
+    tissue = np.full((40, 40), 1064, np.int16)
+    tissue[:20] = 24
+    for number in range(3):
+        dicom.save(dicom.make_slice((0, 0, number), tissue, RescaleIntercept=None), tmp_path / "ct" / f"{number}")
+        signed = dicom.make_slice((0, 0, number), np.int16([[-1000, 40]]).view(np.uint16))
+        dicom.save(signed, tmp_path / "signed" / f"{number}")
+    (series,) = discover(tmp_path / "ct")
+    assert series.usable and series.notes == (
+        "no Rescale Intercept (0028,1052): stored values were taken as HU",
+        "no air near -1000 HU: percentiles 1, 50 and 99 are 24, 544 and 1064 HU; check that these are Hounsfield units",
+    )
+    (series,) = discover(tmp_path / "signed")
+    assert not series.usable and "values are 40 to 64536 HU; expected -33792 to 32767 HU in CT" in series.reason
+
+
 def test_derived_axial_images_are_used(slices):
     (series,) = discover(slices(0, 3, ImageType=["DERIVED", "SECONDARY", "AXIAL"]))
     assert series.usable
@@ -371,8 +387,8 @@ def test_many_damaged_files_make_no_endless_text(tmp_path):
     assert series.reason.endswith("09.dcm is not a DICOM file. and 4 more")
 
 
-def test_a_file_without_preamble_is_read(slices):
-    file = slices(0) / "00"
+def test_a_file_without_preamble_is_read(tmp_path, dicom):
+    file = dicom.save(dicom.make_slice(), tmp_path / "00")
     file.write_bytes(file.read_bytes()[132:])
     (series,) = discover(file)
     assert series.usable
@@ -425,10 +441,9 @@ def test_a_pipe_is_no_scan(tmp_path):
     assert not any(series.usable for series in discover(tmp_path))
 
 
-def test_a_dicom_file_of_the_suffix_of_another_format_is_read(slices):
-    folder = slices(0)
-    (folder / "00").rename(folder / "00.img")
-    assert discover(folder)[0].usable
+def test_a_dicom_file_of_the_suffix_of_another_format_is_read(tmp_path, dicom):
+    (series,) = discover(dicom.save(dicom.make_slice(), tmp_path / "00.img"))
+    assert series.usable
 
 
 def test_the_list_of_a_disc_without_the_disc(slices, tmp_path):
