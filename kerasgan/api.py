@@ -82,7 +82,11 @@ def train(
 
 
 def inspect(
-    path: str | Path, modality: Modality | None = None, key: str | None = None, series: str | None = None
+    path: str | Path,
+    modality: Modality | None = None,
+    key: str | None = None,
+    series: str | None = None,
+    orientation: str = "",
 ) -> list[Series]:
     """Finds every image series below a path and says of each whether it can be used.
 
@@ -91,6 +95,8 @@ def inspect(
         modality: `"MR"` or `"CT"`: what image files are that do not show it themselves.
         key: Only those of the patient whom messages, tables and pictures call by this key, such as `"p07e0e0d088"`.
         series: Only those of this number, description or UID, or with this attribute, such as `"EchoTime 4.6"`.
+        orientation: The sides of the patient to which columns, rows and slices run, such as `"LAS"`, of image files
+            that do not say it themselves.
 
     Returns:
         The series, with modality, geometry, `usable`, and the reason if it cannot be used. Patients appear by a key
@@ -104,7 +110,7 @@ def inspect(
     """
     from kerasgan.datasets import find_listed
 
-    return find_listed(Path(path), modality, key, series)
+    return find_listed(Path(path), modality, key, series, orientation)
 
 
 def translate(
@@ -115,6 +121,7 @@ def translate(
     strict: bool = False,
     modality: Modality | None = None,
     series: str | None = None,
+    orientation: str = "",
 ) -> Path:
     """Synthesises the other modality of a scan, from disk to disk, on the scan's own grid.
 
@@ -128,6 +135,8 @@ def translate(
         modality: `"MR"` or `"CT"`: what an image file is that does not show it itself.
         series: Which of several series of the source: its number, description, UID, or what else tells it apart, such
             as `"EchoTime 4.6"`; None: the only one.
+        orientation: The sides of the patient to which columns, rows and slices run, such as `"LAS"`, of an image file
+            that does not say it itself.
 
     Returns:
         The file or folder that was written: HU for CT, the median training scale for MR.
@@ -141,7 +150,7 @@ def translate(
     """
     from kerasgan.translation import translate as translation
 
-    return translation.translate(model, source, output, direction, strict, modality, series)
+    return translation.translate(model, source, output, direction, strict, modality, series, orientation)
 
 
 def evaluate(

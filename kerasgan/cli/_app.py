@@ -28,6 +28,10 @@ ModalityOption = Annotated[
     Literal["MR", "CT"] | None,
     typer.Option("--modality", help="What a NIfTI or MHA file is whose values leave it open."),
 ]
+OrientationOption = Annotated[
+    str,
+    typer.Option("--orientation", metavar="XYZ", help="Of a NIfTI or MHA file that does not say it, such as LAS."),
+]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A directory that kerasgan train wrote.")]
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kerasgan.cli._app import BAD_INPUT, ModalityOption, app
+from kerasgan.cli._app import BAD_INPUT, ModalityOption, OrientationOption, app
 from kerasgan.cli._console import say, table
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ _PLANES = {"S": "axial", "I": "axial", "A": "coronal", "P": "coronal", "L": "sag
 def inspect(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="A folder, a .zip, or one DICOM, NIfTI or MHA file.")],
     modality: ModalityOption = None,
+    orientation: OrientationOption = "",
     key: Annotated[str | None, typer.Option(help="Only the patient that messages call by this key.")] = None,
     series: Annotated[str | None, typer.Option(help="Only series of this number, description or UID.")] = None,
 ) -> None:
@@ -46,7 +47,7 @@ def inspect(
     from kerasgan import api
     from kerasgan.errors import DicomError
 
-    found = api.inspect(path, modality, key, series)
+    found = api.inspect(path, modality, key, series, orientation)
     if not found:
         asked = " ".join(filter(None, (key and f"of patient {key}", series and f"called {series!r}")))
         raise DicomError(

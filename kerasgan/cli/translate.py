@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from kerasgan.cli._app import Direction, ModalityOption, app
+from kerasgan.cli._app import Direction, ModalityOption, OrientationOption, app
 from kerasgan.cli._console import load_tensorflow, read_token, say, writing
 from kerasgan.text import MAY_BE_WRONG
 
@@ -25,6 +25,7 @@ def translate(
     direction: Annotated[Direction | None, typer.Option(help="[default: the one that takes the input]")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse a series that needs repair.")] = False,
     modality: ModalityOption = None,
+    orientation: OrientationOption = "",
     series: Annotated[
         str | None, typer.Option(help="Which of several: number, description, UID, or for example 'EchoTime 4.6'.")
     ] = None,
@@ -50,6 +51,7 @@ def translate(
     if (token_file or certificate) and not server:
         raise typer.BadParameter("--token-file and --certificate are for --server.")
     *runs, source, output = places
+    choices = direction, strict, modality, series, orientation
     from kerasgan import api
     from kerasgan.translation.translate import open_translator
 
@@ -63,10 +65,10 @@ def translate(
             from kerasgan.serving.translator import ServerTranslator
 
             with Client(server, read_token(token_file), certificate) as client:
-                written = api.translate(ServerTranslator(client), source, output, direction, strict, modality, series)
+                written = api.translate(ServerTranslator(client), source, output, *choices)
         else:
             translator = open_translator(runs[0])
             if translator.needs_tensorflow:
                 load_tensorflow()
-            written = api.translate(translator, source, output, direction, strict, modality, series)
+            written = api.translate(translator, source, output, *choices)
     say(f"Wrote {written}. {MAY_BE_WRONG}")

@@ -18,11 +18,16 @@ logger = logging.getLogger(__name__)
 
 
 def find_listed(
-    root: Path, modality: Modality | None = None, key: str | None = None, called: str | None = None
+    root: Path,
+    modality: Modality | None = None,
+    key: str | None = None,
+    called: str | None = None,
+    orientation: str = "",
 ) -> list[Series]:
     """The series of `discover` with their patients' keys under the secret of the folder, see `kerasgan.inspect`."""
     secret = find_secret(root)
-    found = [series for series in discover(root, modality) if called is None or series.is_called(called)]
+    every = discover(root, modality, orientation)
+    found = [series for series in every if called is None or series.is_called(called)]
     if key is not None:
         found = [series for series in found if is_key_of(key, series.files[0], series.patient, secret)]
     return [replace(series, patient=series.patient and (key or salted(series.patient, secret))) for series in found]

@@ -1,4 +1,4 @@
-"""Zip archives of scans: unpacked into a temporary folder that lives as long as what was read from it."""
+"""Zip archives of scans: unpacked into a temporary folder that lives as long as what was found in it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import tempfile
 import weakref
 import zipfile
 import zlib
-from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from kerasgan.errors import DicomError
@@ -29,7 +28,7 @@ def is_archive(path: Path) -> bool:
 
 
 class Unpacked:
-    """The unpacked files of an archive; they are deleted when the last object given to `keep_for` is gone.
+    """The unpacked files of an archive; they are deleted when nothing refers to this object any more.
 
     Args:
         archive: A `.zip` file.
@@ -56,11 +55,6 @@ class Unpacked:
             raise DicomError(f"{archive.name} is encrypted or packed in an unknown way. Unpack it first.") from error
         except OSError as error:
             raise DicomError(f"{archive.name} cannot be unpacked: {reason_and_remedy(error)}") from error
-
-    def keep_for(self, owners: Iterable[object]) -> None:
-        """Keeps the files until none of `owners` is referenced any more."""
-        for owner in owners:
-            weakref.finalize(owner, id, self)  # the finalizer holds a reference to `self`; its call has no effect
 
 
 def _check(file: zipfile.ZipFile, name: str, free_bytes: int) -> None:

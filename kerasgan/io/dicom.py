@@ -46,7 +46,7 @@ def read_series(series: Series, strict: bool = False) -> Volume:
         _refuse(series, series.losses + series.irregularities)
     modality = cast(Modality, series.modality)
     if not series.slices:
-        return _told(replace(read_image(series.files[0], modality), warnings=series.notes), series)
+        return _told(replace(read_image(series.files[0], modality, series.orientation), warnings=series.notes), series)
     slices, array, problems = _read_slices(series.slices, modality)
     if not slices:
         raise DicomError(f"No image of {series.name} can be read: {' '.join(problems)} Export the series again.")
@@ -61,7 +61,11 @@ def read_series(series: Series, strict: bool = False) -> Volume:
 
 
 def read_volume(
-    path: Path | str, strict: bool = False, modality: Modality | None = None, series: str | None = None
+    path: Path | str,
+    strict: bool = False,
+    modality: Modality | None = None,
+    series: str | None = None,
+    orientation: str = "",
 ) -> Volume:
     """Reads the one scan that a path holds.
 
@@ -71,6 +75,7 @@ def read_volume(
         strict: Refuse a series with uneven gaps, gantry tilt or damaged files instead of repairing it.
         modality: What an image file is that does not show it itself; a scan that shows another one is refused.
         series: Which of several series, see `Series.is_called`; None for the only one.
+        orientation: That of an image file that does not say it, such as `"LAS"`, see `read_image`.
 
     Returns:
         The scan, see `read_series`.
@@ -84,7 +89,7 @@ def read_volume(
         print(volume.array.shape, volume.spacing_mm, volume.modality)
     """
     path = Path(path)
-    found = discover(path, modality)
+    found = discover(path, modality, orientation)
     if found and series is not None:
         called = [one for one in found if one.is_called(series)]
         if not called:
@@ -95,6 +100,8 @@ def read_volume(
         (chosen,) = usable
         if modality not in (None, chosen.modality):
             raise DicomError(f"{chosen.name} is {chosen.modality}, not {modality}. Leave --modality out.")
+        if orientation.upper() not in ("", chosen.axes):
+            raise DicomError(f"{chosen.name} has the orientation {chosen.axes}, not {orientation}. Leave it out.")
         return read_series(chosen, strict=strict)
     if not found:
         raise DicomError(f"{path.name} holds no DICOM, NIfTI or MetaImage file. Name the folder of one scan.")

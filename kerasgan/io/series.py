@@ -12,7 +12,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +70,8 @@ class Series:
         irregularities: Uneven gaps and gantry tilt, which reading resamples, and what an image file contradicts itself
             in; strict reading refuses them.
         slices: Acquired slices, sorted along the normal, duplicates next to each other; empty for other formats.
+        orientation: What the user says of an image file that does not say it itself.
+        archive: Keeps the files while the series is referenced, where they were unpacked from an archive.
     """
 
     uid: str
@@ -90,6 +92,8 @@ class Series:
     losses: tuple[str, ...] = ()
     irregularities: tuple[str, ...] = ()
     slices: tuple[SourceSlice, ...] = ()
+    orientation: str = ""
+    archive: object = field(default=None, repr=False, compare=False)
 
     @property
     def name(self) -> str:
@@ -124,7 +128,7 @@ class Series:
         return text if self.usable else f"{text}, not used: {self.reason}"
 
 
-def discover(path: Path | str, modality: Modality | None = None) -> list[Series]:
+def discover(path: Path | str, modality: Modality | None = None, orientation: str = "") -> list[Series]:
     """Finds every series below a folder, in a `.zip` archive or in a single file.
 
     Args:
@@ -132,6 +136,7 @@ def discover(path: Path | str, modality: Modality | None = None) -> list[Series]
             MetaImage files by their suffix. An archive is unpacked into a temporary folder that lives as long as one
             of the returned series or its slices does.
         modality: What image files are that do not show it themselves; DICOM files say it.
+        orientation: That of image files that do not say it, such as `"LAS"`, see `read_image`.
 
     Returns:
         All series, in the order of their first files; those that cannot be used with the reason.
@@ -150,13 +155,14 @@ def discover(path: Path | str, modality: Modality | None = None) -> list[Series]
     if not path.is_dir() and not path.is_file():
         raise DicomError(f"{path} is a pipe or a device, neither a file nor a folder. Store the scan in a file first.")
     if path.is_dir():
-        return group(_walk(path), path, modality)
+        return group(_walk(path), path, modality, orientation)
     if not is_archive(path):
-        return group([path], path.parent, modality)
+        return group([path], path.parent, modality, orientation)
     unpacked = Unpacked(path)
-    found = group(_walk(unpacked.folder), unpacked.folder, modality)
-    unpacked.keep_for(owner for series in found for owner in (series, *series.slices))
-    return found
+    return [
+        replace(found, archive=unpacked, slices=tuple(replace(slice_, archive=unpacked) for slice_ in found.slices))
+        for found in group(_walk(unpacked.folder), unpacked.folder, modality, orientation)
+    ]
 
 
 @contextmanager
@@ -183,13 +189,14 @@ def opened(path: Path | str) -> Iterator[Path]:
         yield path
 
 
-def group(files: Iterable[Path], root: Path, modality: Modality | None = None) -> list[Series]:
+def group(files: Iterable[Path], root: Path, modality: Modality | None = None, orientation: str = "") -> list[Series]:
     """Sorts files into series.
 
     Args:
         files: Files of any kind. Those that neither are DICOM nor have a suffix of a scan are ignored.
         root: Folder that holds them all; below it, a folder stands for a patient that nothing else names.
         modality: What image files are that do not show it themselves.
+        orientation: That of image files that do not say it.
 
     Returns:
         All series, in the order of their first files.
@@ -202,7 +209,7 @@ def group(files: Iterable[Path], root: Path, modality: Modality | None = None) -
         try:
             if is_image(file):
                 key = patient_key(image_patient(file.relative_to(root), root.name))
-                found.append(replace(_image_series(file, modality), patient=key))
+                found.append(replace(_image_series(file, modality, orientation), patient=key))
             elif file.suffix.lower() in _DICOM_SUFFIXES or looks_like_dicom(file):
                 read = read_frames(file)
                 frames += read
@@ -269,15 +276,19 @@ def _foreign(file: Path) -> str:
     return f"{name} ({suffix}), which is not read; convert it to .nii.gz" if name else ""
 
 
-def _image_series(file: Path, told: Modality | None) -> Series:
+def _image_series(file: Path, told: Modality | None, orientation: str) -> Series:
     """The series of a NIfTI or MetaImage file; its values decide, with `told` where they do not, what it shows."""
     try:
-        volume = read_labels(file)
+        volume = read_labels(file, orientation)
     except KerasganError as error:
         reason = str(error).removeprefix(f"{file.name}: ")
         return Series("", sidecar_modality(file), "", (file,), usable=False, reason=reason)
     axes = anatomical_axes(volume.direction)
-    series = Series("", "", "", (file,), volume.shape, volume.spacing_mm, axes, irregularities=volume.warnings)
+    series = Series(
+        *("", "", "", (file,), volume.shape, volume.spacing_mm, axes),
+        irregularities=volume.warnings,
+        orientation=orientation,
+    )
     try:
         modality, doubt = image_modality(volume.array, file, told)
     except KerasganError as error:

@@ -103,8 +103,8 @@ class ImageHeader:
         if letters:
             return np.reshape(sitk.DICOMOrientImageFilter.GetDirectionCosinesFromOrientation(letters), (3, 3))
         raise KerasganError(
-            f"the orientation is unknown ({self.unknown}). Start from the DICOM series; or find out to which sides of "
-            "the patient columns, rows and slices run, and say so with --orientation, such as LAS."
+            f"the orientation is unknown ({self.unknown}). Start from the DICOM series, or find out to which sides of "
+            "the patient columns, rows and slices run: inspect and translate take them as --orientation, such as LAS."
         )
 
 

@@ -26,6 +26,7 @@ class SourceSlice:
         orientation: Image Orientation (Patient) (0020,0037): row direction, then column direction.
         spacing_mm: `(column_spacing, row_spacing)`, that is Pixel Spacing (0028,0030) reversed.
         shape: `(rows, columns)`.
+        archive: Keeps the file while the slice is referenced, where it was unpacked from an archive.
     """
 
     path: Path
@@ -34,6 +35,7 @@ class SourceSlice:
     orientation: tuple[float, float, float, float, float, float]
     spacing_mm: tuple[float, float]
     shape: tuple[int, int]
+    archive: object = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ def translate(
     strict: bool = False,
     modality: Modality | None = None,
     series: str | None = None,
+    orientation: str = "",
 ) -> Path:
     """Translates one scan from disk to disk, see `kerasgan.translate`.
 
@@ -34,7 +35,7 @@ def translate(
     translator, output = open_translator(model), Path(output)
     if output.is_file() or (output.is_dir() and any(output.iterdir())):
         raise KerasganError(f"{output} exists; name another output, so that nothing is overwritten.")
-    source = read_volume(source_path, strict, modality, series)
+    source = read_volume(source_path, strict, modality, series, orientation)
     if not is_image(output) and not source.source:
         raise KerasganError(f"A DICOM series needs a DICOM input; name an output that ends in {' or '.join(SUFFIXES)}.")
     synthetic, contract = translator.translate(source, direction)

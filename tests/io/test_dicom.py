@@ -398,6 +398,16 @@ def test_a_nifti_file_is_read_too(tmp_path):
     assert (volume.modality, volume.shape) == ("CT", (2, 3, 4))
 
 
+def test_the_orientation_of_a_nifti_file_that_does_not_say_it_is_taken_from_the_user(slices, tmp_path):
+    path = nifti(tmp_path / "scan.nii", np.linspace(0, 900, 24, dtype="f4").reshape(2, 3, 4), codes=(0, 0))
+    with pytest.raises(DicomError, match=r"the orientation is unknown .* --orientation, such as LAS"):
+        read_volume(path)
+    np.testing.assert_array_equal(read_volume(path, orientation="las").direction, np.diag([1, -1, 1]))
+    assert discover(path, orientation="LAS")[0].axes == "LAS"
+    with pytest.raises(DicomError, match=r"has the orientation LPS, not LAS\. Leave it out"):
+        read_volume(slices(0, 3), orientation="LAS")
+
+
 def test_a_nifti_file_that_contradicts_itself_is_said_and_refused_under_strict(tmp_path, caplog):
     path = nifti(tmp_path / "scan.nii", np.linspace(0, 900, 24, dtype="f4").reshape(2, 3, 4), qoffset=(15, -6, 7))
     text = "sform and qform contradict each other by up to 20 mm; the sform is taken"
