@@ -33,6 +33,7 @@ _TYPES = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 7
 _OTHER_TYPES = {32: "complex numbers", 1792: "complex numbers", 128: "RGB colour", 2304: "RGBA colour", 1: "bits"}
 _UNIT_MM = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  # unknown, metre, millimetre, micrometre
 _UNEQUAL = 0.01  # share by which the voxel sizes of sform and pixdim may differ
+_ROUNDING = 4e-7  # of the sum of squares of a quaternion in float32
 _APART_MM = 0.1  # distance of a corner under sform and qform from which they contradict each other
 
 
@@ -146,7 +147,7 @@ def _qform(header: np.void, sizes: np.ndarray, millimetre: float) -> tuple[np.nd
         return np.zeros((3, 4)), f"the quaternion {_listed((b, c, d))} of the qform is no rotation"
     if np.any(sizes < 0):
         return np.zeros((3, 4)), f"pixdim is {_listed(header['pixdim'][1:4])}, with a negative size of a voxel"
-    a = np.sqrt(max(0.0, square))
+    a = np.sqrt(square) if square > _ROUNDING else 0.0
     cross = np.array([[0, -d, c], [d, 0, -b], [-c, b, 0]])
     rotation = np.eye(3) + 2 * a * cross + 2 * cross @ cross
     steps = sizes * (1, 1, -1 if header["pixdim"][0] < 0 else 1)

@@ -60,6 +60,12 @@ def test_a_rotation_is_that_of_the_quaternion(tmp_path, qfac):
     np.testing.assert_allclose(volume.direction, [[0, 1, 0], [-1, 0, 0], [0, 0, 1]], atol=1e-6)
 
 
+def test_half_a_turn_is_not_blurred_by_rounding(tmp_path):
+    half = np.sqrt(0.5)  # about the line between columns and rows, which change places
+    volume = read_labels(nifti(tmp_path / "scan.nii", codes=(1, 0), quatern=(half, half, 0)))
+    np.testing.assert_allclose(volume.direction, [[0, -1, 0], [-1, 0, 0], [0, 0, -1]], atol=1e-6)
+
+
 def test_a_negative_qfac_turns_the_slices_over(tmp_path):
     volume = read_labels(nifti(tmp_path / "scan.nii", codes=(1, 0), pixdim=(-1, 2, 3, 4, 0, 0, 0, 0)))
     np.testing.assert_allclose(volume.direction, np.diag([1, 1, -1]), atol=1e-6)
