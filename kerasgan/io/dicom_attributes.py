@@ -21,10 +21,12 @@ from pydicom import Dataset
 from pydicom.uid import CTImageStorage, MRImageStorage, generate_uid
 from pydicom.valuerep import format_number_as_ds
 
+from kerasgan.io.usability import numbers
 from kerasgan.scans.volume import SourceSlice, Volume
 from kerasgan.text import NOT_FOR_PRIMARY_DIAGNOSIS, SYNTHETIC_IMAGE
 
 CT_DISPLAY_WINDOW_HU = ("40", "400")  # centre and width of the usual soft-tissue window
+LARGEST_NUMBER = 2**31 - 1  # that an element of VR IS can hold
 SERIES_NUMBER_OFFSET = 1000  # lists the series after the acquired ones of the study
 
 _COPIED_GROUPS = (0x0010, 0x0012)  # patient and patient study, clinical trial
@@ -57,7 +59,8 @@ def series_attributes(volume: Volume, header: Dataset, description: str) -> Data
     dataset = Dataset()
     dataset.Modality = volume.modality
     dataset.SeriesInstanceUID = generate_uid(prefix=None)
-    dataset.SeriesNumber = SERIES_NUMBER_OFFSET + int(header.get("SeriesNumber") or 0)
+    (number, *_) = numbers(header, "SeriesNumber") or [0.0]
+    dataset.SeriesNumber = SERIES_NUMBER_OFFSET + min(int(number), LARGEST_NUMBER - SERIES_NUMBER_OFFSET)
     text = description if "synthetic" in description.lower() else f"synthetic {volume.modality} {description}"
     ascii_text = text.encode("ascii", "replace").decode().replace("\\", "/")  # a backslash would separate two values
     dataset.SeriesDescription = ascii_text[:64].strip()
@@ -160,9 +163,9 @@ def _code(value: str, meaning: str) -> Dataset:
 
 def _slice_thickness(header: Dataset, frame: int) -> object:
     """Slice Thickness (0018,0050) in mm, of the frame in an enhanced object; None if it is not given."""
-    if "SliceThickness" in header:
+    if numbers(header, "SliceThickness"):
         return header.SliceThickness
     groups = [*header.get("PerFrameFunctionalGroupsSequence", [])[frame : frame + 1]]
     groups += header.get("SharedFunctionalGroupsSequence", [])
     measures = [item for group in groups for item in group.get("PixelMeasuresSequence", [])]
-    return next((item.SliceThickness for item in measures if "SliceThickness" in item), None)
+    return next((item.SliceThickness for item in measures if numbers(item, "SliceThickness")), None)

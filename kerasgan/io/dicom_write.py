@@ -9,6 +9,7 @@ values write NIfTI. Slices of an oblique or sagittal source stay oblique or sagi
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -23,6 +24,7 @@ from kerasgan.files import staging_folder
 from kerasgan.io.dicom_attributes import series_attributes, slice_attributes
 from kerasgan.io.grid import defects, measure
 from kerasgan.io.output import as_int16
+from kerasgan.io.usability import named
 from kerasgan.scans.volume import SourceSlice, Volume
 
 IMPLEMENTATION_CLASS_UID = UID("2.25.41362258331725489081196710875728708477")
@@ -60,7 +62,7 @@ def write_dicom(volume: Volume, source: Volume, folder: Path | str, description:
     """
     folder = Path(folder)
     _check(volume, source, folder)
-    headers = {place.path: _read_header(place.path) for place in source.source}
+    headers = source_headers(source)
     series = series_attributes(volume, headers[source.source[0].path], description)
     names = [f"slice_{number:04d}.dcm" for number in range(1, len(source.source) + 1)]
     with staging_folder(folder) as staging:
@@ -98,17 +100,51 @@ def _check(volume: Volume, source: Volume, folder: Path) -> None:
         )
 
 
+def source_headers(source: Volume) -> dict[Path, Dataset]:
+    """The headers of the files of a scan, each with what a series that is derived from it must refer to.
+
+    Elements that cannot be read, such as a word where a number belongs, are left out.
+
+    Args:
+        source: A volume that was read from DICOM.
+
+    Raises:
+        DicomError: For a file that can no longer be read or lacks a UID.
+    """
+    return {place.path: _read_header(place.path) for place in source.source}
+
+
 def _read_header(path: Path) -> Dataset:
-    try:
-        header = dcmread(path, stop_before_pixels=True, force=True)
-    except OSError as error:
-        raise DicomError(
-            f"Cannot read {path} again for its header. Keep the source until the series is written."
-        ) from error
+    with warnings.catch_warnings():  # pydicom's remarks on elements that are left out
+        warnings.simplefilter("ignore")
+        try:
+            header = dcmread(path, stop_before_pixels=True, force=True)
+        except OSError as error:
+            raise DicomError(
+                f"Cannot read {path} again for its header. Keep the source until the series is written."
+            ) from error
+        _drop_malformed(header)
     for keyword in ("StudyInstanceUID", "SOPClassUID", "SOPInstanceUID"):
         if not header.get(keyword):
-            raise DicomError(f"{path} has no {keyword}, which the new series must refer to. Export the source again.")
+            raise DicomError(
+                f"{path} has no {named(keyword)}, which the new series must refer to. Export the source again, or "
+                "write .nii.gz or .mha."
+            )
     return header
+
+
+def _drop_malformed(dataset: Dataset) -> None:
+    for tag in list(dataset.keys()):
+        try:
+            element = dataset[tag]
+            values = element.value if element.VM > 1 or element.VR == "SQ" else [element.value]
+        except Exception:  # pydicom converts a value when it is asked for, and raises what it likes
+            del dataset[tag]
+            continue
+        if element.VR in ("DS", "IS") and any(isinstance(value, str) and value for value in values):
+            del dataset[tag]  # which pydicom leaves a word
+        for item in values if element.VR == "SQ" else ():
+            _drop_malformed(item)
 
 
 def _slice_values(volume: Volume, places: Sequence[SourceSlice]) -> Iterator[np.ndarray]:

@@ -7,6 +7,7 @@ attribute in which they differ (echo time, time point, ...).
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections import defaultdict
@@ -27,6 +28,7 @@ from kerasgan.io.pixels import PixelReader, values_seen
 from kerasgan.io.stacks import alike, by_geometry, by_series, run_along, slice_of, sorted_frames, split_crowded
 from kerasgan.scans.volume import Modality, SourceSlice, Triple, anatomical_axes
 
+_LOGGER = logging.getLogger(__name__)
 _DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 _FOREIGN = {  # what people have for scans, by suffix, which is not read
     (".nrrd", ".nhdr"): "NRRD",
@@ -36,6 +38,7 @@ _FOREIGN = {  # what people have for scans, by suffix, which is not read
     (".par", ".rec"): "Philips PAR/REC",
 }
 _PACKED = (".zip", ".gz", ".bz2", ".xz", ".7z", ".rar", ".tar", ".tgz")
+_DEEPEST = 100  # folders within each other that are searched
 _STRAY = 0.1  # a geometry with a smaller share of the largest one's slices does not count as a scan
 _BIDS_SUBJECT = re.compile(r"sub-[0-9A-Za-z]+")
 # Names of image files that say what is shown, and not of whom.
@@ -255,16 +258,25 @@ def image_patient(path: Path, folder: str) -> str:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """Files below a folder in sorted order; hidden ones left out, links followed but not in circles."""
-    seen: set[Path] = set()
-    for parent, folders, names in os.walk(folder, followlinks=True):
-        real = Path(parent).resolve()
+    """Files below a folder in sorted order; hidden ones left out, links followed but not in circles or upwards."""
+    top, seen = folder.resolve(), set[Path]()
+    for parent, folders, names in os.walk(folder, onerror=_warn_unlisted, followlinks=True):
+        here, real = Path(parent), Path(parent).resolve()
+        if len(here.parts) - len(folder.parts) > _DEEPEST:
+            raise DicomError(f"{folder.name} has folders more than {_DEEPEST} deep. Name the folder of the scans.")
         if real in seen:
             folders.clear()
             continue
         seen.add(real)
-        folders[:] = sorted(name for name in folders if name[0] != "." and name != "__MACOSX")
+        upwards = {name for name in folders if (here / name).is_symlink() and (here / name).resolve() in top.parents}
+        for name in sorted(upwards):
+            _LOGGER.warning("%s is a link to a folder that holds this one: not followed", name)
+        folders[:] = sorted(name for name in folders if name[0] != "." and name not in {"__MACOSX", *upwards})
         yield from (Path(parent, name) for name in sorted(names) if name[0] != ".")
+
+
+def _warn_unlisted(error: OSError) -> None:
+    _LOGGER.warning("%s cannot be listed and is left out (%s)", Path(error.filename).name, error.strerror)
 
 
 def _foreign(file: Path) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from kerasgan.errors import KerasganError
 from kerasgan.io import read_volume, write_dicom, write_image
+from kerasgan.io.dicom_write import source_headers
 from kerasgan.io.nifti import SUFFIXES, is_image
 from kerasgan.runs.run import Run, load_run
 from kerasgan.scans.contract import Direction
@@ -38,6 +39,8 @@ def translate(
     source = read_volume(source_path, strict, modality, series, orientation)
     if not is_image(output) and not source.source:
         raise KerasganError(f"A DICOM series needs a DICOM input; name an output that ends in {' or '.join(SUFFIXES)}.")
+    if not is_image(output):
+        source_headers(source)  # a file that the new series cannot refer to is found before the translation
     synthetic, contract = translator.translate(source, direction)
     if is_image(output):
         write_image(synthetic, output)

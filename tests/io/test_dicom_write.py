@@ -392,11 +392,31 @@ def test_a_full_disk_leaves_nothing(source, tmp_path, monkeypatch):
 def test_a_source_that_is_gone_or_not_dicom_is_named(source, tmp_path):
     path = source.source[1].path
     path.write_bytes(b"no DICOM at all")
-    with pytest.raises(DicomError, match=r"98\.dcm has no StudyInstanceUID.*Export the source again"):
+    with pytest.raises(DicomError, match=r"98\.dcm has no Study Instance UID \(0020,000D\).*Export the source again"):
         write_dicom(synthetic(source), source, tmp_path / "out", "test")
     path.unlink()
     with pytest.raises(DicomError, match=r"Cannot read .*98\.dcm again.*Keep the source"):
         write_dicom(synthetic(source), source, tmp_path / "out", "test")
+
+
+@pytest.mark.parametrize(("text", "number"), [("REMOVD", 1000), ("2147483600", 2**31 - 1), ("7\\8", 1007)])
+def test_a_series_number_of_any_kind_is_followed(tmp_path, with_text, text, number):
+    source = on_slices(make_slices(tmp_path / "in", AXIAL, places_along(AXIAL, np.array([0, 0, 2.0]))))
+    for place in source.source:
+        with_text(place.path, "SeriesNumber", text)
+    (first, *_) = write_dicom(synthetic(source), source, tmp_path / "out", "test")
+    assert pydicom.dcmread(first).SeriesNumber == number
+
+
+def test_words_in_place_of_numbers_are_left_out(tmp_path, with_text):
+    source = on_slices(make_slices(tmp_path / "in", AXIAL, places_along(AXIAL, np.array([0, 0, 2.0]))))
+    for place in source.source:
+        for keyword in ("SliceThickness", "AcquisitionNumber", "PatientWeight", "SliceLocation"):
+            with_text(place.path, keyword, "5,5 ab")
+    (first, *_) = write_dicom(synthetic(source), source, tmp_path / "out", "test")
+    written = pydicom.dcmread(first)
+    assert (written.SliceThickness, written.AcquisitionNumber) == (None, None)
+    assert "PatientWeight" not in written and "SliceLocation" not in written
 
 
 def complaints(tool, *files):

@@ -480,6 +480,28 @@ def test_links_are_followed_but_not_in_circles(slices, tmp_path):
     assert [len(series.files) for series in discover(linked)] == [2]
 
 
+def test_a_link_upwards_is_not_followed_and_named(slices, caplog):
+    folder = slices(0, 3)
+    (folder / "root").symlink_to("/")
+    (series,) = discover(folder)
+    assert len(series.files) == 2
+    assert caplog.messages == ["root is a link to a folder that holds this one: not followed"]
+
+
+def test_folders_without_end_are_refused(tmp_path):
+    deep = tmp_path / "deep"
+    deep.joinpath(*["d"] * 101).mkdir(parents=True)
+    with pytest.raises(DicomError, match=r"deep has folders more than 100 deep\. Name the folder of the scans"):
+        discover(deep)
+
+
+def test_a_pipe_among_the_files_is_passed_over(slices):
+    folder = slices(0, 3)
+    os.mkfifo(folder / "pipe.dcm")
+    scan, pipe = discover(folder)
+    assert scan.usable and pipe.reason == "pipe.dcm is not a DICOM file."
+
+
 def test_a_path_that_does_not_exist(tmp_path):
     with pytest.raises(DicomError, match=r"no file or folder .*nowhere\. Check the path"):
         discover(tmp_path / "nowhere")

@@ -7,7 +7,7 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 
-from kerasgan.errors import KerasganError, RunError
+from kerasgan.errors import DicomError, KerasganError, RunError
 from kerasgan.io import read_image, read_volume
 from kerasgan.phantom.dicom import SeriesIdentity, write_series
 from kerasgan.scans.volume import from_sitk
@@ -67,6 +67,23 @@ def test_values_that_are_not_finite_are_the_models_fault(run, mr):
     )
     with pytest.raises(RunError, match=wanted):
         translate_volume(Overflowing(run), mr)
+
+
+class Unused(RunTranslator):
+    """Is not to be asked."""
+
+    def translate(self, volume, direction=None):
+        raise AssertionError("translated before the source was checked")
+
+
+def test_a_source_that_a_series_cannot_refer_to_is_refused_before_the_translation(run, mr, tmp_path):
+    write_series(mr, SeriesIdentity("900_S_0001", "T1", 1, "test"), tmp_path / "in")
+    for file in (tmp_path / "in").iterdir():
+        dataset = pydicom.dcmread(file)
+        del dataset.StudyInstanceUID
+        dataset.save_as(file)
+    with pytest.raises(DicomError, match=r"no Study Instance UID \(0020,000D\), .* write \.nii\.gz or \.mha"):
+        translate(Unused(run), tmp_path / "in", tmp_path / "out")
 
 
 def test_dicom_in_and_out(run, mr, tmp_path):
