@@ -21,7 +21,7 @@ class RunError(KerasganError):
 
 
 class DivergenceError(KerasganError):
-    """A training loss became NaN or infinite; the message names the step and the loss."""
+    """A training loss became NaN or grew without bound; the message names the step and the loss."""
 
 
 class ExportError(KerasganError):

@@ -15,6 +15,8 @@ from kerasgan.models._image_pool import ImagePool, seed_of_step
 from kerasgan.models._optimizers import adam
 from kerasgan.networks.build import bind, offers
 
+LARGEST = 1e7  # loss of a run that may still learn: far above those of images in [-1, 1], even summed over all pixels
+
 
 class AdversarialModel(keras.Model):
     """Networks that are trained against discriminators, and what every such training step needs.
@@ -221,7 +223,7 @@ class AdversarialModel(keras.Model):
 
 
 class FiniteMonitor:
-    """Remembers, inside the graph, the first step at which a loss was NaN or infinite, and the losses of that step.
+    """Remembers, inside the graph, the first step at which a loss was NaN or beyond `LARGEST`, and that step's losses.
 
     The host need not wait for each step to learn of it.
 
@@ -232,7 +234,7 @@ class FiniteMonitor:
         >>> monitor = FiniteMonitor(["cycle_a", "cycle_b"])
         >>> monitor.watch([tf.constant(0.5), tf.constant(float("nan"))], tf.constant(7))
         >>> monitor.finding()
-        (7, ['cycle_b'])
+        (7, {'cycle_b': nan})
     """
 
     def __init__(self, names: list[str]) -> None:
@@ -248,17 +250,17 @@ class FiniteMonitor:
     def watch(self, losses: list[tf.Tensor], step: tf.Tensor) -> None:
         """Takes note of a step's losses, scalars."""
         values = tf.cast(tf.stack(losses), tf.float32)
-        is_first = (self.step.read_value() < 0) & ~tf.reduce_all(tf.math.is_finite(values))
+        is_first = (self.step.read_value() < 0) & ~tf.reduce_all(tf.abs(values) <= LARGEST)  # no NaN is
         self.values.assign(tf.where(is_first, values, self.values.read_value()))
         self.step.assign(tf.where(is_first, tf.cast(step, tf.int64), self.step.read_value()))
 
-    def finding(self) -> tuple[int, list[str]] | None:
-        """The first bad step, counted from 0, and the names of its losses that were not finite; None without one."""
+    def finding(self) -> tuple[int, dict[str, float]] | None:
+        """The first bad step, counted from 0, and its losses that were NaN or too large; None without one."""
         step = int(self.step.numpy())
         if step < 0:
             return None
-        finite = tf.math.is_finite(self.values).numpy()
-        return step, [name for name, good in zip(self.names, finite, strict=True) if not good]
+        losses = dict(zip(self.names, self.values.numpy().tolist(), strict=True))
+        return step, {name: loss for name, loss in losses.items() if not abs(loss) <= LARGEST}
 
 
 def has_batch_normalisation(network: keras.Model) -> bool:

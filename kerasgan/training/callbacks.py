@@ -66,20 +66,20 @@ class Progress(keras.callbacks.Callback):
 
 
 class StopOnNonFinite(keras.callbacks.Callback):
-    """Ends a run in which a loss was NaN or infinite, before a later callback can store the damage."""
+    """Ends a run in which a loss was NaN or grew without bound, before a later callback can store the damage."""
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Looks at what the model's monitor found in the period.
 
         Raises:
-            DivergenceError: Where it found a step with a loss that was not finite.
+            DivergenceError: Where it found a step with such a loss.
         """
-        finding = self.model.monitor.finding()
-        if finding:
-            step, names = finding
-            raise DivergenceError(
-                f"Loss {', '.join(names)} became NaN or infinite at step {step + 1}. {checkpoints.REMEDY}"
-            )
+        if finding := self.model.monitor.finding():
+            step, losses = finding
+            is_finite = np.isfinite(list(losses.values())).all()
+            what = "grew without bound" if is_finite else "became NaN or infinite"
+            found = ", ".join(f"{name} ({loss:.3g})" for name, loss in losses.items())
+            raise DivergenceError(f"Loss {found} {what} at step {step + 1}. {checkpoints.REMEDY}")
 
 
 class Periodic(keras.callbacks.Callback):

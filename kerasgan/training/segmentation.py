@@ -17,6 +17,7 @@ from kerasgan.errors import DatasetError, DivergenceError
 from kerasgan.losses.cross_entropy import segmentation as cross_entropy
 from kerasgan.losses.dice import over_batch as dice
 from kerasgan.models import ConstantThenLinear
+from kerasgan.models._adversarial import LARGEST
 from kerasgan.networks.build import bind
 from kerasgan.networks.keras_settings import dtype_policy, keras_defaults
 from kerasgan.runs import checkpoints
@@ -56,14 +57,12 @@ class Settings(BaseModel):
 
 
 class _StopOnNonFinite(keras.callbacks.Callback):
-    """Ends the training at the first step whose loss is not finite; the mean loss of a period shows it at once."""
+    """Ends the training at the first step whose loss is NaN or too large; the mean of a period shows it at once."""
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        if not np.isfinite(float((logs or {})["loss"])):
+        if not abs(loss := float((logs or {})["loss"])) <= LARGEST:
             step = int(self.model.optimizer.iterations)
-            raise DivergenceError(
-                f"The segmentation loss became NaN or infinite at step {step}; lower the learning rate."
-            )
+            raise DivergenceError(f"The segmentation loss became {loss:.3g} at step {step}; lower the learning rate.")
 
 
 @keras_defaults()
@@ -84,7 +83,7 @@ def train(slices: Labelled, classes: int, settings: Settings, seed: int = 0, fol
 
     Raises:
         DatasetError: Without slices.
-        DivergenceError: For a loss that is not finite.
+        DivergenceError: For a loss that is NaN or grows without bound.
         RunError: Where there are checkpoints and none can be read.
     """
     if not len(slices):

@@ -1,19 +1,46 @@
 """A run that diverges stops, and leaves the last good state."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import tensorflow as tf
 from tiny import newest_checkpoint, request, write_heads
 
 from kerasgan.errors import DivergenceError
+from kerasgan.models._adversarial import FiniteMonitor
 from kerasgan.runs import checkpoints
 from kerasgan.training import train as training
+from kerasgan.training.callbacks import StopOnNonFinite
 from kerasgan.training.train import train
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     return write_heads(tmp_path_factory.mktemp("heads"))
+
+
+@pytest.mark.parametrize(
+    ("loss", "text"),
+    [
+        (
+            2e7,
+            r"^Loss discriminator_a \(-2e\+07\) grew without bound at step 3\. Begin again with a lower learning rate",
+        ),
+        (np.inf, r"^Loss discriminator_a \(-inf\) became NaN or infinite at step 3\. Begin again"),
+        (np.nan, r"^Loss discriminator_a \(nan\) became NaN or infinite at step 3\. Begin again"),
+    ],
+)
+def test_loss_that_grows_without_bound_ends_as_one_that_is_nan(loss, text):
+    monitor = FiniteMonitor(["cycle_a", "discriminator_a"])
+    stop = StopOnNonFinite()
+    stop.set_model(SimpleNamespace(monitor=monitor))
+    monitor.watch([tf.constant(0.5), tf.constant(-9e6)], tf.constant(1))
+    stop.on_epoch_end(0)
+    for step in (2, 3):
+        monitor.watch([tf.constant(0.5), tf.constant(-loss)], tf.constant(step))
+    with pytest.raises(DivergenceError, match=text):
+        stop.on_epoch_end(1)
 
 
 def test_weights_that_are_not_finite_are_not_stored(data, tmp_path, monkeypatch):
