@@ -23,8 +23,11 @@ RESEARCH_ONLY = (
 NOT_FOR_PRIMARY_DIAGNOSIS = "Not for primary diagnosis."
 """The last sentence of the DICOM attributes that describe a synthetic series."""
 
-SYNTHETIC_IMAGE = f"Synthetic image, computed by a neural network. {NOT_FOR_PRIMARY_DIAGNOSIS}"
-"""The disclaimer in the header of every DICOM file."""
+SYNTHETIC_WORDS = "Synthetic image"
+"""The words that begin the description of every synthetic image file, by which it is known again."""
+
+SYNTHETIC_IMAGE = f"{SYNTHETIC_WORDS}, computed by a neural network. {NOT_FOR_PRIMARY_DIAGNOSIS}"
+"""The disclaimer in the header of every synthetic file; a NIfTI header has room for 80 characters."""
 
 MAY_BE_WRONG = "Synthetic, not for diagnosis: it can show what the patient does not have, or hide what they have."
 """The disclaimer on the terminal, for a translation that was just written."""

@@ -77,5 +77,5 @@ def _series_row(series: Series, base: Path) -> list[str]:
         " x ".join(f"{side:.3g}" for side in series.spacing_mm) if slices else "-",
         f"{_PLANES[series.axes[-1]]} {series.axes}" if series.axes else "-",
         "yes" if series.usable else "no",
-        "; ".join(filter(None, (series.reason, *series.notes))),
+        "; ".join(filter(None, (series.reason, "synthetic" if series.synthetic else "", *series.notes))),
     ]

@@ -14,6 +14,7 @@ from kerasgan.io import Series, discover
 from kerasgan.io.nifti import is_image
 from kerasgan.scans.volume import Modality
 
+_SYNTHETIC = "synthetic, computed by a network; dataset folder takes them if a file called synthetic is next to a and b"
 logger = logging.getLogger(__name__)
 
 
@@ -33,10 +34,17 @@ def find_listed(
     return [replace(series, patient=series.patient and (key or salted(series.patient, secret))) for series in found]
 
 
-def usable_series(found: Iterable[Series]) -> list[Series]:
-    """The series that can be used; how many are left out for which reason is logged."""
-    usable = [series for series in found if series.usable]
-    for reason, count in Counter(series.reason for series in found if not series.usable).most_common():
+def usable_series(found: Iterable[Series], synthetic: bool = False) -> list[Series]:
+    """The series that can be used, synthetic ones only on request; how many are left out for which reason is logged."""
+    usable, left_out = [], Counter[str]()
+    for series in found:
+        if not series.usable:
+            left_out[series.reason] += 1
+        elif series.synthetic and not synthetic:
+            left_out[_SYNTHETIC] += 1
+        else:
+            usable.append(series)
+    for reason, count in left_out.most_common():
         logger.warning("%d series left out: %s", count, reason)
     return usable
 

@@ -28,7 +28,7 @@ CARD = DatasetCard(
     default_dir="datasets/folder",
 )
 
-PAIRED = "paired"  # name of a file
+PAIRED, SYNTHETIC = "paired", "synthetic"  # names of files
 
 
 def describe(root: Path) -> DatasetCard:
@@ -57,7 +57,7 @@ def scan(root: Path, modalities: Mapping[str, Modality] | None = None) -> list[S
     for domain in DOMAINS:
         folder = root / domain
         found = discover(folder, (modalities or {}).get(domain)) if folder.is_dir() else []
-        usable = usable_series(found)
+        usable = usable_series(found, (root / SYNTHETIC).exists())
         if not usable:
             raise DatasetError(
                 f"{folder} has no MR or CT scan that can be used; found: {describe_found(found)}. "

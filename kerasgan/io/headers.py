@@ -25,7 +25,16 @@ from pydicom.uid import (
 )
 
 from kerasgan.errors import DicomError
-from kerasgan.io.usability import ONE_NUMBER, has_place, is_scan, numbers, reason_against, value_of
+from kerasgan.io.usability import (
+    ONE_NUMBER,
+    SYNTHETIC,
+    has_place,
+    is_scan,
+    is_synthetic,
+    numbers,
+    reason_against,
+    value_of,
+)
 from kerasgan.scans.bounds import spacing_fault
 from kerasgan.scans.volume import SourceSlice
 
@@ -49,7 +58,7 @@ _PIXELS = ("PhotometricInterpretation", "ComplexImageComponent", "RescaleType", 
 _NATIVE = (None, ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian)
 _LARGEST_FILE, _PIECE = 2**30, 2**24  # bytes that a deflated file may inflate to, and that are inflated at a time
 _FRAMES = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
-_KEYWORDS = (*_IDENTITY, *_SERIES, *_GEOMETRY, *_PIXELS, *_FRAMES, *TRAITS)
+_KEYWORDS = (*_IDENTITY, *_SERIES, *_GEOMETRY, *_PIXELS, *_FRAMES, *TRAITS, *SYNTHETIC)
 # What stands in Patient ID (0010,0020) where a patient's id was taken out.
 _NOBODY = re.compile(r"(anon(ymous|ymi[sz]ed)?|de-?identified|removed|unknown|none|null|n/?a)?", re.IGNORECASE)
 
@@ -70,6 +79,7 @@ class FrameHeader:
         frame_of_reference: Frame of Reference UID (0020,0052).
         thickness_mm: Slice Thickness (0018,0050); 0 if it is not given.
         traits: The values of `TRAITS`, as text.
+        synthetic: A network computed it.
         reason: Reason why the frame cannot be used; empty for a usable frame.
         slice: Position of the frame; None if it is unknown, which a usable frame's is not.
     """
@@ -85,6 +95,7 @@ class FrameHeader:
     frame_of_reference: str
     thickness_mm: float
     traits: tuple[str, ...]
+    synthetic: bool
     reason: str
     slice: SourceSlice | None
 
@@ -254,6 +265,7 @@ def _header(path: Path, flat: Dataset, frame: int) -> FrameHeader:
         frame_of_reference=str(value_of(flat, "FrameOfReferenceUID") or ""),
         thickness_mm=0.0 if spacing_fault([thickness_mm], "") else thickness_mm,
         traits=tuple(_text(value_of(flat, keyword)) for keyword in TRAITS),
+        synthetic=is_synthetic(flat),
         reason=reason,
         slice=_source_slice(path, flat, frame) if has_place(flat) else None,
     )

@@ -99,6 +99,7 @@ def read_metaimage_header(path: Path) -> ImageHeader:
         slope=slope,
         intercept=intercept,
         notes=(f"stored values are taken times {slope:g}, plus {intercept:g}",) if scaled else (),
+        description=fields.get("ITK_FileNotes", ""),
     )
 
 

@@ -119,7 +119,7 @@ def read_image(path: Path | str, modality: Modality | None = None, orientation: 
     return volume.with_array(volume.array, modality)
 
 
-def write_image(volume: Volume, path: Path | str) -> None:
+def write_image(volume: Volume, path: Path | str, description: str = "") -> None:
     """Writes a volume as NIfTI or MetaImage, with its geometry.
 
     CT is stored as int16, in whole HU; MR as float32. The file appears under its name only when it is complete; one
@@ -129,6 +129,7 @@ def write_image(volume: Volume, path: Path | str) -> None:
         volume: The image.
         path: A `.nii`, `.nii.gz`, `.mha` or `.mhd` file; its folder is created. (The values of an `.mhd` go into
             another file, which ends in `.raw` or `.zraw`.)
+        description: A line of at most 79 characters for the header.
 
     Raises:
         KerasganError: For an unknown suffix, values that are NaN, infinite or do not fit, or a place that cannot be
@@ -146,6 +147,7 @@ def write_image(volume: Volume, path: Path | str) -> None:
         image.CopyInformation(volume.to_sitk())
     else:
         require_finite(volume.array, path.name)
+    image.SetMetaData("ITK_FileNotes", description)
     with staging_folder(path) as folder:
         staged = folder / path.name
         _save(image, staged)

@@ -18,15 +18,15 @@ from kerasgan.io.voxels import GZIP, ImageHeader, Inflated, intact, place
 from kerasgan.scans.volume import Triple
 
 _NAMES = ["dim", "datatype", "pixdim", "vox_offset", "scl_slope", "scl_inter", "xyzt_units"]
-_NAMES += ["qform_code", "sform_code", "quatern", "qoffset", "srow", "magic"]
+_NAMES += ["qform_code", "sform_code", "quatern", "qoffset", "srow", "magic", "descrip"]
 _FIELDS = {  # by the size of the header, which is its first number
     348: (
-        ["8i2", "i2", "8f4", "f4", "f4", "f4", "u1", "i2", "i2", "3f4", "3f4", "(3,4)f4", "S3"],
-        [40, 70, 76, 108, 112, 116, 123, 252, 254, 256, 268, 280, 344],
+        ["8i2", "i2", "8f4", "f4", "f4", "f4", "u1", "i2", "i2", "3f4", "3f4", "(3,4)f4", "S3", "S80"],
+        [40, 70, 76, 108, 112, 116, 123, 252, 254, 256, 268, 280, 344, 148],
     ),
     540: (
-        ["8i8", "i2", "8f8", "i8", "f8", "f8", "i4", "i4", "i4", "3f8", "3f8", "(3,4)f8", "S3"],
-        [16, 12, 104, 168, 176, 184, 500, 344, 348, 352, 376, 400, 4],
+        ["8i8", "i2", "8f8", "i8", "f8", "f8", "i4", "i4", "i4", "3f8", "3f8", "(3,4)f8", "S3", "S80"],
+        [16, 12, 104, 168, 176, 184, 500, 344, 348, 352, 376, 400, 4, 240],
     ),
 }
 _TYPES = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4", 1024: "i8", 1280: "u8"}
@@ -92,6 +92,7 @@ def read_nifti_header(path: Path) -> ImageHeader:
         slope=slope,
         intercept=intercept,
         notes=(said,) if said and direction is not None else (),
+        description=header["descrip"].decode("latin-1"),
     )
 
 

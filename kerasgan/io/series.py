@@ -23,10 +23,11 @@ from kerasgan.io import grid
 from kerasgan.io.archive import Unpacked, is_archive
 from kerasgan.io.headers import FrameHeader, looks_like_dicom, patient_key, read_frames
 from kerasgan.io.modality import image_modality, sidecar_modality
-from kerasgan.io.nifti import is_image, read_labels, stem
+from kerasgan.io.nifti import is_image, read_header, read_labels, stem
 from kerasgan.io.pixels import PixelReader, values_seen
 from kerasgan.io.stacks import alike, by_geometry, by_series, run_along, slice_of, sorted_frames, split_crowded
 from kerasgan.scans.volume import Modality, SourceSlice, Triple, anatomical_axes
+from kerasgan.text import SYNTHETIC_WORDS
 
 _LOGGER = logging.getLogger(__name__)
 _DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
@@ -66,6 +67,7 @@ class Series:
         number: Series Number (0020,0011); empty if it is not given.
         description: Series Description (0008,103E).
         traits: What tells it from other scans of the same series, such as `"EchoTime 4.6"`.
+        synthetic: A network computed the series, which is no training data unless somebody asks for it.
         usable: `read_series` can read the series.
         reason: Reason why the series is not usable; empty for a usable one.
         notes: Remarks on the series, losses and irregularities included.
@@ -89,6 +91,7 @@ class Series:
     number: str = ""
     description: str = ""
     traits: tuple[str, ...] = ()
+    synthetic: bool = False
     usable: bool = True
     reason: str = ""
     notes: tuple[str, ...] = ()
@@ -300,6 +303,7 @@ def _image_series(file: Path, told: Modality | None, orientation: str) -> Series
         *("", "", "", (file,), volume.shape, volume.spacing_mm, axes),
         irregularities=volume.warnings,
         orientation=orientation,
+        synthetic=read_header(file).description.startswith(SYNTHETIC_WORDS),
     )
     try:
         modality, doubt = image_modality(volume.array, file, told)
@@ -444,6 +448,7 @@ def _described(frames: list[FrameHeader], reason: str) -> Series:
         frame_of_reference=first.frame_of_reference,
         number=first.series_number,
         description=first.description,
+        synthetic=any(frame.synthetic for frame in frames),
         usable=not reason,
         reason=reason,
     )

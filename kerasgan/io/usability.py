@@ -57,6 +57,9 @@ _OPTIONAL = ("SamplesPerPixel", "NumberOfFrames", "HighBit", *_RESCALE)
 ONE_NUMBER = (*_WHOLE, *_OPTIONAL)
 
 
+SYNTHETIC = ("Manufacturer", "SyntheticData", "ImageType")  # what `is_synthetic` reads
+
+
 def value_of(frame: Dataset, keyword: str) -> Any:
     """The value of an attribute: None where it is missing or empty, its text where it is not of the expected kind.
 
@@ -99,6 +102,14 @@ def named(keyword: str) -> str:
 def is_scan(dataset: Dataset) -> bool:
     """True for an object whose SOP Class UID (0008,0016) is one of the CT and MR image classes."""
     return str(value_of(dataset, "SOPClassUID")) in _CT_AND_MR
+
+
+def is_synthetic(frame: Dataset) -> bool:
+    """True for an image that a network computed: its header says so, or kerasgan derived it. A phantom is original."""
+    if str(value_of(frame, "SyntheticData") or "") == "YES":
+        return True
+    derived = "DERIVED" in (value_of(frame, "ImageType") or [])
+    return derived and str(value_of(frame, "Manufacturer") or "") == "kerasgan"
 
 
 def reason_against(frame: Dataset) -> str:

@@ -42,6 +42,7 @@ class ImageHeader:
         slope: Factor from stored to physical values.
         intercept: Physical value of a stored 0.
         notes: What a reader shall know, such as two places that contradict each other.
+        description: What the writer says of the image, such as that it is synthetic.
     """
 
     shape: tuple[int, int, int]
@@ -56,6 +57,7 @@ class ImageHeader:
     slope: float = 1.0
     intercept: float = 0.0
     notes: tuple[str, ...] = ()
+    description: str = ""
 
     @property
     def part(self) -> int:

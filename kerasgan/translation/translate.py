@@ -11,6 +11,7 @@ from kerasgan.io.nifti import SUFFIXES, is_image
 from kerasgan.runs.run import Run, load_run
 from kerasgan.scans.contract import Direction
 from kerasgan.scans.volume import Modality, Volume
+from kerasgan.text import SYNTHETIC_IMAGE
 from kerasgan.translation.of_run import RunTranslator
 from kerasgan.translation.of_tflite import TFLiteTranslator
 from kerasgan.translation.translator import Translator
@@ -43,7 +44,7 @@ def translate(
         source_headers(source)  # a file that the new series cannot refer to is found before the translation
     synthetic, contract = translator.translate(source, direction)
     if is_image(output):
-        write_image(synthetic, output)
+        write_image(synthetic, output, SYNTHETIC_IMAGE)
     else:
         write_dicom(synthetic, source, output, contract.series_description)
     return output

@@ -1,8 +1,13 @@
+import numpy as np
 import pytest
 
 from kerasgan.datasets import load, load_scans, patient_key
 from kerasgan.datasets.folder import scan
 from kerasgan.errors import DatasetError
+from kerasgan.io import discover
+from kerasgan.io import write_image as save_image
+from kerasgan.scans.volume import Volume
+from kerasgan.text import SYNTHETIC_IMAGE
 
 MR, CT = (0, 400), (-1000, 0)  # of background and tissue
 
@@ -113,6 +118,23 @@ def test_a_dicom_domain_that_is_not_what_the_user_says(tmp_path, write_dicom):
         write_dicom(tmp_path / "b" / patient, "CT", f"{patient} 2")
     with pytest.raises(DatasetError, match=r"Domain b of .* is CT, not MR\. Leave --modality out"):
         load("folder", tmp_path, modalities={"b": "MR"})
+
+
+def test_synthetic_series_are_no_training_data_unless_asked_for(tmp_path, write_dicom, write_image, caplog):
+    write_image(tmp_path / "a" / "real.nii", MR)
+    write_dicom(tmp_path / "b" / "phantom", "CT", "one", Manufacturer="kerasgan")
+    write_dicom(
+        tmp_path / "b" / "ours", "CT", "two", Manufacturer="kerasgan", ImageType=["DERIVED", "SECONDARY", "AXIAL"]
+    )
+    write_dicom(tmp_path / "b" / "theirs", "CT", "three", SyntheticData="YES")
+    ct = np.repeat([-1000, 0], 210).reshape(5, 6, 14) + np.arange(420).reshape(5, 6, 14) % 70
+    for name in ("four.nii.gz", "five.mha"):
+        save_image(Volume(ct, (1, 1, 1), modality="CT"), tmp_path / "b" / name, SYNTHETIC_IMAGE)
+    assert patients(tmp_path, "b") == [patient_key("one")]
+    assert "4 series left out: synthetic, computed by a network; " in caplog.text
+    assert [series.synthetic for series in discover(tmp_path / "b")] == [True, True, True, False, True]
+    (tmp_path / "synthetic").touch()
+    assert len(patients(tmp_path, "b")) == 5
 
 
 def test_same_modality_in_both_folders(tmp_path, write_image):

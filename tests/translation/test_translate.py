@@ -8,7 +8,7 @@ import pytest
 import SimpleITK as sitk
 
 from kerasgan.errors import DicomError, KerasganError, RunError
-from kerasgan.io import read_image, read_volume
+from kerasgan.io import discover, read_image, read_volume
 from kerasgan.phantom.dicom import SeriesIdentity, write_series
 from kerasgan.scans.volume import from_sitk
 from kerasgan.translation.of_run import RunTranslator
@@ -97,6 +97,7 @@ def test_dicom_in_and_out(run, mr, tmp_path):
 
 def test_image_in_and_out(run, heads, tmp_path):
     out = translate(run.path, heads / "1BA000" / "mr.nii.gz", tmp_path / "ct.mha")
+    assert discover(out)[0].synthetic
     assert read_image(out, "CT").same_grid(read_image(heads / "1BA000" / "mr.nii.gz", "MR"))
 
 
