@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -20,10 +22,13 @@ from kerasgan.scans.intensity import IntensityMap
 from kerasgan.scans.preparation import Preparation, prepare
 from kerasgan.scans.volume import VoxelGrid
 
-FORMAT = 4  # raise it whenever the same scan and settings would give another entry
+FORMAT = 5  # raise it whenever the same scan and settings would give another entry
 DATA_FORMAT = 3  # raise it where a run that was begun before must not go on with such entries
 WORKERS = 8  # each holds a whole scan, so their number bounds the memory
 STEPS = 32767  # int16 codes for [-1, 1]: half the size of float32 at 0.04 HU on a 2,600 HU window
+
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,18 @@ class CachedScan:
         self.require_labels()
         labels: np.ndarray = np.load(f"{self.stem}.labels.npy", mmap_mode="r")
         return labels
+
+    def require_whole(self) -> None:
+        """Refuses slices that were removed or damaged since they were prepared.
+
+        Raises:
+            DatasetError: For such slices.
+        """
+        if _facts(self.stem) is None:
+            raise DatasetError(
+                f"Prepared slices in {self.stem.parent} were removed or damaged while they were in use. Continue the "
+                "training with --resume, which prepares them again, and leave the folder alone meanwhile."
+            )
 
     def require_labels(self) -> None:
         """Refuses a scan without labels.
@@ -122,12 +139,16 @@ def fingerprint(scans: Sequence[CachedScan]) -> str:
 
 def _cached(scan: Scan, settings: Preparation, folder: Path, strict: bool) -> CachedScan:
     stem = folder / _key(scan, settings)
-    description = Path(f"{stem}.json")  # written last: its presence says that the entry is complete
-    facts = json.loads(description.read_text()) if description.exists() else {}
+    facts = _facts(stem)
+    if facts is None and Path(f"{stem}.json").exists():
+        logger.warning(
+            "The prepared slices of the %s scan of patient %s are damaged; they are prepared again.",
+            scan.modality,
+            scan.patient,
+        )
     # An entry made from a repaired scan serves no strict reader, who shall be told what is wrong with the scan.
-    if not facts or (strict and facts["repaired"]):
-        _write(scan, settings, stem, strict)
-        facts = json.loads(description.read_text())
+    if facts is None or (strict and facts["repaired"]):
+        facts = _write(scan, settings, stem, strict)
     grid = facts["grid"]
     return CachedScan(
         stem,
@@ -152,7 +173,29 @@ def _key(scan: Scan, settings: Preparation) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def _write(scan: Scan, settings: Preparation, stem: Path, strict: bool) -> None:
+def _facts(stem: Path) -> dict[str, Any] | None:
+    """What an entry says of itself; None where it is missing, incomplete or differs from its digests."""
+    try:
+        facts = json.loads(Path(f"{stem}.json").read_text())
+        is_whole = facts.pop("sha256") == _sha256(facts) and all(
+            _file_sha256(Path(f"{stem}.{ending}")) == digest for ending, digest in facts["files"].items()
+        )
+    except (OSError, ValueError, KeyError, AttributeError):
+        return None
+    return facts if is_whole else None
+
+
+def _sha256(facts: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _write(scan: Scan, settings: Preparation, stem: Path, strict: bool) -> dict[str, Any]:
+    """Writes an entry, the facts with the digests of its other files last, and returns the facts."""
     volume = scan.load(strict)
     with scan.usable():
         labels = scan.load_labels(like=volume)
@@ -165,14 +208,17 @@ def _write(scan: Scan, settings: Preparation, stem: Path, strict: bool) -> None:
     }
     if prepared.labels is not None:
         arrays["labels.npy"] = prepared.labels[chosen]
+    files = {}
     for ending, array in arrays.items():
         with replacing(Path(f"{stem}.{ending}")) as temporary:
             np.save(temporary, array)
+            files[ending] = _file_sha256(temporary)
     content = [DATA_FORMAT, volume.modality, asdict(volume.grid), settings.model_dump()]
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
     for array in (volume.array, *([] if labels is None else [labels])):
         digest.update(np.ascontiguousarray(array).data)
-    facts = {
+    facts: dict[str, Any] = {
+        "files": files,
         "positions": chosen.tolist(),
         "map": [prepared.map.low, prepared.map.high],
         "repaired": bool(volume.warnings),
@@ -180,4 +226,5 @@ def _write(scan: Scan, settings: Preparation, stem: Path, strict: bool) -> None:
         "grid": asdict(prepared.axial.grid),
     }
     with replacing(Path(f"{stem}.json")) as temporary:
-        temporary.write_text(json.dumps(facts))
+        temporary.write_text(json.dumps(facts | {"sha256": _sha256(facts)}))
+    return facts

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 
 import keras
@@ -140,7 +141,7 @@ def fit(model: AdversarialModel, run: Run, data: Data) -> None:
             checkpoint,
             interruption,
         ]
-        with interruption:
+        with interruption, _told_of_lost_slices(data):
             for steps, periods in reporting_periods(done, schedule.steps, schedule.report_every):
                 batches = training_dataset(
                     stores, settings.augmentation, settings.batch_size, run.facts.seed, progress.step
@@ -162,6 +163,17 @@ def reporting_periods(done: int, last: int, period: int) -> list[tuple[int, int]
     begun = min(-done % period, last - done)
     whole, rest = divmod(last - done - begun, period)
     return [(length, count) for length, count in ((begun, 1), (period, whole), (rest, 1)) if length and count]
+
+
+@contextmanager
+def _told_of_lost_slices(data: Data) -> Iterator[None]:
+    """Turns TensorFlow's error about a cache that was removed during the training into one line."""
+    try:
+        yield
+    except tf.errors.OpError:
+        for scan in chain(*data.train):
+            scan.require_whole()
+        raise
 
 
 @contextmanager

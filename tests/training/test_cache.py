@@ -257,8 +257,31 @@ def test_labels_on_another_grid_are_refused(labelled, tmp_path):
         build([labelled], SETTINGS, tmp_path / "cache")
 
 
+@pytest.mark.parametrize("ending", ["json", "npy", "mask.npy"])
+@pytest.mark.parametrize("damage", [lambda content: content[:-9], lambda content: content[:-9] + b"#" + content[-8:]])
+def test_a_damaged_entry_is_prepared_again_with_a_line(scans, tmp_path, preparations, caplog, ending, damage):
+    (whole,) = build(scans[:1], SETTINGS, tmp_path / "cache")
+    before, path = whole.slices(), Path(f"{whole.stem}.{ending}")
+    path.write_bytes(damage(path.read_bytes()))
+    assert build(scans[:1], SETTINGS, tmp_path / "cache") == [whole]
+    np.testing.assert_array_equal(whole.slices(), before)
+    wanted = "The prepared slices of the MR scan of patient p0 are damaged; they are prepared again."
+    assert [preparations, caplog.messages] == [["MR", "MR"], [wanted]]
+    build(scans[:1], SETTINGS, tmp_path / "cache")
+    assert preparations == ["MR", "MR"]
+
+
+def test_slices_that_are_lost_in_use_are_named(scans, tmp_path):
+    (cached,) = build(scans[:1], SETTINGS, tmp_path / "cache")
+    cached.require_whole()
+    Path(f"{cached.stem}.npy").unlink()
+    with pytest.raises(DatasetError, match=r"slices in \S+cache were removed or damaged while .* Continue .* --resume"):
+        cached.require_whole()
+
+
 def test_facts_name_no_file_or_patient(scans, tmp_path):
     (cached,) = build(scans[:1], SETTINGS, tmp_path / "cache")
     facts = json.loads(Path(f"{cached.stem}.json").read_text())
-    assert set(facts) == {"positions", "map", "repaired", "digest", "grid"}
+    assert set(facts) == {"files", "positions", "map", "repaired", "digest", "grid", "sha256"}
+    assert set(facts["files"]) == {"npy", "mask.npy"}
     assert facts["repaired"] is False

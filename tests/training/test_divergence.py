@@ -1,5 +1,6 @@
-"""A run that diverges stops, and leaves the last good state."""
+"""A run that diverges, or loses its data, stops and leaves the last good state."""
 
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,11 +8,11 @@ import pytest
 import tensorflow as tf
 from tiny import newest_checkpoint, request, write_heads
 
-from kerasgan.errors import DivergenceError
+from kerasgan.errors import DatasetError, DivergenceError
 from kerasgan.models._adversarial import FiniteMonitor
 from kerasgan.runs import checkpoints
 from kerasgan.training import train as training
-from kerasgan.training.callbacks import StopOnNonFinite
+from kerasgan.training.callbacks import Progress, StopOnNonFinite
 from kerasgan.training.train import train
 
 
@@ -58,6 +59,18 @@ def test_weights_that_are_not_finite_are_not_stored(data, tmp_path, monkeypatch)
     ):
         train(request(data, "schedule.steps=6", "schedule.checkpoint_every=2"), tmp_path / "run")
     assert [path.stem for path in (tmp_path / "run/checkpoints").iterdir()] == ["step-000000002"]
+
+
+def test_cache_that_is_removed_during_the_training_is_named_in_one_line(data, tmp_path, monkeypatch):
+    original = Progress.on_epoch_end
+
+    def removing(self, epoch, logs=None):
+        shutil.rmtree(tmp_path / ".cache", ignore_errors=True)
+        original(self, epoch, logs)
+
+    monkeypatch.setattr(Progress, "on_epoch_end", removing)
+    with pytest.raises(DatasetError, match=r"^Prepared slices in \S+\.cache were removed or damaged .*--resume"):
+        train(request(data, "schedule.steps=200"), tmp_path / "run")
 
 
 def test_loss_that_is_not_finite_stops_the_run_and_leaves_the_last_good_state(data, tmp_path, monkeypatch):
