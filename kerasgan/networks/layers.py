@@ -33,27 +33,19 @@ class InstanceNormalization(keras.layers.Layer):
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Normalises `[batch, height, width, channels]`."""
         if training and inputs.shape[0] == 1 and inputs.dtype != tf.float64:  # the kernel has no float64
-            return _fused_one_image(inputs)
-        return _plain(inputs)
+            scale, offset = tf.ones(inputs.shape[-1:]), tf.zeros(inputs.shape[-1:])
+            # TensorFlow raises any lower epsilon to this one, which older versions of cuDNN need. `EPSILON` stays what
+            # it is where it is free to be: the published value, by which networks are exported.
+            return tf.compat.v1.nn.fused_batch_norm(inputs, scale, offset, epsilon=1.001e-5, is_training=True)[0]
+        is_narrow = keras.backend.standardize_dtype(inputs.dtype) in ("bfloat16", "float16")
+        wide = ops.cast(inputs, "float32") if is_narrow else inputs
+        centred = wide - _mean(wide)
+        variance = _mean(centred * centred)
+        return ops.cast(centred * ops.rsqrt(variance + EPSILON), inputs.dtype)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """The shape is unchanged."""
         return input_shape
-
-
-def _fused_one_image(x: tf.Tensor) -> tf.Tensor:
-    channels = x.shape[-1]
-    scale, offset = tf.ones([channels]), tf.zeros([channels])
-    # TensorFlow raises any lower epsilon to this one, which older versions of cuDNN need. `EPSILON` stays what it is
-    # where it is free to be: the published value, by which networks are exported.
-    return tf.compat.v1.nn.fused_batch_norm(x, scale, offset, epsilon=1.001e-5, is_training=True)[0]
-
-
-def _plain(x: Any) -> Any:
-    wide = ops.cast(x, "float32") if keras.backend.standardize_dtype(x.dtype) in ("bfloat16", "float16") else x
-    centred = wide - _mean(wide)
-    variance = _mean(centred * centred)
-    return ops.cast(centred * ops.rsqrt(variance + EPSILON), x.dtype)
 
 
 def _mean(x: Any) -> Any:

@@ -21,20 +21,12 @@ COMMENT = "Computer-generated phantom, not a patient."
 
 @dataclass(frozen=True)
 class SeriesIdentity:
-    """The patient and the description of a series, from which its UIDs follow.
+    """The patient and the description of a series, from which its UIDs follow; two versions share none."""
 
-    Attributes:
-        subject: Patient ID (0010,0020), such as `900_S_0001`.
-        description: Series Description (0008,103E).
-        number: Series Number (0020,0011).
-        version: Version of the phantom; it goes into the header, and two versions share no UID.
-        anatomy: Anatomy of the patient, and its sequence.
-    """
-
-    subject: str
-    description: str
-    number: int
-    version: str
+    subject: str  # Patient ID (0010,0020), such as `900_S_0001`
+    description: str  # Series Description (0008,103E)
+    number: int  # Series Number (0020,0011)
+    version: str  # of the phantom, in the header as well
     anatomy: Anatomy = HEAD
 
     def uid(self, *names: object) -> str:

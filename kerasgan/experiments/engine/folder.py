@@ -148,9 +148,8 @@ def identity(experiment: str, dataset: str, card: DatasetCard, split: Split) -> 
 
     Its name, the dataset, the fingerprint of the data, and those facts of the dataset's card that change results.
     """
-    shown = (card.modalities, card.anatomy, card.paired, card.structures)
-    meaning = (*shown, card.ct_window_hu, card.field_of_view_mm)
-    content = {"experiment": experiment, "dataset": dataset, "data": fingerprint(split), "card": meaning}
+    shown = (card.modalities, card.anatomy, card.paired, card.structures, card.ct_window_hu, card.field_of_view_mm)
+    content = {"experiment": experiment, "dataset": dataset, "data": fingerprint(split), "card": shown}
     read: Content = json.loads(json.dumps(content))  # with lists for tuples, as it is read
     return read
 

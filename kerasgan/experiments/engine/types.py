@@ -144,7 +144,7 @@ class Section:
     parts: Sequence[Table | Picture] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainingScale:
     """The size of an experiment; an experiment may have a scale of its own with further fields.
 
@@ -158,12 +158,12 @@ class TrainingScale:
 
     note: str
     seeds: int
-    quick: bool
-    overrides: tuple[str, ...]
+    quick: bool = False
+    overrides: tuple[str, ...] = ()
     seconds: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SegmentationScale(TrainingScale):
     """The size of an experiment that trains segmentation networks as well.
 
@@ -264,12 +264,12 @@ class Experiment:
     scales: Mapping[str, Any]
     cells: Callable[[Any, int], list[Cell]]
     sections: Callable[[Findings], list[Section]]
-    published: Mapping[Any, Published]
+    published: Mapping[Any, Published] = field(default_factory=dict)
     pairs: bool = True
     labels: bool = False
     modalities: tuple[Modality, Modality] | None = None
-    unreported: tuple[str, ...] = field(default=())
-    deviations: tuple[str, ...] = field(default=())
+    unreported: tuple[str, ...] = ()
+    deviations: tuple[str, ...] = ()
 
 
 def fingerprint(split: Split) -> str:

@@ -47,7 +47,7 @@ def compute(reproduction: Reproduction) -> Path:
 
     reproduction.folder.mkdir(parents=True, exist_ok=True)
     with FileLock(reproduction.folder / ".data.lock"):  # the first process makes the data where they are missing
-        context = _desk(reproduction)
+        context = _context(reproduction)
     for cell in reproduction.cells:
         cell.task.check(context)
     _compute_left(reproduction, context)
@@ -61,7 +61,7 @@ def compute(reproduction: Reproduction) -> Path:
         return write_report(reproduction, findings, context)
 
 
-def _desk(reproduction: Reproduction) -> Context:
+def _context(reproduction: Reproduction) -> Context:
     """Loads the data, and makes sure that the folder belongs to them."""
     datasets.create(reproduction.dataset, reproduction.data_dir)
     card, split = datasets.load(reproduction.dataset, reproduction.data_dir)

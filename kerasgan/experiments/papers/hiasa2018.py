@@ -73,8 +73,6 @@ SCALES = {
         note="Networks, image size and iterations of the paper; 20 patients of each domain, and all there are: for own "
         "data, since the phantom hips have 10 for training.",
         seeds=1,
-        quick=False,
-        overrides=(),
         patients={"small": 20, "large": None},  # Sec. 2.1, Table 1
         network=Component(name="unet", filters=64, depth=4),
         segmentation_steps=20_000,

@@ -40,7 +40,6 @@ SCALES = {
     "paper": TrainingScale(
         note="128x128 pixels, 32 filters, 4,000 steps of batch 1, for every recipe.",
         seeds=3,
-        quick=False,
         overrides=(
             *SHARED,
             *("data.size=128", "generator.filters=32", "discriminator.filters=32", "schedule.report_every=50"),
@@ -81,7 +80,6 @@ EXPERIMENT = Experiment(
     scales=SCALES,
     cells=cells,
     sections=sections,
-    published={},
     modalities=("MR", "CT"),
     unreported=("It is no paper's experiment: there are no published figures to set beside",),
     deviations=(

@@ -53,8 +53,6 @@ SCALES = {
     "paper": LiverScale(
         note="Networks, image size and iterations of the recipe; all labelled MR scans, as in the paper, and four.",
         seeds=3,
-        quick=False,
-        overrides=(),
         real_scans=(None, 4),
         network=Component(name="unet", filters=64, depth=4),
         segmentation_steps=20_000,

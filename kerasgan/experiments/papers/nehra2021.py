@@ -84,7 +84,6 @@ SCALES = {
     "paper": TrainingScale(
         note="Networks, batches of 128, image size and 200 epochs of the paper.",
         seeds=1,
-        quick=False,
         overrides=("schedule.preview_every=100",),  # a validation every sixth of the phantom's 600 steps
         seconds=1800,  # for the 380 slices of a domain of the phantom
     ),

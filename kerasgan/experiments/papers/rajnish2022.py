@@ -23,8 +23,6 @@ SCALES = {
     "paper": TrainingScale(
         note="Networks, image size and epochs of the recipe.",
         seeds=1,
-        quick=False,
-        overrides=(),
         seconds=70 * 3600,  # for the 380 slices of a domain of the phantom
     ),
     "laptop": TrainingScale(
@@ -61,7 +59,6 @@ EXPERIMENT = Experiment(
     scales=SCALES,
     cells=cells,
     sections=sections,
-    published={},
     unreported=("The paper was not at hand: no published figures stand beside ours",),
     deviations=(
         "Phantom heads unless another dataset is named",
