@@ -5,20 +5,35 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from kerasgan import text
 from kerasgan.errors import KerasganError
 from kerasgan.text import nearest
 
-Window = tuple[float, float]
+LARGEST_SEED = 2**32 - 1  # that NumPy and Keras take
+MOST = 10**9  # steps, patients and whatever else is counted; no option of a component is larger
+HEAVIEST = 1e6  # weight of a loss
 NOT_SETTINGS = {"name", "title", "citation", "quick", "paper_names", "unreported", "deviations"}
 """Fields of a recipe that do not change what is trained."""
 NAMES = (".method", ".name")
 """Ends of the dotted paths of fields that name a module or a file."""
 FORMER = {("schedule", "patience"): None, ("data", "selection"): "random"}
 """Fields that recipes of former versions have, with the value at which they change nothing."""
+
+
+def _rising(window: tuple[float, float]) -> tuple[float, float]:
+    if not window[0] < window[1]:
+        raise ValueError(f"needs (low, high) with low below high; got {window}")
+    return window
+
+
+Number = Annotated[float, Field(ge=-1e12, le=1e12)]  # as far as the values of a scan go; neither NaN nor infinite
+Percent = Annotated[float, Field(ge=0, le=100)]
+Window = Annotated[tuple[Number, Number], AfterValidator(_rising)]
+Percentiles = Annotated[tuple[Percent, Percent], AfterValidator(_rising)]
 
 
 class _Frozen(BaseModel):
@@ -38,6 +53,13 @@ class Component(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow")
     name: str
 
+    @model_validator(mode="after")
+    def _numbers_within_bounds(self) -> Component:
+        for name, value in self.options.items():
+            if isinstance(value, int | float) and not abs(value) <= MOST:
+                raise ValueError(f"option {name} must be a number from {-MOST} to {MOST}; got {value}")
+        return self
+
     @property
     def options(self) -> dict[str, Any]:
         """The keyword arguments for the component's function."""
@@ -56,11 +78,11 @@ class Augmentation(_Frozen):
 class Data(_Frozen):
     """The patients and pixels that the networks see."""
 
-    training_patients: int | None = Field(None, ge=1)  # of each domain, drawn by the seed; None: all
-    split_seed: int | None = Field(None, ge=0)  # of the split by patient; None: the run's seed
-    size: int = Field(256, ge=32, multiple_of=4)  # pixels of the square slice
-    field_of_view_mm: float | None = Field(None, gt=0)  # side of the square; None: the dataset's
-    batch_size: int = Field(1, ge=1)
+    training_patients: int | None = Field(None, ge=1, le=MOST)  # of each domain, drawn by the seed; None: all
+    split_seed: int | None = Field(None, ge=0, le=LARGEST_SEED)  # of the split by patient; None: the run's seed
+    size: int = Field(256, ge=32, le=2048, multiple_of=4)  # pixels of the square slice
+    field_of_view_mm: float | None = Field(None, ge=25, le=3200)  # side of the square; None: the dataset's
+    batch_size: int = Field(1, ge=1, le=10_000)
     minimum_body_fraction: float = Field(0.05, ge=0, le=1)  # slices with less body in the square are left out
     augmentation: Augmentation = Augmentation()
 
@@ -69,31 +91,25 @@ class Intensity(_Frozen):
     """The map from physical values to the networks' [-1, 1]."""
 
     ct_window_hu: Window = (-1000.0, 1600.0)
-    mr_percentiles: Window = (0.5, 99.5)  # over the body, for each scan
+    mr_percentiles: Percentiles = (0.5, 99.5)  # over the body, for each scan
     mr_window: Window | None = None  # a fixed MR window in place of the percentiles
     bias_correction: bool = True  # N4, MR only
     windows: Literal["auto", "recipe"] = "auto"  # auto: a dataset of another anatomy brings its own
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Intensity:
-        for name in ("ct_window_hu", "mr_percentiles", "mr_window"):
-            window = getattr(self, name)
-            if window and not window[0] < window[1]:
-                raise ValueError(f"{name} needs (low, high) with low below high; got {window}")
-        return self
 
 
 class Losses(_Frozen):
     """The weighted sum that the generators minimise; a weight of 0 leaves its term out of the graph."""
 
     adversarial: Component = Component(name="least_squares")
-    adversarial_weight: float = Field(1.0, ge=0)
+    adversarial_weight: float = Field(1.0, ge=0, le=HEAVIEST)
     cycle: Component = Component(name="absolute_error")
-    cycle_weight: float = Field(10.0, ge=0)
-    cycle_weight_b: float | None = Field(None, ge=0)  # of images of domain b; None: cycle_weight for both domains
-    identity_weight: float = Field(0.0, ge=0)
+    cycle_weight: float = Field(10.0, ge=0, le=HEAVIEST)
+    cycle_weight_b: float | None = Field(
+        None, ge=0, le=HEAVIEST
+    )  # of images of domain b; None: cycle_weight for both domains
+    identity_weight: float = Field(0.0, ge=0, le=HEAVIEST)
     structure: Component = Component(name="gradient_consistency")
-    structure_weight: float = Field(0.0, ge=0)
+    structure_weight: float = Field(0.0, ge=0, le=HEAVIEST)
 
 
 class Deformation(_Frozen):
@@ -102,7 +118,7 @@ class Deformation(_Frozen):
     The generators need a deformable convolution, as `resnet` with `deformable=true` has.
     """
 
-    cycle_weight: float = Field(10.0, ge=0)  # of the cycle through both deformed outputs
+    cycle_weight: float = Field(10.0, ge=0, le=HEAVIEST)  # of the cycle through both deformed outputs
 
 
 class Segmentation(_Frozen):
@@ -111,7 +127,7 @@ class Segmentation(_Frozen):
     structures: tuple[str, ...] = Field(min_length=1)  # as in the dataset's card; left and right ones need no flip
     network: Component = Component(name="unet")
     loss: Component = Component(name="cross_entropy")
-    weight: float = Field(1.0, gt=0)
+    weight: float = Field(1.0, gt=0, le=HEAVIEST)
 
 
 class Distillation(_Frozen):
@@ -121,17 +137,19 @@ class Distillation(_Frozen):
     direction: Literal["ab", "ba"]
     student: str  # the budget that the small generator keeps to
     generator: Component  # the teacher's
-    output_weight: float = Field(10.0, gt=0)  # of the mean absolute difference of both outputs
-    feature_weight: float = Field(1.0, ge=0)  # of the relative squared difference of both networks' features
+    output_weight: float = Field(10.0, gt=0, le=HEAVIEST)  # of the mean absolute difference of both outputs
+    feature_weight: float = Field(
+        1.0, ge=0, le=HEAVIEST
+    )  # of the relative squared difference of both networks' features
 
 
 class Optimizer(_Frozen):
     """Settings of Adam, one optimiser for both generators and one for both discriminators."""
 
-    learning_rate: float = Field(2e-4, gt=0)
-    discriminator_learning_rate: float | None = Field(None, gt=0)  # None: learning_rate for all networks
-    generator_iterations: int = Field(1, ge=1)  # updates in a training step, all on the same batch
-    discriminator_iterations: int = Field(1, ge=1)
+    learning_rate: float = Field(2e-4, gt=0, le=10)
+    discriminator_learning_rate: float | None = Field(None, gt=0, le=10)  # None: learning_rate for all networks
+    generator_iterations: int = Field(1, ge=1, le=1000)  # updates in a training step, all on the same batch
+    discriminator_iterations: int = Field(1, ge=1, le=1000)
     beta_1: float = Field(0.5, ge=0, lt=1)
     beta_2: float = Field(0.999, ge=0, lt=1)
 
@@ -139,13 +157,13 @@ class Optimizer(_Frozen):
 class Schedule(_Frozen):
     """Lengths in training steps (iterations), each of which sees one batch of each domain."""
 
-    steps: int = Field(200_000, ge=1)
-    epochs: int | None = Field(None, ge=1)  # in place of steps: how often the domain with more slices is shown
+    steps: int = Field(200_000, ge=1, le=MOST)
+    epochs: int | None = Field(None, ge=1, le=MOST)  # in place of steps: how often the domain with more slices is shown
     constant_fraction: float = Field(0.5, ge=0, le=1)  # of the steps; then the rate falls linearly to 0
-    report_every: int = Field(100, ge=1)  # history, TensorBoard scalars
-    checkpoint_every: int = Field(1000, ge=1)
-    preview_every: int = Field(2000, ge=1)  # pictures and validation
-    steps_per_execution: int = Field(1, ge=1)
+    report_every: int = Field(100, ge=1, le=MOST)  # history, TensorBoard scalars
+    checkpoint_every: int = Field(1000, ge=1, le=MOST)
+    preview_every: int = Field(2000, ge=1, le=MOST)  # pictures and validation
+    steps_per_execution: int = Field(1, ge=1, le=MOST)
 
     @model_validator(mode="after")
     def _multiples(self) -> Schedule:
@@ -173,7 +191,7 @@ class Recipe(_Frozen):
     title: str = ""
     citation: str = ""
     anatomy: str = ""  # what the windows were chosen for; "" means any
-    method: str = "cyclegan"  # a file in kerasgan/models, or a path to a .py file
+    method: str = ""  # a file in kerasgan/models, or a path to a .py file; "": the one that trains the recipe's parts
     generator: Component = Component(name="resnet")
     discriminator: Component = Component(name="patchgan")
     losses: Losses = Losses()
@@ -184,24 +202,18 @@ class Recipe(_Frozen):
     schedule: Schedule = Schedule()
     data: Data = Data()
     intensity: Intensity = Intensity()
-    pool_size: int = Field(50, ge=0)  # images a discriminator remembers; 0: only the newest
+    pool_size: int = Field(50, ge=0, le=10_000)  # images a discriminator remembers; 0: only the newest
     precision: Literal["auto", "float32", "mixed_bfloat16"] = "auto"
     quick: bool = False
     paper_names: tuple[tuple[str, str], ...] = ()  # what the paper calls a setting, and its path here
     unreported: tuple[str, ...] = ()
     deviations: tuple[str, ...] = ()
 
-    @model_validator(mode="before")
-    @classmethod
-    def _method_of_former_files(cls, values: Any) -> Any:
-        """Recipes that were written before the field existed are known by their parts."""
-        if isinstance(values, dict) and "method" not in values:
-            return values | {"method": _method_of_parts(values)}
-        return values
-
     @model_validator(mode="after")
     def _method_uses_all_parts(self) -> Recipe:
         unused = [name for name in ("deformation", "segmentation", "distillation") if getattr(self, name) is not None]
+        if not self.method:
+            object.__setattr__(self, "method", _method_of_parts(dict.fromkeys(unused, True)))
         if self.method == "cyclegan" and unused:
             raise KerasganError(
                 f"The recipe has {' and '.join(unused)}, which method 'cyclegan' does not train. Use --set "
@@ -280,7 +292,7 @@ class Recipe(_Frozen):
         values = self.model_dump()
         paths = set()
         for assignment in assignments:
-            path, separator, text = assignment.partition("=")
+            path, separator, value = assignment.partition("=")
             path = path.strip()
             if not separator:
                 raise KerasganError(f"--set needs path=value, as in schedule.steps=5000; got {assignment!r}.")
@@ -297,15 +309,18 @@ class Recipe(_Frozen):
             if field == "name" and parents:
                 node.clear()  # another component has other options
             try:
-                node[field] = json.loads(text)
+                node[field] = json.loads(value)
             except json.JSONDecodeError:
-                node[field] = text
+                node[field] = value
             if path == "schedule.steps":
                 node["epochs"] = None  # a length counts in steps or in epochs
             paths.add(path)
         if "method" not in paths and self.method == _method_of_parts(self.model_dump()):
             values["method"] = _method_of_parts(values)  # a part that is set or switched off brings its method
-        recipe = _validated(values)
+        try:
+            recipe = Recipe.model_validate(values)
+        except ValidationError as error:
+            raise KerasganError(f"The recipe is invalid: {problems(error)}") from error
         windows = sorted(paths & {"intensity.ct_window_hu", "intensity.mr_window"})
         if windows and recipe.anatomy and recipe.intensity.windows == "auto":
             raise KerasganError(
@@ -315,7 +330,7 @@ class Recipe(_Frozen):
         return recipe
 
 
-def from_json(text: str) -> Recipe:
+def from_json(content: str) -> Recipe:
     """The recipe that `Recipe.model_dump_json` wrote, also with a former version of kerasgan.
 
     Raises:
@@ -326,8 +341,8 @@ def from_json(text: str) -> Recipe:
         20
     """
     try:
-        values = json.loads(text)
-    except json.JSONDecodeError as error:
+        values = json.loads(content)
+    except (json.JSONDecodeError, RecursionError) as error:
         raise KerasganError(f"The recipe is no valid JSON ({error}); restore the file or start a new run.") from error
     for (part, field), unchanged in FORMER.items():
         section = values.get(part) if isinstance(values, dict) else None
@@ -337,20 +352,17 @@ def from_json(text: str) -> Recipe:
                 f"The recipe sets {part}.{field}={json.dumps(value)}, which this version of kerasgan no longer has. "
                 f"Resume the run with the version that began it, or start a new run without {part}.{field}."
             )
-    return _validated(values)
+    try:
+        return Recipe.model_validate_json(json.dumps(values), strict=True)
+    except ValidationError as error:
+        raise KerasganError(
+            f"The recipe is invalid: {problems(error)}. Restore the file or start a new run."
+        ) from error
 
 
 def problems(error: ValidationError) -> str:
     """The problems that pydantic found in a recipe, in one line, with the nearest names for an unknown field."""
-    fields = {field for part in _Frozen.__subclasses__() for field in part.model_fields}
-    texts = []
-    for found in error.errors():
-        path = ".".join(map(str, found["loc"]))
-        if found["type"] == "extra_forbidden":
-            texts.append(f"no recipe field is called {path!r}. {nearest(path.rpartition('.')[2], fields)}")
-        else:
-            texts.append(f"{path}: {found['msg']} (got {found['input']!r})")
-    return "; ".join(texts)
+    return text.problems(error, {field for part in _Frozen.__subclasses__() for field in part.model_fields})
 
 
 def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -372,13 +384,6 @@ def _method_of_parts(values: dict[str, Any]) -> str:
         return "distiller"
     is_essnet = values.get("segmentation") is not None or values.get("deformation") is not None
     return "essnet" if is_essnet else "cyclegan"
-
-
-def _validated(values: dict[str, Any]) -> Recipe:
-    try:
-        return Recipe.model_validate(values)
-    except ValidationError as error:
-        raise KerasganError(f"The recipe is invalid: {problems(error)}") from error
 
 
 def _lowered(component: Component, built_in: str, limits: dict[str, int]) -> dict[str, Any]:

@@ -9,25 +9,27 @@ Reference:
 
 from __future__ import annotations
 
-import json
 import statistics
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import keras
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
+from pydantic import Field
 
-from kerasgan.config import Distillation, Recipe
+from kerasgan.config import MOST, Distillation, Recipe
 from kerasgan.errors import RunError
 from kerasgan.export.device_graph import for_devices
 from kerasgan.export.graph import PhysicalGenerator, write_savedmodel
 from kerasgan.export.tflite import convert
-from kerasgan.files import replacing
+from kerasgan.files import read_record, replacing
 from kerasgan.networks.costs import BUDGETS, macs, student_generator
 from kerasgan.networks.keras_settings import keras_defaults
 from kerasgan.runs.run import Run, load_run
+from kerasgan.scans.bounds import LARGEST, NETWORK_SIDE
 from kerasgan.scans.contract import Direction, Frozen
 from kerasgan.scans.names import DEFAULT, IMAGE
 from kerasgan.training.choice import Pairs, masked_error
@@ -49,11 +51,11 @@ class Cost(Frozen):
             pairs.
     """
 
-    parameters: int
-    macs: int
-    megabytes: float
-    milliseconds: float
-    error: float | None
+    parameters: int = Field(gt=0, le=10**15)
+    macs: int = Field(gt=0, le=10**15)
+    megabytes: float = Field(gt=0, le=MOST)
+    milliseconds: float = Field(gt=0, le=MOST)
+    error: float | None = Field(ge=0, le=LARGEST)
 
 
 class Report(Frozen):
@@ -75,8 +77,8 @@ class Report(Frozen):
     """
 
     direction: Direction
-    size: int
-    slices: int
+    size: int = Field(ge=1, le=NETWORK_SIDE)
+    slices: int = Field(ge=0, le=MOST)
     unit: str
     teacher: Cost
     student: Cost
@@ -90,7 +92,7 @@ class Report(Frozen):
             "LiteRT, one thread [ms]": (self.teacher.milliseconds, self.student.milliseconds),
         }
         lines = [[name, f"{a:,.4g}", f"{b:,.4g}", f"1/{a / b:.1f}"] for name, (a, b) in values.items()]
-        if self.teacher.error is not None and self.student.error is not None:
+        if self.teacher.error and self.student.error is not None:
             more = f"{self.student.error / self.teacher.error - 1:+.1%}"
             name = f"MAE of {self.slices} validation slices [{self.unit}]"
             lines.append([name, f"{self.teacher.error:.1f}", f"{self.student.error:.1f}", more])
@@ -163,8 +165,9 @@ def write_report(run: Run, data_dir: Path | None = None) -> Report:
 
 
 def read_report(run: Run) -> Report:
-    """The report of a student's run."""
-    return Report(**json.loads((run.path / REPORT).read_text()))
+    """The report of a student's run; `RunError` where it is missing or damaged."""
+    remedy = "kerasgan train --resume on the student's run writes it again."
+    return read_record(run.path / REPORT, partial(Report.model_validate_json, strict=True), remedy)
 
 
 def _cost(generator: keras.Model, run: Run, direction: Direction, pairs: Pairs | None) -> Cost:

@@ -1,4 +1,4 @@
-"""Files and folders that appear only when they are complete."""
+"""Files and folders that appear only when they are complete, and records that are read with one error."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ import os
 import re
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
-from kerasgan.errors import KerasganError
+from kerasgan.errors import KerasganError, RunError
+from kerasgan.text import problems
 
 NUMPY_WROTE_LESS = re.compile(r"\d+ requested and \d+ written")
+LARGEST_RECORD = 64 * 2**20  # bytes
+Record = TypeVar("Record")
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -78,6 +82,42 @@ def _writing(target: Path) -> Iterator[None]:
         if cause is None:
             raise
         raise KerasganError(f"Cannot write {target}: {reason_and_remedy(cause)}") from error
+
+
+def read_record(
+    path: Path, parse: Callable[[str], Record], remedy: str, error: type[KerasganError] = RunError
+) -> Record:
+    """Reads a text file that may be missing, damaged or a stranger's; whatever is wrong with it becomes one error.
+
+    Args:
+        path: A JSON or CSV file of a few megabytes at most.
+        parse: Makes the result from the text; raises ValueError, as pydantic does, for a field out of its bounds.
+        remedy: A sentence for the message: what to do about a damaged file.
+        error: The class of the error.
+
+    Raises:
+        KerasganError: With the file, the field where there is one, and the remedy.
+
+    Example:
+        >>> read_record(Path("no-such-run/run.json"), str.strip, "Train again.")
+        Traceback (most recent call last):
+        kerasgan.errors.RunError: no-such-run/run.json cannot be read: there is no such file. Train again.
+    """
+    from pydantic import ValidationError  # here: the command line shows its help without it
+
+    try:
+        if not path.is_file():  # a pipe would wait for ever
+            raise FileNotFoundError(errno.ENOENT, "there is no such file")
+        if path.stat().st_size > LARGEST_RECORD:
+            raise ValueError(f"it has {path.stat().st_size:,} bytes, expected {LARGEST_RECORD:,} at most")
+        return parse(path.read_text(encoding="utf-8"))
+    except OSError as found:
+        raise error(f"{path} cannot be read: {found.strerror or found}. {remedy}") from found
+    except KerasganError as found:  # with a remedy of its own
+        raise error(f"{path}: {found}") from found
+    except (ValueError, RecursionError) as found:
+        reason = problems(found) if isinstance(found, ValidationError) else str(found)
+        raise error(f"{path} is damaged: {reason.rstrip('.')}. {remedy}") from found
 
 
 def disk_error(error: Exception) -> OSError | None:

@@ -6,8 +6,11 @@ import difflib
 import json
 import math
 import textwrap
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 WIDTH = 100
 
@@ -31,6 +34,25 @@ SYNTHETIC_IMAGE = f"{SYNTHETIC_WORDS}, computed by a neural network. {NOT_FOR_PR
 
 MAY_BE_WRONG = "Synthetic, not for diagnosis: it can show what the patient does not have, or hide what they have."
 """The disclaimer on the terminal, for a translation that was just written."""
+
+
+def problems(error: ValidationError, fields: Collection[str] = ()) -> str:
+    """The problems that pydantic found in a record, in one line.
+
+    Args:
+        error: What pydantic raised.
+        fields: Names that an unknown field may have been meant for.
+    """
+    texts = []
+    for found in error.errors():
+        path = ".".join(map(str, found["loc"])) or "its content"
+        if found["type"] == "extra_forbidden":
+            remedy = nearest(path.rpartition(".")[2], fields) if fields else "Remove it."
+            texts.append(f"no field is called {path!r}. {remedy}")
+        else:
+            got = "" if found["type"] in ("missing", "json_invalid") else f" (got {repr(found['input'])[:80]})"
+            texts.append(f"{path}: {found['msg']}{got}")
+    return "; ".join(texts)
 
 
 def rounded(value: float, digits: int) -> str:

@@ -18,8 +18,8 @@ PACKAGE = Path(kerasgan.__file__).parent
 
 # From the bottom to the top: a module imports from its own wing and from lines above its own, nothing else.
 WINGS = [
-    "errors",
-    "files text metrics losses",
+    "errors text",
+    "files metrics losses",
     "config",
     "registry recipes",
     "scans",

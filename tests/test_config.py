@@ -64,7 +64,7 @@ def test_unknown_fields_are_forbidden():
     with pytest.raises(ValidationError, match="Extra inputs are not permitted"):
         Data(pixels=256)
     text = RECIPE.model_dump_json().replace('"batch_size"', '"batch_sise"')
-    with pytest.raises(KerasganError, match=r"no recipe field is called 'data\.batch_sise'\. Did you mean batch_size"):
+    with pytest.raises(KerasganError, match=r"no field is called 'data\.batch_sise'\. Did you mean batch_size"):
         from_json(text)
 
 
@@ -137,12 +137,12 @@ def test_a_papers_own_name_is_answered_with_ours():
         ("data.size=130", r"data.size: .*multiple of 4.*got 130"),
         ("data.size=16", r"data.size: .*greater than or equal to 32.*got 16"),
         ("precision=float16", r"precision: .*'mixed_bfloat16'.*got 'float16'"),
-        ("optimizer.learning_rate=NaN", r"optimizer.learning_rate: .*greater than 0"),
+        ("optimizer.learning_rate=NaN", r"optimizer.learning_rate: .*got nan"),
         (
             "intensity.ct_window_hu=[350, -150]",
-            r"ct_window_hu needs \(low, high\) with low below high; got \(350.0, -150.0\)",
+            r"ct_window_hu: .*needs \(low, high\) with low below high; got \(350.0, -150.0\)",
         ),
-        ("intensity.mr_window=[5, 5]", r"mr_window needs \(low, high\) with low below high"),
+        ("intensity.mr_window=[5, 5]", r"mr_window: .*needs \(low, high\) with low below high"),
         ("schedule.checkpoint_every=150", r"checkpoint_every=150 must be a multiple of report_every=100"),
         ("schedule.steps_per_execution=7", r"report_every=100 must be a multiple of steps_per_execution"),
         ("schedule=5", r"schedule: .*got 5"),
@@ -178,7 +178,9 @@ def test_flat_keeps_the_order_and_opens_dictionaries_only():
     assert list(flat(settings).items()) == list(found.items())
 
 
-@pytest.mark.parametrize(("text", "found"), [("{", "no valid JSON"), ("[]", "valid dictionary"), ("{}", "name: Field")])
+@pytest.mark.parametrize(
+    ("text", "found"), [("{", "no valid JSON"), ("[]", "its content: Input should be an object"), ("{}", "name: Field")]
+)
 def test_damaged_json_is_named(text, found):
     with pytest.raises(KerasganError, match=found):
         from_json(text)
@@ -217,9 +219,7 @@ def test_quick_gives_a_users_own_network_only_the_options_that_it_has():
 
 
 def test_windows_must_rise():
-    with pytest.raises(
-        ValidationError, match=re.escape("mr_percentiles needs (low, high) with low below high; got (99.0, 1.0)")
-    ):
+    with pytest.raises(ValidationError, match=re.escape("needs (low, high) with low below high; got (99.0, 1.0)")):
         Intensity(mr_percentiles=(99.0, 1.0))
 
 

@@ -96,7 +96,7 @@ def test_file_without_the_required_names(tmp_path):
 def test_recipe_file_with_an_unknown_field_is_one_line_with_the_nearest_name(tmp_path):
     path = tmp_path / "fast.py"
     path.write_text("from kerasgan.config import *\nRECIPE = Recipe(name='fast', schedule=Schedule(stepz=5))\n")
-    wanted = r"fast\.py could not be imported \(no recipe field is called 'stepz'\. Did you mean steps.*\?\); correct"
+    wanted = r"fast\.py could not be imported \(no field is called 'stepz'\. Did you mean steps.*\?\); correct"
     with pytest.raises(KerasganError, match=wanted) as caught:
         registry.find("recipes", str(path))
     assert "\n" not in str(caught.value)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from shlex import quote
-from typing import Any
 
 from kerasgan.errors import RunError
 from kerasgan.evaluation.comparison import RunComparison, Section
-from kerasgan.evaluation.results import Scores, is_current, read_scores, read_summary
+from kerasgan.evaluation.results import EvaluationSummary, Scores, is_current, read_scores, read_summary
 from kerasgan.runs.run import Run, load_run
 
 AGAIN = {"ba": " --direction ba", "external": " --data-dir ..., and the same --dataset as before, if any"}
@@ -66,9 +65,9 @@ def _section(runs: Sequence[Run], name: str) -> Section:
     read = [_read(run, name) for run in runs]
     summaries, scores = [summary for summary, _ in read], tuple(rows for _, rows in read)
     _require_alike(runs, name, summaries, scores)
-    definitions = [summary["definitions"] for summary in summaries]
+    definitions = [summary.definitions for summary in summaries]
     shared = {
-        metric: entry
+        metric: entry.model_dump()
         for metric, entry in definitions[0].items()
         if all(other.get(metric) == entry for other in definitions[1:])
     }
@@ -77,12 +76,12 @@ def _section(runs: Sequence[Run], name: str) -> Section:
             f"No metric of {name} means the same in {' and '.join(str(run.path) for run in runs)}: versions of "
             "kerasgan or, in metrics of an MR, the models' windows differ. Evaluate all with this version."
         )
-    first, notes = summaries[0], tuple(summary["note"] for summary in summaries)
+    first, notes = summaries[0], tuple(summary.note for summary in summaries)
     left_out = tuple(sorted(set().union(*definitions) - set(shared)))
-    return Section(name, first["direction"], first["part"], shared, scores, notes, left_out)
+    return Section(name, first.direction, first.part, shared, scores, notes, left_out)
 
 
-def _read(run: Run, name: str) -> tuple[dict[str, Any], Scores]:
+def _read(run: Run, name: str) -> tuple[EvaluationSummary, Scores]:
     """Reads the content of `summary.json`, and the scores of each patient.
 
     Raises:
@@ -90,20 +89,17 @@ def _read(run: Run, name: str) -> tuple[dict[str, Any], Scores]:
     """
     folder = run.path / name
     options = "".join(AGAIN.get(part, "") for part in name.split("-"))
-    again = f"evaluate again: kerasgan evaluate {quote(str(run.path))}{options}"
-    try:
-        summary, scores = read_summary(folder), read_scores(folder)
-    except (OSError, ValueError, KeyError) as error:
-        raise RunError(f"{folder} cannot be read ({error}); {again}") from error
-    if not {"part", "direction", "weights", "scans"} <= summary.keys() or not scores:
-        raise RunError(f"{folder} was written by an earlier version of kerasgan; {again}")
+    again = f"Evaluate again: kerasgan evaluate {quote(str(run.path))}{options}"
+    summary, scores = read_summary(folder, again), read_scores(folder, again)
+    if lacking := summary.definitions.keys() - next(iter(scores.values())).keys():
+        raise RunError(f"{folder / 'scores.csv'} lacks {', '.join(sorted(lacking))} of summary.json. {again}")
     if not is_current(run, folder):
-        raise RunError(f"{folder} scored other weights than {run.path} has now; {again}")
+        raise RunError(f"{folder} scored other weights than {run.path} has now. {again}")
     return summary, scores
 
 
 def _require_alike(
-    runs: Sequence[Run], name: str, summaries: Sequence[dict[str, Any]], scores: Sequence[Scores]
+    runs: Sequence[Run], name: str, summaries: Sequence[EvaluationSummary], scores: Sequence[Scores]
 ) -> None:
     """Checks that direction, part, dataset, patients and scans are those of the first run.
 
@@ -115,12 +111,13 @@ def _require_alike(
     first, base = runs[0], summaries[0]
     for run, summary, rows in zip(runs[1:], summaries[1:], scores[1:], strict=True):
         for fact in ("direction", "part"):
-            if summary[fact] != base[fact]:
+            if getattr(summary, fact) != getattr(base, fact):
                 raise RunError(
-                    f"{run.path / name} is an evaluation of {fact} {summary[fact]}, {first.path / name} one of "
-                    f"{base[fact]}. Evaluate both runs alike, on the same patients and with the same --direction."
+                    f"{run.path / name} is an evaluation of {fact} {getattr(summary, fact)}, {first.path / name} one "
+                    f"of {getattr(base, fact)}. Evaluate both runs alike, on the same patients and with the same "
+                    "--direction."
                 )
-        if summary["part"] != "external" and run.facts.dataset != first.facts.dataset:
+        if summary.part != "external" and run.facts.dataset != first.facts.dataset:
             raise RunError(
                 f"{run.path} was trained on dataset {run.facts.dataset}, {first.path} on {first.facts.dataset}. "
                 "Compare runs of one dataset, or evaluate both on other people's scans with --dataset and --data-dir."
@@ -132,7 +129,7 @@ def _require_alike(
                 "--seed, or trained with --set data.split_seed=0), or evaluate them all on other patients with "
                 "--data-dir."
             )
-        if summary["scans"] != base["scans"]:
+        if summary.scans != base.scans:
             raise RunError(
                 f"{run.path / name} and {first.path / name} scored other scans under the same patient keys. Evaluate "
                 "both on the same data."

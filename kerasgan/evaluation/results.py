@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import json
+import re
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
 
 from kerasgan.errors import RunError
 from kerasgan.evaluation import baseline
-from kerasgan.files import replacing
+from kerasgan.files import read_record, replacing
 from kerasgan.metrics import Metric, Summary, summarise
 from kerasgan.runs.run import Run
 from kerasgan.scans.contract import Direction
 from kerasgan.text import markdown_table, mean_and_spread, points, valid_json, with_count
 
+AGAIN = "Evaluate again with kerasgan evaluate."
 METHOD = "kerasgan"
 """The name of the run's own generator beside the baseline."""
 
@@ -81,14 +85,37 @@ def with_unit(name: str, unit: str) -> str:
     return f"{name} [{unit}]" if unit else name
 
 
+class Definition(BaseModel):
+    """What a metric means, as `summary.json` says it."""
+
+    model_config = ConfigDict(frozen=True)
+    unit: str
+    definition: str
+    in_table: bool
+
+
+class EvaluationSummary(BaseModel):
+    """The content of `summary.json`, see `Evaluation`; a mean that is infinite or not defined is None there."""
+
+    model_config = ConfigDict(frozen=True)
+    part: Literal["test", "validation", "external"]
+    direction: Direction
+    note: str
+    weights: str
+    scans: str
+    definitions: dict[str, Definition]
+    methods: dict[str, dict[str, dict[str, float | None]]]
+
+
 def clear(folder: Path) -> None:
     """Removes a former evaluation's `summary.json`, which marks a whole one, and the pictures of its patients."""
     if (folder / "summary.json").exists():
         (folder / "summary.json").unlink()
-        with suppress(OSError, ValueError, KeyError):  # a damaged one does not tell its patients
-            for key in read_scores(folder):
-                for picture in (folder / f"{key}.png", *folder.glob(f"{key}-*.png")):
-                    picture.unlink(missing_ok=True)
+        with suppress(RunError):  # a damaged one does not tell its patients
+            keys = set(read_scores(folder))
+            for picture in folder.glob("*.png"):  # what a file calls a patient never becomes a path
+                if picture.stem in keys or re.sub(r"-\d+$", "", picture.stem) in keys:
+                    picture.unlink()
 
 
 def require_same_scans(folder: Path, scans: str) -> None:
@@ -97,21 +124,24 @@ def require_same_scans(folder: Path, scans: str) -> None:
     Raises:
         RunError: With how to keep both.
     """
-    with suppress(OSError, ValueError, KeyError):  # missing, or damaged and made again
-        if read_summary(folder)["scans"] != scans:
-            raise RunError(
-                f"{folder} holds an evaluation of other scans. To keep both, name a folder for these, such as --out "
-                f"{folder}-2 (kerasgan compare finds it there); else delete that one."
-            )
+    try:
+        former = read_summary(folder).scans
+    except RunError:  # missing, or damaged and made again
+        return
+    if former != scans:
+        raise RunError(
+            f"{folder} holds an evaluation of other scans. To keep both, name a folder for these, such as --out "
+            f"{folder}-2 (kerasgan compare finds it there); else delete that one."
+        )
 
 
 def is_current(run: Run, folder: Path) -> bool:
     """Returns whether a finished evaluation scored the generator that the run has now; False for a damaged one."""
     try:
         summary = read_summary(folder)
-        return bool(summary["weights"] == weights_digest(run.generator_path(summary["direction"])))
-    except (ValueError, KeyError):
+    except RunError:
         return False
+    return summary.weights == weights_digest(run.generator_path(summary.direction))
 
 
 def weights_digest(path: Path) -> str:
@@ -149,14 +179,36 @@ def write(result: Evaluation) -> None:
         path.write_text(valid_json(summary))
 
 
-def read_summary(folder: Path) -> dict[str, Any]:
-    """Reads an evaluation's `summary.json`; a mean that is infinite or not defined is None there."""
-    content: dict[str, Any] = json.loads((folder / "summary.json").read_text())
-    return content
+def read_summary(folder: Path, remedy: str = AGAIN) -> EvaluationSummary:
+    """Reads an evaluation's `summary.json`.
+
+    Raises:
+        RunError: For a file that is missing, damaged, or of an earlier version.
+    """
+    parse = partial(EvaluationSummary.model_validate_json, strict=True)
+    return read_record(folder / "summary.json", parse, remedy)
 
 
-def read_scores(folder: Path) -> Scores:
-    """Reads the run's own scores from an evaluation's `scores.csv`, without those of the baseline."""
-    with (folder / "scores.csv").open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row.pop("method") == METHOD]
-    return {row.pop("patient"): {name: float(cell) if cell else None for name, cell in row.items()} for row in rows}
+def read_scores(folder: Path, remedy: str = AGAIN) -> Scores:
+    """Reads the run's own scores from an evaluation's `scores.csv`, without those of the baseline.
+
+    Raises:
+        RunError: For a file that is missing or damaged.
+    """
+    return read_record(folder / "scores.csv", _scores, remedy)
+
+
+def _scores(text: str) -> Scores:
+    heads, *lines = csv.reader(text.splitlines()) or [[]]
+    if heads[:2] != ["patient", "method"]:
+        raise ValueError(f"its first line is {','.join(heads)[:80]!r}, expected patient,method and the metrics")
+    found: Scores = {}
+    for number, cells in enumerate(lines, start=2):
+        if len(cells) != len(heads):
+            raise ValueError(f"line {number} has {len(cells)} cells, expected {len(heads)}")
+        if cells[1] == METHOD:
+            pairs = zip(heads[2:], cells[2:], strict=True)
+            found[cells[0]] = {name: float(cell) if cell else None for name, cell in pairs}
+    if not found:
+        raise ValueError(f"it has no scores of method {METHOD}")
+    return found

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from kerasgan.evaluation.results import is_current
+from kerasgan.evaluation.results import AGAIN, is_current
 from kerasgan.export.serving_contract import ServingContract, contract_signature
+from kerasgan.files import read_record
 from kerasgan.runs.run import Run
 from kerasgan.scans.contract import Contract, Signature
 from kerasgan.scans.names import CONTRACT
@@ -76,7 +77,7 @@ def model_card(run: Run, described: ServingContract) -> str:
     parts.append("## How good it is")
     # The tables of all finished evaluations of these generators; they name no patient.
     finished = sorted(path.parent for path in run.path.glob("evaluation*/summary.json") if is_current(run, path.parent))
-    parts += [f"### {folder.name}\n\n{(folder / 'table.md').read_text().strip()}" for folder in finished]
+    parts += [f"### {folder.name}\n\n{read_record(folder / 'table.md', str.strip, AGAIN)}" for folder in finished]
     if not finished:
         parts.append(
             "Not evaluated: no value says how near its images come to the truth. `kerasgan evaluate` measures it."

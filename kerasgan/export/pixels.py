@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from kerasgan.config import Window
 from kerasgan.scans import names
-from kerasgan.scans.contract import Encoding, Window
+from kerasgan.scans.contract import Encoding
 
 STORED = np.dtype("<i2")
 STEPS = 2**16 - 1

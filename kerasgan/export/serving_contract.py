@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from kerasgan.errors import ExportError
 from kerasgan.export.layout import CONTRACT_FILE, EXTRAS
+from kerasgan.files import read_record
 from kerasgan.runs.contract import contract, image_tensor
 from kerasgan.runs.run import Run
 from kerasgan.scans import names
@@ -112,7 +111,4 @@ def read_serving_contract(version_folder: Path) -> ServingContract:
             f"{version_folder} is no model that kerasgan exported (it has no {EXTRAS}/{CONTRACT_FILE}); "
             "write one with: kerasgan export RUN DIR --format serving"
         )
-    try:
-        return ServingContract.model_validate_json(path.read_text())
-    except ValidationError as error:
-        raise ExportError(f"{path} is invalid: {error.errors()[0]['msg']}; export the run again.") from error
+    return read_record(path, ServingContract.model_validate_json, "Export the run again.", ExportError)

@@ -168,7 +168,7 @@ def loss_figure(history: Path, path: Path, note: str = "") -> None:
     for name in rows[0]:
         title, _, side = name.rpartition("_")
         is_pair = side in ("a", "b", "ab", "ba")
-        curve = np.array([float(row[name]) for row in rows])
+        curve = np.array([float(row[name] or "nan") for row in rows])  # an earlier version wrote fewer
         groups.setdefault(title if is_pair else name, {})[side if is_pair else ""] = curve
     columns = min(len(groups), 3)
     lines = -(-len(groups) // columns)

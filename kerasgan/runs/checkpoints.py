@@ -6,7 +6,6 @@ A checkpoint is a NumPy `.npz`: each array has a checksum, so a damaged file is 
 from __future__ import annotations
 
 import logging
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -126,9 +125,10 @@ def restore(variables: Mapping[str, Any], folder: Path) -> int:
                 names = [name for name in variables if name in file or not name.startswith(f"{SUMS}/")]
                 arrays = {name: file[name] for name in names}
             for name, array in arrays.items():
-                if array.shape != tuple(variables[name].shape):
-                    raise ValueError(f"{name} has shape {array.shape}, expected {tuple(variables[name].shape)}")
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+                wanted = np.asarray(variables[name])
+                if (array.shape, array.dtype) != (wanted.shape, wanted.dtype):
+                    raise ValueError(f"{name} is {array.dtype} {array.shape}, expected {wanted.dtype} {wanted.shape}")
+        except Exception as error:  # NumPy and zlib raise anything for a file that was changed
             logger.warning("Checkpoint %s is damaged (%s); trying the one before.", path.name, error)
             continue
         for name, array in arrays.items():
@@ -166,4 +166,4 @@ def float32_copy(network: keras.Model) -> keras.Model:
 
 
 def _newest_first(folder: Path) -> list[Path]:
-    return sorted(folder.glob("step-*.npz"), reverse=True)
+    return sorted(folder.glob(f"step-{'[0-9]' * 9}.npz"), reverse=True)

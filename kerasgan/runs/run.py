@@ -17,16 +17,18 @@ tensorboard/     event files
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from kerasgan.config import Recipe, from_json
+from kerasgan.config import LARGEST_SEED, Recipe, Window, from_json
 from kerasgan.errors import RunError
-from kerasgan.files import staging_folder
+from kerasgan.files import read_record, staging_folder
 from kerasgan.networks.keras_settings import require_tensorflow
 from kerasgan.scans.contract import DIRECTIONS, Direction
 from kerasgan.scans.intensity import IntensityMap
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     import keras
 
 Which = Literal["best", "last"]
+RESTORE = "Restore the file from a copy, or train again."
 
 
 class RunFacts(BaseModel):
@@ -64,12 +67,43 @@ class RunFacts(BaseModel):
     anatomy: str
     paired: bool
     modalities: dict[str, Modality]
-    seed: int
+    seed: int = Field(ge=0, le=LARGEST_SEED)
     preparation: Preparation
-    maps: dict[str, tuple[float, float]]
-    precision: str
+    maps: dict[str, Window]
+    precision: Literal["float32", "mixed_bfloat16"]
     xla: bool
     fingerprint: str
+
+    @model_validator(mode="after")
+    def _both_domains(self) -> RunFacts:
+        for name, of in (("modalities", self.modalities), ("maps", self.maps)):
+            if of.keys() != {"a", "b"}:
+                raise ValueError(f"{name} needs an entry for a and one for b; got {list(of)}")
+        if self.modalities["a"] == self.modalities["b"]:
+            raise ValueError(f"modalities needs MR and CT; got {self.modalities}")
+        return self
+
+
+class _Domains(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    a: list[str]
+    b: list[str]
+
+
+class _Split(BaseModel):
+    """The content of `split.json`: patient keys by part and domain."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    train: _Domains
+    validation: _Domains
+    test: _Domains
+
+    @model_validator(mode="after")
+    def _disjoint(self) -> _Split:
+        parts = [{*part.a, *part.b} for part in (self.train, self.validation, self.test)]
+        if shared := sum(map(len, parts)) - len(set.union(*parts)):
+            raise ValueError(f"{shared} patients are in more than one part; expected each in one")
+        return self
 
 
 class Run:
@@ -99,8 +133,13 @@ class Run:
         return IntensityMap(*self.facts.maps[domain])
 
     def split(self) -> dict[str, dict[str, list[str]]]:
-        """Patient keys by part and domain."""
-        return json.loads((self.path / "split.json").read_text())
+        """Patient keys by part and domain.
+
+        Raises:
+            RunError: For a file that is missing or damaged.
+        """
+        parse = partial(_Split.model_validate_json, strict=True)
+        return read_record(self.path / "split.json", parse, RESTORE).model_dump()
 
     def generator_path(self, direction: Direction, which: Which = "best") -> Path:
         """The `.keras` file of a generator; the last one before the first validation has chosen a best one.
@@ -155,9 +194,19 @@ def _network(path: Path) -> keras.Model:
     import kerasgan.networks.deformable  # noqa: F401  registers, with kerasgan.networks.layers, the layers that the file names
 
     try:
-        network = keras.models.load_model(path, compile=False)
-    except (ValueError, OSError, KeyError) as error:
-        raise RunError(f"{path} cannot be read ({error}); train on with --resume to write it again.") from error
+        with zipfile.ZipFile(path) as archive:
+            if damaged := archive.testzip():  # a flipped bit of a weight would go unnoticed
+                raise ValueError(f"the checksum of {damaged} in it is wrong")
+        network: keras.Model = keras.models.load_model(path, compile=False, safe_mode=True)
+        shapes = [network.input_shape, network.output_shape]
+        if any(not isinstance(shape, tuple) or len(shape) != 4 or None not in shape[:1] for shape in shapes):
+            raise ValueError(f"its tensors are {shapes}, expected [batch, height, width, channels]")
+    except Exception as error:  # Keras and HDF5 raise anything for a file that was changed
+        reason = (str(error) or type(error).__name__).splitlines()[0][:200].rstrip(".")
+        raise RunError(
+            f"{path} cannot be used: {reason}. Restore the file from a copy, or train on with --resume to write it "
+            "again."
+        ) from error
     if not all(np.isfinite(weights).all() for weights in network.get_weights()):
         raise RunError(f"{path} holds weights that are NaN or infinite; train a new run, or name another one.")
     return network
@@ -179,11 +228,14 @@ def load_run(path: str | Path) -> Run:
         raise RunError(
             f"{path} is no run directory (it has no run.json); name a folder that kerasgan train wrote.{hint}"
         )
-    try:
-        facts = RunFacts.model_validate_json((path / "run.json").read_text())
-    except ValidationError as error:
-        raise RunError(f"{path}/run.json is invalid: {error.errors()[0]['msg']}; restore it or train again.") from error
-    return Run(path, from_json((path / "recipe.json").read_text()), facts)
+    facts = read_record(path / "run.json", partial(RunFacts.model_validate_json, strict=True), RESTORE)
+    recipe = read_record(path / "recipe.json", from_json, RESTORE)
+    if (size := facts.preparation.size) != recipe.data.size:
+        raise RunError(
+            f"{path}: preparation.size is {size} in run.json, and data.size is {recipe.data.size} in recipe.json. "
+            f"{RESTORE}"
+        )
+    return Run(path, recipe, facts)
 
 
 def require_trust(run: Run, files: Iterable[str], trust: bool, named: Iterable[str | None] = ()) -> None:

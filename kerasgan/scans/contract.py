@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from kerasgan.config import Number, Percentiles, Window
+from kerasgan.scans.bounds import LARGEST, NETWORK_SIDE, SPACING_MM
 from kerasgan.scans.names import IMAGE
 from kerasgan.scans.volume import Modality
 from kerasgan.text import RESEARCH_ONLY
 
 Direction = Literal["ab", "ba"]
+Pixels = Annotated[int, Field(ge=1, le=NETWORK_SIDE)]
 DIRECTIONS: tuple[Direction, Direction] = ("ab", "ba")
 
 FORMAT = 1  # raise it when a client of the former contract would go wrong
@@ -20,7 +23,6 @@ RESAMPLING = "clip to the window, then resample to pixel_mm: by area where it sh
 RESCALING = "image = (mr - low) / (high - low) * (window[1] - window[0]) + window[0]"
 
 Precision = Literal["float32", "float16", "int8", "int16x8"]  # of the stored weights; the last only in old files
-Window = tuple[float, float]
 Shape = tuple[int | None, int | None, int | None]
 
 
@@ -34,9 +36,15 @@ class Tensor(Frozen):
     """A named tensor; None in its shape stands for any length."""
 
     dtype: Literal["float32", "int32", "string"] = "float32"
-    shape: tuple[int | None, ...]
+    shape: tuple[Pixels | None, ...]
     axes: tuple[str, ...]
     meaning: str
+
+    @model_validator(mode="after")
+    def _axes_are_named(self) -> Tensor:
+        if len(self.axes) != len(self.shape):
+            raise ValueError(f"{len(self.shape)} lengths need as many names of axes; got {self.axes}")
+        return self
 
 
 class Signature(Frozen):
@@ -79,8 +87,8 @@ class Side(Frozen):
 class Encoding(Frozen):
     """The meaning of int16 pixels: value = stored * slope + intercept."""
 
-    slope: float
-    intercept: float
+    slope: float = Field(gt=0, le=LARGEST)
+    intercept: Number
 
 
 class MrScaling(Frozen):
@@ -94,7 +102,7 @@ class MrScaling(Frozen):
             None where there is no such signature, or scans need none.
     """
 
-    percentiles: Window | None
+    percentiles: Percentiles | None
     bias_correction: bool
     rescaling: str | None
 
@@ -138,8 +146,8 @@ class Contract(Frozen):
     signatures: dict[str, Signature]
     encoding: Encoding | None = None
     weights: Precision
-    pixel_mm: float
-    trained_height_width: tuple[int, int]
+    pixel_mm: float = Field(ge=SPACING_MM[0], le=SPACING_MM[1])
+    trained_height_width: tuple[Pixels, Pixels]
     orientation: str = ORIENTATION
     slices: str = SLICES
     resampling: str = RESAMPLING

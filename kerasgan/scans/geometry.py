@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 import SimpleITK as sitk
 
+from kerasgan.scans.bounds import NETWORK_SIDE, VOXELS
 from kerasgan.scans.volume import Volume, anatomical_axes, from_sitk
 
 AXIAL = "LPS"  # columns run to the left, rows to posterior, slices to superior
@@ -93,13 +95,21 @@ def slice_grid(volume: Volume, pixel_mm: float, size: int, crop: bool) -> SliceG
         size: Side of the square that the networks were trained on, in pixels.
         crop: True cuts slices to `size`; False keeps whole slices, padded to at least `size` and a multiple of 4.
 
+    Raises:
+        ValueError: For more pixels than memory is taken for.
+
     Example:
         >>> slice_grid(Volume(np.zeros((1, 90, 60)), (1, 1, 5)), pixel_mm=2, size=32, crop=False)
         SliceGrid(source=(90, 60), scaled=(45, 30), size=(48, 32))
     """
-    _, rows, columns = volume.shape
+    slices, rows, columns = volume.shape
     spacing_x, spacing_y, _ = volume.spacing_mm
     scaled = max(1, round(rows * spacing_y / pixel_mm)), max(1, round(columns * spacing_x / pixel_mm))
+    if max(scaled) > NETWORK_SIDE or slices * math.prod(scaled) > VOXELS:
+        raise ValueError(
+            f"On pixels of {pixel_mm:g} mm its slices have {scaled[0]} x {scaled[1]} pixels, expected at most "
+            f"{NETWORK_SIDE} a side and {VOXELS:,} in all slices; resample it, or use a model of larger pixels."
+        )
     height, width = (size if crop else max(size, -(-side // MULTIPLE) * MULTIPLE) for side in scaled)
     return SliceGrid((rows, columns), scaled, (height, width))
 

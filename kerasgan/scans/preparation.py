@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-from kerasgan.config import Recipe, Window
+from kerasgan.config import Percentiles, Recipe, Window
+from kerasgan.scans.bounds import NETWORK_SIDE, SPACING_MM
 from kerasgan.scans.contract import Contract
 from kerasgan.scans.geometry import SliceGrid, oriented, slice_grid
 from kerasgan.scans.intensity import IntensityMap, body_mask, correct_bias, percentile_map
@@ -29,14 +31,14 @@ class Preparation(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    size: int
-    pixel_mm: float
+    size: int = Field(ge=1, le=NETWORK_SIDE)
+    pixel_mm: float = Field(ge=SPACING_MM[0], le=SPACING_MM[1])
     ct_window_hu: Window
-    mr_percentiles: Window
+    mr_percentiles: Percentiles
     mr_window: Window | None
     bias_correction: bool
-    minimum_body_fraction: float
-    windows_from: str
+    minimum_body_fraction: float = Field(ge=0, le=1)
+    windows_from: Literal["recipe", "dataset"]
 
     def images(self, slices: np.ndarray) -> np.ndarray:
         """The images of all slices of a scan, `[slices, height, width]`, as `[slices, height, width, channels]`.

@@ -14,11 +14,12 @@ from typing import TypeVar
 import numpy as np
 from pydantic import ValidationError
 
+from kerasgan.config import Window
 from kerasgan.errors import ServingError
 from kerasgan.export.pixels import decode, request
 from kerasgan.export.serving_contract import ServingContract
 from kerasgan.scans import names
-from kerasgan.scans.contract import Contract, Direction, Window
+from kerasgan.scans.contract import Contract, Direction
 from kerasgan.serving.protocol import GRPC_CLIENT, REST_CLIENT, Address, Inputs, Transport, parse_address, require
 
 DEADLINE_S = 60.0

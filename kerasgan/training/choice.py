@@ -183,7 +183,7 @@ def newest_is_best(validations: Sequence[Mapping[str, str]], direction: str) -> 
         True
     """
     if f"mae_{direction}" in validations[0]:
-        errors = [float(row[f"mae_{direction}"]) for row in validations]
+        errors = [float(row[f"mae_{direction}"] or "inf") for row in validations]
         return errors.index(min(errors)) == len(errors) - 1  # an equal error is no better
-    composites = [float(row[f"composite_{direction}"]) for row in validations]
+    composites = [float(row[f"composite_{direction}"] or "inf") for row in validations]
     return composites[-1] <= TOLERATED * min(composites)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kerasgan import registry
-from kerasgan.config import Recipe, flat
+from kerasgan.config import LARGEST_SEED, Recipe, flat
 from kerasgan.errors import RunError
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from kerasgan.scans.volume import Modality
 
 DEFAULT_RECIPE = "kerasgan2026"
-LARGEST_SEED = 2**32 - 1  # that NumPy and Keras take
 
 
 @dataclass(frozen=True)

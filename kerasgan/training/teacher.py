@@ -28,8 +28,13 @@ def load_teacher(model: Distiller, settings: Distillation, split: dict[str, dict
             f"The data is not divided into the patients that {settings.teacher} was trained, validated and tested "
             "with; a student needs the same. Restore the data, or name its folder with --data-dir."
         )
-    model.teacher.set_weights(run.generator(settings.direction).get_weights())
-    model.other.set_weights(run.generator(other).get_weights())
+    for network, direction in ((model.teacher, settings.direction), (model.other, other)):
+        try:
+            network.set_weights(run.generator(direction).get_weights())
+        except ValueError as error:
+            raise RunError(
+                f"{run.generator_path(direction)} is not of the recipe in {run.path}: {error} Restore the teacher."
+            ) from error
     discriminators = {f"discriminator_{domain}": net.variables for domain, net in model.discriminators.items()}
     if not checkpoints.restore(checkpoints.named(discriminators), run.path / "checkpoints"):
         raise RunError(

@@ -217,13 +217,15 @@ def test_models_of_different_windows_are_compared_in_hu_alone(make_run, tmp_path
 
 def test_evaluations_of_former_weights_and_of_other_scans(make_run):
     base = make_run("base")
-    with pytest.raises(RunError, match=r"old/evaluation scored other weights than .*old has now; evaluate again: kera"):
+    with pytest.raises(
+        RunError, match=r"old/evaluation scored other weights than .*old has now\. Evaluate again: kera"
+    ):
         compare([base, make_run("old", weights=b"of an earlier step")])
     other_way = [make_run(name, BASE[:0]) for name in ("one", "two")]
     for path in other_way:
         make_run(path.name, folder="evaluation-ba-external", direction="ba", weights=b"of an earlier step")
     with pytest.raises(
-        RunError, match=r"evaluate again: kerasgan evaluate .*one --direction ba --data-dir \.\.\., and the same --d"
+        RunError, match=r"Evaluate again: kerasgan evaluate .*one --direction ba --data-dir \.\.\., and the same --d"
     ):
         compare(other_way)
     with pytest.raises(RunError, match=r"scored other scans under the same patient keys\. Evaluate both on"):
@@ -249,10 +251,12 @@ def test_evaluations_of_earlier_versions_and_damaged_ones(make_run):
     path.write_text(json.dumps({**content, "definitions": {"mae_hu": content["definitions"]["mae_hu"]}}))
     assert list(compare([base, other]).sections[0].definitions) == ["mae_hu"]
     path.write_text(json.dumps({name: value for name, value in content.items() if name != "direction"}))
-    with pytest.raises(RunError, match=f"earlier version of kerasgan; evaluate again: kerasgan evaluate {other}"):
+    with pytest.raises(RunError, match=rf"direction: Field required. Evaluate again: kerasgan evaluate {other}"):
         compare([base, other])
     path.write_text("{")
-    with pytest.raises(RunError, match=f"evaluation cannot be read .*; evaluate again: kerasgan evaluate {other}"):
+    with pytest.raises(
+        RunError, match=rf"summary\.json is damaged: .*Invalid JSON.* Evaluate again: kerasgan evaluate {other}"
+    ):
         compare([base, other])
 
 

@@ -57,13 +57,13 @@ def test_what_is_written_is_read_again(tmp_path, direction):
     write(result)
     assert read_scores(tmp_path) == result.scores["kerasgan"]
     summary = read_summary(tmp_path)
-    assert summary["direction"] == direction and summary["part"] == "test"
-    assert summary["definitions"]["rmse_hu"] == {
+    assert summary.direction == direction and summary.part == "test"
+    assert summary.definitions["rmse_hu"].model_dump() == {
         "unit": "HU",
         "definition": "Root mean square error.",
         "in_table": False,
     }
-    assert summary["methods"]["kerasgan"]["mae_bone_hu"] == {"mean": 250, "sd": None, "count": 1}
+    assert summary.methods["kerasgan"]["mae_bone_hu"] == {"mean": 250, "sd": None, "count": 1}
     assert (tmp_path / "table.md").read_text() == result.table() + "\n"
     assert "p1,kerasgan,120.0,,20000.0" in (tmp_path / "scores.csv").read_text().splitlines()
 
@@ -75,7 +75,7 @@ def test_json_has_no_infinity(tmp_path):
     text = (tmp_path / "summary.json").read_text()
     assert "Infinity" not in text
     assert json.loads(text)["methods"]["kerasgan"]["mae_bone_hu"] == {"mean": None, "sd": None, "count": 2}
-    assert read_summary(tmp_path)["methods"]["kerasgan"]["mae_hu"]["mean"] == 110
+    assert read_summary(tmp_path).methods["kerasgan"]["mae_hu"]["mean"] == 110
     assert read_scores(tmp_path)["p0"]["mae_bone_hu"] == math.inf
     assert "| mae_bone_hu [HU] | inf " in result.table()
 

@@ -42,8 +42,9 @@ def test_a_student_says_so_and_not_where_its_teacher_lies(run):
 
 
 def test_figures_of_finished_evaluations_of_these_weights(run):
-    own = json.dumps({"direction": "ab", "weights": weights_digest(run.generator_path("ab"))})
-    former = json.dumps({"direction": "ab", "weights": "of an earlier step"})
+    summary = {"part": "test", "direction": "ab", "note": "", "scans": "", "definitions": {}, "methods": {}}
+    own = json.dumps({**summary, "weights": weights_digest(run.generator_path("ab"))})
+    former = json.dumps({**summary, "weights": "of an earlier step"})
     for name, summary in (("evaluation", own), ("evaluation-ba", None), ("evaluation-old", former)):
         (run.path / name).mkdir()
         (run.path / name / "table.md").write_text(f"figures of {name}\n")

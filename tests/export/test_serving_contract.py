@@ -67,5 +67,7 @@ def test_a_folder_without_a_contract(tmp_path):
 def test_an_invalid_contract(tmp_path):
     (tmp_path / "assets.extra").mkdir()
     (tmp_path / "assets.extra" / "contract.json").write_text('{"name": "model"}')
-    with pytest.raises(ExportError, match=r"contract\.json is invalid: Field required; export the run again"):
+    with pytest.raises(
+        ExportError, match=r"contract\.json is damaged: version: Field required; .*\. Export the run again\."
+    ):
         read_serving_contract(tmp_path)

@@ -18,6 +18,7 @@ from kerasgan import datasets, registry
 from kerasgan.datasets import DatasetCard, Split
 from kerasgan.errors import DatasetError, KerasganError, RunError
 from kerasgan.experiments.engine.types import Cell, Content, Experiment, fingerprint
+from kerasgan.files import read_record
 
 FOLDER = Path("reproductions")
 
@@ -59,10 +60,7 @@ class Reproduction:
         path = self.place(cell) / "result.json"
         if not path.exists():
             return None
-        try:
-            content: Content = json.loads(path.read_text())
-        except json.JSONDecodeError as error:
-            raise RunError(f"{path} is damaged ({error}); delete it, and the cell is computed again.") from error
+        content: Content = read_record(path, json.loads, "Delete it, and the cell is computed again.")
         return content
 
     def state(self, cell: Cell) -> str:
@@ -160,11 +158,10 @@ def read_identity(path: Path) -> Content:
     Raises:
         RunError: Where it is damaged.
     """
-    try:
-        found: Content = json.loads(path.read_text())
-        found["experiment"], found["dataset"]
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise RunError(f"{path} is damaged ({error}); name another folder with --out.") from error
+    remedy = "Name another folder with --out."
+    found: Content = read_record(path, json.loads, remedy)
+    if not isinstance(found, dict) or not {"experiment", "dataset"} <= found.keys():
+        raise RunError(f"{path} is damaged: it needs experiment and dataset. {remedy}")
     return found
 
 
