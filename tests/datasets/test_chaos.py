@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from pydicom.uid import generate_uid
 
+from kerasgan import registry
 from kerasgan.datasets import chaos, load, load_scans, patient_key
 from kerasgan.errors import DatasetError
+from kerasgan.scans.preparation import preparation
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "chaos"
 FOLDERS = {"CT": ("DICOM_anon", "Ground"), "MR": ("T1DUAL/DICOM_anon/InPhase", "T1DUAL/Ground")}
@@ -114,3 +116,12 @@ def test_real_liver_has_the_attenuation_of_an_enhanced_liver():
     classes = chaos.CARD.classes("b", ["right kidney", "left kidney"])[labels]
     right, left = (np.argwhere(classes == number)[:, 2].mean() for number in (1, 2))
     assert right < left  # columns run to the patient's left
+
+
+@pytest.mark.parametrize(
+    ("recipe", "window"), [("kerasgan2026", (-1000, 1600)), ("mujtaba2025", (-160, 240)), ("nehra2021", (-160, 240))]
+)
+def test_the_windows_that_its_page_names(recipe, window):
+    card = chaos.CARD
+    found = registry.find("recipes", recipe).RECIPE
+    assert preparation(found, card.anatomy, card.ct_window_hu, card.field_of_view_mm).ct_window_hu == window
