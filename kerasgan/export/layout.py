@@ -14,9 +14,13 @@ CONTRACT_FILE, CONTRACT_PAGE = "contract.json", "contract.md"
 MODEL_CARD, COMPARISON_FILE = "model_card.md", "comparison.json"
 WARMUP_FILE = "tf_serving_warmup_requests"
 SUMS_FILE = "SHA256SUMS"  # paths from the version's folder: sha256sum -c assets.extra/SHA256SUMS
+_EXTRA_FILES = {f"{EXTRAS}/{name}" for name in (CONTRACT_FILE, CONTRACT_PAGE, MODEL_CARD, COMPARISON_FILE, WARMUP_FILE)}
+# What TensorFlow writes beside them. It would read a graph from files of some other names, too.
+_SAVED_MODEL = re.compile(r"(saved_model|fingerprint)\.pb|variables/variables\.(index|data-\d{5}-of-\d{5})")
 
 MODELS_CONFIG, MONITORING_CONFIG = "models.config", "monitoring.config"
 BATCHING_CONFIG, COMPOSE_FILE = "batching.config", "compose.yaml"
+LAST_VERSION = 2**63 - 1  # versions are int64 in TensorFlow Serving's messages
 MOUNT = "/models"  # where compose.yaml shows the folder to the server
 
 BATCHING = """\
@@ -73,8 +77,11 @@ def versions(model: Path) -> list[int]:
     Args:
         model: The folder `DIR/<name>`.
     """
-    entries = model.iterdir() if model.is_dir() else ()
-    return sorted(int(entry.name) for entry in entries if _is_version(entry))
+    try:
+        entries = model.iterdir() if model.is_dir() else ()
+        return sorted(int(entry.name) for entry in entries if _is_version(entry))
+    except PermissionError:  # such as lost+found beside the models
+        return []
 
 
 def models(folder: Path) -> list[str]:
@@ -104,13 +111,20 @@ def free_version(folder: Path, name: str, wanted: int | None) -> int:
     if folder.exists() and not folder.is_dir():
         raise ExportError(f"{folder} is no folder of served models, but a file. Name a new folder.")
     for entry in sorted(folder.iterdir()) if folder.is_dir() else []:
+        if entry.name in _SERVER_FILES or entry.name.startswith("."):
+            continue
         # An interrupted export may have left the folder of a model without any version.
-        is_model = entry.is_dir() and all(_is_version(version) for version in entry.iterdir())
-        if not (is_model or entry.name in _SERVER_FILES or entry.name.startswith(".")):
+        foreign = [one for one in sorted(entry.iterdir()) if not _is_version(one)] if entry.is_dir() else [entry]
+        if foreign:
             raise ExportError(
-                f"{folder} is no folder of served models, but a folder that holds {entry.name}. Name a new folder."
+                f"{folder} is no folder of served models, but a folder that holds {foreign[0].relative_to(folder)}. "
+                "Name a new folder."
             )
     last = max(versions(folder / name), default=0)
+    if (wanted or last + 1) > LAST_VERSION:
+        raise ExportError(
+            f"A version is a number up to {LAST_VERSION}; got {wanted or last + 1}. Give a lower --version."
+        )
     if wanted is not None and wanted <= last:
         raise ExportError(
             f"{folder / name} holds version {last} already, and a server takes the highest; got --version {wanted}. "
@@ -120,7 +134,13 @@ def free_version(folder: Path, name: str, wanted: int | None) -> int:
 
 
 def _is_version(entry: Path) -> bool:
-    return entry.name.isascii() and entry.name.isdecimal() and (entry / EXTRAS / CONTRACT_FILE).is_file()
+    """True for a folder with a contract whose name is a version number, as a server writes it: 7, and not 007."""
+    if not re.fullmatch(r"0|[1-9][0-9]{0,18}", entry.name) or int(entry.name) > LAST_VERSION:
+        return False
+    try:
+        return (entry / EXTRAS / CONTRACT_FILE).is_file()
+    except PermissionError:
+        return True  # whoever loads it says why it cannot be read
 
 
 def write_sums(version_folder: Path) -> None:
@@ -130,30 +150,54 @@ def write_sums(version_folder: Path) -> None:
         version_folder: The folder `DIR/<name>/<version>`, complete but for this file.
     """
     files = sorted(path for path in version_folder.rglob("*") if path.is_file())
-    lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(version_folder)}\n" for path in files]
+    lines = [f"{_digest(path)}  {path.relative_to(version_folder).as_posix()}\n" for path in files]
     (version_folder / EXTRAS / SUMS_FILE).write_text("".join(lines))
 
 
-def check_sums(version_folder: Path) -> None:
-    """Refuses a version that is incomplete or damaged.
+def check_sums(version_folder: Path) -> str:
+    """Refuses a version that is not whole: each of its files must be listed with its SHA-256, and no other be there.
 
     Args:
         version_folder: The folder `DIR/<name>/<version>`.
 
+    Returns:
+        The SHA-256 of the list itself, which stands for all files of the version, the contract included.
+
     Raises:
-        ServingError: If a file is missing or differs from its SHA-256.
+        ServingError: If a file is missing, unknown, not listed, or differs from its SHA-256.
     """
     sums = version_folder / EXTRAS / SUMS_FILE
     if not sums.is_file():
         raise ServingError(
             f"{version_folder} has no {EXTRAS}/{SUMS_FILE}, so it is not complete. Export the run again."
         )
-    for line in sums.read_text().splitlines():
-        digest, _, name = line.partition("  ")
+    content = sums.read_bytes()
+    lines = content.decode(errors="replace").splitlines()
+    listed = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+    found = {
+        path.relative_to(version_folder).as_posix()
+        for path in version_folder.rglob("*")
+        if path != sums and (path.is_symlink() or not path.is_dir())
+    }
+    for name in sorted(listed.keys() | found):
         path = version_folder / name
-        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
-            state = "differs from its digest" if path.is_file() else "is missing"
-            raise ServingError(f"{path} {state}: the model is damaged or not copied to its end. Export the run again.")
+        if name not in _EXTRA_FILES and not _SAVED_MODEL.fullmatch(name):
+            fault = "is no file of a served model. Remove it, or export the run again."
+        elif name not in found or not path.is_file():
+            fault = "is missing: the model is damaged or not copied to its end. Export the run again."
+        elif name not in listed:
+            fault = f"is not listed in {EXTRAS}/{SUMS_FILE}, so nobody vouches for it. Export the run again."
+        elif _digest(path) != listed[name]:
+            fault = "differs from its digest: the model is damaged or not copied to its end. Export the run again."
+        else:
+            continue
+        raise ServingError(f"{path} {fault}")
+    return hashlib.sha256(content).hexdigest()
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_server_files(folder: Path) -> None:

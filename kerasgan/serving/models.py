@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,26 +17,30 @@ from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 from kerasgan.errors import KerasganError, ServingError
-from kerasgan.export.layout import EXTRAS, WARMUP_FILE, check_sums, models, versions
-from kerasgan.export.serving_contract import contract_signature, read_serving_contract
+from kerasgan.export.layout import CONTRACT_FILE, EXTRAS, WARMUP_FILE, check_sums, models, versions
+from kerasgan.export.operations import check_operations
+from kerasgan.export.pixels import STORED
+from kerasgan.export.serving_contract import ServingContract, contract_signature, read_serving_contract
 from kerasgan.scans.contract import Signature
-from kerasgan.scans.names import CONTRACT
+from kerasgan.scans.names import CONTRACT, IMAGE, INDEX, PIXELS_BYTES
 from kerasgan.serving.grpc_transport import arrays
 from kerasgan.serving.model_server import served_models
 
 Arrays = dict[str, np.ndarray]
+Files = frozenset[tuple[str, int, int]]
+MOST_CONTRACTS = 16  # in one request
 
 logger = logging.getLogger(__name__)
 
 
 class Model:
-    """One version of a model that kerasgan exported: checked against its digests, warmed up, and ready to answer.
+    """One version of a model that kerasgan exported: checked, loaded, warmed up, and ready to answer.
 
     Args:
         folder: `DIR/<name>/<version>`.
 
     Raises:
-        ServingError: If it is damaged.
+        ServingError: If it is damaged, or could do more than arithmetic.
         ExportError: If it has no contract.
     """
 
@@ -46,17 +52,28 @@ class Model:
         self._signatures = {CONTRACT: contract_signature()}
         for one in described.directions.values():
             self._signatures |= one.signatures
-        check_sums(folder)
+        self.digest = check_sums(folder)
+        check_operations(folder)
         try:
+            shapes = tf.train.load_checkpoint(str(folder / "variables" / "variables")).get_variable_to_shape_map()
             self._loaded: Any = tf.saved_model.load(str(folder))
         except (OSError, ValueError, tf.errors.OpError) as error:
             reason = str(error).splitlines()[0]
             raise ServingError(f"{folder} cannot be loaded: {reason} Export the run again.") from error
-        for record in tf.data.TFRecordDataset(str(folder / EXTRAS / WARMUP_FILE)):
+        # While a network runs, some tensors of its first and widest layers are in memory. Measured for a ResNet of 64
+        # filters, they take 1,036 bytes a pixel of the image: as one float32 tensor of its size with 256 channels.
+        self._pixel_bytes = 4 * max((max(shape[2:]) for shape in shapes.values() if len(shape) == 4), default=1)
+        warmup = tf.data.TFRecordDataset(str(folder / EXTRAS / WARMUP_FILE))
+        for record in warmup.take(len(self._signatures)):
             request = PredictionLog.FromString(record.numpy()).predict_log.request
             name, inputs = request.model_spec.signature_name, arrays(request.inputs)
             self.check(name, inputs)
             self.predict(name, inputs)
+        inside = self.predict(CONTRACT, {INDEX: np.zeros(1, np.int32)})[CONTRACT][0]
+        if ServingContract.model_validate_json(inside) != described:
+            raise ServingError(
+                f"{folder} has another contract in its graph than in {EXTRAS}/{CONTRACT_FILE}. Export the run again."
+            )
 
     def signature(self, name: str) -> Signature:
         """Finds what a signature takes and gives.
@@ -74,6 +91,24 @@ class Model:
         found = saved.meta_graphs[0].signature_def
         return {name: found[name] for name in self._signatures}
 
+    def image_bytes(self, inputs: Mapping[str, np.ndarray]) -> int:
+        """Estimates the memory that the network takes for one of the images in checked inputs."""
+        if IMAGE in inputs:
+            return max(1, math.prod(inputs[IMAGE].shape[1:]) * self._pixel_bytes)
+        longest = max(map(len, inputs[PIXELS_BYTES])) if PIXELS_BYTES in inputs else 1
+        return max(1, longest // STORED.itemsize * self._pixel_bytes)
+
+    def check_names(self, name: str, given: Iterable[str]) -> None:
+        """Refuses names of tensors that are not the inputs of a signature.
+
+        Raises:
+            ServingError: INVALID_ARGUMENT, if they differ.
+        """
+        expected = self.signature(name).inputs
+        if set(expected) != set(given):
+            found = ", ".join(sorted(given)) or "none"
+            raise _bad(f"{name} takes the inputs {', '.join(sorted(expected))}; got {found}.")
+
     def check(self, name: str, inputs: Mapping[str, np.ndarray]) -> None:
         """Refuses tensors that are not those of a signature.
 
@@ -85,9 +120,7 @@ class Model:
             ServingError: INVALID_ARGUMENT, if names, dtypes, ranks or lengths differ.
         """
         expected = self.signature(name).inputs
-        if set(expected) != set(inputs):
-            given = ", ".join(sorted(inputs)) or "none"
-            raise _bad(f"{name} takes the inputs {', '.join(sorted(expected))}; got {given}.")
+        self.check_names(name, inputs)
         for tensor, array in inputs.items():
             wanted = expected[tensor]
             dtype = "string" if array.dtype == object else array.dtype.name
@@ -100,6 +133,8 @@ class Model:
         counts = {len(array) for array in inputs.values()}
         if len(counts) > 1 or 0 in counts:
             raise _bad(f"All inputs need the same number of images, at least 1; got {sorted(counts)}.")
+        if name == CONTRACT and max(counts) > MOST_CONTRACTS:
+            raise _bad(f"A request can ask for the contract {MOST_CONTRACTS} times at most; got {max(counts)}.")
 
     def predict(self, name: str, inputs: Mapping[str, np.ndarray]) -> Arrays:
         """Runs a signature on checked inputs.
@@ -112,7 +147,7 @@ class Model:
             The outputs by name.
 
         Raises:
-            ServingError: INVALID_ARGUMENT, if the graph refuses the values.
+            ServingError: INVALID_ARGUMENT, if the graph refuses the values; INTERNAL, if its own are not finite.
         """
         tensors = {tensor: tf.constant(array) for tensor, array in inputs.items()}
         try:
@@ -122,7 +157,14 @@ class Model:
             raise _bad(error.message.rpartition("<stack traces unavailable>")[2].strip().splitlines()[0]) from error
         except tf.errors.ResourceExhaustedError as error:
             raise ServingError("The server has too little memory for this batch.", "RESOURCE_EXHAUSTED") from error
-        return {tensor: output.numpy() for tensor, output in outputs.items()}
+        found = {tensor: output.numpy() for tensor, output in outputs.items()}
+        if not all(np.isfinite(array).all() for array in found.values() if array.dtype != object):
+            raise ServingError(
+                f"{self.name} version {self.version} gave NaN or infinite values: the input is too large for float32, "
+                "or the weights are damaged.",
+                "INTERNAL",
+            )
+        return found
 
 
 def _bad(message: str) -> ServingError:
@@ -166,13 +208,19 @@ class Store:
         folder: `DIR` of `DIR/<name>/<version>`.
 
     Raises:
-        KerasganError: If there is no model, or one cannot be loaded.
+        ServingError: If there is no model, or none can be loaded.
     """
 
     def __init__(self, folder: Path) -> None:
+        served_models(folder)
         self.folder = folder
-        self._failed: dict[str, Status] = {}
-        self._models = {name: self._newest(name) for name in served_models(folder)}
+        self._models: dict[str, Model] = {}
+        self._failed: dict[
+            str, dict[int, tuple[Files, Status]]
+        ] = {}  # by name and version, with the files as they were
+        self.refresh()
+        if not self._models:
+            raise ServingError(next(status.error for one in self._failed.values() for _, status in one.values()))
 
     def names(self) -> list[str]:
         """Lists all models that can be asked."""
@@ -200,33 +248,51 @@ class Store:
         """
         if wanted.label:
             self.find(wanted)
-        model, failed = self._models.get(wanted.name), self._failed.get(wanted.name)
+        model = self._models.get(wanted.name)
         found = [Status(model.version, "AVAILABLE")] if model else []
-        found = [one for one in [*found, failed] if one and wanted.version in (None, one.version)]
+        found += [status for _, status in self._failed.get(wanted.name, {}).values()]
+        found = [one for one in found if wanted.version in (None, one.version)]
         if not found:
             which = "any versions" if wanted.version is None else f"version {wanted.version}"
             raise ServingError(f"Could not find {which} of model {wanted.name}", "NOT_FOUND")
         return found
 
     def refresh(self) -> None:
-        """Takes higher versions and new models over; one that cannot be loaded leaves the former in place."""
-        for name in models(self.folder):
-            served, highest = self._models.get(name), versions(self.folder / name)[-1]
-            if served and served.version == highest:
+        """Takes the highest version of each model over that can be loaded; without one, the former stays in place."""
+        found = models(self.folder)
+        self._failed = {name: failed for name, failed in self._failed.items() if name in found}
+        for name in found:
+            self._refresh(name)
+
+    def _refresh(self, name: str) -> None:
+        served, former = self._models.get(name), self._failed.get(name, {})
+        failed: dict[int, tuple[Files, Status]] = {}
+        for version in reversed(versions(self.folder / name)):
+            if served and version == served.version:
+                break
+            folder = self.folder / name / str(version)
+            files = _files(folder)
+            if version in former and former[version][0] == files:
+                failed[version] = former[version]
                 continue
             try:
-                self._models[name] = self._newest(name)
-            except (KerasganError, OSError) as error:
-                # It may be on its way from another disk, so the next look tries again; one warning is enough.
-                failed = Status(highest, "END", str(error))
-                if self._failed.get(name) != failed:
-                    logger.warning("%s", error)
-                self._failed[name] = failed
+                self._models[name] = loaded = Model(folder)
+            except Exception as error:  # whatever is wrong with one version, the others are served
+                reason = str(error) if isinstance(error, KerasganError) else f"{folder} cannot be loaded: {error}"
+                failed[version] = files, Status(version, "END", reason)
+                logger.warning("%s", reason)
                 continue
-            self._failed.pop(name, None)
-            logger.info("Serving %s version %d.", name, self._models[name].version)
+            logger.info("Serving %s version %d; its files have SHA-256 %s.", name, version, loaded.digest)
+            if failed:
+                logger.warning("Version %d of %s is served in place of the newest, %d.", version, name, max(failed))
             gc.collect()  # the former SavedModel refers to itself
+            break
+        self._failed[name] = failed
 
-    def _newest(self, name: str) -> Model:
-        model = self.folder / name
-        return Model(model / str(versions(model)[-1]))
+
+def _files(folder: Path) -> Files:
+    """What changes with the files of a folder: a version that could not be loaded is tried again only then."""
+    with suppress(OSError):
+        found = [(str(path), path.lstat()) for path in folder.rglob("*")]
+        return frozenset((name, state.st_size, state.st_ctime_ns) for name, state in found)
+    return frozenset()

@@ -1,10 +1,13 @@
+import hashlib
+import os
 import re
+import shutil
 
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 
-from kerasgan.errors import ExportError
-from kerasgan.export.layout import MOUNT, free_version, models, models_config, versions
+from kerasgan.errors import ExportError, ServingError
+from kerasgan.export.layout import MOUNT, check_sums, free_version, models, models_config, versions
 
 FIELD = descriptor_pb2.FieldDescriptorProto
 
@@ -45,12 +48,98 @@ def test_names_that_do_not_do(folder, name):
         free_version(folder, name, None)
 
 
-@pytest.mark.parametrize("entry", ["notes.txt", "scans/1/image.dcm", "one/notes.txt", "1/saved_model.pb"])
-def test_foreign_entries(folder, entry):
+@pytest.mark.parametrize(
+    ("entry", "named"),
+    [
+        ("notes.txt", "notes.txt"),
+        ("scans/1/image.dcm", "scans/1"),
+        ("one/notes.txt", "one/notes.txt"),
+        ("1/saved_model.pb", "1/saved_model.pb"),
+        ("one/0099/assets.extra/contract.json", "one/0099"),
+    ],
+)
+def test_foreign_entries(folder, entry, named):
     (folder / entry).parent.mkdir(parents=True, exist_ok=True)
     (folder / entry).touch()
-    with pytest.raises(ExportError, match=rf"holds {entry.split('/')[0]}\. Name a new folder"):
+    with pytest.raises(ExportError, match=rf"holds {named}\. Name a new folder"):
         free_version(folder, "one", None)
+
+
+@pytest.mark.parametrize("number", ["0099", "9" * 30, str(2**63), "٣", "-1", "1.0"])
+def test_names_of_folders_that_are_no_version(folder, number):
+    (folder / "one" / number / "assets.extra").mkdir(parents=True)
+    (folder / "one" / number / "assets.extra" / "contract.json").touch()
+    assert versions(folder / "one") == [2, 10]
+
+
+@pytest.mark.parametrize("wanted", [2**63, 10**30])
+def test_a_version_that_no_message_can_carry(folder, wanted):
+    with pytest.raises(ExportError, match=rf"up to 9223372036854775807; got {wanted}\. Give a lower --version"):
+        free_version(folder, "one", wanted)
+
+
+SUMS = "assets.extra/SHA256SUMS"
+DATA = "variables/variables.data-00000-of-00001"
+
+
+@pytest.fixture
+def version(served, tmp_path):
+    """A served version, free to be changed."""
+    return shutil.copytree(served, tmp_path / "1")
+
+
+def test_the_digest_of_the_digests_stands_for_all_files(version):
+    assert check_sums(version) == hashlib.sha256((version / SUMS).read_bytes()).hexdigest()
+
+
+def shorten(version, name):
+    lines = (version / SUMS).read_text().splitlines(keepends=True)
+    (version / SUMS).write_text("".join(line for line in lines if not line.endswith(f"  {name}\n")))
+
+
+def add(version, name, is_listed):
+    (version / name).parent.mkdir(exist_ok=True)
+    (version / name).write_bytes(b"more")
+    if is_listed:
+        with (version / SUMS).open("a") as sums:
+            sums.write(f"{hashlib.sha256(b'more').hexdigest()}  {name}\n")
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda version: (version / SUMS).unlink(), r"has no assets\.extra/SHA256SUMS, so it is not complete"),
+        (
+            lambda version: (version / SUMS).write_text(""),
+            r"comparison\.json is not listed in assets\.extra/SHA256SUMS",
+        ),
+        (lambda version: shorten(version, "saved_model.pb"), r"saved_model\.pb is not listed in .*nobody vouches"),
+        (lambda version: shorten(version, "assets.extra/contract.json"), r"contract\.json is not listed in"),
+        (lambda version: (version / DATA).unlink(), r"variables\.data-00000-of-00001 is missing: the model is damaged"),
+        (lambda version: (version / DATA).write_bytes(b""), r"variables\.data-00000-of-00001 differs from its digest"),
+        (lambda version: add(version, "saved_model.cpb", False), r"saved_model\.cpb is no file of a served model"),
+        (lambda version: add(version, "saved_model.cpb", True), r"saved_model\.cpb is no file of a served model"),
+        (
+            lambda version: add(version, "assets/words.txt", True),
+            r"words\.txt is no file of a served model\. Remove it",
+        ),
+        (lambda version: add(version, "../outside", True), r"1/\.\./outside is no file of a served model"),
+        (lambda version: (version / "assets").symlink_to("/"), r"1/assets is no file of a served model"),
+        (lambda version: (version / SUMS).write_bytes(b"\xff\xfe\n"), r"is no file of a served model"),
+    ],
+)
+def test_versions_that_are_not_whole(version, damage, said):
+    shutil.rmtree(version / "assets", ignore_errors=True)
+    damage(version)
+    with pytest.raises(ServingError, match=said):
+        check_sums(version)
+
+
+def test_a_fifo_is_not_read(version):
+    (version / DATA).unlink()
+    os.mkfifo(version / DATA)
+    with pytest.raises(ServingError, match="is missing"):
+        check_sums(version)
 
 
 def test_a_file(tmp_path):
