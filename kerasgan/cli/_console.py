@@ -155,14 +155,16 @@ def read_token(path: Path | None) -> str | None:
     """Returns the token in a file, without the line's end.
 
     Raises:
-        KerasganError: If the file is empty.
+        KerasganError: If the file is empty, or holds what a header of a request cannot carry.
     """
     if path is None:
         return None
-    token = path.read_text().strip()
+    token = path.read_bytes().strip()
     if not token:
         raise KerasganError(f"{path} is empty; write the token into it.")
-    return token
+    if any(not 0x21 <= byte <= 0x7E for byte in token):
+        raise KerasganError(f"{path} is no token: one line of ASCII letters, digits and signs, without spaces.")
+    return token.decode()
 
 
 def close_progress_bars() -> None:

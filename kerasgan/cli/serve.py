@@ -29,13 +29,17 @@ def serve(
     key: Annotated[Path | None, typer.Option(help="PEM file with the private key.")] = None,
     token_file: Annotated[Path | None, typer.Option(help="File with the token that clients must send.")] = None,
     message_mb: Annotated[int, typer.Option(help="Refuse longer requests, in MiB.", min=1)] = 64,
+    cors_origin: Annotated[
+        list[str] | None, typer.Option(help="Page whose scripts may ask by REST, or * for all; may be repeated.")
+    ] = None,
+    access_log: Annotated[bool, typer.Option("--access-log", help="Log each request.")] = False,
     embedded: Annotated[bool, typer.Option("--embedded", help="Use the embedded server in any case.")] = False,
 ) -> None:
     """Serve exported models by REST and gRPC, each in its highest version; a new version takes over by itself.
 
-    Runs tensorflow_model_server if it is installed and none of --host, --certificate, --token-file is given.
-    Otherwise an embedded server answers on the same paths. That is not TensorFlow Serving: it is one Python process,
-    for a laptop, a test or a small ward; use the real one (compose.yaml in DIR) for more.
+    Runs tensorflow_model_server if it is installed and none of --host, --certificate, --token-file, --cors-origin,
+    --access-log is given. Otherwise an embedded server answers on the same paths. That is not TensorFlow Serving: it is
+    one Python process, for a laptop, a test or a small ward; use the real one (compose.yaml in DIR) for more.
 
     \b
     Example:
@@ -45,7 +49,8 @@ def serve(
     from kerasgan.serving import model_server
 
     model_server.served_models(folder)  # before TensorFlow is loaded, which takes seconds
-    if model_server.is_installed() and not (embedded or host or certificate or token_file):
+    own = embedded or host or certificate or token_file or cors_origin or access_log
+    if model_server.is_installed() and not own:
         say("Running tensorflow_model_server, which listens on ALL addresses of this machine; --host is not for it.")
         raise typer.Exit(model_server.run(folder, port, rest_port))
     from kerasgan.serving.protocol import SERVER, require
@@ -54,8 +59,12 @@ def serve(
     load_tensorflow()
     from kerasgan.serving import Settings
 
-    token = read_token(token_file)
-    _serve(folder, Settings(host or LOOPBACK, port, rest_port, certificate, key, token, message_mb * MEBIBYTE))
+    token, message_bytes = read_token(token_file), message_mb * MEBIBYTE
+    origins = tuple(cors_origin or ())
+    _serve(
+        folder,
+        Settings(host or LOOPBACK, port, rest_port, certificate, key, token, message_bytes, origins, access_log),
+    )
 
 
 def _serve(folder: Path, settings: Settings) -> None:

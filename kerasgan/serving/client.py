@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import ssl
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -224,8 +225,15 @@ def connect(address: Address, token: str | None, certificate: Path | None) -> Tr
         certificate: PEM file with what to trust; None: the authorities that the system trusts.
 
     Raises:
-        ServingError: If a package is missing.
+        ServingError: If a package is missing, or the certificate cannot be read.
     """
+    if certificate:
+        try:
+            ssl.create_default_context(cafile=certificate)
+        except OSError as error:
+            raise ServingError(
+                f"{certificate} cannot be read as a PEM certificate ({error}). Check the file."
+            ) from error
     if address.is_grpc:
         require(GRPC_CLIENT)
         from kerasgan.serving.grpc_transport import GrpcTransport

@@ -2,68 +2,65 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
+import logging
+import threading
+import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import grpc
 import tensorflow as tf
-from tensorflow_serving.apis import (
-    get_model_metadata_pb2,
-    get_model_status_pb2,
-    model_service_pb2_grpc,
-    predict_pb2,
-    prediction_service_pb2_grpc,
-)
+from google.protobuf.message import DecodeError
+from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, predict_pb2
 
 from kerasgan.errors import ServingError
 from kerasgan.scans.names import DEFAULT
 from kerasgan.serving.backend import Backend
 from kerasgan.serving.grpc_transport import arrays
 from kerasgan.serving.models import Model, Status, Wanted
+from kerasgan.serving.protocol import HANDSHAKE_S, SILENT_S, printable, shortened
 
 THREADS = 32
+CALLS = 1024  # that wait for a thread; no message of theirs is received yet
+CONNECTIONS = 512
+IDLE_S = 60  # a client that asks again later connects again by itself
 SIGNATURE_DEF = "signature_def"
 
+logger = logging.getLogger(__name__)
 
-def grpc_server(backend: Backend, message_bytes: int) -> Any:
+
+def grpc_server(backend: Backend) -> Any:
     """Makes a gRPC server that has no port yet.
 
     Args:
         backend: What answers.
-        message_bytes: Longer requests are refused with RESOURCE_EXHAUSTED.
     """
     options = [
-        ("grpc.max_receive_message_length", message_bytes),
+        ("grpc.max_receive_message_length", backend.message_bytes),
         ("grpc.max_send_message_length", -1),
         ("grpc.so_reuseport", 0),  # or a second server would take half of the requests
+        ("grpc.max_allowed_incoming_connections", CONNECTIONS),
+        ("grpc.server_handshake_timeout_ms", round(1000 * HANDSHAKE_S)),
+        ("grpc.max_connection_idle_ms", 1000 * IDLE_S),
     ]
-    server = grpc.server(ThreadPoolExecutor(THREADS), interceptors=[_Authorised(backend)], options=options)
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(PredictionService(backend), server)
-    model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(backend), server)
+    server = grpc.server(ThreadPoolExecutor(THREADS), options=options, maximum_concurrent_rpcs=CALLS)
+    server.add_generic_rpc_handlers([Services(backend)])
     return server
 
 
-def _refusing(answer: Callable[[Any, Any, Wanted], Any]) -> Callable[[Any, Any, Any], Any]:
-    """Finds the model that a call asks for, and turns a `ServingError` into the status of the call."""
+@dataclass
+class _Call:
+    """A call: its message as it came, and the name of the model in it, once that is read."""
 
-    @functools.wraps(answer)
-    def method(self: Any, request: Any, context: Any) -> Any:
-        try:
-            if not request.HasField("model_spec"):
-                raise ServingError("Missing ModelSpec", "INVALID_ARGUMENT")
-            spec = request.model_spec
-            version = spec.version.value if spec.HasField("version") else None
-            return answer(self, request, Wanted(spec.name, version, spec.version_label))
-        except ServingError as error:
-            context.abort(grpc.StatusCode[error.code], str(error))
-
-    return method
+    message: bytes
+    model: str = ""
 
 
-class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
-    """The service that translates.
+class Services(grpc.GenericRpcHandler):
+    """The services that translate and that describe models.
 
     Args:
         backend: What answers.
@@ -71,62 +68,119 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
+        self._methods = {
+            "/tensorflow.serving.PredictionService/Predict": self._predict,
+            "/tensorflow.serving.PredictionService/GetModelMetadata": self._metadata,
+            "/tensorflow.serving.ModelService/GetModelStatus": self._status,
+        }
 
-    @_refusing
-    def Predict(self, request: Any, wanted: Wanted) -> Any:  # noqa: N802
+    def service(self, details: Any) -> Any:
+        """Finds what answers a call; None for a method that there is not."""
+        if details.method not in self._methods:
+            return None
+        # To the client there is no difference, but the message of a streamed request is received when it is asked for:
+        # after the token, and no longer than the server chooses to wait.
+        return grpc.stream_unary_rpc_method_handler(partial(self._answer, details), None, _serialised)
+
+    def _answer(self, details: Any, messages: Iterator[bytes], context: Any) -> Any:
+        begun, call, code, text = time.monotonic(), _Call(b""), "OK", ""
+        taken = 0
+        try:
+            self.backend.authorise(str(dict(details.invocation_metadata).get("authorization", "")))
+            call.message = _received(messages, context)
+            self.backend.room.take(len(call.message))
+            taken = len(call.message)
+            return self._methods[details.method](call)
+        except ServingError as error:
+            code, text = error.code, shortened(str(error))
+        except grpc.RpcError:
+            code, text = "CANCELLED", "The message did not come."
+        except Exception:
+            logger.exception("A request failed.")
+            code, text = "INTERNAL", "The request failed in the server, whose log says why."
+        finally:
+            self.backend.room.take(-taken)
+            asked = f"{details.method.rpartition('/')[2]} {call.model}"
+            self.backend.log_access(context.peer(), asked, code, begun)
+        context.abort(grpc.StatusCode[code], text)
+
+    def _predict(self, call: _Call) -> Any:
         """Runs a signature."""
-        signature, only = request.model_spec.signature_name, list(request.output_filter)
-        model, outputs = self.backend.predict(wanted, signature, lambda _: arrays(request.inputs), "GRPC")
-        if unknown := sorted(set(only) - set(outputs)):
-            raise ServingError(f"output tensor alias not found in signature: {unknown[0]}", "INVALID_ARGUMENT")
+        with self.backend.metrics.request("GRPC") as counted:
+            with self.backend.reading:
+                request, model = self._read(predict_pb2.PredictRequest, call)
+                counted.model = model.name
+                name = request.model_spec.signature_name or DEFAULT
+                only: list[str] = []
+                for output in request.output_filter:
+                    if output not in model.signature(name).outputs:
+                        raise _bad(f"output tensor alias not found in signature: {output}")
+                    if output in only:
+                        raise _bad(f"duplicate output tensor alias: {output}")
+                    only.append(output)
+                model.check_names(name, request.inputs)
+                inputs = arrays(request.inputs)
+            outputs = self.backend.batcher.run(model, name, inputs)
         response = predict_pb2.PredictResponse()
         response.model_spec.name, response.model_spec.version.value = model.name, model.version
-        response.model_spec.signature_name = signature or DEFAULT
-        for name in only or outputs:
-            response.outputs[name].CopyFrom(tf.make_tensor_proto(outputs[name]))
+        response.model_spec.signature_name = name
+        for output in only or outputs:
+            response.outputs[output].CopyFrom(tf.make_tensor_proto(outputs[output]))
         return response
 
-    @_refusing
-    def GetModelMetadata(self, request: Any, wanted: Wanted) -> Any:  # noqa: N802
+    def _metadata(self, call: _Call) -> Any:
         """Gives the signatures of a model."""
+        request, model = self._read(get_model_metadata_pb2.GetModelMetadataRequest, call)
         if list(request.metadata_field) != [SIGNATURE_DEF]:
-            raise ServingError(f'metadata_field must be ["{SIGNATURE_DEF}"]', "INVALID_ARGUMENT")
-        model = self.backend.store.find(wanted)
+            raise _bad(f'metadata_field must be ["{SIGNATURE_DEF}"]')
         response = get_model_metadata_pb2.GetModelMetadataResponse()
         response.model_spec.name, response.model_spec.version.value = model.name, model.version
         response.metadata[SIGNATURE_DEF].Pack(signature_map(model))
         return response
 
-
-class ModelService(model_service_pb2_grpc.ModelServiceServicer):
-    """The service that lists the versions of a model.
-
-    Args:
-        backend: What answers.
-    """
-
-    def __init__(self, backend: Backend) -> None:
-        self.backend = backend
-
-    @_refusing
-    def GetModelStatus(self, request: Any, wanted: Wanted) -> Any:  # noqa: N802
+    def _status(self, call: _Call) -> Any:
         """Gives the states of the versions of a model."""
+        _, wanted = _parsed(get_model_status_pb2.GetModelStatusRequest, call)
         return status_response(self.backend.store.status(wanted))
 
+    def _read(self, kind: Any, call: _Call) -> tuple[Any, Model]:
+        request, wanted = _parsed(kind, call)
+        return request, self.backend.store.find(wanted)
 
-class _Authorised(grpc.ServerInterceptor):
-    """Lets calls through that bring the token, and answers others in place of the service."""
 
-    def __init__(self, backend: Backend) -> None:
-        self.backend = backend
+def _received(messages: Iterator[bytes], context: Any) -> bytes:
+    """The message of a call; a client that does not send it in time is given up, so that it holds no thread."""
+    giving_up = threading.Timer(SILENT_S, context.cancel)
+    giving_up.daemon = True
+    giving_up.start()
+    try:
+        return next(messages)
+    except StopIteration as error:
+        raise _bad("The call has no message.") from error
+    finally:
+        giving_up.cancel()
 
-    def intercept_service(self, continuation: Any, details: Any) -> Any:
-        try:
-            self.backend.authorise(str(dict(details.invocation_metadata).get("authorization", "")))
-        except ServingError as error:
-            code, text = grpc.StatusCode[error.code], str(error)
-            return grpc.unary_unary_rpc_method_handler(lambda _, context: context.abort(code, text))
-        return continuation(details)
+
+def _parsed(kind: Any, call: _Call) -> tuple[Any, Wanted]:
+    """The message of a call, and the model that it asks for."""
+    try:
+        request = kind.FromString(call.message)
+    except DecodeError as error:
+        raise ServingError(f"The message cannot be parsed: {error}.", "INTERNAL") from error
+    if not request.HasField("model_spec"):
+        raise _bad("Missing ModelSpec")
+    spec = request.model_spec
+    call.model = printable(spec.name)
+    version = spec.version.value if spec.HasField("version") else None
+    return request, Wanted(spec.name, version, spec.version_label)
+
+
+def _bad(message: str) -> ServingError:
+    return ServingError(message, "INVALID_ARGUMENT")
+
+
+def _serialised(response: Any) -> bytes:
+    return response.SerializeToString()
 
 
 def signature_map(model: Model) -> Any:

@@ -13,9 +13,10 @@ import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from kerasgan.errors import ServingError
-from kerasgan.serving.protocol import Address, Inputs, refused
+from kerasgan.serving.protocol import Address, Inputs, refused, tls_fault
 
-LARGEST_TENSOR = 2**28  # values; a few bytes of a message can claim any number
+VALUES = {"float32": "float_val", "int32": "int_val", "string": "string_val"}  # the fields that hold a dtype's values
+LARGEST_RANK = 8
 # A reply of one slice may be longer than gRPC's own limit of 4 MiB; what is sent, the server limits.
 OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
 
@@ -50,7 +51,8 @@ class GrpcTransport:
         try:
             response = self._stub.Predict(request, timeout=timeout_s, metadata=self._metadata)
         except grpc.RpcError as error:
-            raise refused(self.address, error.code().name, error.details()) from error
+            reason = str(error.details())
+            raise tls_fault(self.address, reason) or refused(self.address, error.code().name, reason) from error
         return next(iter(arrays(response.outputs).values()))
 
     def close(self) -> None:
@@ -65,7 +67,8 @@ def arrays(tensors: Mapping[str, Any]) -> dict[str, np.ndarray]:
         tensors: The messages by name.
 
     Raises:
-        ServingError: INVALID_ARGUMENT, if the content of a tensor does not fit its shape.
+        ServingError: INVALID_ARGUMENT, if a tensor has another dtype than a served model takes, or not one value for
+            each element of its shape. TensorFlow repeats the last value instead, so that a few bytes fill the memory.
 
     Example:
         >>> arrays({"rows": tf.make_tensor_proto(np.array([3, 4], np.int32))})
@@ -75,11 +78,20 @@ def arrays(tensors: Mapping[str, Any]) -> dict[str, np.ndarray]:
     for name, proto in tensors.items():
         shape = [dim.size for dim in proto.tensor_shape.dim]
         try:
-            if min(shape, default=0) < 0 or math.prod(shape) > LARGEST_TENSOR:
-                raise ValueError(
-                    f"its shape {shape} is negative or has more than {LARGEST_TENSOR} values; send a smaller batch"
-                )
-            found[name] = tf.make_ndarray(proto).reshape(shape)
+            dtype = tf.dtypes.as_dtype(proto.dtype).name
+            if dtype not in VALUES:
+                raise ValueError(f"its dtype is {dtype}; a served model takes {', '.join(VALUES)}")
+            if len(shape) > LARGEST_RANK or min(shape, default=0) < 0 or proto.tensor_shape.unknown_rank:
+                raise ValueError(f"its shape {shape} has unknown or negative lengths, or more than {LARGEST_RANK} axes")
+            count, content = math.prod(shape), proto.tensor_content
+            fits = (
+                len(content) == 4 * count and dtype != "string"
+                if content
+                else len(getattr(proto, VALUES[dtype])) == count
+            )
+            if not fits:
+                raise ValueError(f"its shape {shape} needs {count} values, and it does not have as many")
+            found[name] = tf.make_ndarray(proto)
         except (TypeError, ValueError) as error:
             raise ServingError(f"Tensor {name} is malformed: {error}.", "INVALID_ARGUMENT") from error
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -19,7 +20,7 @@ B64 = "b64"
 BYTES_SUFFIX = "_bytes"
 
 
-def parse(body: bytes) -> tuple[dict[str, Any], str, Format]:
+def parse(body: bytes | bytearray) -> tuple[dict[str, Any], str, Format]:
     """Reads a request: its content, the name of its signature ("" for the default one), and its format.
 
     Args:
@@ -33,7 +34,9 @@ def parse(body: bytes) -> tuple[dict[str, Any], str, Format]:
         ({'inputs': [1.5]}, '', 'inputs')
     """
     try:
-        content = json.loads(body)
+        content = json.loads(body.decode())
+        if re.search(rb"\\u[dD][89a-fA-F]", body):
+            json.dumps(content, ensure_ascii=False).encode()  # half of a surrogate pair is no character
     except (ValueError, RecursionError) as error:
         raise _bad(f"JSON Parse error: {error}") from error
     if not isinstance(content, dict):

@@ -8,6 +8,7 @@ from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from kerasgan.errors import ServingError
 
@@ -15,13 +16,24 @@ COUNT, LATENCY = ":tensorflow:serving:request_count", ":tensorflow:serving:reque
 LIMITS_US = [1000 * 2**power for power in range(17)]  # 1 ms to 65 s
 
 
+@dataclass
+class Counted:
+    """A request that is counted.
+
+    Attributes:
+        model: Name of its model, "" if there is none of that name: a stranger's guesses shall not fill the memory.
+    """
+
+    model: str = ""
+
+
 class RequestMetrics:
     """Counts the requests since the server started; it can be used by many threads at once.
 
     Example:
         >>> metrics = RequestMetrics()
-        >>> with metrics.request("mr2ct", "GRPC"):
-        ...     pass
+        >>> with metrics.request("GRPC") as counted:
+        ...     counted.model = "mr2ct"
         >>> metrics.text().splitlines()[1]
         ':tensorflow:serving:request_count{model_name="mr2ct",status="OK"} 1'
     """
@@ -33,25 +45,24 @@ class RequestMetrics:
         self._microseconds: Counter[tuple[str, str]] = Counter()
 
     @contextmanager
-    def request(self, model: str, entrypoint: str) -> Iterator[None]:
-        """Counts what happens inside as one request.
+    def request(self, entrypoint: str) -> Iterator[Counted]:
+        """Counts what happens inside as one request, under the model that it sets once it is known.
 
         Args:
-            model: Name of the model, "" if there is none of that name: a stranger's guesses shall not fill the memory.
             entrypoint: `"GRPC"` or `"REST"`.
         """
-        start, status = time.perf_counter(), "OK"
+        start, status, counted = time.perf_counter(), "OK", Counted()
         try:
-            yield
+            yield counted
         except BaseException as error:
             status = error.code if isinstance(error, ServingError) else "INTERNAL"
             raise
         finally:
             microseconds = round((time.perf_counter() - start) * 1e6)
             with self._lock:
-                self._requests[model, status] += 1
-                self._buckets[model, entrypoint][bisect_left(LIMITS_US, microseconds)] += 1
-                self._microseconds[model, entrypoint] += microseconds
+                self._requests[counted.model, status] += 1
+                self._buckets[counted.model, entrypoint][bisect_left(LIMITS_US, microseconds)] += 1
+                self._microseconds[counted.model, entrypoint] += microseconds
 
     def text(self) -> str:
         """Writes the page that Prometheus reads."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -26,6 +27,9 @@ HTTP_STATUS = {
     "DEADLINE_EXCEEDED": 504,
 }
 TOO_LARGE = 413
+HANDSHAKE_S = 5  # for what comes before a request: the handshakes of TLS and HTTP/2
+SILENT_S = 30  # after which a client that neither sends its request nor takes the reply is given up
+LONGEST_TEXT = 1000  # characters of a reason; a request may hold any number of them
 _CODES = {status: code for code, status in reversed(HTTP_STATUS.items())} | {TOO_LARGE: "RESOURCE_EXHAUSTED"}
 
 REMEDIES = {
@@ -33,6 +37,8 @@ REMEDIES = {
     "UNAVAILABLE": "Check that a server runs there, that it is the port for gRPC or REST as the address says, and that "
     "grpcs or https stands for a server with TLS only.",
 }
+
+_UNTRUSTED = re.compile(r"certificate.verify.failed: ([\w -]+)|Hostname Verification", re.IGNORECASE)
 
 # Modules that only serving needs, and the packages that hold them.
 GRPC_CLIENT = {"grpc": "grpcio", "tensorflow_serving": "tensorflow-serving-api"}
@@ -107,6 +113,26 @@ def code_of(status: int) -> str:
     return _CODES.get(status, "UNKNOWN")
 
 
+def shortened(text: str) -> str:
+    """Cuts the reason for a refusal, which may cite a request, to what fits into a status.
+
+    Example:
+        >>> len(shortened(5000 * "a"))
+        1000
+    """
+    return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 4]} ..."
+
+
+def printable(text: str) -> str:
+    r"""Escapes what a terminal or the lines of a log would not show as it is.
+
+    Example:
+        >>> print(printable("a\nb"))
+        a\nb
+    """
+    return shortened(text).encode("unicode_escape").decode()
+
+
 class Transport(Protocol):
     """The connection of a client to a model; it can be used by several threads at once."""
 
@@ -141,6 +167,29 @@ def refused(address: Address, code: str, reason: object) -> ServingError:
     """
     text = f"{address}: {code}: {reason}"
     return ServingError(f"{text.rstrip('.')}. {REMEDIES[code]}" if code in REMEDIES else text, code)
+
+
+def tls_fault(address: Address, reason: str) -> ServingError | None:
+    """Makes the error for a handshake of TLS that would fail again; None for another reason.
+
+    Args:
+        address: Address of the model.
+        reason: The reason that the connection gives.
+
+    Example:
+        >>> str(tls_fault(parse_address("https://host/ct"), "[SSL: WRONG_VERSION_NUMBER]"))
+        'https://host:8501/ct: the server speaks no TLS; ask it by http://.'
+    """
+    if "WRONG_VERSION_NUMBER" in reason:
+        return ServingError(f"{address}: the server speaks no TLS; ask it by {address.scheme.removesuffix('s')}://.")
+    found = _UNTRUSTED.search(reason)
+    if found is None:
+        return None
+    why = (found[1] or "it is that of another host").strip()
+    return ServingError(
+        f"{address}: the server's certificate is not trusted ({why}). Give its own, or that of its authority, with "
+        "--certificate, and ask by a host name that it is made out to."
+    )
 
 
 def require(modules: Mapping[str, str]) -> None:

@@ -13,7 +13,7 @@ from urllib3.exceptions import ProtocolError
 
 from kerasgan.errors import ServingError
 from kerasgan.serving.json_tensors import B64, base64_json
-from kerasgan.serving.protocol import Address, Inputs, code_of, refused
+from kerasgan.serving.protocol import Address, Inputs, code_of, refused, tls_fault
 
 CHUNK = 2**16
 
@@ -79,11 +79,9 @@ class RestTransport:
                 return response.status_code, bytes(content)
         except requests.Timeout as error:
             raise refused(self.address, "DEADLINE_EXCEEDED", error) from error
-        except requests.exceptions.SSLError as error:
-            if "WRONG_VERSION_NUMBER" in str(error):
-                raise ServingError(f"{self.address}: the server speaks no TLS; ask it by http://.") from error
-            raise ServingError(f"{self.address}: the server's certificate is not trusted: {error}") from error
         except requests.RequestException as error:
+            if fault := tls_fault(self.address, str(error)):
+                raise fault from error
             # The reason without the layers of the libraries around it.
             inner = error.args[0] if error.args else error
             if isinstance(inner, ProtocolError):

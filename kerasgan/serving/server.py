@@ -10,15 +10,16 @@ import os
 import socket
 import ssl
 import threading
+import time
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import grpc
-import uvicorn
 
 from kerasgan.errors import ServingError
 from kerasgan.serving.backend import Backend
+from kerasgan.serving.connections import RestServer
 from kerasgan.serving.grpc_service import grpc_server
 from kerasgan.serving.models import Store
 from kerasgan.serving.rest_service import RestService
@@ -26,6 +27,15 @@ from kerasgan.serving.rest_service import RestService
 POLL_S = 1.0
 GRACE_S = 30
 MESSAGE_BYTES = 64 * 2**20
+LOG_S, LOG_LINES = 60, 5
+NOISY = (
+    "asyncio",
+    "uvicorn.error",
+    "kerasgan.serving.connections",
+    "kerasgan.serving.grpc_service",
+    "kerasgan.serving.rest_service",
+    "kerasgan.serving.server",
+)
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +51,10 @@ class Settings:
         certificate: PEM file with the chain, for TLS on both ports.
         key: PEM file with its private key.
         token: The token that every request has to bring as `Authorization: Bearer`; None for none.
-        message_bytes: Longer requests are refused.
+        message_bytes: Longer requests are refused; the memory that the server takes goes by it.
+        origins: Origins of pages in a browser whose scripts may ask by REST, such as `"https://viewer.example.org"`, or
+            `"*"` for all.
+        access_log: Whether each request is logged.
     """
 
     host: str = "127.0.0.1"
@@ -51,6 +64,30 @@ class Settings:
     key: Path | None = None
     token: str | None = None
     message_bytes: int = MESSAGE_BYTES
+    origins: tuple[str, ...] = ()
+    access_log: bool = False
+
+
+class Rarely(logging.Filter):
+    """Lets a few lines from each place of the code through in a minute, and says then how many it left out.
+
+    Strangers cause lines as fast as they connect.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seen: dict[tuple[str, int], tuple[float, int]] = {}  # since when, and how many
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """True for a line that is written."""
+        place, now = (record.pathname, record.lineno), time.monotonic()
+        begun, count = self._seen.get(place, (now, 0))
+        if now - begun > LOG_S:
+            if count > LOG_LINES:
+                record.msg = f"{record.msg} ({count - LOG_LINES} lines like this were left out.)"
+            begun, count = now, 0
+        self._seen[place] = begun, count + 1
+        return count < LOG_LINES
 
 
 class Server:
@@ -76,11 +113,13 @@ class Server:
 
     def __init__(self, folder: Path, settings: Settings) -> None:
         _check_certificate(settings)
+        _check_origins(settings.origins)
         with _bound(settings.host, settings.grpc_port):  # gRPC itself would not say why a port cannot be had
             self._socket = _bound(settings.host, settings.rest_port)
         try:
-            self._backend = Backend(Store(folder), settings.token)
-            self._grpc = grpc_server(self._backend, settings.message_bytes)
+            store = Store(folder)
+            self._backend = Backend(store, settings.message_bytes, settings.token, settings.access_log)
+            self._grpc = grpc_server(self._backend)
             host = f"[{settings.host}]" if ":" in settings.host else settings.host
             address = f"{host}:{settings.grpc_port}"
             if settings.certificate and settings.key:
@@ -93,8 +132,10 @@ class Server:
             self._socket.close()
             raise
         self.rest_port: int = self._socket.getsockname()[1]
-        config = uvicorn.Config(
-            RestService(self._backend, settings.message_bytes).app(),
+        self._rest = RestServer(
+            RestService(self._backend, settings.origins).app(),
+            self._backend,
+            self._socket,
             log_config=None,
             access_log=False,
             lifespan="off",
@@ -102,10 +143,11 @@ class Server:
             ssl_certfile=settings.certificate,
             ssl_keyfile=settings.key,
         )
-        self._rest = uvicorn.Server(config)
         self._stopping = threading.Event()
-        run_rest = partial(self._rest.run, sockets=[self._socket])
-        self._threads = [threading.Thread(target=work, daemon=True) for work in (run_rest, self._poll)]
+        self._rarely = Rarely()
+        for name in NOISY:
+            logging.getLogger(name).addFilter(self._rarely)
+        self._threads = [threading.Thread(target=work, daemon=True) for work in (self._rest.run, self._poll)]
         for thread in self._threads:
             thread.start()
 
@@ -128,6 +170,8 @@ class Server:
         for thread in self._threads:
             thread.join()
         self._backend.batcher.close()
+        for name in NOISY:
+            logging.getLogger(name).removeFilter(self._rarely)
 
     def _poll(self) -> None:
         while not self._stopping.wait(POLL_S):
@@ -140,15 +184,22 @@ class Server:
 def _bound(host: str, port: int) -> socket.socket:
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listening = socket.create_server((host, port), family=family)
-        # Accepted sockets inherit it; without it, the second half of each reply waits for a delayed acknowledgement.
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return listening
+        return socket.create_server((host, port), family=family)
     except OSError as error:
         reason = os.strerror(error.errno or 0)
         raise ServingError(
             f"Cannot listen on port {port} of {host}: {reason}. Stop what uses it, or name another port."
         ) from error
+
+
+def _check_origins(origins: tuple[str, ...]) -> None:
+    for origin in origins:
+        parts = urlsplit(origin)
+        if origin != "*" and origin != f"{parts.scheme}://{parts.netloc}":
+            raise ServingError(
+                f"{origin!r} is no origin of a page. Give its address without a path, such as "
+                "https://viewer.example.org or http://localhost:3000, or * for all pages."
+            )
 
 
 def _check_certificate(settings: Settings) -> None:

@@ -22,6 +22,9 @@ class Doubling:
     def check(self, name, inputs):
         pass
 
+    def image_bytes(self, inputs):
+        return inputs["image"][0].size
+
     def predict(self, name, inputs):
         self.runs.append(len(inputs["image"]))
         self.started.set()
@@ -34,7 +37,7 @@ class Doubling:
 @pytest.fixture
 def batcher(monkeypatch):
     monkeypatch.setattr(backend, "WORKERS", 1)
-    made = Batcher()
+    made = Batcher(memory=100)
     yield made
     made.close()
 
@@ -92,13 +95,6 @@ def test_a_bad_request_spoils_no_other(batcher):
     answers = run_together(batcher, model, [images(1), images(1, 4), images(1, -1), images(1, 6)])
     assert model.runs == [1, 3, 1, 1, 1]
     assert answers[2] == "INVALID_ARGUMENT" and answers[1][0, 0] == 8 and answers[3][0, 0] == 12
-
-
-def test_too_many_waiting_requests_are_turned_away(batcher, monkeypatch):
-    monkeypatch.setattr(backend, "WAITING", 0)
-    with pytest.raises(ServingError, match=r"Too many requests are waiting\.") as caught:
-        batcher.run(Doubling(), "any", {"image": images(1)})
-    assert caught.value.code == "UNAVAILABLE"
 
 
 def test_a_closed_one_takes_no_more(batcher):

@@ -82,7 +82,7 @@ def test_a_model_that_is_not_there(server, address):
         ("grpc", "http", "UNAVAILABLE: Connection aborted. Check that a server runs there, that it is the port for"),
         ("http", "grpc", "Check that a server runs there, that it is the port for gRPC or REST"),
         ("http", "https", "the server speaks no TLS; ask it by http://."),
-        ("grpc", "grpcs", "grpcs or https stands for a server with TLS only."),
+        ("grpc", "grpcs", "the server speaks no TLS; ask it by grpc://."),
     ],
 )
 def test_another_port_than_the_address_says(server, address, port, scheme, said):

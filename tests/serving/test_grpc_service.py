@@ -1,9 +1,13 @@
 """The official stubs against a running server; codes as TensorFlow Serving gives them."""
 
+import socket
+import threading
+
 import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.core.framework import types_pb2
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
     get_model_status_pb2,
@@ -12,6 +16,8 @@ from tensorflow_serving.apis import (
     predict_pb2,
     prediction_service_pb2_grpc,
 )
+
+from kerasgan.serving import grpc_service
 
 NAME = "mr2ct"
 
@@ -84,7 +90,11 @@ def test_only_the_output_that_is_asked_for(predict, slices):
         ({"version": 7}, "NOT_FOUND", "Servable not found for request: Specific(mr2ct, 7)"),
         ({"label": "canary"}, "INVALID_ARGUMENT", "Unrecognized servable version label: canary"),
         ({"signature": "serve"}, "FAILED_PRECONDITION", 'Serving signature key "serve" not found.'),
-        ({"image": np.zeros((1, 8, 8, 1))}, "INVALID_ARGUMENT", "got float64 [1, 8, 8, 1]"),
+        (
+            {"image": np.zeros((1, 8, 8, 1))},
+            "INVALID_ARGUMENT",
+            "its dtype is float64; a served model takes float32, int32",
+        ),
         ({"image": np.zeros((8, 8, 1), np.float32)}, "INVALID_ARGUMENT", "float32 [batch, height, width, 1]; got"),
         ({"image": np.zeros((1, 8, 8, 3), np.float32)}, "INVALID_ARGUMENT", "got float32 [1, 8, 8, 3]"),
         ({"image": np.zeros((0, 8, 8, 1), np.float32)}, "INVALID_ARGUMENT", "at least 1; got [0]"),
@@ -109,12 +119,18 @@ def test_pixels_that_do_not_fit(predict):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda tensor: setattr(tensor, "tensor_content", tensor.tensor_content[:-4]), ""),
-        (lambda tensor: setattr(tensor.tensor_shape.dim[1], "size", 2**40), "1099511627776, 20, 1] is neg"),
-        (lambda tensor: setattr(tensor.tensor_shape.dim[1], "size", -1), "-1, 20, 1] is negative or has more than"),
-        (lambda tensor: setattr(tensor, "dtype", 99), ""),
+        (lambda tensor: setattr(tensor, "tensor_content", tensor.tensor_content[:-4]), "needs 480 values"),
+        (lambda tensor: setattr(tensor.tensor_shape.dim[1], "size", 2**40), "needs 21990232555520 values, and it"),
+        (lambda tensor: setattr(tensor.tensor_shape.dim[1], "size", -1), "-1, 20, 1] has unknown or negative lengths"),
+        (lambda tensor: setattr(tensor.tensor_shape, "unknown_rank", True), "has unknown or negative lengths"),
+        (lambda tensor: tensor.tensor_shape.dim.extend(5 * [tensor.tensor_shape.dim[0]]), "more than 8 axes"),
+        (lambda tensor: setattr(tensor, "dtype", 99), "99"),
+        (lambda tensor: setattr(tensor, "dtype", 0), "0"),
+        (lambda tensor: setattr(tensor, "dtype", types_pb2.DT_VARIANT), "its dtype is variant; a served model takes"),
+        (lambda tensor: setattr(tensor, "dtype", types_pb2.DT_RESOURCE), "its dtype is resource"),
+        (lambda tensor: setattr(tensor, "dtype", types_pb2.DT_FLOAT_REF), "its dtype is float32_ref"),
+        (lambda tensor: setattr(tensor, "dtype", types_pb2.DT_STRING), "needs 480 values"),
     ],
-    ids=["short", "huge", "negative", "dtype"],
 )
 def test_tensors_of_other_content_than_they_say(channel, slices, change, said):
     request = predict_pb2.PredictRequest()
@@ -124,6 +140,108 @@ def test_tensors_of_other_content_than_they_say(channel, slices, change, said):
     stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
     code, text = refused(stub.Predict, request, timeout=20)
     assert code == "INVALID_ARGUMENT" and "Tensor image is malformed" in text and said in text
+
+
+def test_a_few_bytes_that_claim_a_gigabyte(server, channel, predict, slices):
+    """One value for each of 16000 x 16000 pixels, which TensorFlow would repeat."""
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = NAME
+    tensor = request.inputs["image"]
+    tensor.dtype = types_pb2.DT_FLOAT
+    for size in (1, 16000, 16000, 1):
+        tensor.tensor_shape.dim.add(size=size)
+    tensor.float_val.append(1.0)
+    assert request.ByteSize() < 70
+    stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+    code, text = refused(stub.Predict, request, timeout=20)
+    assert code == "INVALID_ARGUMENT" and "shape [1, 16000, 16000, 1] needs 256000000 values" in text
+    assert predict("", image=slices(1)).outputs
+
+
+def test_images_that_the_network_has_no_memory_for(serve, slices):
+    """16 channels of float32 a pixel; 64 times 128 KiB for all."""
+    server = serve(message_bytes=2**17)
+    with grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+
+        def ask(signature, images, **more):
+            request = predict_pb2.PredictRequest()
+            request.model_spec.name, request.model_spec.signature_name = NAME, signature
+            for name, array in {"image": images, **more}.items():
+                request.inputs[name].CopyFrom(tf.make_tensor_proto(array))
+            return stub.Predict(request, timeout=60)
+
+        assert ask("", slices(1, 150, 200)).outputs
+        server._backend.batcher.memory = 2**20
+        code, text = refused(ask, "", slices(1, 150, 200))
+        assert code == "RESOURCE_EXHAUSTED"
+        assert "takes about 2 MiB for these images, and this server gives it 1 MiB. Send smaller ones" in text
+        assert refused(ask, "", slices(5, 64, 64))[0] == "RESOURCE_EXHAUSTED"  # slices of one scan stay together
+        windows = np.float32([[0, 300]] * 5)
+        assert (
+            ask("serving_windowed", slices(5, 64, 64), window=windows).outputs["synthetic"].tensor_shape.dim[0].size
+            == 5
+        )
+
+
+def test_the_contract_again_and_again(predict):
+    assert len(predict("contract", index=np.zeros(16, np.int32)).outputs["contract"].string_val) == 16
+    code, text = refused(predict, "contract", index=np.zeros(100_000, np.int32))
+    assert code == "INVALID_ARGUMENT" and "ask for the contract 16 times at most; got 100000" in text
+
+
+def test_an_output_that_is_asked_for_twice(predict, slices):
+    code, text = refused(predict, "", image=slices(1), output_filter=["synthetic", "synthetic"])
+    assert (code, text) == ("INVALID_ARGUMENT", "duplicate output tensor alias: synthetic")
+
+
+def test_long_names_do_not_break_the_status(predict, slices):
+    code, text = refused(predict, "", **{"x" * 100_000: slices(1)})
+    assert code == "INVALID_ARGUMENT" and len(text) == 1000
+
+
+def test_a_call_whose_message_never_comes_is_given_up(serve, slices, monkeypatch):
+    monkeypatch.setattr(grpc_service, "SILENT_S", 0.2)
+    server, silent = serve(), threading.Event()
+    with grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
+        method = "/tensorflow.serving.PredictionService/Predict"
+        waiting = [channel.stream_unary(method).future(iter(silent.wait, None)) for _ in range(40)]  # more than threads
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        request = predict_pb2.PredictRequest()
+        request.model_spec.name = NAME
+        request.inputs["image"].CopyFrom(tf.make_tensor_proto(slices(1)))
+        assert stub.Predict(request, timeout=20).outputs
+        for call in waiting:
+            with pytest.raises(grpc.RpcError) as caught:
+                call.result(20)
+            assert caught.value.code().name == "CANCELLED"
+        silent.set()
+
+
+def test_a_call_without_a_message(channel):
+    call = channel.stream_unary("/tensorflow.serving.PredictionService/Predict")
+    assert refused(call, iter(()), timeout=20) == ("INVALID_ARGUMENT", "The call has no message.")
+
+
+def test_connections_that_say_nothing_are_ended(serve, monkeypatch):
+    monkeypatch.setattr(grpc_service, "HANDSHAKE_S", 0.2)
+    server = serve()
+    started = b"PRI * HTTP/2.0\r\n\r\nSM"
+    for said in (b"", started[:9], started):
+        with socket.create_connection(("127.0.0.1", server.grpc_port), timeout=20) as connection:
+            connection.sendall(said)
+            while connection.recv(1000):
+                pass  # its settings, and then the end
+
+
+def test_there_are_only_so_many_connections(serve, monkeypatch):
+    monkeypatch.setattr(grpc_service, "CONNECTIONS", 3)
+    server = serve()
+    opened = [socket.create_connection(("127.0.0.1", server.grpc_port), timeout=20) for _ in range(5)]
+    for refused_one in opened[3:]:
+        assert refused_one.recv(1000) == b""
+    for one in opened:
+        one.close()
 
 
 def test_a_truncated_message_leaves_the_server_alive(channel, predict, slices):

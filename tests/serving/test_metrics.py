@@ -10,9 +10,10 @@ def test_counts_by_status_and_times_in_buckets(monkeypatch):
     monkeypatch.setattr(metrics.time, "perf_counter", lambda: next(ticks))
     counted = RequestMetrics()
     for _ in range(2):
-        with counted.request("ct", "GRPC"):
-            pass
-    with pytest.raises(ServingError), counted.request("ct", "GRPC"):
+        with counted.request("GRPC") as request:
+            request.model = "ct"
+    with pytest.raises(ServingError), counted.request("GRPC") as request:
+        request.model = "ct"
         raise ServingError("", "INVALID_ARGUMENT")
     lines = counted.text().splitlines()
     assert ':tensorflow:serving:request_count{model_name="ct",status="OK"} 2' in lines
@@ -27,6 +28,6 @@ def test_counts_by_status_and_times_in_buckets(monkeypatch):
 
 def test_other_errors_count_as_internal():
     counted = RequestMetrics()
-    with pytest.raises(RuntimeError), counted.request("ct", "REST"):
+    with pytest.raises(RuntimeError), counted.request("REST"):
         raise RuntimeError
     assert 'status="INTERNAL"} 1' in counted.text()

@@ -1,11 +1,17 @@
 """An HTTP client against a running server; statuses as TensorFlow Serving gives them."""
 
 import base64
+import gzip
+import json
 import socket
+import time
+import zlib
 
 import numpy as np
 import pytest
 import requests
+
+from kerasgan.errors import ServingError
 
 
 @pytest.fixture(scope="module")
@@ -127,5 +133,127 @@ def test_a_body_that_ends_early_leaves_the_server_alive(base, server):
     assert requests.get(f"{base}/health", timeout=20).status_code == 200
 
 
-def test_replies_do_not_wait_for_the_acknowledgement_of_their_headers(server):
-    assert server._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)  # accepted sockets inherit it
+def body_of(slices):
+    return json.dumps({"instances": slices(1, 6, 5).tolist()}).encode()
+
+
+@pytest.fixture
+def send(base):
+    def call(body, encoding="gzip"):
+        address = f"{base}/v1/models/mr2ct:predict"
+        return requests.post(address, body, headers={"Content-Encoding": encoding}, timeout=20)
+
+    return call
+
+
+def test_a_compressed_body_is_decompressed(send, predict, slices):
+    body = body_of(slices)
+    expected = predict(body).json()
+    half = len(body) // 2
+    for compressed in (gzip.compress(body), gzip.compress(body[:half]) + gzip.compress(body[half:])):
+        for sent in (compressed, (compressed[i : i + 7] for i in range(0, len(compressed), 7))):  # whole, and in chunks
+            reply = send(sent)
+            assert reply.status_code == 200 and reply.json() == expected
+
+
+@pytest.mark.parametrize(
+    ("change", "encoding", "said"),
+    [
+        (lambda body: gzip.compress(body)[:-9], "gzip", "The body in the format gzip is cut short."),
+        (lambda body: b"", "gzip", "The body in the format gzip is cut short."),
+        (lambda body: body, "gzip", "is not in the format gzip that its Content-Encoding names (Error -3"),
+        (lambda body: gzip.compress(body) + b"more", "gzip", "is not in the format gzip"),
+        (lambda body: zlib.compress(body), "deflate", "Content-Encoding deflate is unknown; send gzip, or none."),
+        (lambda body: body, "gzip, gzip", "Content-Encoding gzip, gzip is unknown"),
+    ],
+)
+def test_bodies_that_cannot_be_decompressed(send, slices, change, encoding, said):
+    reply = send(change(body_of(slices)), encoding)
+    assert reply.status_code == 400 and said in reply.json()["error"]
+
+
+def test_a_body_that_grows_beyond_the_limit_is_refused(serve):
+    server = serve(message_bytes=2**16)
+    bomb = gzip.compress(bytes(10 * 2**20))
+    assert len(bomb) < 2**14
+    address = f"http://127.0.0.1:{server.rest_port}/v1/models/mr2ct:predict"
+    reply = requests.post(address, bomb, headers={"Content-Encoding": "gzip"}, timeout=20)
+    assert reply.status_code == 413 and "longer than this server's limit of 65536 bytes" in reply.json()["error"]
+
+
+def test_there_is_only_so_much_room_for_all_requests(serve, slices):
+    server = serve()
+    address = f"http://127.0.0.1:{server.rest_port}/v1/models/mr2ct:predict"
+    room = server._backend.room
+    before = room._free
+    room.take(before - 100)
+    reply = requests.post(address, body_of(slices), timeout=20)
+    assert reply.status_code == 503 and "busy with the requests of others; try again" in reply.json()["error"]
+    room.take(100 - before)
+    assert requests.post(address, body_of(slices), timeout=20).status_code == 200
+    _wait_for(lambda: room._free == before)  # given back after the reply
+
+
+def _wait_for(condition):
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end, "it does not happen"
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        rb'{"signature_name": "\ud800", "instances": [1]}',
+        rb'{"instances": ["\udc00"]}',
+        rb'{"instances": [{"\uD8ff": 1}]}',
+        b'{"signature_name": "\xed\xa0\x80", "instances": [1]}',
+        '{"instances": [1]}'.encode("utf-16"),
+    ],
+)
+def test_text_that_is_none_is_a_bad_request(predict, body):
+    reply = predict(body)
+    assert reply.status_code == 400 and "JSON Parse error" in reply.json()["error"]
+
+
+def test_pairs_of_surrogates_are_characters(predict):
+    reply = predict(rb'{"signature_name": "\ud83d\ude00", "instances": [1]}')
+    assert reply.json() == {"error": 'Serving signature key "\N{GRINNING FACE}" not found.'}
+
+
+def test_an_odd_host_is_not_our_concern(base, predict, slices):
+    headers = {"Host": "["}
+    reply = requests.post(f"{base}/v1/models/mr2ct:predict", body_of(slices), headers=headers, timeout=20)
+    assert reply.status_code == 200
+
+
+ORIGIN = "https://viewer.example.org"
+
+
+def test_pages_of_an_origin_may_ask(serve, slices):
+    server = serve(origins=(ORIGIN,), token="secret")
+    address = f"http://127.0.0.1:{server.rest_port}/v1/models/mr2ct:predict"
+    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization, content-type"}
+    reply = requests.options(address, headers={"Origin": ORIGIN, **asked}, timeout=20)
+    assert reply.status_code == 200 and reply.headers["Access-Control-Allow-Origin"] == ORIGIN
+    assert "Authorization" in reply.headers["Access-Control-Allow-Headers"]
+    for headers in ({"Authorization": "Bearer secret"}, {}):  # a script reads why it is refused
+        reply = requests.post(address, body_of(slices), headers={"Origin": ORIGIN, **headers}, timeout=20)
+        assert reply.status_code == (200 if headers else 401)
+        assert reply.headers["Access-Control-Allow-Origin"] == ORIGIN
+    other = {"Origin": "https://other.example.org"}
+    assert requests.options(address, headers={**other, **asked}, timeout=20).status_code == 400
+    assert "Access-Control-Allow-Origin" not in requests.post(address, b"", headers=other, timeout=20).headers
+
+
+def test_no_page_may_ask_by_default(base, slices):
+    reply = requests.post(f"{base}/v1/models/mr2ct:predict", body_of(slices), headers={"Origin": ORIGIN}, timeout=20)
+    assert reply.status_code == 200 and "Access-Control-Allow-Origin" not in reply.headers
+
+
+@pytest.mark.parametrize(
+    "origin", ["viewer.example.org", "https://viewer.example.org/page", "https://a/ https://b", ""]
+)
+def test_origins_that_are_none(serve, origin):
+    with pytest.raises(ServingError, match=r"is no origin of a page\. Give its address without a path, such as https:"):
+        serve(origins=(origin,))

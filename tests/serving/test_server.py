@@ -1,5 +1,6 @@
 """Servers as they are run: addresses, TLS, tokens, limits, many clients, other versions, and the end."""
 
+import logging
 import os
 import re
 import signal
@@ -62,7 +63,7 @@ def test_sixty_four_clients_at_once(server, address, model, slices, scheme):
 
     with ThreadPoolExecutor(64) as pool:
         answers = list(pool.map(ask, batches))
-    limit = 1e-3 if scheme == "grpc" else 2
+    limit = 1e-2 if scheme == "grpc" else 2  # HU
     for images, found in zip(batches, answers, strict=True):
         inputs = {"image": images, "window": np.float32([WINDOW] * len(images))}
         # Relative too: in a batch of another size, float32 sums run in another order.
@@ -98,14 +99,28 @@ def certificate(tmp_path_factory):
 
 
 @pytest.mark.parametrize("scheme", ["grpcs", "https"])
-def test_encrypted_connections(serve, address, slices, certificate, scheme):
+def test_encrypted_connections(serve, address, slices, certificate, scheme, tmp_path):
     server = serve(certificate=certificate[0], key=certificate[1])
     with Client(address(server, scheme), certificate=certificate[0], deadline_s=20) as client:
         assert client.translate(slices(1), window=WINDOW).shape == (1, 24, 20, 1)
-    start = time.monotonic()
-    with Client(address(server, scheme), deadline_s=1) as client, pytest.raises(ServingError):
-        client.contract()  # nobody vouches for it
-    assert time.monotonic() - start < 5
+    # Nobody vouches for it, which another attempt would not change.
+    expected = r"certificate is not trusted \(self.signed certificate\)\. Give its own, or that of its auth"
+    with (
+        Client(address(server, scheme), deadline_s=600) as client,
+        pytest.raises(ServingError, match=expected) as caught,
+    ):
+        client.contract()
+    assert caught.value.code == "UNKNOWN"
+    (tmp_path / "junk.pem").write_text("junk")
+    with pytest.raises(ServingError, match=r"junk\.pem cannot be read as a PEM certificate .*Check the file"):
+        Client(address(server, scheme), certificate=tmp_path / "junk.pem")
+
+
+@pytest.mark.parametrize("scheme", ["grpcs", "https"])
+def test_a_server_without_tls(server, address, scheme):
+    expected = f"the server speaks no TLS; ask it by {scheme[:-1]}://"
+    with Client(address(server, scheme), deadline_s=600) as client, pytest.raises(ServingError, match=expected):
+        client.contract()
 
 
 def test_certificates_that_do_not_do(serve, certificate, tmp_path):
@@ -205,6 +220,43 @@ def test_models_are_loaded_before_anything_listens_for_good(tmp_path):
     with pytest.raises(ServingError, match="is no folder"):
         Server(tmp_path / "none", server_module.Settings(grpc_port=0, rest_port=port))
     socket.create_server(("127.0.0.1", port)).close()  # given back
+
+
+def test_the_access_log_has_a_line_for_each_request(serve, address, slices, scheme, caplog):
+    server = serve(access_log=True)
+    with caplog.at_level("INFO", "kerasgan"), Client(address(server, scheme)) as client:
+        client.contract()
+        with pytest.raises(ServingError):
+            Client(address(server, scheme).replace(NAME, "other\x1b")).contract()
+        _wait_for(lambda: len(caplog.messages) == 2)
+    asked = {"grpc": ["Predict mr2ct OK", r"Predict other\x1b NOT_FOUND"]}
+    asked["http"] = ["POST /v1/models/mr2ct:predict 200", "POST /v1/models/other%1B:predict 404"]
+    for line, expected in zip(caplog.messages, asked[scheme], strict=True):
+        assert re.fullmatch(rf"\S+T\S+Z \S*127\.0\.0\.1:\d+ {re.escape(expected)} \d+ ms", line), line
+
+
+def test_there_is_no_access_log_by_default(serve, address, scheme, caplog):
+    with caplog.at_level("INFO", "kerasgan"), Client(address(serve(), scheme)) as client:
+        client.contract()
+    assert not caplog.messages
+
+
+def test_a_line_that_strangers_cause_is_written_a_few_times_a_minute(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(server_module.time, "monotonic", lambda: now[0])
+    rarely, written = server_module.Rarely(), []
+
+    def log():
+        record = logging.LogRecord("asyncio", logging.ERROR, "place.py", 7, "bad %s", ("client",), None)
+        if rarely.filter(record):
+            written.append(record.getMessage())
+
+    for _ in range(100):
+        log()
+    assert written == 5 * ["bad client"]
+    now[0] = 61.0
+    log()
+    assert written[5:] == ["bad client (95 lines like this were left out.)"]
 
 
 @pytest.fixture
