@@ -213,6 +213,7 @@ def export_serving(
     version: int | None = None,
     data_dir: str | Path | None = None,
     trust: bool = False,
+    force: bool = False,
 ) -> Path:
     """Writes both generators of a run as TensorFlow Serving reads them, and compares them with the Keras generators.
 
@@ -223,6 +224,8 @@ def export_serving(
         version: A number above the last version; None: the next one.
         data_dir: Folder of the run's dataset; None: as in training.
         trust: Execute the `.py` file of the run's dataset, if it has one.
+        force: Replace the last version of the model even if that has other modalities, another anatomy or another pixel
+            size, or is no quick run where this one is.
 
     Returns:
         `output/<name>/<version>`, which `tf.saved_model.load` takes.
@@ -236,7 +239,7 @@ def export_serving(
     require_tensorflow()
     from kerasgan.export import export_serving
 
-    return export_serving(_path(run), output, name, version, _optional(data_dir), trust)
+    return export_serving(_path(run), output, name, version, _optional(data_dir), trust, force)
 
 
 def export_tflite(

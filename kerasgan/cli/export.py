@@ -37,6 +37,9 @@ def export(
     data_dir: Annotated[
         Path | None, typer.Option(help="The run's scans, to compare on.  [default: as in training]")
     ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Serving: follow a version of other modalities, anatomy or pixel size.")
+    ] = False,
 ) -> None:
     """Write a model that takes and returns physical values, and compare it with Keras.
 
@@ -52,14 +55,16 @@ def export(
         raise typer.BadParameter(
             "--direction, --size and --precision are for --format tflite; a served model has both directions, any size."
         )
-    if kind == "tflite" and (name or version):
-        raise typer.BadParameter("--name and --version are for --format serving; a TFLite file is named by OUTPUT.")
+    if kind == "tflite" and (name or version or force):
+        raise typer.BadParameter(
+            "--name, --version and --force are for --format serving; a TFLite file is named by OUTPUT."
+        )
     require_run(run)
     from kerasgan import api
 
     with writing(output):
         if kind == "serving":
-            written = api.export_serving(run, output, name, version, data_dir, trusted(context))
+            written = api.export_serving(run, output, name, version, data_dir, trusted(context), force)
             report = written / "assets.extra" / "comparison.json"
         else:
             written = api.export_tflite(

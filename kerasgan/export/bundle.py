@@ -24,6 +24,7 @@ from kerasgan.export.layout import (
     write_server_files,
     write_sums,
 )
+from kerasgan.export.operations import foreign_operations
 from kerasgan.export.pixels import decode, encode, request
 from kerasgan.export.samples import Samples, real_slices
 from kerasgan.export.serving_contract import ServingContract, read_serving_contract, serving_contract
@@ -44,6 +45,7 @@ def export_serving(
     version: int | None = None,
     data_dir: Path | None = None,
     trust: bool = False,
+    force: bool = False,
 ) -> Path:
     """Exports both generators of a run, as TensorFlow Serving reads them, see `kerasgan.export_serving`.
 
@@ -58,13 +60,19 @@ def export_serving(
     require_trust(run, [run.facts.dataset], trust)
     name = name or run.recipe.name
     described = serving_contract(run, name, free_version(output, name, version))
-    _check_former(output / name, described)
+    if not force:
+        _check_former(output / name, described)
     generators = {d: PhysicalGenerator(run.generator(d), run.map(d[0]), run.map(d[1])) for d in DIRECTIONS}
     samples = {direction: as_stored(real_slices(run, direction, data_dir=data_dir)) for direction in DIRECTIONS}
     with staging_folder(output / name if output.exists() else output) as folder:
         model = folder / "model"
         networks = [physical.generator for physical in generators.values()]
         write_signatures(serving_signatures(generators, described), networks, model)
+        if foreign := foreign_operations(model):
+            raise ExportError(
+                f"The network needs {', '.join(foreign)}, and kerasgan serve runs arithmetic on tensors only, so that "
+                "no model touches files. Build the network without that."
+            )
         comparisons = compare_served(model, samples, generators, described)
         extras = model / EXTRAS
         extras.mkdir()
@@ -81,17 +89,35 @@ def export_serving(
 
 
 def _check_former(model: Path, described: ServingContract) -> None:
-    """Refuses to replace a served model by one of other modalities."""
+    """Refuses to replace a served model by one that means something else to its clients."""
     if not versions(model):
         return
-    last = read_serving_contract(model / str(versions(model)[-1]))
-    sides = [found.directions["ab"] for found in (last, described)]
-    former, wanted = (f"{one.source.modality} (a) and {one.target.modality} (b)" for one in sides)
-    if former != wanted:
+    former_folder = model / str(versions(model)[-1])
+    try:
+        last = read_serving_contract(former_folder)
+    except ExportError as error:
         raise ExportError(
-            f"{model} holds version {last.version} of a model between {former}; a server would replace it by this one "
-            f"between {wanted}. Give another --name."
+            f"{former_folder} cannot be compared with the new version: {error} Remove it, or give --force."
+        ) from error
+    former, wanted = (_meaning(contract) for contract in (last, described))
+    changes = [f"{name} {former[name]}, now {wanted[name]}" for name in former if former[name] != wanted[name]]
+    if described.directions["ab"].quick and not last.directions["ab"].quick:
+        changes.append("it is from a full training, this one from a quick run, whose images mean nothing")
+    if changes:
+        raise ExportError(
+            f"{model} holds version {last.version}, which a server would replace by this one: {'; '.join(changes)}. "
+            "Give another --name, or --force if the clients of this one shall get that."
         )
+
+
+def _meaning(described: ServingContract) -> dict[str, str]:
+    """What the versions of one model have in common."""
+    one = described.directions["ab"]
+    return {
+        "modalities": f"{one.source.modality} (a) and {one.target.modality} (b)",
+        "anatomy": one.anatomy or "unknown",
+        "pixel size": f"{one.pixel_mm:g} mm",
+    }
 
 
 def as_stored(samples: Samples) -> Samples:

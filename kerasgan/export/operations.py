@@ -41,8 +41,8 @@ CHECKPOINT = frozenset(("AssignVariableOp", "MergeV2Checkpoints", "RestoreV2", "
 OBJECTS = frozenset(("bare_concrete_function", "captured_tensor", "constant", "function", "user_object", "variable"))
 
 
-def check_operations(version_folder: Path) -> None:
-    """Refuses a SavedModel that could do more than arithmetic, before any of it is loaded.
+def foreign_operations(version_folder: Path) -> list[str]:
+    """Finds what could do more than arithmetic in a SavedModel, without loading any of it.
 
     A graph can read and write files as well. The functions that save and restore weights do, which are in every
     SavedModel; they pass as long as nothing else calls them.
@@ -50,29 +50,29 @@ def check_operations(version_folder: Path) -> None:
     Args:
         version_folder: The folder of the SavedModel.
 
+    Returns:
+        Names of operations, of objects and of functions; none in what kerasgan exports.
+
     Raises:
-        ServingError: For an operation, an object or a call that a served model does not need.
+        ServingError: If there is no SavedModel.
     """
     path = version_folder / GRAPH_FILE
     try:
         saved = SavedModel.FromString(path.read_bytes())
     except DecodeError as error:
         raise ServingError(f"{path} is no SavedModel ({error}). Export the run again.") from error
+    found: set[str] = set()
     for graph in saved.meta_graphs:
         functions = {function.signature.name: function.node_def for function in graph.graph_def.library.function}
         savers = {name for name, nodes in functions.items() if any(node.op in CHECKPOINT for node in nodes)}
-        found = {node.op for node in graph.graph_def.node} - ARITHMETIC
+        found |= {node.op for node in graph.graph_def.node} - ARITHMETIC
         for name, nodes in functions.items():
             found |= {node.op for node in nodes} - ARITHMETIC - (CHECKPOINT if name in savers else frozenset())
             if name not in savers:
                 found |= savers & {called for node in nodes for called in _called(node)}
         found |= savers & set(graph.object_graph_def.concrete_functions)
         found |= {str(node.WhichOneof("kind")) for node in graph.object_graph_def.nodes} - OBJECTS
-        if found:
-            raise ServingError(
-                f"{version_folder} holds {', '.join(sorted(found))}, and a served model may hold arithmetic on tensors "
-                "only. Build the network without it; never serve a model whose source you do not trust."
-            )
+    return sorted(found)
 
 
 def _called(node: Any) -> list[str]:

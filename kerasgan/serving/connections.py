@@ -53,7 +53,13 @@ class RestServer(uvicorn.Server):
         self._app, self._backend, self._listening = app, backend, listening
         self._connections: dict[tuple[str, int], _Connection] = {}  # by the address of the client
         self._tasks: set[asyncio.Task[None]] = set()
-        own = {"http": "h11", "ws": "none", "loop": "asyncio", "interface": "asgi3", "proxy_headers": False}
+        own: dict[str, Any] = {
+            "http": "h11",
+            "ws": "none",
+            "loop": "asyncio",
+            "interface": "asgi3",
+            "proxy_headers": False,
+        }
         super().__init__(uvicorn.Config(self._observed, **own, **options))
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:

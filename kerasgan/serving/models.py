@@ -18,7 +18,7 @@ from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 from kerasgan.errors import KerasganError, ServingError
 from kerasgan.export.layout import CONTRACT_FILE, EXTRAS, WARMUP_FILE, check_sums, models, versions
-from kerasgan.export.operations import check_operations
+from kerasgan.export.operations import foreign_operations
 from kerasgan.export.pixels import STORED
 from kerasgan.export.serving_contract import ServingContract, contract_signature, read_serving_contract
 from kerasgan.scans.contract import Signature
@@ -53,7 +53,11 @@ class Model:
         for one in described.directions.values():
             self._signatures |= one.signatures
         self.digest = check_sums(folder)
-        check_operations(folder)
+        if foreign := foreign_operations(folder):
+            raise ServingError(
+                f"{folder} holds {', '.join(foreign)}, and a served model may hold arithmetic on tensors only. Do not "
+                "serve a model whose source you do not trust; if it is yours, build its network without that."
+            )
         try:
             shapes = tf.train.load_checkpoint(str(folder / "variables" / "variables")).get_variable_to_shape_map()
             self._loaded: Any = tf.saved_model.load(str(folder))

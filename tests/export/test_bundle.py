@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from kerasgan.errors import ExportError, KerasganError, RunError
-from kerasgan.export import export_serving
+from kerasgan.export import bundle, export_serving, operations
 from kerasgan.export.comparison import TOLERANCES, Tolerance
 from kerasgan.networks.generators import fcn, resnet
 
@@ -104,14 +104,48 @@ def test_a_second_model_joins_the_first(run, models):
     assert (models / "compose.yaml").read_text() == "mine"
 
 
-def test_a_model_is_not_replaced_by_one_of_other_modalities(run, models):
-    facts = run.facts.model_copy(update={"modalities": {"a": "MR", "b": "MR"}})
-    (run.path / "run.json").write_text(facts.model_dump_json())
-    wanted = (
-        r"version 1 of a model between MR \(a\) and CT \(b\); .* between MR \(a\) and MR \(b\)\. Give another --name"
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"modalities": {"a": "MR", "b": "MR"}}, r"modalities MR \(a\) and CT \(b\), now MR \(a\) and MR \(b\)"),
+        ({"anatomy": "pelvis"}, r"anatomy head, now pelvis"),
+        ({"pixel_mm": 3.0}, r"pixel size 2 mm, now 3 mm"),
+    ],
+)
+def test_a_model_is_not_replaced_by_one_that_means_something_else(run, models, change, said):
+    facts = run.facts
+    if "pixel_mm" in change:
+        change = {"preparation": facts.preparation.model_copy(update=change)}
+    (run.path / "run.json").write_text(facts.model_copy(update=change).model_dump_json())
+    expected = (
+        rf"mr2ct holds version 1, which a server would replace by this one: {said}\. Give another --name, or --force"
     )
-    with pytest.raises(ExportError, match=wanted):
+    with pytest.raises(ExportError, match=expected):
         export_serving(run.path, models, "mr2ct")
+
+
+def test_a_last_version_that_cannot_be_read(run, models):
+    (models / "mr2ct" / "1" / "assets.extra" / "contract.json").write_text("{}")
+    with pytest.raises(
+        ExportError, match=r"mr2ct/1 cannot be compared .*contract\.json is invalid.*Remove it, or give --force"
+    ):
+        export_serving(run.path, models, "mr2ct")
+
+
+def test_by_force_it_becomes_the_next_version(run, models, monkeypatch):
+    monkeypatch.setattr(bundle, "compare_served", lambda *_: {})
+    facts = run.facts.model_copy(update={"anatomy": "pelvis"})
+    (run.path / "run.json").write_text(facts.model_dump_json())
+    assert export_serving(run.path, models, "mr2ct", force=True) == models / "mr2ct" / "2"
+
+
+def test_a_network_that_touches_files_is_not_exported(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(operations, "ARITHMETIC", operations.ARITHMETIC - {"Tanh"})
+    with pytest.raises(
+        ExportError, match=r"The network needs Tanh, and kerasgan serve runs arithmetic on tensors only"
+    ):
+        export_serving(run.path, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_folder_of_other_things_is_left_alone(run, tmp_path):

@@ -1,13 +1,15 @@
+import re
+
 import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from kerasgan.errors import ServingError
-from kerasgan.export.operations import check_operations
+from kerasgan.export.operations import foreign_operations
 
 
 def test_what_an_export_writes_passes(served):
-    check_operations(served)
+    assert foreign_operations(served) == []
 
 
 class Foreign(tf.Module):
@@ -43,9 +45,9 @@ def saved(tmp_path):
         (lambda x: tf.raw_ops.PrintV2(input="secret", output_stream="file:///elsewhere"), "PrintV2"),
         (
             lambda x: tf.raw_ops.SaveV2(prefix="/elsewhere", tensor_names=["x"], shape_and_slices=[""], tensors=[x]),
-            "double",
+            r"\w+_double_\d+",
         ),
-        (lambda x: tf.numpy_function(lambda value: value, [x], tf.float32), "EagerPyFunc|PyFunc"),
+        (lambda x: tf.numpy_function(lambda value: value, [x], tf.float32), "(Eager)?PyFunc"),
         (lambda x: tf.cond(x[0] > 0, lambda: tf.io.read_file("/etc/hostname"), lambda: tf.constant("")), "ReadFile"),
         (lambda x: tf.while_loop(lambda i: i < 9, lambda i: (i + 1,), [0])[0], "While"),
         (lambda x: tf.random.uniform([1]), "RandomUniform"),
@@ -53,11 +55,7 @@ def saved(tmp_path):
     ],
 )
 def test_what_does_more_than_arithmetic(saved, meanwhile, named):
-    folder = saved(meanwhile)
-    with pytest.raises(
-        ServingError, match=rf"1 holds .*({named}).*arithmetic on tensors only\. Build the network without"
-    ):
-        check_operations(folder)
+    assert any(re.search(named, found) for found in foreign_operations(saved(meanwhile)))
 
 
 def test_a_signature_that_stores_what_others_sent(tmp_path):
@@ -72,8 +70,7 @@ def test_a_signature_that_stores_what_others_sent(tmp_path):
 
     model = Keeping()
     tf.saved_model.save(model, str(tmp_path), signatures={"serving_default": model.keep})
-    with pytest.raises(ServingError, match=r"holds .*keep"):  # its functions are none that restore weights
-        check_operations(tmp_path)
+    assert any("keep" in name for name in foreign_operations(tmp_path))  # its functions are none that restore weights
 
 
 def test_a_function_that_calls_the_one_that_saves(saved):
@@ -86,8 +83,7 @@ def test_a_function_that_calls_the_one_that_saves(saved):
     call = next(node for node in signature.node_def if node.op == "StatefulPartitionedCall")
     call.attr["f"].func.name = saving
     path.write_bytes(content.SerializeToString())
-    with pytest.raises(ServingError, match=f"holds {saving}, and a served model may"):
-        check_operations(folder)
+    assert foreign_operations(folder) == [saving]
 
 
 def test_an_asset(saved, tmp_path):
@@ -97,11 +93,10 @@ def test_an_asset(saved, tmp_path):
     content = SavedModel.FromString(path.read_bytes())
     content.meta_graphs[0].object_graph_def.nodes.add().asset.asset_file_def_index = 0
     path.write_bytes(content.SerializeToString())
-    with pytest.raises(ServingError, match="holds asset, and"):
-        check_operations(folder)
+    assert foreign_operations(folder) == ["asset"]
 
 
 def test_no_graph_at_all(tmp_path):
     (tmp_path / "saved_model.pb").write_bytes(b"\x00broken")
     with pytest.raises(ServingError, match=r"saved_model\.pb is no SavedModel \(.*\)\. Export the run again"):
-        check_operations(tmp_path)
+        foreign_operations(tmp_path)
