@@ -55,7 +55,7 @@ def test_what_it_cannot_do_takes_the_embedded_server(refused, model_server, tmp_
     (tmp_path / "token").write_text("secret\n")
     add_model(tmp_path / "models")
     error = refused("serve", "models", "--port", 0, "--rest-port", 0, *option)
-    assert "contract.json is invalid" in error  # an empty one
+    assert "contract.json is damaged" in error  # an empty one
     assert not (tmp_path / "asked.json").exists()
 
 

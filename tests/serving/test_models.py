@@ -89,7 +89,7 @@ def sign(version):
         ("saved_model.pb", r"mr2ct/1/saved_model\.pb is no SavedModel"),
         ("variables/variables.index", r"mr2ct/1 cannot be loaded: .*Export the run again"),
         ("assets.extra/tf_serving_warmup_requests", r"mr2ct/1 cannot be loaded: .*record"),
-        ("assets.extra/contract.json", r"contract\.json is invalid"),
+        ("assets.extra/contract.json", r"contract\.json is damaged"),
     ],
 )
 def test_whole_files_that_cannot_be_read(own_models, name, said):
