@@ -6,13 +6,15 @@ process of its own (`decoder_process`), which is replaced when it dies.
 
 from __future__ import annotations
 
+import atexit
 import json
+import math
 import struct
 import subprocess
 import sys
 import threading
+from functools import cache
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -30,23 +32,25 @@ _START_OF_JPEG_2000 = b"\xff\x4f\xff\x51"
 _SECONDS, _PIXELS_A_SECOND = 10.0, 1e6  # a decoder is given this time to start, and then this speed
 
 
+@cache
+def decoder_of(process: int) -> Decoder:
+    """The decoder of a Python process, `os.getpid()`, which serves it to its end; one that is forked gets its own."""
+    decoder = Decoder()
+    atexit.register(decoder.end)
+    return decoder
+
+
 class Decoder:
-    """Decodes one frame after the other, as a context manager that ends its process.
+    """Decodes one frame after the other, in a process that starts with the first, and anew after one that ended it.
 
     Example (needs a compressed file):
 
-        with Decoder() as decoder:
-            pixels = decoder.decode(pydicom.dcmread("slice.dcm"), 0)
+        pixels = decoder_of(os.getpid()).decode(pydicom.dcmread("slice.dcm"), 0)
     """
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> Decoder:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._end()
+        self._lock = threading.Lock()  # one request at a time
 
     def decode(self, dataset: Dataset, frame: int) -> np.ndarray:
         """The stored values of a frame, `[rows, columns]`.
@@ -72,11 +76,12 @@ class Decoder:
             "attributes": {**attributes, "PhotometricInterpretation": str(dataset.PhotometricInterpretation)},
             "length": len(stream),
         }
-        return self._answer(json.dumps(request).encode() + b"\n" + stream, int(dataset.Rows) * int(dataset.Columns))
+        with self._lock:
+            return self._answer(json.dumps(request).encode() + b"\n" + stream, int(dataset.Rows) * int(dataset.Columns))
 
     def _answer(self, request: bytes, pixels: int) -> np.ndarray:
         """Sends a request to the process, and waits for the answer only as long as it may take."""
-        if self._process is None:
+        if self._process is None or self._process.poll() is not None:
             script = str(Path(__file__).with_name("decoder_process.py"))
             pipe, nothing = subprocess.PIPE, subprocess.DEVNULL
             command = [sys.executable, "-P", script]
@@ -90,20 +95,25 @@ class Decoder:
         try:
             process.stdin.write(request)
             process.stdin.flush()
-            head: dict[str, Any] = json.loads(process.stdout.readline())
-            if "error" in head:
-                raise DicomError(head["error"])
+            head: dict[str, Any] = {"dtype": "u1", "shape": [0], **json.loads(process.stdout.readline())}
             dtype, shape = np.dtype(head["dtype"]), tuple(head["shape"])
-            return np.frombuffer(process.stdout.read(dtype.itemsize * int(np.prod(shape))), dtype).reshape(shape)
+            decoded = np.frombuffer(process.stdout.read(dtype.itemsize * math.prod(shape)), dtype).reshape(shape)
         except (OSError, ValueError) as error:  # a pipe without a process, or half an answer
             late = not timer.is_alive()
-            self._end()
+            self.end()
             why = f"after {seconds:.0f} s" if late else f"with code {process.returncode}"
             raise DicomError(f"its pixels are damaged (the decoder ended {why})") from error
+        except BaseException:  # Ctrl-C: the answer would be taken for that to the next request
+            self.end()
+            raise
         finally:
             timer.cancel()
+        if "error" in head:
+            raise DicomError(head["error"])
+        return decoded
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """Ends the process; the next frame starts another one."""
         if self._process is not None:
             self._process.kill()
             self._process.communicate()

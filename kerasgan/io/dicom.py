@@ -141,14 +141,14 @@ def _read_slices(slices: Sequence[SourceSlice], modality: Modality) -> tuple[lis
     kept: list[SourceSlice] = []
     array = np.empty((len(slices), *slices[0].shape), np.float32)
     problems = []
-    with PixelReader(modality) as reader:
-        for slice_ in slices:
-            try:
-                if not kept or len(grid.without_duplicates([kept[-1], slice_])) > 1:
-                    array[len(kept)] = reader.read(slice_)
-                    kept.append(slice_)
-            except DicomError as error:
-                problems.append(f"skipped: {error}")
+    reader = PixelReader(modality)
+    for slice_ in slices:
+        try:
+            if not kept or len(grid.without_duplicates([kept[-1], slice_])) > 1:
+                array[len(kept)] = reader.read(slice_)
+                kept.append(slice_)
+        except DicomError as error:
+            problems.append(f"skipped: {error}")
     return kept, array[: len(kept)], problems + reader.warnings
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 from pydicom import uid
@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset, FileDataset
 from pydicom.pixels import apply_modality_lut, pixel_array
 
 from kerasgan.errors import DicomError
-from kerasgan.io.decoder import SYNTAXES, Decoder
+from kerasgan.io.decoder import SYNTAXES, decoder_of
 from kerasgan.io.headers import frame_dataset, read_dataset
 from kerasgan.scans.bounds import ct_doubt, values_fault
 from kerasgan.scans.volume import SourceSlice
@@ -23,7 +23,7 @@ _TISSUE_HU = (-900.0, 3000.0)  # from lung to bone; a padding value in between i
 
 
 class PixelReader:
-    """Reads slices one after the other, as a context manager; the frames of a file come out of one reading of it.
+    """Reads slices one after the other; the frames of a file come out of one reading of it.
 
     Args:
         modality: `"CT"` or `"MR"`.
@@ -37,13 +37,6 @@ class PixelReader:
         self.warnings: list[str] = []
         self._path: Path | None = None
         self._dataset = FileDataset("", {})
-        self._decoder = Decoder()
-
-    def __enter__(self) -> PixelReader:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._decoder.__exit__(kind, error, at)
 
     def read(self, slice_: SourceSlice) -> np.ndarray:
         """The values of one slice, float32 `[rows, columns]`, in HU for CT.
@@ -71,7 +64,7 @@ class PixelReader:
         if "PixelData" not in dataset:
             raise DicomError("it has no complete Pixel Data (7FE0,0010)")
         if _transfer_syntax(dataset) in SYNTAXES:
-            return self._decoder.decode(dataset, frame)
+            return decoder_of(os.getpid()).decode(dataset, frame)
         several = int(dataset.get("NumberOfFrames") or 1) > 1
         return pixel_array(dataset, index=frame if several else None)
 
@@ -93,17 +86,17 @@ def values_seen(slices: Sequence[SourceSlice], modality: str) -> tuple[str, tupl
     Returns:
         The reason why the series cannot be used, or `""`; and remarks on the values.
     """
-    with PixelReader(modality) as reader:
-        for slice_ in dict.fromkeys((slices[len(slices) // 2], slices[0], slices[-1])):
-            try:
-                values = reader.read(slice_)
-            except DicomError as error:
-                reason = str(error)
-                continue
-            if len(slices) > 1 and values.min() == values.max():  # a slice, unlike a scan, may be constant
-                return "", tuple(reader.warnings)
-            doubt = ct_doubt(values) if modality == "CT" else ""
-            return values_refusal(values, modality), (*reader.warnings, *filter(None, [doubt]))
+    reader = PixelReader(modality)
+    for slice_ in dict.fromkeys((slices[len(slices) // 2], slices[0], slices[-1])):
+        try:
+            values = reader.read(slice_)
+        except DicomError as error:
+            reason = str(error)
+            continue
+        if len(slices) > 1 and values.min() == values.max():  # a slice, unlike a scan, may be constant
+            return "", tuple(reader.warnings)
+        doubt = ct_doubt(values) if modality == "CT" else ""
+        return values_refusal(values, modality), (*reader.warnings, *filter(None, [doubt]))
     return reason, ()
 
 

@@ -414,25 +414,24 @@ def _stack_series(frames: list[FrameHeader], traits: tuple[str, ...], losses: tu
 
 def _conflict(frames: list[FrameHeader], modality: str) -> str:
     """Why sorted frames at one position are of different scans, or `""` for copies; damage is left to the reading."""
-    first, values = frames[0], None
-    with PixelReader(modality) as reader:
-        for frame in frames[1:]:
-            if len(grid.without_duplicates([slice_of(first), slice_of(frame)])) > 1:
-                first, values = frame, None
-                continue
-            try:
-                values = reader.read(slice_of(first)) if values is None else values
-                same = np.array_equal(values, reader.read(slice_of(frame)))
-            except DicomError:
-                first, values = frame if values is None else first, values
-                continue
-            if not same:
-                differ = first.number != frame.number
-                numbers = f" (Instance Numbers {first.number} and {frame.number})" if differ else ""
-                return (
-                    f"different images at one position{numbers}, and no attribute tells which belong to one scan; put "
-                    "each scan into a folder of its own"
-                )
+    reader, first, values = PixelReader(modality), frames[0], None
+    for frame in frames[1:]:
+        if len(grid.without_duplicates([slice_of(first), slice_of(frame)])) > 1:
+            first, values = frame, None
+            continue
+        try:
+            values = reader.read(slice_of(first)) if values is None else values
+            same = np.array_equal(values, reader.read(slice_of(frame)))
+        except DicomError:
+            first, values = frame if values is None else first, values
+            continue
+        if not same:
+            differ = first.number != frame.number
+            numbers = f" (Instance Numbers {first.number} and {frame.number})" if differ else ""
+            return (
+                f"different images at one position{numbers}, and no attribute tells which belong to one scan; put "
+                "each scan into a folder of its own"
+            )
     return ""
 
 
