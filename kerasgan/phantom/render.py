@@ -8,7 +8,7 @@ from scipy import ndimage
 from kerasgan.phantom.model import Phantom
 from kerasgan.phantom.shapes import Points
 from kerasgan.phantom.space import generator, smooth_field
-from kerasgan.scans.volume import Modality, Volume
+from kerasgan.scans.volume import Volume
 
 CT_RANGE_HU = (-1024.0, 3071.0)  # what 12 bits hold
 BIAS = 0.10  # standard deviation of the logarithm of the coil's sensitivity
@@ -40,7 +40,7 @@ def render_mr(phantom: Phantom, seed: int) -> Volume:
     signal *= 1 + 0.03 * smooth_field(rng, _axes(phantom), 9.0)
     signal *= np.exp(BIAS * smooth_field(rng, _axes(phantom), 80.0))
     real, imaginary = noise * rng.standard_normal((2, *signal.shape), dtype=np.float32)
-    return _volume(phantom, gain * np.hypot(signal + real, imaginary), "MR")
+    return Volume(gain * np.hypot(signal + real, imaginary), phantom.spacing_mm, phantom.origin_mm, modality="MR")
 
 
 def render_ct(phantom: Phantom, seed: int) -> Volume:
@@ -70,7 +70,7 @@ def render_ct(phantom: Phantom, seed: int) -> Volume:
     hu += 80 * bone * smooth_field(rng, _axes(phantom), 12.0)
     grain = ndimage.gaussian_filter(rng.standard_normal(hu.shape, dtype=np.float32), (0, 0.6, 0.6))
     hu += np.float32(level) * grain / grain.std()
-    return _volume(phantom, np.clip(hu, *CT_RANGE_HU), "CT")
+    return Volume(np.clip(hu, *CT_RANGE_HU), phantom.spacing_mm, phantom.origin_mm, modality="CT")
 
 
 def _axes(phantom: Phantom) -> Points:
@@ -78,7 +78,3 @@ def _axes(phantom: Phantom) -> Points:
     counts = phantom.fractions.shape[:0:-1]
     x, y, z = ((np.arange(n) - (n - 1) / 2) * step for n, step in zip(counts, phantom.spacing_mm, strict=True))
     return x, y, z
-
-
-def _volume(phantom: Phantom, array: np.ndarray, modality: Modality) -> Volume:
-    return Volume(array, spacing_mm=phantom.spacing_mm, origin_mm=phantom.origin_mm, modality=modality)

@@ -177,25 +177,20 @@ def sections(found: Findings) -> list[Section]:
 
 
 def _last_losses(found: Findings) -> Section:
-    losses = {
-        variant: [found.results[f"losses-{variant}-seed{seed}"]["losses"] for seed in range(found.seeds)]
+    last = {
+        variant: [found.results[f"losses-{variant}-seed{seed}"]["losses"][-1] for seed in range(found.seeds)]
         for variant in VARIANTS
     }
-    last = {
-        variant: {name: [rows[-1][name] for rows in repetitions] for name in LOSSES}
-        for variant, repetitions in losses.items()
-    }
-    steps = [row["step"] for row in losses[next(iter(VARIANTS))][0]]
-    period = int(steps[-1] - (steps[-2] if len(steps) > 1 else 0))
+    steps = [0, *(row["step"] for row in found.results[f"losses-{next(iter(VARIANTS))}-seed0"]["losses"])]
+    period = int(steps[-1] - steps[-2])
     table = [("loss", "paper", *(variant.title for variant in VARIANTS.values()))]
     for name in LOSSES:
         paper = f"{PUBLISHED[name].value:.4g}" if name in PUBLISHED else "-"
-        table.append((name, paper, *(_spread(last[variant][name]) for variant in VARIANTS)))
+        table.append((name, paper, *(_spread([row[name] for row in rows]) for rows in last.values())))
     each = [("training", *LOSSES)]
-    for variant, values in last.items():
-        for seed in range(found.seeds):
-            title = f"{VARIANTS[variant].title}, seed {seed}"
-            each.append((title, *(f"{values[name][seed]:.3g}" for name in LOSSES)))
+    for variant, rows in last.items():
+        for seed, row in enumerate(rows):
+            each.append((f"{VARIANTS[variant].title}, seed {seed}", *(f"{row[name]:.3g}" for name in LOSSES)))
     notes = (
         f"Here: the last row of history.csv, the mean over the last {period} steps of the training, whose "
         "learning rate has fallen to 0; mean ± SD over repetitions. Which row the paper prints is not known.",
