@@ -95,7 +95,7 @@ def read_case(path: Path, data_dir: Path | None, number: int, folder: Path) -> C
 
 def validation_scan(run: Run, data_dir: Path | None, direction: Direction, number: int) -> tuple[Scan, Scan | None]:
     """A scan of the run's validation part, with the true CT of the patient where the dataset is paired."""
-    card, scans = datasets.load_scans(run.facts.dataset, data_dir or Path(run.facts.data_dir))
+    card, scans = datasets.load_scans(run.facts.dataset, data_dir or run.data_dir, secret=run.patient_secret(data_dir))
     part = Split.from_keys(scans, run.split()).validation
     pairs = part.pairs() if card.paired else []
     order = 1 if direction == "ab" else -1

@@ -58,7 +58,7 @@ def command(*arguments: object) -> None:
 def test_series(run_path: Path) -> Path:
     """Returns the folder with the MR series of the first test patient."""
     run = kerasgan.load_run(run_path)
-    _, scans = load_scans(run.facts.dataset, Path(run.facts.data_dir))
+    _, scans = load_scans(run.facts.dataset, run.data_dir)
     patient = run.split()["test"]["a"][0]
     scan = next(scan for scan in scans if scan.patient == patient and scan.domain == "a")
     return scan.files[0].parent

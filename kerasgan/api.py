@@ -321,8 +321,11 @@ def distill(
 
     teacher = load_run(_path(run))
     facts = teacher.facts
-    place_of_data = Path(data_dir or facts.data_dir)
-    request = Request(facts.dataset, place_of_data, seed=facts.seed, modalities=facts.modalities)
+    root = _optional(data_dir)
+    secret = teacher.patient_secret(root)
+    request = Request(
+        facts.dataset, root or teacher.data_dir, seed=facts.seed, modalities=facts.modalities, secret=secret
+    )
     trained = training.train_recipe(distillation.student_recipe(teacher, student, direction, steps), request, place)
     distillation.write_report(trained, request.data_dir)
     return trained

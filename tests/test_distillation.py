@@ -172,7 +172,7 @@ def test_teacher_without_checkpoint(teacher, tmp_path):
     copy = shutil.copytree(teacher.path, tmp_path / "teacher")
     shutil.rmtree(copy / "checkpoints")
     with pytest.raises(RunError, match=r"teacher has no checkpoint, which holds the discriminator .* train again"):
-        kerasgan.distill(copy, steps=2)
+        kerasgan.distill(copy, steps=2, data_dir=teacher.data_dir)
     assert not (tmp_path / "teacher-small").exists()
 
 

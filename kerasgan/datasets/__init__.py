@@ -17,7 +17,7 @@ from types import ModuleType
 
 from kerasgan import registry
 from kerasgan.datasets._card import DatasetCard, labelled_classes
-from kerasgan.datasets._keys import create_secret
+from kerasgan.datasets._keys import create_secret, digest, find_secret, salted, secret_of
 from kerasgan.datasets._scan import DOMAINS, Domain, Scan, files_digest
 from kerasgan.datasets._series import describe_found, find_listed, to_scan, usable_series
 from kerasgan.datasets._split import Part, Split, fewer_training_patients, split_by_patient
@@ -36,18 +36,23 @@ __all__ = [
     "create",
     "create_secret",
     "describe_found",
+    "digest",
     "fewer_training_patients",
     "files_digest",
     "find_listed",
+    "find_secret",
     "labelled_classes",
     "load",
     "load_scans",
     "no_data",
     "patient_key",
+    "secret_of",
     "split_by_patient",
     "to_scan",
     "usable_series",
 ]
+
+_NAMED = 10  # patients that one message names at most
 
 
 def create(name: str, root: Path | None = None) -> None:
@@ -66,7 +71,11 @@ def create(name: str, root: Path | None = None) -> None:
 
 
 def load(
-    name: str, root: Path | None = None, seed: int = 0, modalities: Mapping[str, Modality] | None = None
+    name: str,
+    root: Path | None = None,
+    seed: int = 0,
+    modalities: Mapping[str, Modality] | None = None,
+    secret: bytes | None = None,
 ) -> tuple[DatasetCard, Split]:
     """Finds a dataset's scans and splits them by patient.
 
@@ -75,6 +84,8 @@ def load(
         root: Folder of the data; None for the card's `default_dir`.
         seed: Seed of the split.
         modalities: The modality of a domain, for image files that do not show it themselves.
+        secret: What the patients' keys are made with; None for the secret of the folder, if it has one. The split does
+            not depend on it.
 
     Returns:
         The card, with the modalities that the data has, and the split.
@@ -98,15 +109,19 @@ def load(
             f"Training patients in both domains: {len(seen)}; unpaired training needs each in one of them. "
             "Correct the split."
         )
-    return card, split
+    return card, split.under(find_secret(root) if secret is None else secret)
 
 
 def load_scans(
-    name: str, root: Path | None = None, modalities: Mapping[str, Modality] | None = None
+    name: str,
+    root: Path | None = None,
+    modalities: Mapping[str, Modality] | None = None,
+    secret: bytes | None = None,
 ) -> tuple[DatasetCard, list[Scan]]:
     """All scans of a dataset without a split; `Split.from_keys` turns them into the split that a run recorded."""
-    card, _, scans, _ = _find(name, root, modalities or {})
-    return card, scans
+    card, root, scans, _ = _find(name, root, modalities or {})
+    secret = find_secret(root) if secret is None else secret
+    return card, [replace(scan, patient=salted(scan.patient, secret)) for scan in scans]
 
 
 def no_data(card: DatasetCard, root: Path) -> DatasetError:
@@ -158,8 +173,13 @@ def _find(
         count = Counter(scan.modality for scan in scans if scan.domain == domain)
         if len(count) > 1:
             mixed = " and ".join(f"{number} {modality}" for modality, number in sorted(count.items()))
+            rare = min(count, key=lambda modality: count[modality])
+            found = [scan for scan in scans if scan.domain == domain and scan.modality == rare]
+            keys = sorted({salted(scan.patient, find_secret(root)) for scan in found})
+            named = ", ".join(keys[:_NAMED]) + f" and {len(keys) - _NAMED} more" * (len(keys) > _NAMED)
             raise DatasetError(
-                f"Domain {domain} of {root} mixes {mixed} scans; a domain needs one modality. Keep the scans of one "
+                f"Domain {domain} of {root} mixes {mixed} scans; a domain needs one modality. The {rare} scans are of "
+                f"{named}; kerasgan inspect {root} --key {keys[0]} lists the files of a key. Keep the scans of one "
                 "modality in it and move the rest elsewhere."
             )
         modalities.append(next(iter(count)))

@@ -14,7 +14,8 @@ import secrets
 from collections.abc import Iterable
 from pathlib import Path
 
-from kerasgan.errors import DatasetError
+from kerasgan.errors import DatasetError, KerasganError
+from kerasgan.files import replacing
 from kerasgan.io import patient_key
 from kerasgan.io.nifti import stem
 
@@ -27,18 +28,17 @@ logger = logging.getLogger(__name__)
 
 def create_secret(root: Path) -> None:
     """Gives a data folder its secret, unless it has one or cannot be written, which is logged."""
-    if root.is_dir() and not find_secret(root):
-        try:
-            with (root / SECRET).open("xb") as file:
-                (root / SECRET).chmod(0o600)
-                file.write(secrets.token_bytes(_BYTES))
-        except OSError as error:
-            logger.warning(
-                "%s cannot be written (%s), so the patients' keys in this run are plain digests of their ids: do not "
-                "pass the run on where ids are easily tried.",
-                root,
-                error.strerror,
-            )
+    if not root.is_dir() or find_secret(root):
+        return
+    try:
+        with replacing(root / SECRET) as temporary:
+            temporary.write_bytes(secrets.token_bytes(_BYTES))
+    except KerasganError as error:
+        logger.warning(
+            "%s Without a secret there, the patients' keys in a run are plain digests of their ids: do not pass the "
+            "run on where ids are easily tried.",
+            error,
+        )
 
 
 def find_secret(folder: Path) -> bytes:

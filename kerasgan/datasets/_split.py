@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from kerasgan.datasets._keys import salted
 from kerasgan.datasets._scan import DOMAINS, Scan
 from kerasgan.errors import DatasetError
 
@@ -74,6 +75,16 @@ class Split:
         shared = sum(len(part.patients()) for part in parts) - len(set.union(*(part.patients() for part in parts)))
         if shared:
             raise DatasetError(f"Patients in more than one part of the split: {shared}; put each into one part only.")
+
+    def under(self, secret: bytes) -> Split:
+        """The split with the patients' keys under a secret, see `salted`; the order of the scans stays."""
+        parts = ((part.a, part.b) for part in (self.train, self.validation, self.test))
+        return Split(
+            *(
+                Part(*(tuple(replace(scan, patient=salted(scan.patient, secret)) for scan in scans) for scans in part))
+                for part in parts
+            )
+        )
 
     def keys(self) -> dict[str, PartKeys]:
         """Patient keys per part and domain, ready for JSON: `{"train": {"a": [...], "b": [...]}, ...}`."""
@@ -145,18 +156,19 @@ def fewer_training_patients(split: Split, count: int | None, seed: int = 0) -> S
     """
     if count is None:
         return split
-    keys = split.keys()
+    chosen = []
     for number, domain in enumerate(DOMAINS):
-        patients = keys["train"][domain]
+        scans: tuple[Scan, ...] = getattr(split.train, domain)
+        patients = list(dict.fromkeys(scan.patient for scan in scans))
         if len(patients) < count:
             raise DatasetError(
                 f"data.training_patients={count} asks for more than the {len(patients)} training patients of domain "
                 f"{domain}; lower it, or add patients."
             )
         order = np.random.default_rng((seed, number)).permutation(len(patients))
-        keys["train"][domain] = [patients[i] for i in order[:count]]
-    parts = (split.train, split.validation, split.test)
-    return Split.from_keys((scan for part in parts for scan in (*part.a, *part.b)), keys)
+        drawn = {patients[i] for i in order[:count]}
+        chosen.append(tuple(scan for scan in scans if scan.patient in drawn))
+    return Split(Part(*chosen), split.validation, split.test)
 
 
 def _unpaired_keys(patients: dict[str, set[str]]) -> dict[str, PartKeys]:

@@ -130,9 +130,10 @@ def calibration_slices(
 
 def _split(run: Run, data_dir: Path | None) -> tuple[Split, bool, Path]:
     """The scans of each part of a run, whether they are paired, and the folder that they were found in."""
-    root = data_dir or Path(run.facts.data_dir)
+    root = data_dir or run.data_dir
     try:
-        card, found = datasets.load_scans(run.facts.dataset, root, run.facts.modalities)
+        secret = run.patient_secret(data_dir)
+        card, found = datasets.load_scans(run.facts.dataset, root, run.facts.modalities, secret)
     except DatasetError as error:
         raise _missing(root, "which cannot be read") from error
     return Split.from_keys(found, run.split()), card.paired, root

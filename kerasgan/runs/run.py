@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from kerasgan import registry
 from kerasgan.config import LARGEST_SEED, Recipe, Window, from_json
 from kerasgan.errors import RunError
 from kerasgan.files import read_record, staging_folder
@@ -48,7 +49,9 @@ class RunFacts(BaseModel):
     Attributes:
         kerasgan: Version that trained.
         dataset: Name of the dataset, or path of its file.
-        data_dir: The folder of its data.
+        data_dir: The folder of its data; not in `run.json` but in a file beside the run directory, which stays on the
+            machine, except in runs of version 0.1.0. "" where that is missing.
+        patient_keys: Digest of the secret that the patients' keys were made with; "" for keys without one.
         anatomy: The part of the body that it shows; "" where unknown.
         paired: Whether both scans of one patient are on one grid.
         modalities: Modality of domain a and of domain b.
@@ -63,7 +66,8 @@ class RunFacts(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     kerasgan: str
     dataset: str
-    data_dir: str
+    data_dir: str = ""
+    patient_keys: str = ""
     anatomy: str
     paired: bool
     modalities: dict[str, Modality]
@@ -127,6 +131,35 @@ class Run:
     def quick(self) -> bool:
         """True for a run that only shows that the method works."""
         return self.recipe.quick
+
+    @property
+    def data_dir(self) -> Path:
+        """The folder of its data, or where nothing beside the run says it, the default folder of the dataset.
+
+        Raises:
+            RunError: Where that does not exist, or the dataset is a file of its own.
+        """
+        if self.facts.data_dir:
+            return Path(self.facts.data_dir)
+        if not self.facts.dataset.endswith(".py"):
+            default = Path(registry.find("datasets", self.facts.dataset).CARD.default_dir)
+            if default.is_dir():
+                return default
+        raise RunError(
+            f"Nothing on this machine says where the data of {self.path} lies, as a run does not carry it along; name "
+            "the folder with --data-dir (in Python data_dir=)."
+        )
+
+    def patient_secret(self, data_dir: Path | None = None) -> bytes:
+        """The secret that the patients' keys were made with, from the data folder of the training or another one.
+
+        Raises:
+            DatasetError: Where neither has it.
+        """
+        from kerasgan import datasets
+
+        own = [self.data_dir] if self.facts.data_dir or not data_dir else []
+        return datasets.secret_of(self.facts.patient_keys, [*([data_dir] if data_dir else []), *own])
 
     def map(self, domain: str) -> IntensityMap:
         """The intensity map of a domain: the CT window, or the median of the training MR scans' maps."""
@@ -235,6 +268,8 @@ def load_run(path: str | Path) -> Run:
             f"{path}: preparation.size is {size} in run.json, and data.size is {recipe.data.size} in recipe.json. "
             f"{RESTORE}"
         )
+    if not facts.data_dir and _note(path).is_file():
+        facts = facts.model_copy(update={"data_dir": _note(path).read_text(encoding="utf-8")})
     return Run(path, recipe, facts)
 
 
@@ -286,8 +321,15 @@ def create_run(path: Path, recipe: Recipe, facts: RunFacts, split: dict[str, dic
         written.mkdir()
         (written / "recipe.json").write_text(recipe.model_dump_json(indent=2))
         (written / "split.json").write_text(json.dumps(split, indent=2))
-        (written / "run.json").write_text(facts.model_dump_json(indent=2))
+        (written / "run.json").write_text(facts.model_dump_json(indent=2, exclude={"data_dir"}))
         if path.exists():
             path.rmdir()
         written.rename(path)
+    if facts.data_dir:
+        _note(path).write_text(facts.data_dir, encoding="utf-8")
     return Run(path, recipe, facts)
+
+
+def _note(path: Path) -> Path:
+    """The file beside a run directory that says where its data lies: names of folders may be those of people."""
+    return path.resolve().with_name(f".{path.resolve().name}.data")

@@ -32,6 +32,7 @@ class Request:
         strict: Refuse scans that need repair.
         trust: Execute `.py` files that the run to resume names, though the user does not name them.
         modalities: The modality of a domain, for image files that do not show it themselves.
+        secret: What the patients' keys are made with; None for the secret of the data folder, if it has one.
 
     Raises:
         ValueError: For a seed that is no whole number from 0 to 4294967295.
@@ -50,6 +51,7 @@ class Request:
     strict: bool = False
     trust: bool = False
     modalities: Mapping[str, Modality] | None = None
+    secret: bytes | None = None
 
     def __post_init__(self) -> None:
         if self.seed is not None and (not isinstance(self.seed, int) or not 0 <= self.seed <= LARGEST_SEED):
@@ -96,10 +98,11 @@ class Request:
                 )
         return Request(
             facts.dataset,
-            self.data_dir or Path(facts.data_dir),
+            self.data_dir or run.data_dir,
             seed=facts.seed,
             strict=self.strict,
             modalities={**facts.modalities, **(self.modalities or {})},
+            secret=run.patient_secret(self.data_dir),
         )
 
 

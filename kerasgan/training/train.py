@@ -59,6 +59,10 @@ def train(request: Request, out: Path, resume: bool = False) -> Run:
         recipe = request.build_recipe()
         check_components(recipe)
         datasets.create(request.dataset or "", request.data_dir)
+        if request.secret is None:
+            datasets.create_secret(
+                request.data_dir or Path(registry.find("datasets", request.dataset or "").CARD.default_dir)
+            )
         return train_recipe(recipe, request, out)
     former = load_run(out)
     return train_recipe(former.recipe, request.resuming(former), out, former)
@@ -194,10 +198,12 @@ def _facts(request: Request, data: Data, precision: str) -> RunFacts:
     for domain, scans in zip("ab", data.train, strict=True):
         low, high = np.median([(scan.map.low, scan.map.high) for scan in scans], axis=0)
         maps[domain] = float(low), float(high)
+    root = (request.data_dir or Path(data.card.default_dir)).absolute()
     return RunFacts(
         kerasgan=version("kerasgan"),
         dataset=request.dataset or "",
-        data_dir=str((request.data_dir or Path(data.card.default_dir)).absolute()),
+        data_dir=str(root),
+        patient_keys=datasets.digest(datasets.find_secret(root) if request.secret is None else request.secret),
         anatomy=data.card.anatomy,
         paired=data.card.paired,
         modalities={"a": data.split.train.a[0].modality, "b": data.split.train.b[0].modality},

@@ -95,7 +95,8 @@ def test_mixed_modalities_in_one_folder(tmp_path, write_image):
     write_image(tmp_path / "b" / "4.nii", CT)
     with pytest.raises(
         DatasetError,
-        match=r"Domain a of .* mixes 2 CT and 1 MR scans; a domain needs one modality\. Keep the scans of one modality",
+        match=rf"Domain a of .* mixes 2 CT and 1 MR scans; a domain needs one modality\. The MR scans are of "
+        rf"{patient_key('1')}; kerasgan inspect .* --key {patient_key('1')} lists .* Keep the scans of one modality",
     ):
         load("folder", tmp_path)
 

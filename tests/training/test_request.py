@@ -40,8 +40,10 @@ def test_a_seed_that_keras_does_not_take_is_refused_at_once(seed):
 
 def run_of(recipe):
     """What a request sees of a run."""
-    facts = SimpleNamespace(dataset="heads", data_dir="data", seed=7, modalities={"a": "MR", "b": "CT"})
-    return SimpleNamespace(path=Path("run"), recipe=recipe, facts=facts)
+    facts = SimpleNamespace(dataset="heads", seed=7, modalities={"a": "MR", "b": "CT"})
+    return SimpleNamespace(
+        path=Path("run"), recipe=recipe, facts=facts, data_dir=Path("data"), patient_secret=lambda folder: b"secret"
+    )
 
 
 def test_overrides_are_laid_over_the_recipe_of_the_resumed_run():

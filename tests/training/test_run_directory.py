@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from filelock import FileLock
 from tiny import TINY, assert_same_checkpoint, newest_checkpoint, request, table, write_heads
 
-from kerasgan.errors import RunError
+from kerasgan.errors import DatasetError, RunError
 from kerasgan.runs.run import load_run
 from kerasgan.training import train as training
 from kerasgan.training.request import Request
@@ -31,6 +32,7 @@ def run(data, tmp_path_factory):
 def copy(run, tmp_path):
     """A copy of the run, beside a copy of its cache."""
     shutil.copytree(run.path.parent / ".cache", tmp_path / ".cache")
+    shutil.copy(run.path.with_name(f".{run.path.name}.data"), tmp_path / ".run.data")
     return load_run(shutil.copytree(run.path, tmp_path / "run"))
 
 
@@ -168,3 +170,15 @@ def test_run_without_weights_says_how_to_get_them(copy):
 def test_run_without_a_segmentation_network_says_so(run):
     with pytest.raises(RunError, match=r"Recipe hiasa2018 trains no segmentation network; mujtaba2025 is one that"):
         run.segmenter()
+
+
+def test_a_run_carries_neither_the_folder_of_its_data_nor_the_secret_of_its_keys(run, tmp_path):
+    secret = (Path(run.facts.data_dir) / ".kerasgan-secret").read_bytes()
+    content = b"".join(path.read_bytes() for path in run.path.rglob("*.json"))
+    assert run.facts.data_dir.encode() not in content and secret.hex().encode() not in content
+    alone = load_run(shutil.copytree(run.path, tmp_path / "elsewhere"))
+    with pytest.raises(RunError, match=r"Nothing on this machine says where the data of .*elsewhere lies.* --data-dir"):
+        _ = alone.data_dir
+    assert alone.patient_secret(Path(run.facts.data_dir)) == secret
+    with pytest.raises(DatasetError, match=r"cannot be told from those that the run was trained on"):
+        alone.patient_secret(tmp_path)

@@ -37,8 +37,10 @@ class RecipeTask(Task):
 
     def request(self, context: Context | None = None) -> Request:
         """The request to `kerasgan train`; all seeds share one split, so that they share the test patients."""
-        dataset, data_dir = (context.dataset, context.data_dir) if context else (None, None)
-        return Request(dataset, data_dir, self.recipe, self.quick, (*self.overrides, ONE_SPLIT), self.seed)
+        own = (context.dataset, context.data_dir, context.secret) if context else (None, None, None)
+        dataset, data_dir, secret = own
+        changes = (*self.overrides, ONE_SPLIT)
+        return Request(dataset, data_dir, self.recipe, self.quick, changes, self.seed, secret=secret)
 
     def built(self) -> Recipe:
         """Builds the recipe with all changes."""

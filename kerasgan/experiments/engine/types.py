@@ -37,6 +37,7 @@ class Context:
         card: Card of the dataset.
         split: Patients for training, validation and test.
         cells: The folder with the folders of all cells.
+        secret: What the patients' keys are made with; None for the secret of the data folder, if it has one.
     """
 
     dataset: str
@@ -44,6 +45,7 @@ class Context:
     card: DatasetCard
     split: Split
     cells: Path
+    secret: bytes | None = None
 
 
 class Task(BaseModel, ABC):

@@ -64,10 +64,15 @@ def compute(reproduction: Reproduction) -> Path:
 def _context(reproduction: Reproduction) -> Context:
     """Loads the data, and makes sure that the folder belongs to them."""
     datasets.create(reproduction.dataset, reproduction.data_dir)
-    card, split = datasets.load(reproduction.dataset, reproduction.data_dir)
-    require(reproduction.experiment, card, reproduction.dataset)
-    wanted = identity(reproduction.experiment.name, reproduction.dataset, card, split)
     path = reproduction.folder / "experiment.json"
+    if not path.exists():
+        datasets.create_secret(reproduction.data_dir)
+    for secret in (datasets.find_secret(reproduction.data_dir), b""):  # version 0.1.0 made keys without a secret
+        card, split = datasets.load(reproduction.dataset, reproduction.data_dir, secret=secret)
+        wanted = identity(reproduction.experiment.name, reproduction.dataset, card, split)
+        if not path.exists() or read_identity(path) == wanted:
+            break
+    require(reproduction.experiment, card, reproduction.dataset)
     if not path.exists():
         if reproduction.experiment.labels:  # not after hours; and labels that are corrected later are other data
             check_labels(split)
@@ -78,7 +83,7 @@ def _context(reproduction: Reproduction) -> Context:
             f"The data of {reproduction.dataset}, or what its card says of them, differs from what the cells in "
             f"{reproduction.folder} were computed on; restore it, or name another folder with --out."
         )
-    return Context(reproduction.dataset, reproduction.data_dir, card, split, reproduction.folder / "cells")
+    return Context(reproduction.dataset, reproduction.data_dir, card, split, reproduction.folder / "cells", secret)
 
 
 def _compute_left(reproduction: Reproduction, context: Context) -> None:
