@@ -97,7 +97,7 @@ def test_student_is_exported_and_translates_as_any_run(student, tmp_path):
     written = kerasgan.export_tflite(student.path, tmp_path / "student.tflite")
     contract_bytes = written.stat().st_size - 1e6 * read_report(student).student.megabytes
     assert 0 < contract_bytes < 10_000
-    source = next(Path(student.facts.data_dir).iterdir()) / "mr.nii.gz"
+    source = next(student.data_dir.glob("*/mr.nii.gz"))
     assert kerasgan.translate(student.path, source, tmp_path / "ct.nii.gz").exists()
 
 

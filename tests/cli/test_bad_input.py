@@ -124,7 +124,7 @@ def test_run_without_weights(refused, tmp_path, untrained_run, write_nifti, comm
     error = refused(*[untrained_run if word == "RUN" else word for word in command])
     assert f"{untrained_run} holds no trained generator yet" in error
     assert f"kerasgan train --resume --out {untrained_run}" in error
-    assert left_behind(tmp_path) == {"scan.nii.gz", "run"}
+    assert left_behind(tmp_path) == {"scan.nii.gz", "run", ".run.data"}
 
 
 @pytest.mark.parametrize("command", ["translate", "evaluate", "export"])
@@ -246,7 +246,7 @@ def test_truncated_dicom_among_good_ones(kerasgan, refused, tmp_path, untrained_
     warnings = [line for line in result.stderr.splitlines() if line.startswith("Warning: ")]
     assert any("4.dcm" in line for line in warnings)
     assert "holds no trained generator" in result.stderr
-    assert left_behind(tmp_path) == {"series", "run"}
+    assert left_behind(tmp_path) == {"series", "run", ".run.data"}
 
 
 def test_options_that_do_not_fit(kerasgan, untrained_run):

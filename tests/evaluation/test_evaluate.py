@@ -13,6 +13,7 @@ from tiny import request, write_head, write_heads
 
 from kerasgan import datasets
 from kerasgan.datasets import Scan, patient_key
+from kerasgan.datasets._keys import salted
 from kerasgan.errors import DatasetError, RunError
 from kerasgan.evaluation import evaluate as module
 from kerasgan.evaluation import results
@@ -108,12 +109,17 @@ def test_look_up_table_leaves_out_all_pairs_of_a_patient():
     np.testing.assert_array_equal(tables.translate("other", np.zeros(shape)), 15.0)  # the median of both
 
 
+def key_of(run, name):
+    """The key of a patient's folder in a run."""
+    return salted(patient_key(name), run.patient_secret())
+
+
 def test_a_patient_with_two_pairs_counts_once(run, heads, tmp_path, monkeypatch):
     single = evaluate(run.path, out=tmp_path / "single").scores["kerasgan"]
     first, second = sorted(single)
     card, scans = datasets.load_scans("synthrad", heads)
     joined = [replace(scan, patient=first) if scan.patient == second else scan for scan in scans]
-    monkeypatch.setattr(datasets, "load_scans", lambda name, root: (card, joined))
+    monkeypatch.setattr(datasets, "load_scans", lambda *_: (card, joined))
     result = evaluate(run.path, out=tmp_path / "joined")
     assert set(result.scores["kerasgan"]) == set(result.scores["best look-up table"]) == {first}
     for name in ("mae_hu", "psnr_synthrad2023"):
@@ -134,10 +140,10 @@ def test_the_recorded_split_holds_whatever_the_data_says_today(run, tmp_path):
 def test_other_patients_than_the_runs_are_all_scored(run, tmp_path):
     for patient, seed in (("2BB001", 30), ("2BB002", 31), ("1BA000", 0)):
         write_head(tmp_path / "clinic" / patient, seed)
-    assert patient_key("1BA000") in run.split()["train"]["a"] + run.split()["train"]["b"]
+    assert key_of(run, "1BA000") in run.split()["train"]["a"] + run.split()["train"]["b"]
     result = evaluate(run.path, data_dir=tmp_path / "clinic")
     assert (result.part, result.folder.name) == ("external", "evaluation-external")
-    assert set(result.scores["kerasgan"]) == {patient_key("2BB001"), patient_key("2BB002")}
+    assert set(result.scores["kerasgan"]) == {key_of(run, "2BB001"), key_of(run, "2BB002")}
     assert result.table().startswith("2 external patients, mean ± SD\n")
     shutil.rmtree(result.folder)
 
@@ -163,7 +169,7 @@ def test_people_of_another_dataset_are_scored(run, tmp_path):
     (site / "paired").touch()
     result = evaluate(run.path, site, dataset="folder")
     assert (result.part, result.folder.name) == ("external", "evaluation-external")
-    assert set(result.scores["kerasgan"]) == {patient_key("30"), patient_key("31")}
+    assert set(result.scores["kerasgan"]) == {key_of(run, "30"), key_of(run, "31")}
     shutil.rmtree(result.folder)
 
 
@@ -189,7 +195,7 @@ def test_other_anatomy_is_refused(run, tmp_path):
 def test_patients_that_chose_the_generator_are_no_test(run, tmp_path):
     data = write_heads(tmp_path / "heads", count=16)
     for patient in run.split()["test"]["a"]:
-        (folder,) = (path for path in data.iterdir() if patient_key(path.name) == patient)
+        (folder,) = (path for path in data.iterdir() if key_of(run, path.name) == patient)
         shutil.rmtree(folder)
     result = evaluate(run.path, data_dir=data, out=tmp_path / "result")
     assert result.part == "validation"
@@ -200,7 +206,7 @@ def test_data_with_training_patients_only_is_refused(run, tmp_path):
     data = write_heads(tmp_path / "heads", count=16)
     trained = {*run.split()["train"]["a"], *run.split()["train"]["b"]}
     for folder in data.iterdir():
-        if patient_key(folder.name) not in trained:
+        if key_of(run, folder.name) not in trained:
             shutil.rmtree(folder)
     used = r"who have both scans are in the run's split already: {'train': \d+, 'validation': 0, 'test': 0}\. Give "
     with pytest.raises(DatasetError, match=used):
@@ -221,7 +227,7 @@ def test_scans_on_different_grids_are_refused(run, heads, tmp_path):
 
 
 def test_a_coronal_scan_and_an_axial_truth_of_the_same_voxels_are_a_pair(run, heads, tmp_path):
-    data = shutil.copytree(heads, tmp_path / "coronal")
+    data = shutil.copytree(heads, tmp_path / "coronal", ignore=shutil.ignore_patterns(".*"))
     for folder in data.iterdir():
         for name in ("mr", "mask"):
             path = str(folder / f"{name}.nii.gz")
