@@ -21,7 +21,7 @@ import zipfile
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -78,15 +78,10 @@ class RunFacts(BaseModel):
     xla: bool
     fingerprint: str
 
-    @model_validator(mode="before")
-    @classmethod
-    def _says_how_keys_were_made(cls, content: Any) -> Any:
-        if isinstance(content, dict) and not {"data_dir", "patient_keys"} & content.keys():
-            raise ValueError("patient_keys is missing, and so is data_dir, which runs of version 0.1.0 have instead")
-        return content
-
     @model_validator(mode="after")
-    def _both_domains(self) -> RunFacts:
+    def _complete(self) -> RunFacts:
+        if not {"data_dir", "patient_keys"} & self.model_fields_set:
+            raise ValueError("patient_keys is missing, and so is data_dir, which runs of version 0.1.0 have instead")
         for name, of in (("modalities", self.modalities), ("maps", self.maps)):
             if of.keys() != {"a", "b"}:
                 raise ValueError(f"{name} needs an entry for a and one for b; got {list(of)}")
