@@ -16,6 +16,9 @@ const FOLDER = 'model';
 const SOFT_TISSUE = [40, 400];
 const viewer = makeViewer();
 const page = {};  // contract and model; source, synthetic and back belong to the scan that is shown
+let loading;  // of contract and model
+let latest = 0;  // number of the last job; those before it stop at their next slice
+let working = Promise.resolve();  // the model translates one slice at a time
 
 async function start() {
   page.contract = await loadContract(FOLDER);
@@ -33,7 +36,6 @@ function describe(contract, limits) {
   element('task').textContent = `${source.modality} to synthetic ${target.modality}, on this device`;
   element('statement').textContent = contract.statement.replace('Synthetic images for research. ', '');
   element('quick').hidden = !contract.quick;
-  element('source-name').textContent = source.modality;
   element('target-name').textContent = `Synthetic ${target.modality}, not for diagnosis`;
   element('presets').hidden = target.modality !== 'CT';
   const bias = contract.mr_scaling?.bias_correction ? 'corrected for bias fields (N4) in training, not on this page' : '';
@@ -52,23 +54,27 @@ function describe(contract, limits) {
   for (const limit of limits) append('limits', 'li', limit);
 }
 
-async function open(files) {
+/** Translates a scan and shows it, unless another one was chosen meanwhile: then `isLatest` says no. */
+async function open(files, isLatest) {
+  await loading;
   const scan = await read(files);
   const {volume, back} = axial(scan);
   const times = [];
   element('progress').hidden = false;
   const extent = `${volume.shape[0]} ${volume.shape[0] === 1 ? 'slice' : 'slices'} of ${volume.shape[1]} x ${volume.shape[2]}`;
-  say(`Translating ${extent}.`);  // once: a screen reader would read out every slice
+  say(`Translating ${scan.name}, ${extent}.`);  // once: a screen reader would read out every slice
   const synthetic = await translate(volume, page.contract, page.model, (done, all, time) => {
+    if (!isLatest()) throw new Error('Another scan was chosen.');
     times.push(time);
     element('progress').value = done / all;
   });
   Object.assign(page, {source: scan, synthetic, back});
   element('viewer').hidden = element('skip').hidden = false;
   element('save-dicom').hidden = !scan.files;
+  element('source-name').textContent = `${scan.modality}: ${scan.name}`;
   viewer.show(volume, synthetic, [display(volume), display(synthetic)]);
   const each = times.sort((a, b) => a - b)[times.length >> 1];
-  say(`${extent} translated, ${Math.round(each)} ms a slice.${scan.note}`);
+  say(`${scan.name}, ${extent} translated, ${Math.round(each)} ms a slice.${scan.note}`);
 }
 
 async function read(files) {
@@ -77,7 +83,7 @@ async function read(files) {
   if (image) {
     if (files.length > 1) throw new Error(`One scan is needed; got ${files.length} files with ${image.name} among them.`);
     const volume = await readImage(image.name, await image.arrayBuffer(), modality);
-    return {...volume, note: ` Taken as ${modality}: such files do not say what they show.`};
+    return {...volume, name: image.name, note: volume.doubt};
   }
   const sources = [];
   for (const file of files) {
@@ -97,20 +103,27 @@ function display({data, modality}) {
   return [Math.round((low + high) / 2), Math.max(1, Math.round(high - low))];
 }
 
-async function attempt(job) {
+/** Runs a job after the one that runs, and instead of those that wait. */
+function attempt(job) {
+  const number = ++latest;
+  const isLatest = () => number === latest;
   document.body.classList.add('busy');
   element('error').hidden = true;
-  try {
-    await job();
-  } catch (error) {
-    const stale = element('viewer').hidden ? '' : ' The images below are still those of the scan before.';
-    element('error').textContent = error.message + stale;
-    element('error').hidden = false;
-    say('');
-  } finally {
+  working = working.then(async () => {
+    if (!isLatest() && loading) return;
+    try {
+      await job(isLatest);
+    } catch (error) {
+      if (!isLatest()) return;
+      const stale = element('viewer').hidden ? '' : ` The images below are still those of ${page.source.name}.`;
+      element('error').textContent = error.message + stale;
+      element('error').hidden = false;
+      say('');
+    }
+    if (!isLatest()) return;
     element('progress').hidden = true;
     document.body.classList.remove('busy');
-  }
+  });
 }
 
 function say(text) {
@@ -140,12 +153,11 @@ async function dropped(items) {
   return found;
 }
 
-const busy = () => document.body.classList.contains('busy');
 for (const id of ['folder', 'files']) {
   element(id).addEventListener('change', (event) => {
     const files = [...event.target.files];
     event.target.value = '';  // the same files can be chosen again
-    if (!busy() && files.length) attempt(() => open(files));
+    if (files.length) attempt((isLatest) => open(files, isLatest));
   });
 }
 for (const type of ['dragover', 'drop']) document.addEventListener(type, (event) => event.preventDefault());
@@ -154,11 +166,11 @@ document.addEventListener('dragleave', () => element('drop').classList.remove('o
 document.addEventListener('drop', (event) => {
   element('drop').classList.remove('over');
   const waiting = dropped(event.dataTransfer.items);
-  if (!busy()) attempt(async () => open(await waiting));
+  attempt(async (isLatest) => open(await waiting, isLatest));
 });
 const name = () => `synthetic-${page.synthetic.modality.toLowerCase()}`;
 element('save-nifti').addEventListener('click', () => save(`${name()}.nii`, writeNifti(page.synthetic)));
 element('save-dicom').addEventListener('click', () =>
   save(`${name()}.zip`, zipSync(writeSeries(page.back(page.synthetic.data), page.source, page.contract), {level: 0})));
 
-attempt(start);
+attempt(() => (loading = start()));

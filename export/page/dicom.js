@@ -1,9 +1,27 @@
 /** Uncompressed DICOM slices in: one series as a volume. */
 
+import {requirePlace, requireValues} from './checks.js';
+
 const SYNTAXES = {'1.2.840.10008.1.2': false, '1.2.840.10008.1.2.1': true};  // implicit, explicit little endian
 const SCANS = {'1.2.840.10008.5.1.4.1.1.2': 'CT', '1.2.840.10008.5.1.4.1.1.4': 'MR'};
 export const LONG = new Set(['OB', 'OD', 'OF', 'OL', 'OV', 'OW', 'SQ', 'SV', 'UC', 'UN', 'UR', 'UT', 'UV']);  // their length takes four bytes
-const NOT_SCANS = new Set(['LOCALIZER', 'SCOUT', 'TOPOGRAM', 'MPR', 'PROJECTION IMAGE', 'MIP', 'SCREEN SAVE', 'PHASE MAP', 'ADC']);
+const NOT_SCANS = new Set([  // values of Image Type, as in kerasgan/io/usability.py
+  'LOCALIZER', 'SCOUT', 'TOPOGRAM', 'MPR', 'CSA MPR', 'CPR', 'CURVED MPR', 'REFORMATTED', 'SUBTRACTION', 'PROJECTION IMAGE',
+  'MIP', 'MINIP', 'MIN_IP', 'MAX_IP', 'VRT', 'VOLREN', 'SSD', 'MOSAIC', 'SCREEN SAVE', 'SCREENSHOT', 'POSDISP',
+  'SECONDARY CAPTURE', 'DOSE_INFO', 'P', 'PHASE', 'PHASE MAP', 'R', 'REAL', 'I', 'IMAGINARY', 'P_FFE', 'R_FFE', 'I_FFE', 'ADC',
+  'FA', 'TRACEW', 'CBF', 'CBV', 'MTT', 'TTP', 'TMAX', 'RCBF', 'RCBV', 'RMTT', 'KTRANS', 'T1 MAP', 'T2 MAP', 'T2_STAR MAP',
+  'R2_STAR MAP', 'R2 MAP', 'B0 MAP', 'B1 MAP', 'FIELD_MAP', 'VELOCITY', 'IODINE', 'EFFECTIVE_Z', 'ELECTRON_DENSITY',
+  'FAT_FRACTION', 'PERFUSION',
+]);
+const SCOUT_WORDS = /localizer|localiser|scout|survey|topogram|surview|scanogram/i;
+const NOT_HU = new Set(['OD', 'MGML', 'Z_EFF', 'ED', 'EDW', 'PCT']);  // values of Rescale Type
+// What all images of one scan have in common, beside its series: kind, echo, inversion, b value, kernel.
+const COMMON = {
+  'Patient ID': 0x00100020, 'Study Instance UID': 0x0020000d, 'Image Type': 0x00080008, 'Echo Time': 0x00180081,
+  'Inversion Time': 0x00180082, 'Convolution Kernel': 0x00181210,
+};
+const TISSUE_HU = [-900, 3000];  // a padding value in between is one of the body
+const [TORN_MM, TORN_GAPS] = [25, 3];  // a hole that is wider is not passed over
 const UNDEFINED = 0xffffffff;
 const SAME_POSITION_MM = 0.01;
 const UNEVEN = 0.05;  // gaps may differ by this part of a gap
@@ -65,9 +83,12 @@ function short(file, tag, otherwise) {
   return element?.length >= 2 ? new DataView(file.buffer).getUint16(element.offset, true) : otherwise;
 }
 
-/** Returns whether an image was acquired: its ImageType names no localizer, reformation or map. */
-function isScan(file) {
-  return !text(file, 0x00080008).split('\\').slice(2).some((value) => NOT_SCANS.has(value.trim().toUpperCase()));
+/** Returns whether an image was acquired: no localizer, reformation or map, nothing in colour, CT in HU. */
+function isScan(file, modality) {
+  const kinds = [...text(file, 0x00080008).split('\\').slice(2), text(file, 0x00089208)];
+  if (kinds.some((value) => NOT_SCANS.has(value.trim().toUpperCase()))) return false;
+  if (modality === 'CT' && NOT_HU.has(text(file, 0x00281054).toUpperCase())) return false;
+  return text(file, 0x00080060) === modality && !SCOUT_WORDS.test(text(file, 0x0008103e)) && text(file, 0x00280004).startsWith('MONOCHROME');
 }
 
 /** Returns the one series of a modality among files {name, buffer}: a volume, with its `files` in the order of the slices. */
@@ -76,16 +97,25 @@ export function readSeries(sources, modality) {
   const others = new Set();
   for (const {name, buffer} of sources) {
     const file = parsed(name, buffer);
-    if (SCANS[text(file, 0x00080016)] === modality && isScan(file)) scans.push(placed(name, file));
+    if (SCANS[text(file, 0x00080016)] === modality && isScan(file, modality)) scans.push(placed(name, file));
     else others.add(text(file, 0x00080060) || 'other objects');
   }
   if (!scans.length) throw new Error(`These files hold ${[...others].join(', ')}; the model takes single-frame ${modality} slices.`);
   const series = new Set(scans.map(({file}) => text(file, 0x0020000e)));
   if (series.size > 1) throw new Error(`These files hold ${series.size} ${modality} series; choose the folder of one.`);
+  if (series.has('')) throw new Error('Series Instance UID is missing: nothing says which images are one scan.');
+  for (const [what, tag] of Object.entries(COMMON)) {
+    const found = new Set(scans.map(({file}) => text(file, tag)));
+    if (found.size > 1) throw new Error(`The images differ in ${what}; keep those of one scan.`);
+  }
   if (scans.some(({key}) => key !== scans[0].key)) {
     throw new Error('The slices differ in size, spacing or orientation; keep those of one scan.');
   }
-  return assembled(scans, modality);
+  const name = `${text(scans[0].file, 0x00200011)} ${text(scans[0].file, 0x0008103e)}`.trim() || 'a series without a name';
+  const volume = {...assembled(scans, modality), name};
+  requirePlace(`Series ${name}`, volume);
+  requireValues(`Series ${name}`, volume);
+  return volume;
 }
 
 function parsed(name, buffer) {
@@ -101,6 +131,12 @@ function placed(name, file) {
   if (position.length !== 3 || cosines.length !== 6 || sides.length !== 2) {
     throw new Error(`${name} does not say where it lies (Image Position, Orientation or Pixel Spacing is missing).`);
   }
+  const [along, down] = [cosines.slice(0, 3), cosines.slice(3)];
+  const products = [[along, along, 1], [down, down, 1], [along, down, 0]].map(([one, other, wanted]) =>
+    one.reduce((sum, value, axis) => sum + value * other[axis], -wanted));
+  if (!products.every((value) => Math.abs(value) <= 0.01) || ![...position, ...sides].every(Number.isFinite)) {
+    throw new Error(`${name} has an invalid Image Position, Orientation or Pixel Spacing.`);
+  }
   const size = [short(file, 0x00280010), short(file, 0x00280011)];
   const key = [...cosines, ...sides, ...size].map((value) => value.toFixed(3)).join();
   return {name, file, position, cosines, sides, size, key};
@@ -114,6 +150,8 @@ function assembled(scans, modality) {
   const gaps = scans.slice(1).map((scan, index) => height(scan) - height(scans[index]));
   if (gaps.some((gap) => gap < SAME_POSITION_MM)) throw new Error('Several images lie at one position; keep those of one scan.');
   const gap = [...gaps].sort((a, b) => a - b)[(gaps.length - 1) >> 1] ?? (numbers(scans[0].file, 0x00180050)[0] || 1);
+  const widest = Math.max(...gaps, 0);
+  if (widest > gap * (1 + UNEVEN) && widest > Math.max(TORN_MM, TORN_GAPS * gap)) throw new Error(`A hole of ${widest.toPrecision(3)} mm between the slices is too wide; add what is missing.`);
   const [{size, sides, position}] = scans;
   const irregular = irregularity(scans, gaps, gap, [rows, columns]);
   if (irregular && Math.abs(normal[2]) < Math.max(Math.abs(normal[0]), Math.abs(normal[1]))) {
@@ -148,23 +186,31 @@ function orthonormal(cosines) {
 function pixels(name, file, [rows, columns], modality) {
   const element = file.elements.get(0x7fe00010);
   const bits = short(file, 0x00280100);
+  const [used, signs] = [short(file, 0x00280101, bits), short(file, 0x00280103, 0)];
+  if (used < 1 || used > bits || short(file, 0x00280102, used - 1) >= used || signs > 1 || file.elements.has(0x00283000)) {
+    throw new Error(`${name} stores its bits in an unusual way, or has a table of values (Modality LUT); convert it.`);
+  }
   if (!element || short(file, 0x00280002, 1) !== 1 || ![8, 16].includes(bits)) throw new Error(`${name} holds no grey pixels of 8 or 16 bits.`);
   if (element.length < (rows * columns * bits) / 8 || element.offset + element.length > file.buffer.byteLength) {
     throw new Error(`${name} is truncated; copy the series again.`);
   }
-  const signed = short(file, 0x00280103, 0) === 1;
+  const signed = signs === 1;
   const view = new DataView(file.buffer, element.offset);
   const read = view[`get${signed ? 'Int' : 'Uint'}${bits}`].bind(view);
-  const [slope = 1] = numbers(file, 0x00281053);
-  const [intercept = 0] = numbers(file, 0x00281052);
-  const unsigned = short(file, 0x00280120);
-  const padding = signed && unsigned > 32767 ? unsigned - 65536 : unsigned;
-  const lowest = modality === 'CT' ? -1024 : -Infinity;
-  const values = new Float32Array(rows * columns);
-  for (let index = 0; index < values.length; index++) {
-    const stored = read((index * bits) / 8, true);
-    const value = stored === padding ? (modality === 'CT' ? -1024 : 0) : stored * slope + intercept;
-    values[index] = Math.max(value, lowest);
-  }
-  return values;
+  const [[given = 1], [intercept = 0]] = [0x00281053, 0x00281052].map((tag) => numbers(file, tag));
+  if (![given, intercept].every(Number.isFinite)) throw new Error(`${name} has a Rescale Slope or Intercept that is no number.`);
+  const slope = given || 1;  // no scanner writes an image without one
+  const ends = [0x00280120, 0x00280121].map((tag) => short(file, tag)).filter((value) => value !== undefined)
+    .map((value) => (signed && value > 32767 ? value - 65536 : value));
+  const [low, high] = [Math.min(...ends), Math.max(...ends)];
+  const isCt = modality === 'CT';
+  const all = Float32Array.from({length: rows * columns}, (_, index) => read((index * bits) / 8, true));
+  const values = all.map((value) => value * slope + intercept);
+  const isPadding = (value) => value >= low && value <= high;
+  const isBody = (value) => value > TISSUE_HU[0] && value < TISSUE_HU[1];
+  const keepsPadding = !ends.length || (isCt && all.some((value, index) => isPadding(value) && isBody(values[index])));
+  return values.map((value, index) => {
+    const kept = keepsPadding || !isPadding(all[index]) ? value : isCt ? -1024 : 0;
+    return isCt ? Math.max(kept, -1024) : kept;
+  });
 }

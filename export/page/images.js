@@ -1,5 +1,10 @@
 /** NIfTI-1 and MetaImage in, NIfTI-1 out. */
 
+import {requireModality, requirePlace, requireValues} from './checks.js';
+
+const SHEAR = 1e-3;  // largest cosine between two axes
+const APART_MM = 0.1;  // distance under sform and qform from which they contradict each other
+const MOST_AFTER = 65536;  // bytes after the last voxel that mean nothing
 const NIFTI_TYPES = {2: 'Uint8', 4: 'Int16', 8: 'Int32', 16: 'Float32', 64: 'Float64', 256: 'Int8', 512: 'Uint16', 768: 'Uint32'};
 const META_TYPES = {
   MET_UCHAR: 'Uint8', MET_CHAR: 'Int8', MET_USHORT: 'Uint16', MET_SHORT: 'Int16',
@@ -8,27 +13,34 @@ const META_TYPES = {
 
 export const isImage = (name) => /\.(nii|nii\.gz|mha)$/i.test(name);
 
-/** Returns the volume in the bytes of a file; its modality is the one given, because these formats do not name it. */
+/**
+ * Returns the volume in the bytes of a file, with a `doubt` about it, '' for none; its modality is the one given, which its
+ * values must not contradict. Refuses what `kerasgan translate` refuses, and two kinds more: NIfTI-2 and several axes.
+ */
 export async function readImage(name, buffer, modality) {
-  const packed = new Uint8Array(buffer, 0, 2);
-  const bytes = packed[0] === 0x1f && packed[1] === 0x8b ? await streamed(buffer, new DecompressionStream('gzip')) : buffer;
-  return {...(/mha$/i.test(name) ? await readMeta(name, bytes) : readNifti(name, bytes)), modality};
+  const packed = new Uint8Array(buffer, 0, Math.min(2, buffer.byteLength));
+  const bytes = packed[0] === 0x1f && packed[1] === 0x8b ? await streamed(name, buffer, 'gzip') : buffer;
+  const volume = {...(/mha$/i.test(name) ? await readMeta(name, bytes) : readNifti(name, bytes)), modality};
+  requireValues(name, volume);
+  return {...volume, doubt: requireModality(name, volume.data, modality) + (volume.doubt ?? '')};
 }
 
-async function streamed(buffer, transform) {
-  return new Response(new Blob([buffer]).stream().pipeThrough(transform)).arrayBuffer();
+async function streamed(name, buffer, format) {
+  try {
+    return await new Response(new Blob([buffer]).stream().pipeThrough(new DecompressionStream(format))).arrayBuffer();
+  } catch {
+    throw new Error(`${name} is damaged: its voxels cannot be decompressed, or bytes follow them. Copy it again.`);
+  }
 }
 
-function values(buffer, offset, count, type, little, slope = 1, intercept = 0) {
+function values(name, buffer, offset, count, type, little, slope = 1, intercept = 0) {
   const view = new DataView(buffer);
   const size = Number(type.match(/\d+/)[0]) / 8;
-  if (offset + count * size > buffer.byteLength) throw new Error('The file is truncated; copy it again.');
+  if (offset + count * size > buffer.byteLength) throw new Error(`${name} is truncated; copy it again.`);
+  if (buffer.byteLength - offset - count * size > MOST_AFTER) throw new Error(`${name} holds many more bytes than its voxels take: its header is wrong.`);
   const result = new Float32Array(count);
   const read = view[`get${type}`].bind(view);
-  for (let index = 0; index < count; index++) {
-    const value = read(offset + index * size, little) * slope + intercept;
-    result[index] = Number.isFinite(value) ? value : 0;
-  }
+  for (let index = 0; index < count; index++) result[index] = read(offset + index * size, little) * slope + intercept;
   return result;
 }
 
@@ -36,21 +48,56 @@ function readNifti(name, buffer) {
   const view = new DataView(buffer);
   const little = buffer.byteLength > 348 && view.getInt32(0, true) === 348;
   if (!little && !(buffer.byteLength > 348 && view.getInt32(0, false) === 348)) throw new Error(`${name} is not NIfTI-1.`);
+  if (new TextDecoder('latin1').decode(new Uint8Array(buffer, 344, 3)) !== 'n+1') throw new Error(`${name} does not hold its own voxels.`);
   const short = (at) => view.getInt16(at, little);
   const float = (at) => view.getFloat32(at, little);
   const type = NIFTI_TYPES[short(70)];
-  if (!type) throw new Error(`${name} stores its voxels as NIfTI type ${short(70)}, which is not supported.`);
-  if (short(40) > 3 && short(48) > 1) throw new Error(`${name} holds ${short(48)} volumes, one is needed.`);
-  const [columns, rows, slices] = [42, 44, 46].map((at) => Math.max(1, short(at)));
-  const slope = float(112) || 1;
-  const data = values(buffer, float(108), columns * rows * slices, type, little, slope, float(112) ? float(116) : 0);
-  const matrix = short(254) > 0 ? sform(float) : qform(float);
-  return {data, shape: [slices, rows, columns], ...geometry(matrix)};
+  if (!type) throw new Error(`${name} stores its voxels as NIfTI type ${short(70)}; one real number a voxel is needed.`);
+  const sides = Array.from({length: Math.max(0, Math.min(7, short(40)))}, (_, axis) => short(42 + 2 * axis));
+  if (sides.length < 2 || Math.min(...sides) < 1 || sides.slice(3).some((side) => side !== 1)) {
+    throw new Error(`${name} has sides ${sides.join(' x ')}; one volume with one number a voxel is needed.`);
+  }
+  const [columns, rows, slices = 1] = sides;
+  const unit = {0: 1, 1: 1000, 2: 1, 3: 0.001}[view.getUint8(123) & 7];
+  if (!unit) throw new Error(`${name} has lengths in an unknown unit.`);
+  const volume = {shape: [slices, rows, columns], ...niftiPlace(name, short, float, unit, [columns, rows, slices])};
+  requirePlace(name, volume);
+  const slope = Number.isFinite(float(112)) && float(112) !== 0 ? float(112) : 0;
+  if (!(float(108) >= 348) || (slope && !Number.isFinite(float(116)))) throw new Error(`${name} has a damaged header; convert it again.`);
+  return {...volume, data: values(name, buffer, float(108), columns * rows * slices, type, little, slope || 1, slope ? float(116) : 0)};
+}
+
+/** Returns the geometry of a NIfTI header, and a doubt about it: the sform counts before the qform, and one of them must be set. */
+function niftiPlace(name, short, float, unit, counts) {
+  const slices = counts[2];
+  const sides = [80, 84, 88].map((at) => float(at) * unit);
+  if (slices === 1) sides[2] ||= 1;
+  const scaled = (matrix) => matrix.map((row) => row.map((value) => value * unit));
+  const [b, c, d] = [256, 260, 264].map(float);
+  const isRotation = 1 - b * b - c * c - d * d > -1e-5;
+  const turned = short(252) > 0 && isRotation && sides.every((side) => side > 0) ? scaled(qform(float, sides.map((side) => side / unit))) : null;
+  if (short(254) <= 0) {
+    if (!turned) throw new Error(`The orientation of ${name} is unknown: neither sform nor qform says it.`);
+    return geometry(name, turned);
+  }
+  const matrix = scaled(sform(float));
+  if (slices === 1 && matrix.every((row) => row[2] === 0)) {
+    const [one, other] = [0, 1].map((axis) => matrix.map((row) => row[axis]));
+    const normal = [0, 1, 2].map((axis) => one[(axis + 1) % 3] * other[(axis + 2) % 3] - one[(axis + 2) % 3] * other[(axis + 1) % 3]);
+    matrix.forEach((row, axis) => { row[2] = normal[axis] / (Math.hypot(...normal) || 1); });
+  }
+  const found = geometry(name, matrix);
+  const unequal = sides.some((side, axis) => side && Number.isFinite(side) && Math.abs(Math.abs(side) / found.spacing[2 - axis] - 1) > 0.01);
+  if (unequal) throw new Error(`The sform of ${name} makes voxels of ${[...found.spacing].reverse()} mm, its pixdim of ${sides} mm; mend the header.`);
+  const farthest = [...counts.map((count) => count - 1), 1];  // voxel from the first one, and the first one itself
+  const apart = turned && Math.max(...matrix.map((row, patient) =>
+    row.reduce((sum, value, axis) => sum + Math.abs(value - turned[patient][axis]) * farthest[axis], 0)));
+  return apart > APART_MM ? {...found, doubt: ' Its sform and qform contradict each other; the sform is taken.'} : found;
 }
 
 const sform = (float) => [0, 1, 2].map((row) => [0, 1, 2, 3].map((column) => float(280 + 16 * row + 4 * column)));
 
-function qform(float) {
+function qform(float, [x, y, z]) {
   const [b, c, d] = [256, 260, 264].map(float);
   const a = Math.sqrt(Math.max(0, 1 - b * b - c * c - d * d));
   const rotation = [
@@ -58,18 +105,24 @@ function qform(float) {
     [2 * (b * c + a * d), a * a + c * c - b * b - d * d, 2 * (c * d - a * b)],
     [2 * (b * d - a * c), 2 * (c * d + a * b), a * a + d * d - b * b - c * c],
   ];
-  const sides = [float(80), float(84), float(88) * (float(76) < 0 ? -1 : 1)];
+  const sides = [x, y, z * (float(76) < 0 ? -1 : 1)];
   return rotation.map((row, index) => [...row.map((value, axis) => value * sides[axis]), float(268 + 4 * index)]);
 }
 
 /** Returns the geometry in LPS of a 3 x 4 matrix from [column, row, slice] indices to RAS. */
-function geometry(matrix) {
+function geometry(name, matrix) {
   const flip = [-1, -1, 1];
   const vectors = [2, 1, 0].map((axis) => matrix.map((row, patient) => flip[patient] * row[axis]));
   const spacing = vectors.map((vector) => Math.hypot(...vector));
-  if (spacing.some((side) => !(side > 0))) throw new Error('The header gives no position of the voxels.');
+  if (spacing.some((side) => !(side > 0))) throw new Error(`The header of ${name} gives no position of the voxels.`);
   const axes = vectors.map((vector, axis) => vector.map((value) => value / spacing[axis]));
+  requireRightAngles(name, axes);
   return {spacing, axes, origin: matrix.map((row, patient) => flip[patient] * row[3])};
+}
+
+function requireRightAngles(name, axes) {
+  const cosine = ([one, other]) => axes[one].reduce((sum, value, patient) => sum + value * axes[other][patient], 0);
+  if ([[0, 1], [0, 2], [1, 2]].some((pair) => !(Math.abs(cosine(pair)) <= SHEAR))) throw new Error(`The axes of ${name} are sheared; resample it onto orthogonal ones.`);
 }
 
 async function readMeta(name, buffer) {
@@ -78,22 +131,31 @@ async function readMeta(name, buffer) {
   const found = text.match(/ElementDataFile *= *(\S+)\r?\n/);
   if (found?.[1] !== 'LOCAL') throw new Error(`${name} is not a MetaImage that holds its own voxels.`);
   const head = Object.fromEntries([...text.slice(0, found.index).matchAll(/^(\w+) *= *(.+?)\r?$/gm)].map((line) => line.slice(1)));
-  const numbers = (key, otherwise) => (head[key] ?? otherwise).split(/ +/).map(Number);
+  const first = (...keys) => head[keys.find((key) => key in head)];
+  const numbers = (otherwise, ...keys) => (first(...keys) ?? otherwise).trim().split(/ +/).map(Number);
+  const isTrue = (...keys) => /^t|^1/i.test(first(...keys) ?? '');
   const type = META_TYPES[head.ElementType];
-  const [columns, rows, slices] = numbers('DimSize', '');
-  if (!type || !(slices > 0)) throw new Error(`${name} is not a volume of numbers (${head.ElementType}, ${head.DimSize}).`);
+  const sides = numbers('', 'DimSize');
+  if (!type || head.NDims !== '3' || sides.length !== 3 || !sides.every((side) => side > 0) || numbers('1', 'ElementNumberOfChannels')[0] !== 1) {
+    throw new Error(`${name} is not a volume with one number a voxel (${head.ElementType}, ${head.DimSize}).`);
+  }
+  const [columns, rows, slices] = sides;
+  const matrix = numbers('1 0 0 0 1 0 0 0 1', 'TransformMatrix', 'Rotation', 'Orientation');
+  const sizes = numbers('1 1 1', 'ElementSpacing', 'ElementSize').reverse();
+  const unsaid = !first('TransformMatrix', 'Rotation', 'Orientation') && !['', 'RAI', '???'].includes(head.AnatomicalOrientation ?? '');
+  const axes = [6, 3, 0].map((start, axis) => matrix.slice(start, start + 3).map((value) => (sizes[axis] < 0 ? -value : value)));
+  if (unsaid || !axes.every((axis) => Math.abs(Math.hypot(...axis) - 1) <= 0.01)) throw new Error(`The orientation of ${name} is unknown.`);
+  if (!['?', 'mm'].includes(head.DistanceUnits ?? '?') || (head.BinaryData && !isTrue('BinaryData')) || Number(head.HeaderSize ?? 0) !== 0) {
+    throw new Error(`${name} holds its voxels as text, in another unit than mm or after another header; write it anew.`);
+  }
+  requireRightAngles(name, axes);
+  const volume = {shape: [slices, rows, columns], spacing: sizes.map(Math.abs), axes, origin: numbers('0 0 0', 'Offset', 'Position', 'Origin')};
+  requirePlace(name, volume);
   const rest = buffer.slice(found.index + found[0].length);
-  const packed = /true/i.test(head.CompressedData ?? '');
-  const plain = packed ? await streamed(rest, new DecompressionStream('deflate')) : rest;
-  const little = !/true/i.test(head.BinaryDataByteOrderMSB ?? head.ElementByteOrderMSB ?? '');
-  const matrix = numbers('TransformMatrix', '1 0 0 0 1 0 0 0 1');
-  return {
-    data: values(plain, 0, columns * rows * slices, type, little),
-    shape: [slices, rows, columns],
-    spacing: numbers('ElementSpacing', '1 1 1').reverse(),
-    axes: [6, 3, 0].map((start) => matrix.slice(start, start + 3)),
-    origin: numbers('Offset', '0 0 0'),
-  };
+  const plain = isTrue('CompressedData') ? await streamed(name, rest, 'deflate') : rest;
+  const little = !isTrue('BinaryDataByteOrderMSB', 'ElementByteOrderMSB');
+  const [slope, intercept] = [numbers('1', 'ElementToIntensityFunctionSlope')[0], numbers('0', 'ElementToIntensityFunctionOffset')[0]];
+  return {...volume, data: values(name, plain, 0, columns * rows * slices, type, little, slope, intercept)};
 }
 
 /** Returns a volume as the bytes of an int16 NIfTI-1 file. */

@@ -14,7 +14,14 @@ const [{bodyMask}, {readSeries}, {writeSeries}, {axial, sliceGrid}, {isImage, re
 const {files, modality, pixel_mm: pixel, size, contract} = JSON.parse(readFileSync(`${folder}/job.json`));
 const sources = files.map((name) => ({name, buffer: new Uint8Array(readFileSync(name)).buffer}));
 const [{name, buffer}] = sources;
-const scan = isImage(name) ? await readImage(name, buffer, modality) : readSeries(sources, modality);
+const base = (path) => path.split('/').pop();
+let scan;
+try {
+  scan = isImage(name) ? await readImage(base(name), buffer, modality) : readSeries(sources, modality);
+} catch (error) {
+  writeFileSync(`${folder}/refusal.txt`, error.message);
+  process.exit();
+}
 const {volume, back} = axial(scan);
 const [slices, rows, columns] = volume.shape;
 const grid = sliceGrid([rows, columns], [volume.spacing[1] / pixel, volume.spacing[2] / pixel], size);

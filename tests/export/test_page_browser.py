@@ -162,14 +162,31 @@ def test_what_is_said_and_shown_while_scans_come_and_go(visit, site, tmp_path):
     source = write_series(tmp_path / "source", head((5, 24, 22)))
     assert visitor.open(*source.iterdir()) == ""
     said = page.evaluate("window.said")
-    assert said[0] == "Translating 5 slices of 24 x 22." and len(said) == 2, "a screen reader reads all of it out"
+    assert said[0] == "Translating 7, 5 slices of 24 x 22." and len(said) == 2, "a screen reader reads all of it out"
+    assert said[1].startswith("7, 5 slices of 24 x 22 translated, ")
+    assert page.inner_text("#source-name") == "MR: 7"
     page.focus("#skip")
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.id") == "source"
     (tmp_path / "notes.txt").write_text("no scan")
     error = visitor.open(tmp_path / "notes.txt")
-    assert error.endswith(" The images below are still those of the scan before.") and page.is_visible("#viewer")
+    assert error.endswith(" The images below are still those of 7.") and page.is_visible("#viewer")
+
+
+def test_of_scans_that_are_chosen_one_after_the_other_the_last_is_shown(visit, site, tmp_path):
+    page = (visitor := visit(site)).page
+    for number, slices in enumerate((40, 30, 4), start=1):
+        folder = write_series(
+            tmp_path / str(number), head((slices, 24, 22)), SeriesNumber=number, SeriesDescription=f"scan {number}"
+        )
+        page.set_input_files("#files", [str(path) for path in folder.iterdir()])
+    visitor.wait()
+    assert page.inner_text("#status").startswith("3 scan 3, 4 slices of 24 x 22 translated")
+    assert page.inner_text("#source-name") == "MR: 3 scan 3" and page.inner_text("#slice-number") == "3 of 4"
+    assert not page.is_visible("#error") and not visitor.errors
+    archive = zipfile.ZipFile(io.BytesIO(visitor.save("dicom").read_bytes()))
+    assert len(archive.namelist()) == 4
 
 
 def test_a_preset_is_named_only_while_it_is_the_window(visit, site, tmp_path):
@@ -206,7 +223,7 @@ def test_other_formats_in_any_orientation(visit, site, tmp_path, name):
     translate(site / MODEL, tmp_path / name, tmp_path / "package.mha")
     visitor = visit(site)
     assert visitor.open(tmp_path / name) == ""
-    assert "Taken as MR" in visitor.page.inner_text("#status") and not visitor.page.is_visible("#save-dicom")
+    assert visitor.page.inner_text("#source-name") == f"MR: {name}" and not visitor.page.is_visible("#save-dicom")
     saved = shutil.copy(visitor.save("nifti"), tmp_path / "page.nii")
     ours, theirs = (
         SimpleITK.DICOMOrient(SimpleITK.ReadImage(str(path)), "LPS") for path in (saved, tmp_path / "package.mha")

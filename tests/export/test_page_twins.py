@@ -1,6 +1,7 @@
 """The page's own code beside the Python package on the same files: voxel by voxel, attribute by attribute."""
 
 import json
+import struct
 import subprocess
 import threading
 from importlib.metadata import version
@@ -15,7 +16,7 @@ from needed import program
 from pydicom.dataset import Dataset
 from pydicom.uid import ImplicitVRLittleEndian
 
-from kerasgan.errors import ExportError
+from kerasgan.errors import ExportError, KerasganError
 from kerasgan.export import export_tflite, read_contract
 from kerasgan.export.page import WEB, page_server
 from kerasgan.io import read_volume, write_dicom
@@ -62,17 +63,22 @@ def body(modality, shape=(14, 48, 44)):
 
 @pytest.fixture
 def in_node(tmp_path):
-    """Runs the page's modules on files; gives a reader of the arrays they wrote, their geometry and the folder."""
+    """Runs the page's modules on files; gives a reader of the arrays they wrote, their geometry and the folder.
+
+    In place of all that, it gives the text with which the page refuses the files.
+    """
     node = program("node", package="nodejs")
 
     def run(files, modality, contract=None):
         job = {"files": [str(file) for file in files], "modality": modality, "pixel_mm": PIXEL_MM, "size": SIZE}
-        folder = tmp_path / "page"
+        folder = tmp_path / f"page {len(list(tmp_path.glob('page *')))}"
         folder.mkdir()
         (folder / "job.json").write_text(json.dumps(job | {"contract": contract}))
         script = Path(__file__).with_name("page_twins.mjs")
         done = subprocess.run([node, script, WEB, folder], capture_output=True, text=True, check=False, timeout=120)
         assert done.returncode == 0, done.stderr
+        if (folder / "refusal.txt").exists():
+            return (folder / "refusal.txt").read_text()
         geometry = json.loads((folder / "geometry.json").read_text())
         return lambda name, kind=np.float32: np.fromfile(folder / f"{name}.{kind.__name__}", kind), geometry, folder
 
@@ -157,6 +163,155 @@ def test_other_formats(in_node, tmp_path, name):
     SimpleITK.WriteImage(image, str(tmp_path / name), name.endswith("mha"))
     array, geometry, _ = in_node([tmp_path / name], "MR")
     check_scan(read_volume(tmp_path / name), array, geometry)
+
+
+def patched(offset, content):
+    """A change of a NIfTI header."""
+    return lambda path: path.write_bytes(
+        path.read_bytes()[:offset] + content + path.read_bytes()[offset + len(content) :]
+    )
+
+
+def replaced(old, new):
+    """A change of a MetaImage header."""
+
+    def change(path):
+        assert old in path.read_bytes()
+        path.write_bytes(path.read_bytes().replace(old, new, 1))
+
+    return change
+
+
+def negative_side(path):
+    patched(80, struct.pack("<f", -1))(path)
+    patched(254, struct.pack("<h", 0))(path)
+
+
+SHEAR = struct.pack("<12f", 1, 0, 0.2, 0, 0, 1, 0, 0, 0, 0, 1, 0)
+DAMAGE = {
+    "no orientation": ("nii", patched(252, struct.pack("<hh", 0, 0))),
+    "negative side": ("nii", negative_side),
+    "sheared": ("nii", patched(280, SHEAR)),
+    "other sides": ("nii", patched(80, struct.pack("<f", 3))),
+    "half of a pair": ("nii", patched(344, b"ni1")),
+    "unknown unit": ("nii", patched(123, b"\x07")),
+    "moved qform": ("nii", patched(268, struct.pack("<f", 40))),
+    "three components": ("nii", patched(40, struct.pack("<6h", 5, 44, 48, 4, 1, 3))),
+    "cut": ("nii", lambda path: path.write_bytes(path.read_bytes()[:-100])),
+    "followed by as much": ("nii", lambda path: path.write_bytes(path.read_bytes() + bytes(100_000))),
+    "sheared axes": ("mha", replaced(b"1 0 0 0 1 0 0 0 1", b"1 0 0 .1 .995 0 0 0 1")),
+    "in cm": ("mha", replaced(b"NDims", b"DistanceUnits = cm\nNDims")),
+    "two channels": ("mha", replaced(b"NDims", b"ElementNumberOfChannels = 2\nNDims")),
+    "a metre apart": ("mha", replaced(b"ElementSpacing = 1 1 1", b"ElementSpacing = 1 1 1000")),
+    "far away": ("mha", replaced(b"Offset = 0 0 0", b"Offset = 0 0 1e9")),
+    "mirrored": ("mha", replaced(b"ElementSpacing = 1 1 1", b"ElementSpacing = 1 1 -1")),
+    "scaled": ("mha", replaced(b"NDims", b"ElementToIntensityFunctionSlope = 2\nNDims")),
+    "whole": ("mha", lambda path: None),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_what_the_package_refuses_the_page_refuses(in_node, tmp_path, damage):
+    kind, change = DAMAGE[damage]
+    path = tmp_path / f"scan.{kind}"
+    SimpleITK.WriteImage(SimpleITK.GetImageFromArray(body("MR", (4, 48, 44)).astype(np.float32)), str(path))
+    change(path)
+    compare(in_node, path, "MR")
+
+
+def compare(in_node, path, modality):
+    """The page and the package refuse a file both, or read the same values and places from it."""
+    found = in_node([path], modality)
+    try:
+        volume = read_volume(path, modality=modality)
+    except KerasganError:
+        assert isinstance(found, str) and path.name in found
+        return False
+    assert not isinstance(found, str), found
+    check_scan(volume, *found[:2])
+    return True
+
+
+VALUES = {
+    "CT": body("CT", (4, 48, 44)),
+    "MR": body("MR", (4, 48, 44)),
+    "HU + 1024": body("CT", (4, 48, 44)) + 1024,
+    "8 bits": np.rint(body("MR", (4, 48, 44)).clip(0, 400) / 2),
+    "windowed": (body("CT", (4, 48, 44)).clip(-160, 240) + 160.0) * 10,
+    "inside a body": body("CT", (4, 48, 44))[:, 12:30, 8:16] + 0.5,
+    "labels": np.digitize(body("MR", (4, 48, 44)), [50, 200]),
+    "constant": np.full((4, 48, 44), 7),
+    "NaN": np.where(body("MR", (4, 48, 44)) > 350, np.nan, body("MR", (4, 48, 44))),
+}
+
+
+@pytest.mark.parametrize("modality", ["CT", "MR"])
+@pytest.mark.parametrize("values", VALUES)
+def test_values_that_are_of_another_modality_or_of_none(in_node, tmp_path, values, modality):
+    array = VALUES[values]
+    path = tmp_path / "scan.nii"
+    SimpleITK.WriteImage(SimpleITK.GetImageFromArray(array.astype(np.float32)), str(path))
+    found = in_node([path], modality)
+    try:
+        taken = read_volume(path, modality=modality).modality == modality
+    except KerasganError:
+        taken = False
+    assert isinstance(found, str) != taken, found
+
+
+def every_second(keyword, value):
+    """A change of every second file of a series."""
+
+    def change(folder):
+        for path in sorted(folder.iterdir())[::2]:
+            dataset = pydicom.dcmread(path)
+            setattr(dataset, keyword, value)
+            dataset.save_as(path)
+
+    return change
+
+
+HEADERS = {
+    "slope 0": ("CT", {"RescaleSlope": 0}, None),
+    "padding that is water": ("CT", {"PixelPaddingValue": 30}, None),
+    "padding": ("MR", {"PixelPaddingValue": 20, "PixelPaddingRangeLimit": 0}, None),
+    "another modality": ("MR", {"Modality": "CT"}, None),
+    "scout": ("MR", {"SeriesDescription": "3-plane Scout"}, None),
+    "MIP": ("MR", {"ImageType": ["DERIVED", "SECONDARY", "MIP"]}, None),
+    "phase": ("MR", {"ComplexImageComponent": "PHASE"}, None),
+    "atomic numbers": ("CT", {"RescaleType": "Z_EFF"}, None),
+    "bits at the upper end": ("MR", {"BitsStored": 12, "HighBit": 15}, None),
+    "colour": ("MR", {"PhotometricInterpretation": "PALETTE COLOR"}, None),
+    "not orthogonal": ("MR", {"ImageOrientationPatient": [1, 0, 0, 0.5, 0.8, 0]}, None),
+    "a metre wide": ("MR", {"PixelSpacing": [1000, 1000]}, None),
+    "two patients": ("MR", {}, every_second("PatientID", "another one")),
+    "two echoes": ("MR", {}, every_second("EchoTime", 90)),
+    "two kernels": ("CT", {"ConvolutionKernel": "B30"}, every_second("ConvolutionKernel", "B70")),
+    "values that no CT has": ("CT", {"RescaleSlope": 1000}, None),
+}
+
+
+@pytest.mark.parametrize("header", HEADERS)
+def test_a_series_that_the_package_refuses_the_page_refuses(in_node, tmp_path, header):
+    modality, attributes, change = HEADERS[header]
+    series = write_series(tmp_path / "series", body(modality, (6, 48, 44)), modality=modality, **attributes)
+    if change:
+        change(series)
+    found = in_node(series.iterdir(), modality)
+    try:
+        volume = read_volume(series)
+    except KerasganError:
+        assert isinstance(found, str)
+    else:
+        assert not isinstance(found, str), found
+        np.testing.assert_array_equal(found[0]("scan"), volume.array.ravel())
+
+
+def test_a_hole_in_a_series_that_the_package_refuses_the_page_refuses(in_node, tmp_path):
+    series = write_series(tmp_path / "series", body("MR", (4, 48, 44)), heights=[0, 3, 6, 66])
+    assert "A hole of 60" in in_node(series.iterdir(), "MR")
+    with pytest.raises(KerasganError, match="hole"):
+        read_volume(series)
 
 
 def rich_header(implicit):
