@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import errno
+import glob
+import hashlib
 import os
 import re
+import shutil
+import socket
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,6 +21,8 @@ from kerasgan.errors import KerasganError, RunError
 from kerasgan.text import problems
 
 NUMPY_WROTE_LESS = re.compile(r"\d+ requested and \d+ written")
+TEMPORARY = re.compile(r"\..*\.(?:(?P<machine>[0-9a-f]{8})-)?(?P<process>\d+)-\w+(?:\.\w+)?")
+DAY_SECONDS = 24 * 3600
 LARGEST_RECORD = 64 * 2**20  # bytes
 Record = TypeVar("Record")
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
@@ -32,7 +39,8 @@ def replacing(path: Path) -> Iterator[Path]:
         path: File that is written or replaced; its parents are created.
 
     Yields:
-        The temporary name, with the suffix of `path`. Only a killed process leaves anything of that name.
+        The temporary name, with the suffix of `path`. Only a killed process leaves anything of that name, which
+        `remove_leftovers` finds.
 
     Raises:
         KerasganError: For a place that cannot be written or a disk that is full.
@@ -42,7 +50,7 @@ def replacing(path: Path) -> Iterator[Path]:
         with replacing(Path("summary.json")) as temporary:
             temporary.write_text("{}")
     """
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}-{threading.get_ident()}{path.suffix}")
+    temporary = path.with_name(f".{path.stem}.{_process()}-{threading.get_ident()}{path.suffix}")
     with _writing(path):
         try:
             yield temporary
@@ -55,7 +63,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def staging_folder(target: Path) -> Iterator[Path]:
-    """A temporary folder next to `target`, to write into and then rename; only a killed process leaves it.
+    """A temporary folder next to `target`, to write into and then rename; what a killed process left of one is removed.
 
     Args:
         target: File or folder that is written; its parents are created.
@@ -66,8 +74,71 @@ def staging_folder(target: Path) -> Iterator[Path]:
     Raises:
         KerasganError: For a place that cannot be written or a disk that is full.
     """
-    with _writing(target), tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder:
-        yield Path(folder)
+    prefix = f".{target.name}.{_process()}-"
+    with _writing(target):
+        remove_leftovers(target.parent, f".{glob.escape(target.name)}.*")
+        with tempfile.TemporaryDirectory(prefix=prefix, dir=target.parent) as folder:
+            yield Path(folder)
+
+
+def remove_leftovers(folder: Path, pattern: str = ".*", alone: bool = False) -> None:
+    """Removes what killed processes left half-written, of files by `replacing` and of folders by `staging_folder`.
+
+    Args:
+        folder: Where they wrote; may be missing.
+        pattern: Of the names, as in `Path.glob`.
+        alone: No other process writes there, so that all of it is left over. Otherwise that of living processes stays,
+            and so does that of other machines for a day.
+    """
+    for path in folder.glob(pattern):
+        found = TEMPORARY.fullmatch(path.name)
+        if found and (alone or not _is_written(path, found["machine"], int(found["process"]))):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def _process() -> str:
+    """This process among those of all machines that may share a folder."""
+    return f"{hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]}-{os.getpid()}"
+
+
+def _is_written(path: Path, machine: str | None, process: int) -> bool:
+    if os.name == "posix" and machine in (None, _process().partition("-")[0]):  # version 0.1.0 named no machine
+        try:
+            os.kill(process, 0)  # sends nothing
+        except (ProcessLookupError, OverflowError):
+            return False
+        except PermissionError:  # of another user
+            pass
+        return True
+    with suppress(FileNotFoundError):
+        return time.time() - path.stat().st_mtime < DAY_SECONDS
+    return False
+
+
+def require_folder_name(path: Path, known: Sequence[str]) -> None:
+    """Refuses to make a folder of a name that ends like a file's, which is a misspelt or unknown kind of file.
+
+    Args:
+        path: The folder that is going to be written; one that exists is taken under any name.
+        known: Suffixes of the files that could be written instead.
+
+    Raises:
+        KerasganError: For a name such as `model.onnx`.
+
+    Example:
+        >>> require_folder_name(Path("serving-1.2"), [".tflite"])
+        >>> require_folder_name(Path("model.tfl"), [".tflite"])
+        Traceback (most recent call last):
+        kerasgan.errors.KerasganError: model.tfl ends in .tfl, which is not written. Name a file that ends in ...
+    """
+    if re.fullmatch(r"\.[A-Za-z]\w*", path.suffix) and not path.is_dir():
+        raise KerasganError(
+            f"{path} ends in {path.suffix}, which is not written. Name a file that ends in {' or '.join(known)}, or a "
+            f"folder without a suffix, such as {path.with_suffix('')}."
+        )
 
 
 @contextmanager

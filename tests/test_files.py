@@ -2,12 +2,16 @@
 
 import errno
 import os
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from kerasgan.errors import KerasganError
-from kerasgan.files import disk_error, replacing, staging_folder
+from kerasgan.files import disk_error, remove_leftovers, replacing, require_folder_name, staging_folder
 
 
 def names(folder):
@@ -68,3 +72,62 @@ def test_the_file_systems_error_is_recognised_behind_others(error, number):
 
 def test_other_errors_are_not_the_file_systems():
     assert disk_error(ValueError("a wrong value")) is None
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from kerasgan.files import replacing, staging_folder
+folder = Path(sys.argv[1])
+with replacing(folder / "ab-last.keras") as file, staging_folder(folder / "model.tflite") as staging:
+    file.write_text("half")
+    (staging / "savedmodel").touch()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_killed_process_left_is_removed_and_what_a_living_one_writes_stays(tmp_path):
+    (tmp_path / ".lock").touch()
+    (tmp_path / ".mine.keras").touch()
+    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], check=False)
+    assert len(names(tmp_path)) == 4
+    with replacing(tmp_path / "table.md") as temporary:
+        temporary.write_text("being written")
+        remove_leftovers(tmp_path)
+        assert names(tmp_path) == sorted([".lock", ".mine.keras", temporary.name])
+    with replacing(tmp_path / "table.md") as temporary:
+        temporary.write_text("left by nobody else")
+        remove_leftovers(tmp_path, alone=True)
+        assert names(tmp_path) == [".lock", ".mine.keras", "table.md"]
+        temporary.touch()
+
+
+def test_a_staging_folder_takes_the_place_of_one_that_was_left(tmp_path):
+    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], check=False)
+    with staging_folder(tmp_path / "model.tflite"):
+        assert len([name for name in names(tmp_path) if "model.tflite" in name]) == 1
+    assert not any("model.tflite" in name for name in names(tmp_path))
+
+
+def test_what_another_machine_writes_stays_for_a_day(tmp_path):
+    young, old = tmp_path / ".a.0123abcd-1-140.npy", tmp_path / ".b.0123abcd-1-140.npy"
+    former = tmp_path / ".ab-last.999999999-140.keras"  # of version 0.1.0, which named no machine
+    for path in (young, old, former):
+        path.touch()
+    os.utime(old, times=(time.time() - 100_000,) * 2)
+    remove_leftovers(tmp_path)
+    assert names(tmp_path) == [young.name]
+    remove_leftovers(tmp_path / "missing")
+
+
+@pytest.mark.parametrize("name", ["model.tfl", "model.onnx", "x.zip", "out.nii.gzip"])
+def test_a_folder_is_not_named_like_a_file(tmp_path, name):
+    suffix = Path(name).suffix
+    with pytest.raises(
+        KerasganError, match=rf"{name} ends in {suffix}, which is not written\. Name a file that ends in"
+    ):
+        require_folder_name(tmp_path / name, [".tflite"])
+    (tmp_path / name).mkdir()
+    require_folder_name(tmp_path / name, [".tflite"])  # whoever made it meant it
+    for other in ("serving", "v1.2", ".hidden", "1.2.840.10008"):
+        require_folder_name(tmp_path / other, [".tflite"])

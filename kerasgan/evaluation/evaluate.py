@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 from tqdm import tqdm
@@ -17,6 +16,7 @@ from kerasgan.errors import DatasetError
 from kerasgan.evaluation import baseline, results
 from kerasgan.evaluation.baseline import LookupBaseline
 from kerasgan.evaluation.results import METHOD, Evaluation, Scores
+from kerasgan.files import remove_leftovers, staging_folder
 from kerasgan.metrics import ct_metrics, mean_row, mr_metrics, score
 from kerasgan.pictures.patients import Comparison, comparison_figure
 from kerasgan.runs.run import Run, load_run, require_trust
@@ -77,6 +77,7 @@ def evaluate(
     if out is None and part == "external":
         results.require_same_scans(folder, seen_scans)
     folder.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(folder)
     results.clear(folder)
 
     target = run.map(direction[1])
@@ -84,7 +85,7 @@ def evaluate(
     tables, seen = LookupBaseline(), Counter[str]()
     rows: dict[str, dict[str, list[Row]]] = {METHOD: {}, baseline.NAME: {}}
     # A look-up table needs samples of all other patients, so the baseline is scored at the end, from what is kept here.
-    with TemporaryDirectory(dir=folder, prefix=".baseline-") as kept:
+    with staging_folder(folder / "baseline") as kept:
         for number, pair in enumerate(tqdm([*pairs, *others], desc="Evaluating", unit="pair")):
             case = _load(run, pair, direction)
             scaled = case.source.map.forward(case.source.axial.array)  # the source in the networks' [-1, 1]
@@ -102,9 +103,9 @@ def evaluate(
             comparison_figure(compared, folder / f"{picture}.png", note="quick run" if run.quick else "")
             # Metrics look at voxels of the body alone, so those are enough.
             source, truth, acquired = (array[case.mask] for array in (scaled, case.truth.array, case.acquired.array))
-            np.savez(Path(kept) / f"{number}.npz", mask=case.mask, source=source, truth=truth, acquired=acquired)
+            np.savez(kept / f"{number}.npz", mask=case.mask, source=source, truth=truth, acquired=acquired)
         for number, (scan, _) in enumerate(tqdm(pairs, desc="Scoring the look-up table", unit="pair")):
-            with np.load(Path(kept) / f"{number}.npz") as arrays:
+            with np.load(kept / f"{number}.npz") as arrays:
                 mask = arrays["mask"]
                 source, truth, acquired = (_spread(arrays[name], mask) for name in ("source", "truth", "acquired"))
             guess = tables.translate(scan.patient, source)

@@ -29,7 +29,7 @@ from kerasgan.export.pixels import decode, encode, request
 from kerasgan.export.samples import Samples, real_slices
 from kerasgan.export.serving_contract import ServingContract, read_serving_contract, serving_contract
 from kerasgan.export.signatures import serving_signatures
-from kerasgan.files import staging_folder
+from kerasgan.files import require_folder_name, staging_folder
 from kerasgan.networks.keras_settings import keras_defaults
 from kerasgan.runs.run import load_run, require_trust
 from kerasgan.scans.contract import DIRECTIONS, Contract
@@ -57,6 +57,7 @@ def export_serving(
         RunError: If the run has no weights, or names code that is not trusted.
     """
     run, output = load_run(run_path), Path(output)
+    require_folder_name(output, [".tflite"])
     require_trust(run, [run.facts.dataset], trust)
     name = name or run.recipe.name
     described = serving_contract(run, name, free_version(output, name, version))

@@ -10,7 +10,7 @@ import tensorflow as tf
 from kerasgan.export.graph import Outputs, PhysicalGenerator
 from kerasgan.export.mr_range import volume_window
 from kerasgan.export.serving_contract import ServingContract, contract_signature
-from kerasgan.scans.contract import Contract, Direction, Encoding
+from kerasgan.scans.contract import Contract, Direction, Encoding, Signature
 from kerasgan.scans.names import (
     BYTES,
     BYTES_WINDOWED,
@@ -42,11 +42,13 @@ def serving_signatures(generators: Mapping[Direction, PhysicalGenerator], descri
     def contract(index: tf.Tensor) -> Outputs:
         return {CONTRACT: tf.fill(tf.shape(index), content)}
 
-    functions: dict[str, Callable[..., Outputs]] = {CONTRACT: contract}
-    signatures = {CONTRACT: contract_signature()}
+    functions: dict[str, Callable[..., Outputs]] = {}
+    signatures: dict[str, Signature] = {}
     for direction, one in described.directions.items():
         functions |= _directed_functions(generators[direction], one)
         signatures |= one.signatures
+    # The last: a program that converts the first signature of a model, as tf2onnx, then converts a translation.
+    functions[CONTRACT], signatures[CONTRACT] = contract, contract_signature()
     found = {}
     for name, signature in signatures.items():
         specs = [tf.TensorSpec(tensor.shape, tensor.dtype, key) for key, tensor in signature.inputs.items()]

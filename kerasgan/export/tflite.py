@@ -32,11 +32,12 @@ from kerasgan.files import staging_folder
 from kerasgan.networks.keras_settings import keras_defaults
 from kerasgan.runs.contract import contract
 from kerasgan.runs.run import Run, load_run, require_trust
+from kerasgan.scans.bounds import NETWORK_SIDE
 from kerasgan.scans.contract import Direction, Precision
 from kerasgan.scans.intensity import IntensityMap
 from kerasgan.scans.names import DEFAULT, IMAGE, SYNTHETIC
 from kerasgan.scans.slices import predict_slices
-from kerasgan.translation.tflite_metadata import IDENTIFIER, NAME
+from kerasgan.translation.tflite_metadata import DIGEST, IDENTIFIER, NAME, with_digest
 
 PRECISIONS: tuple[Precision, ...] = ("int8", "float16", "float32")  # from the smallest file to the largest
 MAXIMUM_RANK = 4  # GPU and WebGPU delegates take no tensor of more axes
@@ -133,11 +134,11 @@ def _check_arguments(output: Path, size: Size, precision: str) -> None:
     for path in (output, output.with_suffix(".json")):
         if path.exists():
             raise ExportError(f"{path} exists and is not overwritten; remove it or choose another name.")
-    if any(side % MULTIPLE or side < MINIMUM_SIDE for side in size):
-        nearest = [max(MINIMUM_SIDE, MULTIPLE * round(side / MULTIPLE)) for side in size]
+    nearest = [min(max(MINIMUM_SIDE, MULTIPLE * round(side / MULTIPLE)), NETWORK_SIDE) for side in size]
+    if list(size) != nearest:
         raise ExportError(
-            f"Height and width must be multiples of {MULTIPLE} and at least {MINIMUM_SIDE}; got {size[0]} {size[1]}. "
-            f"The nearest valid size is {nearest[0]} {nearest[1]}."
+            f"Height and width must be multiples of {MULTIPLE} from {MINIMUM_SIDE} to {NETWORK_SIDE}; got {size[0]} "
+            f"{size[1]}. The nearest valid size is {nearest[0]} {nearest[1]}."
         )
 
 
@@ -228,7 +229,8 @@ def with_contract(content: bytes, contract: str) -> bytes:
 
     Args:
         content: The file.
-        contract: The contract as JSON, which becomes a metadata buffer named `kerasgan_contract`.
+        contract: The contract as JSON, which becomes a metadata buffer named `kerasgan_contract`; another one,
+            `kerasgan_sha256`, gets the digest of the file.
 
     Returns:
         The new file.
@@ -239,11 +241,12 @@ def with_contract(content: bytes, contract: str) -> bytes:
         if buffer.offset > 1:  # 0 and 1 say that the buffer is inside already
             buffer.data = np.frombuffer(content, np.uint8, buffer.size, buffer.offset)
             buffer.offset = buffer.size = 0
-    buffer, entry = schema.BufferT(), schema.MetadataT()
-    buffer.data = np.frombuffer(contract.encode(), np.uint8)
-    entry.name, entry.buffer = NAME, len(model.buffers)
-    model.buffers.append(buffer)
-    model.metadata = [*(model.metadata or []), entry]
+    for name, data in ((NAME, contract.encode()), (DIGEST, DIGEST + b":" + b"0" * 64)):
+        buffer, entry = schema.BufferT(), schema.MetadataT()
+        buffer.data = np.frombuffer(data, np.uint8)
+        entry.name, entry.buffer = name, len(model.buffers)
+        model.buffers.append(buffer)
+        model.metadata = [*(model.metadata or []), entry]
     builder = _Builder(len(content))
     builder.Finish(model.Pack(builder), IDENTIFIER)
-    return bytes(builder.Output())
+    return with_digest(bytes(builder.Output()))

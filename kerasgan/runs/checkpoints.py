@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from kerasgan.errors import DivergenceError, RunError
-from kerasgan.files import replacing
+from kerasgan.files import remove_leftovers, replacing
 from kerasgan.models import AdversarialModel
 
 KEPT = 2  # the newest, and one to fall back on
@@ -99,8 +99,7 @@ def resume(variables: Mapping[str, Any], folder: Path) -> int:
     Raises:
         RunError: Where there are checkpoints and none can be read.
     """
-    for half in folder.glob(".step-*.npz"):  # left by a process that was killed while it wrote
-        half.unlink()
+    remove_leftovers(folder, alone=True)
     return restore(variables, folder)
 
 

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from kerasgan.datasets import Scan
 from kerasgan.errors import DatasetError
-from kerasgan.files import replacing
+from kerasgan.files import remove_leftovers, replacing
 from kerasgan.scans.intensity import IntensityMap
 from kerasgan.scans.preparation import Preparation, prepare
 from kerasgan.scans.volume import VoxelGrid
@@ -124,6 +124,7 @@ def build(scans: Sequence[Scan], settings: Preparation, folder: Path, strict: bo
         DatasetError: For a scan that cannot be prepared.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(folder)
     with ThreadPoolExecutor(max_workers=min(WORKERS, os.cpu_count() or 1)) as pool:
         jobs = pool.map(lambda scan: _cached(scan, settings, folder, strict), scans)
         return list(tqdm(jobs, desc="Preparing scans", total=len(scans), unit="scan"))

@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 from kerasgan import datasets, registry
 from kerasgan.config import Recipe
 from kerasgan.errors import RunError
+from kerasgan.files import remove_leftovers
 from kerasgan.models import AdversarialModel
 from kerasgan.networks.build import check_components
 from kerasgan.networks.keras_settings import dtype_policy, keras_defaults
@@ -190,6 +191,8 @@ def _alone(run: Run) -> Iterator[None]:
             f"{run.path} is being trained by another process; wait for it, or name another run with --out."
         ) from error
     with held:
+        for name in ("", "generators", "segmenters", "previews"):
+            remove_leftovers(run.path / name, alone=True)
         yield
 
 

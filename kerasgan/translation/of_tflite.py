@@ -14,6 +14,7 @@ from kerasgan.scans.contract import FORMAT, Contract, Direction
 from kerasgan.scans.intensity import IntensityMap
 from kerasgan.scans.names import DEFAULT, IMAGE, SYNTHETIC
 from kerasgan.scans.volume import Modality
+from kerasgan.text import problems
 from kerasgan.translation.tflite_metadata import read_contract
 from kerasgan.translation.translator import Translator
 
@@ -46,25 +47,29 @@ class TFLiteTranslator(Translator):
             if content.get("format") != FORMAT:
                 raise ValueError(f"format {content.get('format')}")
             self._contract = Contract.model_validate(content)
-        except (ValidationError, ValueError) as error:
+        except ValueError as error:
+            reason = problems(error) if isinstance(error, ValidationError) else str(error)
             raise ExportError(
-                f"{path} was exported with another contract ({error}); this version of kerasgan reads format {FORMAT}. "
-                "Export the run again with this version, or install the version that exported it."
+                f"{path} was exported with another contract ({reason}); this version of kerasgan reads format "
+                f"{FORMAT}. Export the run again with this version, or install the version that exported it."
             ) from error
+        self._path, wanted = path, {"inputs": [IMAGE], "outputs": [SYNTHETIC]}
         try:
             interpreter = Interpreter(model_path=str(path), num_threads=os.cpu_count())
             signatures = interpreter.get_signature_list()
-        except (ValueError, RuntimeError) as error:
-            raise ExportError(
-                f"{path} is damaged ({str(error).splitlines()[0]}); copy it again, or export the run again."
-            ) from error
-        wanted = {"inputs": [IMAGE], "outputs": [SYNTHETIC]}
+            if signatures.get(DEFAULT) == wanted:
+                shape = self._contract.signatures[DEFAULT].inputs[IMAGE].shape
+                self._run = interpreter.get_signature_runner(DEFAULT)
+                found = tuple(self._run.get_input_details()[IMAGE]["shape"].tolist())
+        except Exception as error:  # the interpreter raises anything for a file that was changed
+            raise self._damaged(error) from error
         if signatures.get(DEFAULT) != wanted:
             raise ExportError(
                 f"{path} lacks the signature {DEFAULT!r} with input {IMAGE!r} and output {SYNTHETIC!r}; it has "
                 f"{', '.join(map(repr, signatures)) or 'none'}. Export the run again."
             )
-        self._run = interpreter.get_signature_runner(DEFAULT)
+        if found != shape:
+            raise ExportError(f"{path} takes {found}, and its contract says {shape}. Export the run again.")
 
     def sources(self) -> Mapping[Direction, Modality]:
         """The modality that goes in, for the one direction."""
@@ -77,5 +82,12 @@ class TFLiteTranslator(Translator):
     def predict(self, direction: Direction, images: np.ndarray, scan: IntensityMap) -> np.ndarray:
         """Translates a slice `[1, height, width, channels]` in [-1, 1] into the target's unit."""
         source, target = (IntensityMap(*side.window) for side in (self._contract.source, self._contract.target))
-        values = self._run(**{IMAGE: source.inverse(images)})[SYNTHETIC]
+        try:
+            values = self._run(**{IMAGE: source.inverse(images)})[SYNTHETIC]
+        except (RuntimeError, ValueError) as error:
+            raise self._damaged(error) from error
         return np.clip(values, target.low, target.high)
+
+    def _damaged(self, error: Exception) -> ExportError:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        return ExportError(f"{self._path} is damaged ({reason}); copy it again, or export the run again.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from kerasgan.errors import KerasganError
+from kerasgan.files import require_folder_name
 from kerasgan.io import read_volume, write_dicom, write_image
 from kerasgan.io.dicom_write import source_headers
 from kerasgan.io.nifti import SUFFIXES, is_image
@@ -37,6 +38,8 @@ def translate(
     translator, output = open_translator(model), Path(output)
     if output.is_file() or (output.is_dir() and any(output.iterdir())):
         raise KerasganError(f"{output} exists; name another output, so that nothing is overwritten.")
+    if not is_image(output):
+        require_folder_name(output, SUFFIXES)
     source = read_volume(source_path, strict, modality, series, orientation)
     if not is_image(output) and not source.source:
         raise KerasganError(f"A DICOM series needs a DICOM input; name an output that ends in {' or '.join(SUFFIXES)}.")

@@ -36,6 +36,18 @@ def test_a_former_evaluation_is_cleared_with_its_pictures_and_nothing_else(tmp_p
     assert {path.name for path in tmp_path.iterdir()} == {"p10.png", "mine.png", "scores.csv", "table.md"}
 
 
+def test_what_a_file_calls_a_patient_never_becomes_a_path(tmp_path):
+    folder, outside = tmp_path / "run" / "evaluation", tmp_path / "x.png"
+    folder.mkdir(parents=True)
+    write(evaluation(folder))
+    scores = folder / "scores.csv"
+    scores.write_text(scores.read_text().replace("p0,", "../../x,").replace("p1,", "*,"))
+    for path in (outside, folder / "mine.png"):
+        path.touch()
+    clear(folder)
+    assert outside.exists() and (folder / "mine.png").exists()
+
+
 def test_table_shows_the_main_figures_and_where_the_rest_is(tmp_path):
     lines = evaluation(tmp_path, note="quick run").table().splitlines()
     assert lines[0] == "2 test patients, mean ± SD (quick run)"

@@ -110,6 +110,7 @@ def test_images_of_unequal_length(decode):
 
 def test_names_and_shapes(signatures, served_contract):
     assert set(signatures) == NAMES
+    assert list(signatures)[-1] == "contract"  # converters take the first one
     for one in served_contract.directions.values():
         for name, described in one.signatures.items():
             inputs = signatures[name].structured_input_signature[1]

@@ -127,7 +127,8 @@ def test_another_size_and_direction(run, tmp_path):
 @pytest.mark.parametrize(
     ("size", "message"),
     [
-        ((30, 32), "multiples of 4 and at least 8; got 30 32. The nearest valid size is 32 32"),
+        ((30, 32), "multiples of 4 from 8 to 2048; got 30 32. The nearest valid size is 32 32"),
+        ((100000, 100000), "from 8 to 2048; got 100000 100000. The nearest valid size is 2048 2048"),
         ((64, 4), "got 64 4. The nearest valid size is 64 8"),
         ((0, -4), "got 0 -4. The nearest valid size is 8 8"),
     ],

@@ -50,7 +50,7 @@ def test_all_else_stays_as_it_was(plain):
     np.testing.assert_array_equal(values(content), values(plain))
     names = [entry.name for entry in schema.ModelT.InitFromPackedBuf(plain).metadata]
     found = schema.ModelT.InitFromPackedBuf(content)
-    assert [entry.name for entry in found.metadata] == [*names, b"kerasgan_contract"]
+    assert [entry.name for entry in found.metadata] == [*names, b"kerasgan_contract", b"kerasgan_sha256"]
     assert b"min_runtime_version" in names
     assert content[4:8] == b"TFL3"
 
@@ -113,3 +113,16 @@ def test_a_truncated_file(plain, tmp_path, length):
     (tmp_path / "model.tflite").write_bytes(with_contract(plain, json.dumps(CONTRACT))[:length])
     with pytest.raises(ExportError, match=r"model.tflite is damaged \(.+\); copy it again, or export the run again"):
         read_contract(tmp_path / "model.tflite")
+
+
+def test_any_byte_that_changed_is_noticed(plain, tmp_path):
+    whole = with_contract(plain, json.dumps(CONTRACT))
+    path = tmp_path / "model.tflite"
+    for place in np.random.default_rng(0).integers(8, len(whole), 300):
+        content = bytearray(whole)
+        content[place] ^= 1 << place % 8
+        path.write_bytes(content)
+        with pytest.raises(ExportError, match=r"model\.tflite is damaged \((its bytes differ|it holds 0 digests)"):
+            read_contract(path)
+    path.write_bytes(whole)
+    assert read_contract(path) == CONTRACT

@@ -182,3 +182,21 @@ def test_a_run_carries_neither_the_folder_of_its_data_nor_the_secret_of_its_keys
     assert alone.patient_secret(Path(run.facts.data_dir)) == secret
     with pytest.raises(DatasetError, match=r"cannot be told from those that the run was trained on"):
         alone.patient_secret(tmp_path)
+
+
+def test_a_training_removes_what_a_killed_one_left(copy):
+    left = [
+        copy.path / name
+        for name in (
+            "generators/.ab-last.1-1.keras",
+            "previews/.step-000000004.1-1.png",
+            "checkpoints/.step-000000004.1-1.npz",
+            ".history.1-1.csv",
+        )
+    ]
+    cached = copy.path.parent / ".cache" / ".0123.999999999-1.npy"
+    for path in (*left, cached):
+        path.touch()
+    train(Request(), copy.path, resume=True)
+    assert not any(path.exists() for path in (*left, cached))
+    assert (copy.path / training.LOCK).exists()

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from kerasgan.cli import app
 from kerasgan.errors import ExportError, KerasganError
 from kerasgan.io import read_volume
+from kerasgan.scans.intensity import IntensityMap
 from kerasgan.scans.volume import Volume
 from kerasgan.translation.of_tflite import TFLiteTranslator
 from kerasgan.translation.translate import translate, translate_volume
@@ -210,3 +211,21 @@ def test_models_of_other_projects_and_versions(former, tmp_path):
     assert "lacks the signature 'serving_default'" in text and "'another_default'. Export the run again" in text
     with pytest.raises(ExportError, match=r"no file .*nowhere\.tflite; name one that `kerasgan export` wrote"):
         TFLiteTranslator(Path("nowhere.tflite"))
+
+
+def test_a_damaged_file_without_a_digest_is_refused_or_runs(former, tmp_path):
+    """As version 0.1.0 wrote it: a byte that changed ends in an error that the user can mend, or in values."""
+    whole, path, rng = (former / "model.tflite").read_bytes(), tmp_path / "model.tflite", np.random.default_rng(0)
+    refused = 0
+    for number in range(40):
+        content = bytearray(whole)
+        place = int(rng.integers(2000 if number % 2 else len(whole)))
+        content[place] = int(rng.integers(256))
+        path.write_bytes(content)
+        try:
+            translator = TFLiteTranslator(path)
+            image = np.zeros((1, *translator.contract("ab").fixed_size, 1), np.float32)
+            assert translator.predict("ab", image, IntensityMap(0, 1)).shape == image.shape
+        except ExportError:
+            refused += 1
+    assert refused > 5
