@@ -10,8 +10,9 @@ const LARGEST = 1e12;
 const LABELS = 64;  // different whole numbers that a mask or label map has at most
 const SAMPLE = 1000003;  // voxels that are looked at, at most
 const BIN = 50;
+const SPREAD_HU = 50;  // fat and muscle alone are farther apart
 const CUT = 0.002;  // share of voxels that have the highest value of a windowed image
-const WORDS = {CT: ['ct', 'cta', 'cbct', 'cect', 'ncct'], MR: ['mr', 'mri', 't1', 't1w', 't2', 't2w', 'flair', 'pd', 'pdw', 'inplanet1', 'inplanet2']};
+const WORDS = {CT: ['ct', 'cta', 'cbct', 'cect', 'ncct'], MR: ['mr', 'mri', 't1', 't1w', 't2', 't2w', 'flair', 'pdw', 'mprage']};
 const OPEN = 'its values have neither the air and tissue of a CT nor the range of an MR';
 
 /** Refuses a size, spacing or place that no scan has. */
@@ -65,7 +66,7 @@ function appearance(values) {
   if (within(air, -1100, -900) && within(peak(values.filter((value) => value > -500)), -200, 200)) {
     return ['CT', 'its values are those of a CT, with air near -1000 HU and tissue near 0'];
   }
-  if (low === 0 && (high <= 1 || (high <= 255 && values.every(Number.isInteger)))) return [, `its values are grey levels from 0 to ${Number(high.toPrecision(3))}`];
+  if ((low === 0 && high <= 255) || high - low < SPREAD_HU) return [, `its values are grey levels from ${[low, high].map((end) => Number(end.toPrecision(3))).join(' to ')}`];
   const [darkest, half, brightest, undershoot] = percentiles(values, [1, 99, 99.5, 0.5]);
   const bright = values.filter((value) => value > (darkest + half) / 2);
   const [dark, light] = [peak(values.filter((value) => value <= (darkest + half) / 2)), peak(bright)];

@@ -16,12 +16,13 @@ from kerasgan.scans.volume import Modality
 LABELS = 64  # a scan has hundreds of grey levels, even in 8 bits; a segmentation has rarely more than some tens
 _SAMPLE = 1_000_003  # voxels that are looked at, at most
 _AIR_HU, _TISSUE_HU = (-1100.0, -900.0), (-200.0, 200.0)  # where the peaks of CT lie: air, and soft tissue with fat
+_SPREAD_HU = 50.0  # fat and muscle alone are farther apart
 _BIN = 50.0  # width of the histogram in which a peak is looked for
 _UNDERSHOOT = 0.1  # interpolation of MR goes below 0 by less than this share of the brightest values
 _CUT = 0.002  # share of voxels that have the highest value of a windowed image; few have the second highest
 _WORDS: dict[Modality, set[str]] = {  # in the names of a file and its folder, as BIDS and SynthRAD write them
     "CT": {"ct", "cta", "cbct", "cect", "ncct"},
-    "MR": {"mr", "mri", "t1", "t1w", "t2", "t2w", "flair", "pd", "pdw", "inplanet1", "inplanet2"},
+    "MR": {"mr", "mri", "t1", "t1w", "t2", "t2w", "flair", "pdw", "mprage"},
 }
 
 
@@ -88,8 +89,8 @@ def _shown(values: np.ndarray) -> tuple[Modality | None, str]:
     tissue = _peak(values[values > -500])
     if _AIR_HU[0] <= air <= _AIR_HU[1] and _TISSUE_HU[0] <= tissue <= _TISSUE_HU[1]:
         return "CT", "its values are those of a CT, with air near -1000 HU and tissue near 0"
-    if low == 0 and (high <= 1 or (high <= 255 and bool(np.all(values == values.round())))):
-        return None, f"its values are grey levels from 0 to {high:.3g}"
+    if (low == 0 and high <= 255) or high - low < _SPREAD_HU:
+        return None, f"its values are grey levels from {low:.3g} to {high:.3g}"
     bright = values > (np.percentile(values, 1) + np.percentile(values, 99)) / 2
     dark, light = _peak(values[~bright]), _peak(values[bright])
     between = (values > dark + 200) & (values < light - 200)
@@ -126,4 +127,4 @@ def sidecar_modality(path: Path) -> str:
         content = json.loads(path.with_name(f"{stem}.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return ""
-    return str(content.get("Modality", "")) if isinstance(content, dict) else ""
+    return str(content.get("Modality", "")).upper() if isinstance(content, dict) else ""

@@ -61,12 +61,25 @@ def windowed(low, high, top, whole=False):
         (CT + 32768, "a CT whose water is 327"),
         (windowed(-160, 240, 255, whole=True), "grey levels from 0 to 255"),
         (windowed(-1000, 1600, 1), "grey levels from 0 to "),
+        (windowed(-1000, 1600, 2) - 1, "grey levels from -1 to "),
+        (windowed(-1000, 1600, 255), "grey levels from 0 to "),
         (windowed(-160, 240, 4095), "cut at 4095"),
         ((MR / 2).round(), "grey levels from 0 to 2"),
         ((MR - MR.mean()) / MR.std() * 1000, "neither the air and tissue of a CT nor the range of an MR"),
         (INSIDE, "neither the air and tissue"),
     ],
-    ids=["HU + 1024", "HU + 32768", "8 bits", "0 to 1", "0 to 4095", "MR in 8 bits", "z-scores", "inside a body"],
+    ids=[
+        "HU + 1024",
+        "HU + 32768",
+        "8 bits",
+        "0 to 1",
+        "-1 to 1",
+        "0 to 255",
+        "0 to 4095",
+        "MR in 8 bits",
+        "z-scores",
+        "inside a body",
+    ],
 )
 def test_values_that_leave_it_open_are_asked_about(array, seen):
     with pytest.raises(KerasganError, match=rf"^MR or CT\? its values .*{seen}.*; say which with --modality$"):
@@ -74,7 +87,7 @@ def test_values_that_leave_it_open_are_asked_about(array, seen):
     assert image_modality(array, UNNAMED, "MR") == ("MR", "")
 
 
-@pytest.mark.parametrize("array", [BONE + 1024, windowed(-160, 240, 255, whole=True), windowed(-1000, 1600, 1)])
+@pytest.mark.parametrize("array", [BONE + 1024, windowed(-160, 240, 255, whole=True), windowed(-1000, 1600, 2) - 1])
 def test_a_ct_needs_hounsfield_units_whoever_says_that_it_is_one(array):
     with pytest.raises(KerasganError, match=r"not in HU: its values .*; convert it to HU, or start from the DICOM"):
         image_modality(array, UNNAMED, "CT")
