@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from kerasgan.scans.bounds import size_fault
+from kerasgan.scans.bounds import size_fault, spacing_fault
 from kerasgan.scans.volume import SourceSlice
 
 SAME_POSITION_MM = 0.01  # closer slices are one position
@@ -140,6 +140,8 @@ def refusal(stack: Stack, shape: tuple[int, int]) -> str:
     """Why slices of the given shape cannot be resampled onto a regular grid; empty where they can be."""
     if stack.torn:
         return f"a hole of {stack.gaps_mm.max():.4g} mm between slices is too wide to fill"
+    if fault := spacing_fault([stack.gap_mm], "distance between slices"):
+        return fault
     grid = resampled_shape(stack, shape)
     if math.prod(grid) > _TOO_MANY * math.prod((len(stack.distances_mm), *shape)):
         return f"gaps and shifts of its slices would make it {grid[0]} x {grid[1]} x {grid[2]} voxels"

@@ -150,7 +150,7 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
 def _require_inflatable(file: BinaryIO) -> None:
     """Refuses a deflated file that would fill the memory; pydicom inflates it as a whole."""
     start = file.read(1024)
-    if DeflatedExplicitVRLittleEndian.encode() + b"\0" in start:
+    if DeflatedExplicitVRLittleEndian.encode() in start:
         file.seek(144 + int.from_bytes(start[140:144], "little"))  # preamble and file meta information
         inflater, size, rest = zlib.decompressobj(-zlib.MAX_WBITS), 0, file.read()
         while rest:

@@ -7,10 +7,10 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 from pydicom.fileset import FileSet
-from pydicom.uid import generate_uid
+from pydicom.uid import DeflatedExplicitVRLittleEndian, generate_uid
 
 from kerasgan.errors import DicomError
-from kerasgan.io import discover, patient_key, read_volume
+from kerasgan.io import discover, headers, patient_key, read_volume
 
 TILTED = [1, 0, 0, 0, 0.8, -0.6]
 
@@ -139,6 +139,11 @@ def test_a_word_in_a_number_that_is_not_needed_is_as_if_it_were_missing(slices, 
     assert series.usable and series.thickness_mm == 0
 
 
+def test_slices_that_are_too_far_apart_for_one_scan_are_refused(slices):
+    (series,) = discover(slices(0, 150))
+    assert series.reason == "distance between slices is 150; expected 0.01 to 100 mm"
+
+
 def test_gaps_that_would_fill_the_memory_are_refused(slices):
     """Slices of 0.02 mm, and one that is 20 mm away: 1,004 slices of four."""
     (series,) = discover(slices(0, 0.02, 0.04, 20.06))
@@ -159,6 +164,17 @@ def test_what_the_values_say_is_known_before_they_are_all_read(tmp_path, dicom):
     )
     (series,) = discover(tmp_path / "signed")
     assert not series.usable and "values are 40 to 64536 HU; expected -33792 to 32767 HU in CT" in series.reason
+
+
+def test_a_deflated_file_that_would_fill_the_memory_is_refused(tmp_path, dicom, monkeypatch):
+    dataset = dicom.make_slice(values=np.zeros((64, 64), np.int16))
+    file = dicom.save(dataset, tmp_path / "small.dcm", DeflatedExplicitVRLittleEndian)
+    monkeypatch.setattr(headers, "_LARGEST_FILE", 2**20)
+    assert "all voxels are 0" in discover(file)[0].reason
+    dataset.PixelData = bytes(2**21)
+    dicom.save(dataset, file, DeflatedExplicitVRLittleEndian)
+    assert file.stat().st_size < 10_000
+    assert discover(file)[0].reason == "small.dcm inflates to more than 1 MiB. Decompress it."
 
 
 def test_derived_axial_images_are_used(slices):
