@@ -122,6 +122,7 @@ def translate(
     modality: Modality | None = None,
     series: str | None = None,
     orientation: str = "",
+    anonymous: bool = False,
 ) -> Path:
     """Synthesises the other modality of a scan, from disk to disk, on the scan's own grid.
 
@@ -137,6 +138,7 @@ def translate(
             as `"EchoTime 4.6"`; None: the only one.
         orientation: The sides of the patient to which columns, rows and slices run, such as `"LAS"`, of an image file
             that does not say it itself.
+        anonymous: Leave out of a DICOM series who the patient is, and which study: it is then in a study of its own.
 
     Returns:
         The file or folder that was written: HU for CT, the median training scale for MR.
@@ -150,7 +152,7 @@ def translate(
     """
     from kerasgan.translation import translate as translation
 
-    return translation.translate(model, source, output, direction, strict, modality, series, orientation)
+    return translation.translate(model, source, output, direction, strict, modality, series, orientation, anonymous)
 
 
 def evaluate(

@@ -29,6 +29,9 @@ def translate(
     series: Annotated[
         str | None, typer.Option(help="Which of several: number, description, UID, or for example 'EchoTime 4.6'.")
     ] = None,
+    anonymous: Annotated[
+        bool, typer.Option("--anonymous", help="Leave patient, study and dates out of a DICOM series.")
+    ] = False,
     server: Annotated[
         str | None, typer.Option(metavar="URL", help="In place of RUN: grpc://host:8500/NAME or http://host:8501/NAME.")
     ] = None,
@@ -51,7 +54,7 @@ def translate(
     if (token_file or certificate) and not server:
         raise typer.BadParameter("--token-file and --certificate are for --server.")
     *runs, source, output = places
-    choices = direction, strict, modality, series, orientation
+    choices = direction, strict, modality, series, orientation, anonymous
     from kerasgan import api
     from kerasgan.translation.translate import open_translator
 

@@ -1,6 +1,8 @@
 """The header of a synthetic DICOM series: attributes of the acquired slices, and attributes of its own.
 
-- Patient, study and frame of reference are the source's; series and instances are new. No private element is copied.
+- Patient, study and frame of reference are the source's, as far as the Standard requires (types 1 and 2, and 1C for
+  animals and de-identified people); `without_identity` leaves them out. Series and instances are new. No private element
+  is copied.
 - The equipment that produced it is kerasgan, not the scanner: a treatment planning system must not choose a scanner's
   density curve for it. The scanner is named in Contributing Equipment Sequence (0018,A001), with kerasgan.
 - It is marked as synthetic in Series Description (0008,103E), Derivation Description (0008,2111) and Image Comments
@@ -18,6 +20,7 @@ from importlib.metadata import version
 
 import numpy as np
 from pydicom import Dataset
+from pydicom.datadict import tag_for_keyword
 from pydicom.uid import CTImageStorage, MRImageStorage, generate_uid
 from pydicom.valuerep import format_number_as_ds
 
@@ -29,20 +32,22 @@ CT_DISPLAY_WINDOW_HU = ("40", "400")  # centre and width of the usual soft-tissu
 LARGEST_NUMBER = 2**31 - 1  # that an element of VR IS can hold
 SERIES_NUMBER_OFFSET = 1000  # lists the series after the acquired ones of the study
 
-_COPIED_GROUPS = (0x0010, 0x0012)  # patient and patient study, clinical trial
-_STUDY = ("StudyInstanceUID", "StudyDate", "StudyTime", "StudyID", "StudyDescription", "AccessionNumber")
-_PHYSICIAN = ("ReferringPhysicianName", "ReferringPhysicianIdentificationSequence", "PhysiciansOfRecord")
-_PROCEDURE = ("IssuerOfAccessionNumberSequence", "ReferencedStudySequence", "ProcedureCodeSequence")
+# Attributes of type 2 must be present, empty if their value is unknown.
+_PATIENT_TYPE_2 = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex")
+_STUDY_TYPE_2 = ("StudyDate", "StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName")
+_DEIDENTIFIED = ("PatientIdentityRemoved", "DeidentificationMethod", "DeidentificationMethodCodeSequence")
+_ANIMAL = ("PatientSpeciesDescription", "PatientSpeciesCodeSequence", "PatientBreedDescription")
+_BREED = ("PatientBreedCodeSequence", "BreedRegistrationSequence", "ResponsiblePerson", "ResponsibleOrganization")
+_PATIENT = (*_PATIENT_TYPE_2, *_DEIDENTIFIED, *_ANIMAL, *_BREED)
 _BODY = ("BodyPartExamined", "AnatomicRegionSequence", "Laterality", "RecognizableVisualFeatures", "BurnedInAnnotation")
 _POSITION = ("PatientPosition", "PatientOrientationCodeSequence", "PositionReferenceIndicator", "SliceLocation")
 _ACQUISITION = ("AcquisitionNumber", "AcquisitionDate", "AcquisitionTime", "AcquisitionDateTime")
 _COMPRESSION = ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod")
-_COPIED = ("SpecificCharacterSet", *_STUDY, *_PHYSICIAN, *_PROCEDURE, *_BODY, *_POSITION, *_ACQUISITION, *_COMPRESSION)
+_IMAGE = (*_BODY, *_POSITION, *_ACQUISITION, *_COMPRESSION)
+_COPIED = ("SpecificCharacterSet", *_PATIENT, "StudyInstanceUID", *_STUDY_TYPE_2, *_IMAGE)
 _SCANNER = ("Manufacturer", "ManufacturerModelName", "DeviceSerialNumber", "SoftwareVersions", "StationName")
 
-# Attributes of type 2 must be present, empty if their value is unknown.
-_PATIENT_TYPE_2 = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex")
-_STUDY_TYPE_2 = ("StudyDate", "StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName")
+_TRACES = ("FrameOfReferenceUID", "SOPInstanceUID", "DeviceSerialNumber", "StationName", *_ACQUISITION)
 _IMAGE_TYPE_2 = ("PositionReferenceIndicator", "AcquisitionNumber")
 _MR_TYPE_2 = ("ScanOptions", "MRAcquisitionType", "RepetitionTime", "EchoTime", "EchoTrainLength")
 
@@ -112,26 +117,41 @@ def slice_attributes(header: Dataset, place: SourceSlice, series: Dataset, numbe
     if not header.get("BodyPartExamined"):
         dataset.Laterality = None  # may be left out only for a body part that is known not to be paired
     _copy(header, dataset, _COPIED)
-    for group in _COPIED_GROUPS:
-        dataset.update(header.group_dataset(group))
     dataset.remove_private_tags()  # those inside a copied sequence
     dataset.update(series)
     dataset.SOPInstanceUID = generate_uid(prefix=None)
     dataset.InstanceNumber = number
-    image = Dataset()
-    image.ReferencedSOPClassUID = header.SOPClassUID
-    image.ReferencedSOPInstanceUID = header.SOPInstanceUID
-    if "NumberOfFrames" in header:
-        image.ReferencedFrameNumber = place.frame + 1
-    image.SpatialLocationsPreserved = "YES"
-    image.PurposeOfReferenceCodeSequence = [_code("121322", "Source image for image processing operation")]
-    dataset.SourceImageSequence = [image]
+    if "SOPInstanceUID" in header:
+        image = Dataset()
+        image.ReferencedSOPClassUID = header.SOPClassUID
+        image.ReferencedSOPInstanceUID = header.SOPInstanceUID
+        if "NumberOfFrames" in header:
+            image.ReferencedFrameNumber = place.frame + 1
+        image.SpatialLocationsPreserved = "YES"
+        image.PurposeOfReferenceCodeSequence = [_code("121322", "Source image for image processing operation")]
+        dataset.SourceImageSequence = [image]
     columns_mm, rows_mm = place.spacing_mm
     # DICOM decimal strings have 16 characters.
     dataset.ImagePositionPatient = [format_number_as_ds(float(value)) for value in place.origin_mm]
     dataset.ImageOrientationPatient = [format_number_as_ds(float(value)) for value in place.orientation]
     dataset.PixelSpacing = [format_number_as_ds(float(value)) for value in (rows_mm, columns_mm)]
     dataset.SliceThickness = _slice_thickness(header, place.frame)
+    return dataset
+
+
+def without_identity(header: Dataset, study_uid: str) -> Dataset:
+    """The header of a source slice without patient, study, dates and what else leads back to them.
+
+    Args:
+        header: Header of a source slice, which stays as it is.
+        study_uid: Study Instance UID (0020,000D) of a new study, the same for all slices.
+    """
+    hidden = {tag_for_keyword(keyword) for keyword in (*_PATIENT, *_STUDY_TYPE_2, *_TRACES)}
+    dataset = Dataset()
+    dataset.update({tag: header.get_item(tag) for tag in list(header.keys()) if tag not in hidden})
+    dataset.StudyInstanceUID = study_uid
+    dataset.PatientIdentityRemoved = "YES"
+    dataset.DeidentificationMethod = "Patient, study and dates left out by kerasgan"
     return dataset
 
 

@@ -17,11 +17,11 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 from pydicom import Dataset, FileMetaDataset, dcmread, dcmwrite
-from pydicom.uid import UID, ExplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
 
 from kerasgan.errors import DicomError, KerasganError
 from kerasgan.files import staging_folder
-from kerasgan.io.dicom_attributes import series_attributes, slice_attributes
+from kerasgan.io.dicom_attributes import series_attributes, slice_attributes, without_identity
 from kerasgan.io.grid import defects, measure
 from kerasgan.io.output import as_int16
 from kerasgan.io.usability import named
@@ -32,7 +32,9 @@ FEWEST_LEVELS = 100  # grey levels of an MR, which has no unit: fewer show as st
 ON_GRID_VOXELS = 0.15  # more than the deviation that the reader tolerates in the positions of a regular series
 
 
-def write_dicom(volume: Volume, source: Volume, folder: Path | str, description: str) -> list[Path]:
+def write_dicom(
+    volume: Volume, source: Volume, folder: Path | str, description: str, anonymous: bool = False
+) -> list[Path]:
     """Writes a synthetic volume as a new series of the source's study, one file per source slice.
 
     Where the regular grid differs from the acquired slices (gantry tilt, uneven gaps) the values are interpolated
@@ -44,6 +46,7 @@ def write_dicom(volume: Volume, source: Volume, folder: Path | str, description:
         folder: Folder of the new series; must be missing or empty.
         description: Series Description (0008,103E); cut to 64 ASCII characters, with "synthetic CT" (or MR) in front
             unless it says "synthetic" itself.
+        anonymous: Leave out patient, study, dates and references to the source; the series is then in a new study.
 
     Returns:
         The files, sorted along the slice normal.
@@ -63,6 +66,9 @@ def write_dicom(volume: Volume, source: Volume, folder: Path | str, description:
     folder = Path(folder)
     _check(volume, source, folder)
     headers = source_headers(source)
+    if anonymous:
+        study_uid = generate_uid(prefix=None)
+        headers = {path: without_identity(header, study_uid) for path, header in headers.items()}
     series = series_attributes(volume, headers[source.source[0].path], description)
     names = [f"slice_{number:04d}.dcm" for number in range(1, len(source.source) + 1)]
     with staging_folder(folder) as staging:

@@ -29,6 +29,7 @@ def translate(
     modality: Modality | None = None,
     series: str | None = None,
     orientation: str = "",
+    anonymous: bool = False,
 ) -> Path:
     """Translates one scan from disk to disk, see `kerasgan.translate`.
 
@@ -49,7 +50,7 @@ def translate(
     if is_image(output):
         write_image(synthetic, output, SYNTHETIC_IMAGE)
     else:
-        write_dicom(synthetic, source, output, contract.series_description)
+        write_dicom(synthetic, source, output, contract.series_description, anonymous)
     return output
 
 

@@ -219,7 +219,7 @@ def test_patient_study_and_frame_of_reference_are_the_sources(source, tmp_path):
     for place, ds in zip(source.source, read(files), strict=True):
         original = pydicom.dcmread(place.path)
         for keyword in """
-            PatientName PatientID PatientBirthDate PatientSex PatientAge SpecificCharacterSet StudyInstanceUID StudyDate
+            PatientName PatientID PatientBirthDate PatientSex SpecificCharacterSet StudyInstanceUID StudyDate
             StudyTime StudyID AccessionNumber ReferringPhysicianName FrameOfReferenceUID PositionReferenceIndicator
             PatientPosition BodyPartExamined SliceThickness AcquisitionNumber
         """.split():  # noqa: SIM905
@@ -227,6 +227,45 @@ def test_patient_study_and_frame_of_reference_are_the_sources(source, tmp_path):
         assert ds.PatientName == "Müller^Eva"
         assert ds.SourceImageSequence[0].ReferencedSOPInstanceUID == original.SOPInstanceUID
         assert "ReferencedFrameNumber" not in ds.SourceImageSequence[0]
+
+
+def change_headers(source, **tags):
+    for place in source.source:
+        header = pydicom.dcmread(place.path)
+        for keyword, value in tags.items():
+            setattr(header, keyword, value)
+        header.save_as(place.path)
+
+
+def test_only_what_the_standard_asks_for_of_patient_and_study_is_copied(source, tmp_path):
+    more = {
+        "PatientAge": "050Y",
+        "PatientWeight": 70,
+        "PatientComments": "x",
+        "EthnicGroup": "x",
+        "OtherPatientIDs": "x",
+    }
+    study = {"StudyDescription": "Head of Eva", "PhysiciansOfRecord": "Grün^Ada", "ClinicalTrialSubjectID": "17"}
+    removed = {"PatientIdentityRemoved": "YES", "DeidentificationMethod": "by hand"}
+    change_headers(source, **more, **study, **removed)
+    for ds in read(write_dicom(synthetic(source), source, tmp_path / "out", "test")):
+        assert not {*more, *study} & set(ds.dir())
+        assert (ds.PatientIdentityRemoved, ds.DeidentificationMethod) == ("YES", "by hand")
+
+
+def test_a_series_without_identity_is_in_a_study_of_its_own(source, tmp_path):
+    files = write_dicom(synthetic(source), source, tmp_path / "out", "test", anonymous=True)
+    original, written = pydicom.dcmread(source.source[0].path), read(files)
+    content = b"".join(path.read_bytes() for path in files)
+    for keyword in ("PatientID", "StudyInstanceUID", "FrameOfReferenceUID", "SOPInstanceUID", "StudyDate"):
+        assert str(original[keyword].value).encode() not in content, keyword
+    assert b"Eva" not in content and b"Ada" not in content
+    assert len({ds.StudyInstanceUID for ds in written}) == 1
+    for ds in written:
+        assert ds.PatientName == "" and ds.PatientID == ds.PatientBirthDate == ds.StudyDate == ""
+        assert ds.PatientIdentityRemoved == "YES" and "left out by kerasgan" in ds.DeidentificationMethod
+        assert "SourceImageSequence" not in ds and ds.BodyPartExamined == original.BodyPartExamined
+    np.testing.assert_array_equal(read_volume(tmp_path / "out").array, synthetic(source).array.round())
 
 
 def test_series_and_instances_are_new(source, tmp_path):
@@ -284,13 +323,13 @@ def test_an_mr_of_few_grey_levels_is_refused(source, tmp_path):
 
 def test_no_private_element_is_copied(source, tmp_path):
     nested = pydicom.dcmread(source.source[0].path)
-    nested.ProcedureCodeSequence = [Dataset()]
-    nested.ProcedureCodeSequence[0].CodeMeaning = "kept"
-    nested.ProcedureCodeSequence[0].add_new(0x00190010, "LO", "ACME PRIVATE")
+    nested.AnatomicRegionSequence = [Dataset()]
+    nested.AnatomicRegionSequence[0].CodeMeaning = "kept"
+    nested.AnatomicRegionSequence[0].add_new(0x00190010, "LO", "ACME PRIVATE")
     nested.save_as(source.source[0].path)
     for ds in read(write_dicom(synthetic(source), source, tmp_path / "out", "test")):
         assert not [element.tag for element in ds.iterall() if element.tag.is_private]
-    assert read([tmp_path / "out" / "slice_0001.dcm"])[0].ProcedureCodeSequence[0].CodeMeaning == "kept"
+    assert read([tmp_path / "out" / "slice_0001.dcm"])[0].AnatomicRegionSequence[0].CodeMeaning == "kept"
 
 
 def test_elements_that_are_not_copied_need_not_be_legal(source, tmp_path):
