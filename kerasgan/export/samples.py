@@ -165,7 +165,8 @@ def _read(
 
 def _sample(scan: Scan, partner: Scan | None, settings: Preparation, target: IntensityMap, size: Size | None) -> Sample:
     """A few slices of one scan, and of its partner, as the networks of a run see them."""
-    prepared = prepare(scan.load(), settings, crop=False)
+    with scan.usable():
+        prepared = prepare(scan.load(), settings, crop=False)
     informative = prepared.informative(settings.minimum_body_fraction)
     rows = informative[_spread(len(informative), SLICES_OF_A_SCAN)]
     grid = replace(prepared.grid, size=size or prepared.grid.size)

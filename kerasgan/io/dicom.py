@@ -12,7 +12,7 @@ import numpy as np
 
 from kerasgan.errors import DicomError
 from kerasgan.io import grid
-from kerasgan.io.nifti import read_image
+from kerasgan.io.nifti import is_image, read_image
 from kerasgan.io.pixels import PixelReader, fill_value, values_refusal
 from kerasgan.io.series import Series, discover
 from kerasgan.scans.bounds import ct_doubt
@@ -105,6 +105,8 @@ def read_volume(
         return read_series(chosen, strict=strict)
     if not found:
         raise DicomError(f"{path.name} holds no DICOM, NIfTI or MetaImage file. Name the folder of one scan.")
+    if is_image(path) and not usable:
+        raise DicomError(f"{path.name} cannot be used: {found[0].reason.rstrip('.')}.")
     if not usable:
         raise DicomError(f"{path.name} holds no series that can be used: {_listed(found)}. Name another folder.")
     raise DicomError(
