@@ -8,7 +8,7 @@
 - A loss of a segmentation has `segmentation(labels, scores)`.
 
 Each names as positional arguments what it wants from the training step, and as keyword-only arguments, with type and
-default, its options. It returns one value for each image, `[batch]` or `[batch, ...]`, or a scalar. In each direction a
+default, its options. It returns a value for each image, `[batch]`, or each pixel, or a scalar. In each direction a
 step offers:
 
 - `real_images`, `fake_images`: real and synthetic images of the target domain, `[batch, height, width, channels]` in

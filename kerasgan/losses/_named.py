@@ -67,18 +67,25 @@ class NamedLoss:
             values: All that the step has, by name; each tensor is `[batch, ...]`.
 
         Raises:
-            KerasganError: For a loss that returns anything but a scalar or `[batch, ...]`.
+            KerasganError: For a loss that returns anything but a scalar or a value for each image, pixel or patch.
         """
         loss = self.function(**{argument: values[value] for argument, value in self.asked.items()})
-        batch = next(value.shape[0] for value in values.values() if hasattr(value, "shape"))
         shape = tuple(getattr(loss, "shape", [type(loss).__name__]))
-        if shape and shape[0] != batch:
+        shapes = [tuple(value.shape) for value in values.values() if hasattr(value, "shape")]
+        # Other shapes come from broadcasting [batch, height, width] with [batch, height, width, 1], say.
+        if shape and not any(_is_of(shape, whole) for whole in shapes):
             raise KerasganError(
-                f"The {self.place} loss {self.name!r} returned {list(shape)} for a batch of {batch}; expected a scalar "
-                "or one value for each image, [batch, ...]. Average over height, width and channels: "
+                f"The {self.place} loss {self.name!r} returned {list(shape)} for values of {list(shapes[0])}; expected "
+                "a scalar, or a value for each image, [batch], or each pixel. Average over height, width and channels: "
                 "keras.ops.mean(value, axis=[1, 2, 3])."
             )
         return tf.reduce_mean(loss)
+
+
+def _is_of(shape: tuple[Any, ...], whole: tuple[int | None, ...]) -> bool:
+    """True for the shape of values of whole images, rows, pixels or channels, with or without the reduced axes."""
+    sides = zip(shape[1:], whole[1:], strict=False)
+    return shape[0] == whole[0] and len(shape) <= len(whole) and all(size in (1, side) for size, side in sides)
 
 
 def step_values(source: Any, synthetic: Any, reconstructed: Any = None, **others: Any) -> dict[str, Any]:

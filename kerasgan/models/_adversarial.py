@@ -126,6 +126,21 @@ class AdversarialModel(keras.Model):
             jit_compile = bool(tf.config.list_physical_devices("GPU")) and not options.get("run_eagerly")
         super().compile(optimizer=None, jit_compile=jit_compile, **options)
 
+    def fit(self, x: Any = None, **options: Any) -> keras.callbacks.History:
+        """Trains on a dataset, with the options of `keras.Model.fit`.
+
+        Raises:
+            KerasganError: For batches that the replicas of a distribution strategy cannot share evenly.
+        """
+        replicas = self.distribute_strategy.num_replicas_in_sync
+        batch = tf.nest.flatten(x.element_spec)[0].shape[0] if isinstance(x, tf.data.Dataset) else None
+        if batch is not None and batch % replicas:
+            raise KerasganError(
+                f"{replicas} replicas cannot share batches of {batch}, as each takes equally many images; give batches "
+                f"of {replicas} or a multiple of it, or train without a distribution strategy."
+            )
+        return super().fit(x, **options)
+
     def compile_from(self, recipe: Recipe) -> None:
         """Compiles with the optimisers of a recipe; a later `compile` keeps them unless it names others."""
         self.compile(

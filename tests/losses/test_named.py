@@ -157,17 +157,26 @@ def test_losses_of_keras_fit_and_optional_arguments_keep_their_defaults():
 
 def test_a_value_for_each_image_or_pixel_or_a_scalar_is_averaged():
     a, _ = batch()
-    for function in (lambda image: image, lambda image: tf.reduce_mean(image, [1, 2, 3]), tf.reduce_mean):
+    kept = {"axis": [1, 2, 3], "keepdims": True}
+    averaged = (lambda image: tf.reduce_mean(image, [1, 2, 3]), lambda image: tf.reduce_mean(image, **kept))
+    for function in (lambda image: image, *averaged, lambda image: image[..., 0], tf.reduce_mean):
         loss = NamedLoss(lambda image, function=function: function(image), "cycle")
         assert float(loss(source=a)) == pytest.approx(float(tf.reduce_mean(a)), abs=1e-6)
 
 
 @pytest.mark.parametrize(
-    ("function", "found"), [(lambda image: image[0], r"\[16, 16, 1\]"), (lambda image: None, r"\['NoneType'\]")]
+    ("function", "found"),
+    [
+        (lambda image: image[0], r"\[16, 16, 1\]"),
+        (lambda image: tf.abs(image - image[..., 0]), r"\[1, 16, 16, 16\]"),  # every column with every other
+        (lambda image: tf.reshape(image, [1, 256]), r"\[1, 256\]"),
+        (lambda image: None, r"\['NoneType'\]"),
+    ],
 )
 def test_another_shape_is_refused_when_the_step_is_traced(function, found):
     loss = NamedLoss(function, "structure")
-    with pytest.raises(
-        KerasganError, match=rf"returned {found} for a batch of 2; expected a scalar .*\[batch, \.\.\.\]"
-    ):
-        tf.function(lambda image: loss(source=image), autograph=False)(batch()[0])
+    wanted = (
+        rf"returned {found} for values of \[1, 16, 16, 1\]; expected a scalar, or a value for each image, \[batch\]"
+    )
+    with pytest.raises(KerasganError, match=wanted):
+        tf.function(lambda image: loss(source=image), autograph=False)(batch()[0][:1])

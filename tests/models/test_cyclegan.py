@@ -233,6 +233,14 @@ def test_two_replicas_at_batch_four_equal_one(monkeypatch, two_replicas):
         np.testing.assert_allclose(x.numpy(), y.numpy(), rtol=0, atol=1e-9)
 
 
+@pytest.mark.parametrize("size", [1, 3])
+def test_batches_that_replicas_cannot_share_are_refused(two_replicas, size):
+    with two_replicas.scope():
+        model = built(recipe())
+    with pytest.raises(KerasganError, match=rf"^2 replicas cannot share batches of {size}, .*; give batches of 2 or a"):
+        model.fit(batches(3, batch=size), verbose=0, shuffle=False)
+
+
 def test_replicas_draw_points_of_their_own(two_replicas):
     model = built(recipe(*PENALISED))
     draw = tf.function(lambda: two_replicas.run(lambda: model.fractions(tf.zeros((1, 2, 2, 1)), tf.constant(0))))
