@@ -22,7 +22,7 @@ from kerasgan.io.metaimage_header import read_metaimage_header
 from kerasgan.io.modality import image_modality
 from kerasgan.io.nifti_header import read_nifti_header
 from kerasgan.io.output import as_int16, require_finite
-from kerasgan.io.voxels import ImageHeader, read_voxels
+from kerasgan.io.voxels import ImageHeader, read_voxels, voxel_blocks
 from kerasgan.scans import bounds
 from kerasgan.scans.volume import Modality, Volume
 
@@ -141,12 +141,8 @@ def write_image(volume: Volume, path: Path | str, description: str = "") -> None
     """
     path = Path(path)
     _require_suffix(path)
-    image = volume.to_sitk()
-    if volume.modality == "CT":
-        image = sitk.GetImageFromArray(as_int16(volume.array, path.name))
-        image.CopyInformation(volume.to_sitk())
-    else:
-        require_finite(volume.array, path.name)
+    require_finite(volume.array, path.name)
+    image = volume.to_sitk(as_int16(volume.array, path.name) if volume.modality == "CT" else None)
     image.SetMetaData("ITK_FileNotes", description)
     with staging_folder(path) as folder:
         staged = folder / path.name
@@ -173,8 +169,10 @@ def _save(image: sitk.Image, path: Path) -> None:
     """Writes the file and reads it back: SimpleITK's writers do not notice a full disk."""
     try:
         sitk.WriteImage(image, str(path), useCompression=True)
-        stored = read_labels(path)
     except RuntimeError as error:
         raise OSError(f"the image could not be stored ({str(error).strip().splitlines()[-1]})") from error
-    if not np.array_equal(stored.array, sitk.GetArrayViewFromImage(image)):
-        raise OSError(errno.ENOSPC, "the disk took only a part of the image")
+    values, done = sitk.GetArrayViewFromImage(image).reshape(-1), 0
+    for block in voxel_blocks(read_header(path), []):
+        if not np.array_equal(block, values[done : done + len(block)]):
+            raise OSError(errno.ENOSPC, "the disk took only a part of the image")
+        done += len(block)

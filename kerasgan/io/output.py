@@ -19,8 +19,8 @@ def require_finite(array: np.ndarray, what: str) -> None:
     Raises:
         KerasganError: For a value that is not finite.
     """
-    count = array.size - int(np.count_nonzero(np.isfinite(array)))
-    if count:
+    if array.size and not (np.isfinite(array.min()) and np.isfinite(array.max())):
+        count = array.size - int(np.count_nonzero(np.isfinite(array)))
         raise KerasganError(
             f"{what}: {count} of {array.size} voxels are NaN or infinite. Replace them, in CT by air (-1024 HU)."
         )
@@ -50,4 +50,4 @@ def as_int16(array: np.ndarray, what: str) -> np.ndarray:
             f"{what}: values from {low:g} to {high:g} do not fit the 16-bit range {INT16.min} to {INT16.max}. "
             "Clip or rescale them, or write MR as .nii.gz or .mha, which keep float32."
         )
-    return np.rint(array).astype(np.int16)
+    return np.rint(array, out=np.empty(np.shape(array), np.int16), casting="unsafe")

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-import SimpleITK as sitk
 
 from kerasgan.scans.bounds import NETWORK_SIDE, VOXELS
-from kerasgan.scans.volume import Volume, anatomical_axes, from_sitk
+from kerasgan.scans.volume import Volume, anatomical_axes
 
 AXIAL = "LPS"  # columns run to the left, rows to posterior, slices to superior
 MULTIPLE = 4  # the sides of a slice: the networks halve it twice
+_AXES = {"L": 0, "R": 0, "P": 1, "A": 1, "S": 2, "I": 2}
 
 
 def orientation(volume: Volume) -> str:
@@ -27,7 +27,7 @@ def orientation(volume: Volume) -> str:
 
 
 def oriented(volume: Volume, code: str = AXIAL) -> Volume:
-    """The same voxels with axes permuted and flipped to the nearest anatomical orientation; nothing is interpolated.
+    """A view of the same voxels, with axes permuted and flipped to the nearest anatomical orientation.
 
     An oblique scan stays oblique: its slices become those nearest to the axial plane.
 
@@ -41,10 +41,21 @@ def oriented(volume: Volume, code: str = AXIAL) -> Volume:
         >>> sagittal.shape, sagittal.spacing_mm
         ((4, 2, 3), (1.0, 5.0, 1.0))
     """
-    if orientation(volume) == code:
+    found = orientation(volume)
+    if found == code:
         return volume
-    turned = from_sitk(sitk.DICOMOrient(volume.to_sitk(), code), volume.modality)
-    return replace(turned, unit=volume.unit, source=volume.source, warnings=volume.warnings)
+    order = [[_AXES[letter] for letter in found].index(_AXES[letter]) for letter in code]  # of the former x, y, z
+    array = volume.array.transpose([2 - former for former in reversed(order)])  # a view; its axes are z, y, x
+    spacing, direction = np.array(volume.spacing_mm)[order], volume.direction[:, order]
+    origin = np.array(volume.origin_mm)
+    for axis, former in enumerate(order):
+        if found[former] != code[axis]:
+            origin = origin + direction[:, axis] * spacing[axis] * (array.shape[2 - axis] - 1)
+            direction[:, axis] *= -1
+            array = np.flip(array, 2 - axis)
+    x, y, z = spacing.tolist()
+    left, back, up = origin.tolist()
+    return replace(volume, array=array, spacing_mm=(x, y, z), origin_mm=(left, back, up), direction=direction)
 
 
 @dataclass(frozen=True)
@@ -71,7 +82,10 @@ class SliceGrid:
 
     def to_network(self, slices: np.ndarray, fill: float) -> np.ndarray:
         """`[slices, rows, columns]` as `[slices, height, width]`; what lies outside the scan becomes `fill`."""
-        return _fitted(_resized(slices, self.scaled), self.size, fill)
+        seen = np.empty((len(slices), *self.size), slices.dtype)
+        for index in range(len(slices)):  # one after the other: at the networks' pixel size they may be far larger
+            seen[index] = _fitted(_resized(slices[index : index + 1], self.scaled), self.size, fill)
+        return seen
 
     def labels_to_network(self, labels: np.ndarray) -> np.ndarray:
         """Like `to_network` for a label map: each pixel takes the label nearest to its centre, and 0 outside."""
@@ -101,6 +115,9 @@ def slice_grid(volume: Volume, pixel_mm: float, size: int, crop: bool) -> SliceG
     Example:
         >>> slice_grid(Volume(np.zeros((1, 90, 60)), (1, 1, 5)), pixel_mm=2, size=32, crop=False)
         SliceGrid(source=(90, 60), scaled=(45, 30), size=(48, 32))
+
+    Raises:
+        ValueError: For slices that are too large at that pixel size.
     """
     slices, rows, columns = volume.shape
     spacing_x, spacing_y, _ = volume.spacing_mm
@@ -122,7 +139,7 @@ def _resized(slices: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
         return _resized(_resized(slices, (shape[0], slices.shape[2])), shape)
     # Averaging over the area keeps a smaller picture free of aliasing; it cannot enlarge.
     method = cv2.INTER_AREA if -1 in changes else cv2.INTER_LINEAR
-    return np.stack([cv2.resize(image, shape[::-1], interpolation=method) for image in slices])
+    return np.stack([cv2.resize(np.ascontiguousarray(image), shape[::-1], interpolation=method) for image in slices])
 
 
 def _fitted(slices: np.ndarray, shape: tuple[int, int], fill: float) -> np.ndarray:

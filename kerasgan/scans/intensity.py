@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import SimpleITK as sitk
+from scipy import sparse
 
 from kerasgan.scans.volume import Volume
 
@@ -20,7 +22,9 @@ NOISY_AIR_SHARE, AIR_NOISE = (
     0.4,
     0.3,
 )  # of a noisy MR, where neighbouring voxels of air differ by this part of its value
+ENOUGH = 2**24  # voxels for a histogram or a percentile, 64 slices of 512 x 512
 N4_SHRINK = 4
+N4_LAYERS = 64
 N4_ITERATIONS = [50, 50, 30]
 
 
@@ -89,7 +93,8 @@ def percentile_map(array: np.ndarray, mask: np.ndarray, percentiles: tuple[float
         >>> round(found.low, 2), round(found.high, 2)
         (1.99, 99.01)
     """
-    low, high = np.percentile(array[mask] if mask.any() else array, percentiles)
+    values = array[mask] if mask.any() else array.flatten()
+    low, high = np.percentile(values, percentiles, overwrite_input=True)
     return IntensityMap(float(low), float(high))
 
 
@@ -115,37 +120,54 @@ def body_mask(volume: Volume) -> np.ndarray:
         400
     """
     opening, erosion = cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)
-    bright = (volume.array > _body_threshold(volume)).astype(np.uint8)
-    opened = np.stack([cv2.morphologyEx(image, opening, erosion) for image in bright])
+    threshold = _body_threshold(volume)
+    opened = np.empty(volume.shape, np.uint8)
+    for image, values in zip(opened, volume.array, strict=True):
+        image[:] = cv2.morphologyEx(np.ascontiguousarray(values > threshold).view(np.uint8), opening, erosion)
     if volume.modality == "CT":
         body = _large_regions(opened)
         # Thin sheets that touch the body are the table; ears and nose grow back from where they are attached.
         thick = _disc(volume, CT_TABLE_MM / 2)
-        core = _large_regions(np.stack([cv2.morphologyEx(image, opening, thick) for image in body]))
+        core = _large_regions(_by_slice(lambda image: cv2.morphologyEx(image, opening, thick), body.copy()))
         if core.any():
-            body = body & np.stack([cv2.dilate(image, thick, iterations=2) for image in core])
+            body &= _by_slice(lambda image: cv2.dilate(image, thick, iterations=2), core)
     else:  # the scalp encloses the brain, from which the dark skull separates it
-        enclosed = np.stack([_enclosed(image) for image in opened])
-        if opened.any() and not _has_air(volume.array, enclosed):
+        body = _by_slice(_enclosed, opened)
+        if body.any() and not _has_air(volume.array, body):
             return np.ones(volume.shape, bool)
-        body = _large_regions(enclosed)
+        body = _large_regions(body)
     closing = _disc(volume, CLOSING_MM)
     rows, columns = (side // 2 for side in closing.shape)
-    filled = []
-    for image in body:  # close gaps in the outline, away from the border, and fill what it encloses
+
+    def filled(image: np.ndarray) -> np.ndarray:
+        """Closes gaps in the outline, away from the border, and fills what it encloses."""
         wide = cv2.copyMakeBorder(image, rows, rows, columns, columns, cv2.BORDER_CONSTANT, value=0)
         closed = cv2.morphologyEx(wide, cv2.MORPH_CLOSE, closing)
-        filled.append(_enclosed(closed)[rows:-rows, columns:-columns].astype(bool))
-    return np.stack(filled)
+        return _enclosed(closed)[rows:-rows, columns:-columns]
+
+    return _by_slice(filled, body).view(bool)
+
+
+def _by_slice(change: Callable[[np.ndarray], np.ndarray], mask: np.ndarray) -> np.ndarray:
+    """The mask itself, each of its slices changed."""
+    for image in mask:
+        image[:] = change(image)
+    return mask
+
+
+def _sampled(array: np.ndarray) -> np.ndarray:
+    """Every n-th slice of a large array, enough for a histogram or a percentile."""
+    return array[:: max(1, array.size // ENOUGH)]
 
 
 def _body_threshold(volume: Volume) -> float:
     if volume.modality == "CT":
         return CT_BODY_HU
-    low, high = (float(value) for value in np.percentile(volume.array, (1, 99.9)))
+    array = np.ascontiguousarray(_sampled(volume.array))
+    low, high = (float(value) for value in np.percentile(array, (1, 99.9)))
     otsu = sitk.OtsuThresholdImageFilter()
     # A few very bright voxels would leave the histogram one bin for everything else.
-    otsu.Execute(sitk.GetImageFromArray(np.minimum(volume.array, high)))
+    otsu.Execute(sitk.GetImageFromArray(np.minimum(array, high)))
     return low + 0.35 * (float(otsu.GetThreshold()) - low)
 
 
@@ -157,7 +179,7 @@ def _disc(volume: Volume, radius_mm: float) -> np.ndarray:
 
 def _has_air(array: np.ndarray, enclosed: np.ndarray) -> bool:
     """True where the dark part at the border of MR slices is air around the body, not tissue far from the coil."""
-    dark = enclosed == 0
+    array, dark = _sampled(array), _sampled(enclosed) == 0
     border = np.concatenate([side.ravel() for side in (dark[:, 0], dark[:, -1], dark[:, :, 0], dark[:, :, -1])])
     if border.mean() < AIR_AT_BORDER:
         return False
@@ -175,11 +197,34 @@ def _has_air(array: np.ndarray, enclosed: np.ndarray) -> bool:
 
 
 def _large_regions(mask: np.ndarray) -> np.ndarray:
-    """The regions of voxels that touch by their faces, without those far smaller than the largest, as uint8."""
-    labels = sitk.GetArrayFromImage(sitk.ConnectedComponent(sitk.GetImageFromArray(mask)))
-    sizes = np.bincount(labels.ravel(), minlength=2)[1:]
-    large = np.concatenate([[False], sizes >= max(1, BODY_PART * sizes.max())])
-    return large[labels].astype(np.uint8)
+    """The uint8 mask itself, without regions of voxels that touch by their faces and are far smaller than the largest.
+
+    Regions of neighbouring slices are joined where they overlap, so that no number is held for each voxel of the scan.
+    """
+
+    def numbered(image: np.ndarray, first: int) -> tuple[int, np.ndarray]:
+        count, regions = cv2.connectedComponents(image, connectivity=4)
+        return count - 1, np.where(regions > 0, regions + (first - 1), -1)
+
+    firsts, sizes, joined, former = [0], [], [], None
+    for image in mask:
+        count, regions = numbered(image, firsts[-1])
+        firsts.append(firsts[-1] + count)
+        sizes.append(np.bincount(regions[regions >= 0] - firsts[-2], minlength=count))
+        if former is not None:
+            both = (regions >= 0) & (former >= 0)
+            joined.append(np.unique(np.stack([former[both], regions[both]]), axis=1))
+        former = regions
+    if not firsts[-1]:
+        return mask
+    pairs = np.concatenate(joined, axis=1) if joined else np.empty((2, 0), int)
+    graph = sparse.coo_array((np.ones(pairs.shape[1]), pairs), shape=(firsts[-1], firsts[-1]))
+    region = sparse.csgraph.connected_components(graph, directed=False)[1]
+    whole = np.bincount(region, weights=np.concatenate(sizes))
+    large = np.append((whole >= BODY_PART * whole.max())[region], False)  # the last stands for no region
+    for image, first in zip(mask, firsts[:-1], strict=True):
+        image[:] = large[numbered(image, first)[1]]
+    return mask
 
 
 def _enclosed(image: np.ndarray) -> np.ndarray:
@@ -191,34 +236,56 @@ def correct_bias(volume: Volume, mask: np.ndarray) -> Volume:
     """Divides an MR scan by the smooth bias field that N4 estimates on a grid shrunk four times.
 
     Args:
-        volume: Axial MR volume.
+        volume: Axial MR volume, whose array is overwritten.
         mask: Body, the volume's shape.
 
     Returns:
-        The corrected volume; the volume itself where the mask is empty.
+        The volume; unchanged where the mask is empty.
 
     Reference:
         Tustison et al. 2010, https://doi.org/10.1109/TMI.2010.2046908
     """
-    if not mask.any():
-        return volume
     # A field needs at least four samples along an axis; a thin stack is corrected slice by slice.
-    if volume.shape[0] < 4 * N4_SHRINK:
-        return volume.with_array(np.stack([_n4(*image) for image in zip(volume.array, mask, strict=True)]))
-    return volume.with_array(_n4(volume.array, mask))
+    if volume.shape[0] >= 4 * N4_SHRINK:
+        _n4(volume.array, mask)
+    else:
+        for image, inside in zip(volume.array, mask, strict=True):
+            _n4(image, inside)
+    return volume
 
 
-def _n4(array: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    if not mask.any() or np.ptp(array[mask]) == 0:  # N4 sharpens a histogram, which needs more than one value
-        return array
+def _n4(array: np.ndarray, mask: np.ndarray) -> None:
+    """Corrects an image of two or three axes in place."""
+    if not array.max(where=mask, initial=-np.inf) > array.min(where=mask, initial=np.inf):
+        return  # N4 sharpens a histogram, which needs more than one value
     # N4 works on logarithms: the smallest value must be positive.
     offset = min(float(array.min()), 0.0) - 1.0
-    image, region = sitk.GetImageFromArray(array - offset), sitk.GetImageFromArray(mask.astype(np.uint8))
-    factors = [max(1, min(N4_SHRINK, side // 4)) for side in image.GetSize()]
+    factors = [max(1, min(N4_SHRINK, side // 4)) for side in array.shape]
+    # As SimpleITK's Shrink does, the voxel in the middle of each block stands for it.
+    middles = tuple(
+        slice((side - 1 - factor * (side // factor - 1) + 1) // 2, None, factor)
+        for side, factor in zip(array.shape, factors, strict=True)
+    )
     corrector = sitk.N4BiasFieldCorrectionImageFilter()
     corrector.SetMaximumNumberOfIterations(N4_ITERATIONS)
-    corrector.Execute(sitk.Shrink(image, factors), sitk.Shrink(region, factors))
-    log_field = sitk.GetArrayFromImage(corrector.GetLogBiasFieldAsImage(image))
+    corrector.Execute(
+        sitk.GetImageFromArray(np.ascontiguousarray(array[middles]) - np.float32(offset)),
+        sitk.GetImageFromArray(mask[middles].astype(np.uint8)),
+    )
+    # The field is smooth: of many slices every fourth is evaluated, and those between are interpolated.
+    layers = max(min(len(array), N4_LAYERS), len(array) // N4_SHRINK) if array.ndim == 3 else len(array)
+    grid = sitk.Image((layers, *array.shape[1:])[::-1], sitk.sitkFloat32)
+    log_field = sitk.GetArrayFromImage(corrector.GetLogBiasFieldAsImage(grid))
+    if array.ndim == 2:
+        array, mask, log_field = array[None], mask[None], log_field[None]
+
+    def field_of(index: int) -> np.ndarray:
+        place = index * (len(log_field) - 1) / max(1, len(array) - 1)
+        lower, upper = int(place), min(int(place) + 1, len(log_field) - 1)
+        part = np.float32(place - lower)
+        return (1 - part) * log_field[lower] + part * log_field[upper]
+
     # N4 leaves the field's overall scale open; a mean of 1 over the body keeps the brightness of scan and slices.
-    field = np.exp(log_field - log_field[mask].mean())
-    return ((array - offset) / field + offset).astype(np.float32)
+    mean = sum(field_of(index)[inside].sum(dtype=np.float64) for index, inside in enumerate(mask)) / mask.sum()
+    for index, image in enumerate(array):
+        image[:] = (image - offset) / np.exp(field_of(index) - mean) + offset

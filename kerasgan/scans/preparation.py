@@ -53,7 +53,7 @@ class Prepared:
     """An axial scan as the networks see it.
 
     Attributes:
-        slices: The networks' images, float32 `[slices, height, width, channels]` in [-1, 1], see `Preparation.images`.
+        settings: The preparation.
         mask: bool `[slices, height, width]`: the body.
         map: The intensity map that made the slices from physical values.
         grid: The way back to the axial source.
@@ -62,13 +62,26 @@ class Prepared:
         labels: uint8 `[slices, height, width]`, or None where the scan has none.
     """
 
-    slices: np.ndarray
+    settings: Preparation
     mask: np.ndarray
     map: IntensityMap
     grid: SliceGrid
     axial: Volume
     body: np.ndarray
     labels: np.ndarray | None = None
+
+    @property
+    def slices(self) -> np.ndarray:
+        """All images of the scan, see `images`."""
+        return self.images(np.arange(len(self.mask)))
+
+    def images(self, rows: np.ndarray) -> np.ndarray:
+        """The networks' images of some slices, float32 `[rows, height, width, channels]` in [-1, 1].
+
+        They are made when they are asked for, because those of a whole scan can be several times as large as it.
+        """
+        found = self.grid.to_network(self.map.forward(self.axial.array[rows]), fill=self.map.target_low)
+        return self.settings.images(found)
 
     def informative(self, minimum_body_fraction: float) -> np.ndarray:
         """Indices of the slices with enough body in them; all slices where none has."""
@@ -131,6 +144,7 @@ def prepare(
     crop: bool,
     labels: np.ndarray | None = None,
     size: tuple[int, int] | None = None,
+    overwrite: bool = False,
 ) -> Prepared:
     """Orients, corrects, windows and resizes a scan, and its labels with it.
 
@@ -140,27 +154,27 @@ def prepare(
         crop: True for training squares, False for whole slices.
         labels: Whole numbers from 0 to 255 on the volume's grid, `[slices, rows, columns]`.
         size: `(height, width)` of a model that takes no other; None: as `crop` says.
+        overwrite: The volume's own array may be corrected, which spares a copy.
 
     Raises:
-        ValueError: For a constant MR scan, or labels of another shape or range.
+        ValueError: For a constant MR scan, slices that are too large, or labels of another shape or range.
     """
     axial = oriented(volume)
+    grid = slice_grid(axial, settings.pixel_mm, settings.size, crop)
     body = body_mask(axial)
     if axial.modality == "MR" and settings.bias_correction:
-        axial = correct_bias(axial, body)
+        axial = correct_bias(axial if overwrite else axial.with_array(axial.array.copy()), body)
     if axial.modality == "CT":
         intensity_map = IntensityMap(*settings.ct_window_hu)
     elif settings.mr_window:
         intensity_map = IntensityMap(*settings.mr_window)
     else:
         intensity_map = percentile_map(axial.array, body, settings.mr_percentiles)
-    grid = slice_grid(axial, settings.pixel_mm, settings.size, crop)
     if size is not None:
         grid = replace(grid, size=size)
-    slices = grid.to_network(intensity_map.forward(axial.array), fill=intensity_map.target_low)
-    mask = grid.to_network(body.astype(np.float32), fill=0.0) >= 0.5
+    mask = np.stack([grid.to_network(image[None].astype(np.float32), fill=0.0)[0] >= 0.5 for image in body])
     seen = None if labels is None else grid.labels_to_network(axial_labels(volume, labels))
-    return Prepared(settings.images(slices), mask, intensity_map, grid, axial, body, seen)
+    return Prepared(settings, mask, intensity_map, grid, axial, body, seen)
 
 
 def axial_labels(volume: Volume, labels: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -34,13 +34,28 @@ def predict_slices(
     """
     if not len(slices):
         raise ValueError("predict_slices needs at least one slice; got none.")
-    found = []
-    with tqdm(desc=title, total=len(slices), unit="slice", leave=False, disable=title is None) as bar:
-        for first in range(0, len(slices), batch_size):
-            batch = slices[first : first + batch_size]
-            found.append(np.asarray(predict(batch)))
+    batches = (slices[first : first + batch_size] for first in range(0, len(slices), batch_size))
+    return np.concatenate(list(predict_batches(predict, batches, len(slices), title)))
+
+
+def predict_batches(
+    predict: Callable[[np.ndarray], Any], batches: Iterable[np.ndarray], total: int, title: str | None = None
+) -> Iterator[np.ndarray]:
+    """Applies a network to batches that need not be in memory all at once.
+
+    Args:
+        predict: The network: `[batch, height, width, channels]` to an array or tensor `[batch, ...]`.
+        batches: The batches, in order.
+        total: Number of slices in all of them.
+        title: Title of the progress bar; None shows none.
+
+    Yields:
+        What the network gives for each batch, before the next one is taken.
+    """
+    with tqdm(desc=title, total=total, unit="slice", leave=False, disable=title is None) as bar:
+        for batch in batches:
+            yield np.asarray(predict(batch))
             bar.update(len(batch))
-    return np.concatenate(found)
 
 
 def middle_channel(images: np.ndarray) -> np.ndarray:

@@ -134,9 +134,9 @@ class Volume:
             return replace(self, array=array)
         return replace(self, array=array, modality=modality, unit="")
 
-    def to_sitk(self) -> sitk.Image:
-        """The volume as a SimpleITK image of the same geometry."""
-        image = sitk.GetImageFromArray(self.array)
+    def to_sitk(self, array: np.ndarray | None = None) -> sitk.Image:
+        """The volume, or another array of its shape and any type, as a SimpleITK image of the same geometry."""
+        image = sitk.GetImageFromArray(np.ascontiguousarray(self.array if array is None else array))
         image.SetSpacing(tuple(map(float, self.spacing_mm)))
         image.SetOrigin(tuple(map(float, self.origin_mm)))
         image.SetDirection(self.direction.ravel().tolist())
@@ -166,20 +166,3 @@ def anatomical_axes(direction: np.ndarray) -> str:
         'LPS'
     """
     return str(sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(np.ravel(direction).tolist()))
-
-
-def from_sitk(image: sitk.Image, modality: Modality) -> Volume:
-    """A SimpleITK image as a `Volume` of the given modality.
-
-    Raises:
-        ValueError: For an image that is not three-dimensional.
-    """
-    if image.GetDimension() != 3:
-        raise ValueError(f"Needs a three-dimensional image; got {image.GetDimension()} dimensions.")
-    return Volume(
-        array=sitk.GetArrayFromImage(sitk.Cast(image, sitk.sitkFloat32)),
-        spacing_mm=image.GetSpacing(),
-        origin_mm=image.GetOrigin(),
-        direction=np.array(image.GetDirection()).reshape(3, 3),
-        modality=modality,
-    )

@@ -37,8 +37,13 @@ class ServerTranslator(Translator):
         self.client, self.name = client, str(client.address)
         self._described: ServingContract | None = None  # the version that translates the present scan
 
-    def translate(self, volume: Volume, direction: Direction | None = None) -> tuple[Volume, Contract]:
-        """Like `Translator.translate`; starts again where the server has meanwhile gone on to another version."""
+    def translate(
+        self, volume: Volume, direction: Direction | None = None, overwrite: bool = False
+    ) -> tuple[Volume, Contract]:
+        """Like `Translator.translate`; starts again where the server has meanwhile gone on to another version.
+
+        For that it keeps the volume's values, whatever `overwrite` allows.
+        """
 
         def by_one_version(described: ServingContract) -> tuple[Volume, Contract]:
             self._described, self.name = described, described.name

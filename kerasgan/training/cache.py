@@ -202,7 +202,7 @@ def _write(scan: Scan, settings: Preparation, stem: Path, strict: bool) -> dict[
         labels = scan.load_labels(like=volume)
         prepared = prepare(volume, settings, crop=True, labels=labels)
     chosen = prepared.informative(settings.minimum_body_fraction)
-    codes = np.rint(prepared.slices[chosen] * STEPS).astype(np.int16)  # [slices, size, size, channels]
+    codes = np.rint(prepared.images(chosen) * STEPS).astype(np.int16)  # [slices, size, size, channels]
     arrays = {
         "npy": codes[..., 0] if codes.shape[-1] == 1 else codes,  # one channel has no axis in the file
         "mask.npy": prepared.mask[chosen],

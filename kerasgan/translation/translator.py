@@ -14,7 +14,7 @@ from kerasgan.scans.contract import Contract, Direction
 from kerasgan.scans.geometry import MULTIPLE, orientation, oriented
 from kerasgan.scans.intensity import IntensityMap
 from kerasgan.scans.preparation import Prepared, preparation_of, prepare
-from kerasgan.scans.slices import middle_channel, predict_slices
+from kerasgan.scans.slices import middle_channel, predict_batches
 from kerasgan.scans.volume import Modality, Volume
 
 AIR_HU = -1000.0
@@ -113,12 +113,15 @@ class Translator(ABC):
             )
         return wanted or fitting[0]
 
-    def translate(self, volume: Volume, direction: Direction | None = None) -> tuple[Volume, Contract]:
+    def translate(
+        self, volume: Volume, direction: Direction | None = None, overwrite: bool = False
+    ) -> tuple[Volume, Contract]:
         """Translates a volume, whole axial slice by whole axial slice.
 
         Args:
             volume: A scan of any orientation and grid.
             direction: `"ab"` or `"ba"`; None: the one that takes the volume's modality.
+            overwrite: The result may take the place of the volume's own values, which halves the memory.
 
         Returns:
             The other modality on the volume's grid: HU within the trained window for CT, the median training scale for
@@ -134,19 +137,22 @@ class Translator(ABC):
         if contract.quick:
             logger.warning("The model is from a quick run: it shows that the line works, its images mean nothing.")
         try:
-            prepared = prepare(volume, preparation_of(contract), crop=False, size=contract.fixed_size)
+            prepared = prepare(
+                volume, preparation_of(contract), crop=False, size=contract.fixed_size, overwrite=overwrite
+            )
         except ValueError as error:
             raise self.error(f"The scan cannot be translated: {error} Name another scan.") from error
         self._require_whole_body(prepared)
-        axial = self.translate_prepared(prepared, direction)
+        axial = self.translate_prepared(prepared, direction, overwrite)
         return replace(oriented(axial, orientation(volume)), source=volume.source), contract
 
-    def translate_prepared(self, prepared: Prepared, direction: Direction) -> Volume:
+    def translate_prepared(self, prepared: Prepared, direction: Direction, overwrite: bool = False) -> Volume:
         """Translates a scan that was prepared before.
 
         Args:
             prepared: Whole slices, `prepare(..., crop=False)`.
             direction: The direction that takes the scan's modality.
+            overwrite: Whether the result takes the place of the prepared scan's own values.
 
         Returns:
             The synthetic scan on the axial grid.
@@ -156,24 +162,26 @@ class Translator(ABC):
         """
         target = self.contract(direction).target
         low, _ = target.window
-        values = np.full(prepared.mask.shape, low, np.float32)  # [slices, height, width]
+        values = prepared.axial.array if overwrite else np.empty(prepared.axial.shape, np.float32)
         occupied = np.flatnonzero(prepared.mask.any(axis=(1, 2)))
-        if len(occupied):
-            synthetic = predict_slices(
-                lambda images: self.predict(direction, images, prepared.map),
-                prepared.slices[occupied],  # [occupied slices, height, width, channels]
-                self.batch_size,
-                "Translating",
-            )
+        batches = [occupied[first : first + self.batch_size] for first in range(0, len(occupied), self.batch_size)]
+        found = predict_batches(
+            lambda images: self.predict(direction, images, prepared.map),
+            map(prepared.images, batches),  # [batch, height, width, channels], made when the network is ready for it
+            len(occupied),
+            "Translating",
+        )
+        for rows, synthetic in zip(batches, found, strict=True):
             if bad := synthetic.size - np.count_nonzero(np.isfinite(synthetic)):
                 export = f"Export it again: {self.export_command}" if self.export_command else "Name another model."
                 raise self.error(
                     f"Of the values that {self.name} gave, {bad} of {synthetic.size} are NaN or infinite. The scan is "
                     f"sound, the model is not. {export}"
                 )
-            values[occupied] = middle_channel(synthetic)
-        values = prepared.grid.to_source(values, fill=low)  # [slices, rows, columns]
-        values[~prepared.body] = AIR_HU if target.modality == "CT" else low
+            values[rows] = prepared.grid.to_source(middle_channel(synthetic), fill=low)
+        values[np.setdiff1d(np.arange(len(values)), occupied)] = low
+        for image, body in zip(values, prepared.body, strict=True):
+            image[~body] = AIR_HU if target.modality == "CT" else low
         return prepared.axial.with_array(values, target.modality)
 
     def _require_whole_body(self, prepared: Prepared) -> None:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from kerasgan.scans.geometry import SliceGrid, orientation, oriented, slice_grid
 from kerasgan.scans.volume import SourceSlice, Volume
@@ -51,6 +52,18 @@ def test_turning_moves_no_voxel_and_back_is_exact(seed):
     np.testing.assert_allclose(back.direction, scan.direction, atol=1e-12)
     np.testing.assert_allclose(back.spacing_mm, scan.spacing_mm)
     np.testing.assert_allclose(back.origin_mm, scan.origin_mm, atol=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_turning_is_that_of_simpleitk(seed):
+    scan = volume(rotation(seed))
+    for code in ("LPS", "PIR", "RAI", "ASL"):
+        turned, expected = oriented(scan, code), sitk.DICOMOrient(scan.to_sitk(), code)
+        np.testing.assert_array_equal(turned.array, sitk.GetArrayFromImage(expected))
+        np.testing.assert_allclose(turned.spacing_mm, expected.GetSpacing())
+        np.testing.assert_allclose(turned.origin_mm, expected.GetOrigin(), atol=1e-9)
+        np.testing.assert_allclose(turned.direction.ravel(), expected.GetDirection(), atol=1e-12)
+        assert np.shares_memory(turned.array, scan.array)  # no copy of a volume
 
 
 def test_turning_keeps_what_is_known_of_the_scan(tmp_path):

@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
+from kerasgan.scans import intensity
 from kerasgan.scans.intensity import IntensityMap, body_mask, correct_bias, percentile_map
 from kerasgan.scans.volume import Volume
 
@@ -154,6 +156,16 @@ def test_parts_of_a_tenth_of_the_largest_are_body(modality, outside, inside):
         assert body[:, 22 : 18 + side, left + 2 : left + side - 2].all() == is_body
 
 
+@pytest.mark.parametrize("filled", [0.2, 0.35, 0.6])
+def test_regions_are_those_of_a_volume_numbered_as_a_whole(filled):
+    mask = (np.random.default_rng(0).random((9, 20, 21)) < filled).astype(np.uint8)
+    regions, _ = ndimage.label(mask)  # by their faces
+    sizes = np.bincount(regions.ravel())
+    sizes[0] = 0
+    expected = (sizes >= intensity.BODY_PART * sizes.max())[regions]
+    np.testing.assert_array_equal(intensity._large_regions(mask.copy()), expected)
+
+
 @pytest.mark.parametrize("value", [0.0, 100.0])
 def test_a_constant_mr_image_has_no_body(value):
     assert not body_mask(Volume(np.full((2, 32, 32), value), SPACING)).any()
@@ -198,3 +210,15 @@ def test_bias_correction_accepts_negative_values_and_small_images():
     array = RNG.normal(0, 50, (20, 7, 5))
     corrected = correct_bias(Volume(array, SPACING), np.ones(array.shape, bool)).array
     assert np.isfinite(corrected).all()
+
+
+def test_the_field_between_the_slices_at_which_it_is_evaluated(monkeypatch):
+    array, body = head_mr(80)
+    shaded = array * np.linspace(0.7, 1.4, 80)[:, None, None]
+    every = Volume(shaded, SPACING)
+    few = every.with_array(every.array.copy())
+    monkeypatch.setattr(intensity, "N4_LAYERS", 80)
+    exact = correct_bias(every, body).array
+    monkeypatch.setattr(intensity, "N4_LAYERS", 1)  # as in a scan of many slices: every fourth
+    interpolated = correct_bias(few, body).array
+    assert np.abs(exact - interpolated)[body].max() < 1  # of some 300

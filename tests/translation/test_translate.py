@@ -1,6 +1,7 @@
 """Translation keeps the scan's grid, its units and its patient's air, whatever the weights."""
 
 import shutil
+import tracemalloc
 
 import numpy as np
 import pydicom
@@ -10,9 +11,12 @@ import SimpleITK as sitk
 from kerasgan.errors import DicomError, KerasganError, RunError
 from kerasgan.io import discover, read_image, read_volume
 from kerasgan.phantom.dicom import SeriesIdentity, write_series
-from kerasgan.scans.volume import from_sitk
+from kerasgan.scans import intensity
+from kerasgan.scans.volume import Volume
 from kerasgan.translation.of_run import RunTranslator
 from kerasgan.translation.translate import translate, translate_volume
+from kerasgan.translation.translator import Translator
+from tests.made_up_series import head
 
 
 @pytest.fixture
@@ -31,7 +35,9 @@ def test_synthetic_ct_lies_on_the_source_grid_in_hu_with_air_around(run, mr):
 
 @pytest.mark.parametrize("code", ["PIR", "RAI", "LIP"])
 def test_orientation_of_the_input_does_not_change_the_result(run, mr, code):
-    turned = from_sitk(sitk.DICOMOrient(mr.to_sitk(), code), "MR")
+    image = sitk.DICOMOrient(mr.to_sitk(), code)
+    place = image.GetSpacing(), image.GetOrigin(), np.reshape(image.GetDirection(), (3, 3))
+    turned = Volume(sitk.GetArrayFromImage(image), *place, "MR")
     synthetic = translate_volume(run, turned)
     assert synthetic.same_grid(turned)
     back = sitk.GetArrayFromImage(sitk.DICOMOrient(synthetic.to_sitk(), "LPS"))
@@ -124,3 +130,39 @@ def test_description_and_log_mark_a_quick_run(run, mr, tmp_path, caplog, quick, 
     translate(path, tmp_path / "in", tmp_path / "out")
     assert {pydicom.dcmread(file).SeriesDescription for file in (tmp_path / "out").iterdir()} == {name}
     assert ("from a quick run" in caplog.text) == quick
+
+
+class Inverted(Translator):
+    """A model without weights, whose own memory plays no part."""
+
+    name, batch_size = "inverted", 4
+
+    def __init__(self, run):
+        self.known = RunTranslator(run)
+
+    def sources(self):
+        return self.known.sources()
+
+    def contract(self, direction):
+        return self.known.contract(direction)
+
+    def predict(self, direction, images, scan):
+        return -1000 * images
+
+
+@pytest.mark.parametrize("modality", ["MR", "CT"])
+def test_a_translation_takes_little_more_than_the_scan(run, modality, monkeypatch):
+    monkeypatch.setattr(intensity, "ENOUGH", 2**18)  # so that the scan is large
+    monkeypatch.setattr(intensity, "N4_LAYERS", 1)
+    array = head((96, 160, 160), modality=modality).astype(np.float32)
+    volume = Volume(array, (2.0, 2.0, 2.0), modality=modality)
+    translator = Inverted(run)
+    expected = translator.translate(volume)[0].array
+    assert np.array_equal(volume.array, array)  # which is the caller's
+    tracemalloc.start()
+    found = translator.translate(volume, overwrite=True)[0].array
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    np.testing.assert_array_equal(found, expected)
+    assert np.shares_memory(found, array)
+    assert peak < 1.4 * array.nbytes  # body, bias field and histograms; the scan itself was there before
