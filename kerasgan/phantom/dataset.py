@@ -12,13 +12,15 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
+from pydantic import BaseModel
 from tqdm import tqdm
 
 from kerasgan.errors import DatasetError
-from kerasgan.files import staging_folder
+from kerasgan.files import read_record, staging_folder
 from kerasgan.phantom.anatomy import Anatomy, Size
 from kerasgan.phantom.dicom import SeriesIdentity, write_series
 from kerasgan.phantom.head import HEAD
@@ -96,19 +98,41 @@ def map_name(subject: str, modality: Modality, anatomy: Anatomy) -> str:
 
 def read_split(folder: Path) -> dict[str, dict[str, list[str]]]:
     """Subjects of each part: `{"train": {"MR": [...], "CT": [...]}, "validation": ..., "test": ...}`."""
-    parts: dict[str, dict[str, list[str]]] = json.loads((folder / "split.json").read_text())["parts"]
-    return parts
+    return _read_content(folder).parts.model_dump()
+
+
+class _Subjects(BaseModel):
+    MR: list[str]
+    CT: list[str]
+
+
+class _Parts(BaseModel):
+    train: _Subjects
+    validation: _Subjects
+    test: _Subjects
+
+
+class _Content(BaseModel):
+    """The content of `split.json`."""
+
+    parts: _Parts
+    size: dict[str, Any]
+
+
+def _read_content(folder: Path) -> _Content:
+    remedy = f"Delete {folder}; the next training writes it again."
+    return read_record(folder / "split.json", _Content.model_validate_json, remedy, DatasetError)
 
 
 def _require_size(folder: Path, size: Size) -> None:
-    found = json.loads((folder / "split.json").read_text())["size"]
+    found = dict(_read_content(folder).size)
     if "shape" in found:  # version 0.1.0 wrote one grid for both scans of the head
         grid = {name: found.pop(name) for name in ("shape", "spacing_mm")}
         found |= {"mr": grid, "ct": grid}
     wanted = json.loads(json.dumps(asdict(size)))
     if found != wanted:
-        changed = [name for name in wanted if found[name] != wanted[name]]
-        differing = ", ".join(f"{name} {found[name]} (wanted {wanted[name]})" for name in changed)
+        changed = [name for name in wanted if found.get(name) != wanted[name]]
+        differing = ", ".join(f"{name} {found.get(name)} (wanted {wanted[name]})" for name in changed)
         raise DatasetError(f"{folder} holds a phantom of another size: {differing}. Delete it or name another folder.")
 
 

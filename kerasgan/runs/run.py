@@ -271,7 +271,8 @@ def load_run(path: str | Path) -> Run:
             f"{RESTORE}"
         )
     if not facts.data_dir and _note(path).is_file():
-        facts = facts.model_copy(update={"data_dir": _note(path).read_text(encoding="utf-8")})
+        folder = read_record(_note(path), str, "Remove the file, and name the folder of the data with --data-dir.")
+        facts = facts.model_copy(update={"data_dir": folder})
     return Run(path, recipe, facts)
 
 

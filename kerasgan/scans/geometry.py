@@ -115,9 +115,6 @@ def slice_grid(volume: Volume, pixel_mm: float, size: int, crop: bool) -> SliceG
     Example:
         >>> slice_grid(Volume(np.zeros((1, 90, 60)), (1, 1, 5)), pixel_mm=2, size=32, crop=False)
         SliceGrid(source=(90, 60), scaled=(45, 30), size=(48, 32))
-
-    Raises:
-        ValueError: For slices that are too large at that pixel size.
     """
     slices, rows, columns = volume.shape
     spacing_x, spacing_y, _ = volume.spacing_mm

@@ -4,7 +4,7 @@ import pytest
 from kerasgan import datasets
 from kerasgan.datasets import _phantom, phantom
 from kerasgan.errors import DatasetError
-from kerasgan.phantom import HEAD, Tissue
+from kerasgan.phantom import HEAD, Tissue, read_split
 
 
 @pytest.fixture(scope="module")
@@ -63,3 +63,10 @@ def test_prepare_writes_the_default_size_once(tmp_path, monkeypatch):
 def test_scan_without_prepare_says_what_to_run(tmp_path):
     with pytest.raises(DatasetError, match=r"no phantom in .*v\d+; run `kerasgan train --dataset phantom --quick`"):
         phantom.scan(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"size": {}}', '{"parts": {"train": {"MR": [1]}}, "size": {}}'])
+def test_a_damaged_split_is_named(tmp_path, content):
+    (tmp_path / "split.json").write_text(content)
+    with pytest.raises(DatasetError, match=r"split\.json is damaged: .*Delete .*; the next training writes it again"):
+        read_split(tmp_path)

@@ -107,7 +107,7 @@ def test_a_second_model_joins_the_first(run, models):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"modalities": {"a": "MR", "b": "MR"}}, r"modalities MR \(a\) and CT \(b\), now MR \(a\) and MR \(b\)"),
+        ({"modalities": {"a": "CT", "b": "MR"}}, r"modalities MR \(a\) and CT \(b\), now CT \(a\) and MR \(b\)"),
         ({"anatomy": "pelvis"}, r"anatomy head, now pelvis"),
         ({"pixel_mm": 3.0}, r"pixel size 2 mm, now 3 mm"),
     ],
