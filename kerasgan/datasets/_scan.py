@@ -77,7 +77,10 @@ class Scan:
         try:
             yield
         except (ValueError, KerasganError) as error:
-            raise DatasetError(f"The {self.modality} scan of patient {self.patient} cannot be used: {error}") from error
+            reason = str(error).removeprefix(f"{self.files[0].name}: ") if self.files else str(error)
+            raise DatasetError(
+                f"The {self.modality} scan of patient {self.patient} cannot be used: {reason}"
+            ) from error
 
     def load_mask(self, like: Volume | None = None) -> np.ndarray | None:
         """The body mask, bool `[slices, rows, columns]`, or None in a dataset without masks.
@@ -114,7 +117,7 @@ def _load_on_grid(path: Path | None, like: Volume | None) -> np.ndarray | None:
     image = read_labels(path)
     if like is not None and not image.same_grid(like):
         raise DatasetError(
-            f"{path.name} ({image.shape}, {image.spacing_mm} mm) is not on the grid of its scan "
+            f"The mask or label map ({image.shape}, {image.spacing_mm} mm) is not on the grid of its scan "
             f"({like.shape}, {like.spacing_mm} mm); resample it onto the scan."
         )
     return image.array

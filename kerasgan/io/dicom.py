@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -108,7 +109,9 @@ def read_volume(
     if is_image(path) and not usable:
         raise DicomError(f"{path.name} cannot be used: {found[0].reason.rstrip('.')}.")
     if not usable:
-        raise DicomError(f"{path.name} holds no series that can be used: {_listed(found)}. Name another folder.")
+        raise DicomError(
+            f"{path.name} holds no series that can be used: {_listed(found)}. `kerasgan inspect` lists them."
+        )
     raise DicomError(
         f"{path.name} holds {len(usable)} usable series, one is needed; name the folder of one, or choose by --series "
         f"(in Python series=) with number, description, UID or what else tells them apart: {_listed(usable)}."
@@ -123,9 +126,10 @@ def _told(volume: Volume, series: Series) -> Volume:
 
 
 def _listed(found: Sequence[Series]) -> str:
-    texts = [f"{one.name}{f', {one.description!r}' * bool(one.description)}: {one}" for one in found[:_LISTED]]
-    more = [f"and {len(found) - _LISTED} more"] if len(found) > _LISTED else []
-    return "; ".join(texts + more)
+    texts = [f"{one.name}{f', {one.description!r}' * bool(one.description)}: {one}" for one in found if one.patient]
+    unreadable = Counter(one.reason for one in found if not one.patient)
+    texts += [f"{count} file{'s' if count > 1 else ''}: {reason}" for reason, count in unreadable.most_common()]
+    return "; ".join(texts[:_LISTED]) + f" and {len(texts) - _LISTED} more" * (len(texts) > _LISTED)
 
 
 def _refuse(series: Series, defects: Sequence[str]) -> None:
@@ -150,7 +154,8 @@ def _read_slices(slices: Sequence[SourceSlice], modality: Modality) -> tuple[lis
                 array[len(kept)] = reader.read(slice_)
                 kept.append(slice_)
         except DicomError as error:
-            problems.append(f"skipped: {error}")
+            name = "an image" if slice_.number is None else f"image {slice_.number}"
+            problems.append(f"skipped {name}: {error}")
     return kept, array[: len(kept)], problems + reader.warnings
 
 
@@ -161,7 +166,7 @@ def _assembled(slices: list[SourceSlice], array: np.ndarray, modality: Modality,
     step = np.zeros(3)
     warnings: tuple[str, ...] = ()
     if reason := grid.refusal(stack, first.shape):
-        raise DicomError(f"{first.path.name} and the files after it: {reason}. Add the missing slices.")
+        raise DicomError(f"What is left of the series cannot be used: {reason}. Add the missing slices.")
     if irregularities := grid.defects(stack):
         array, step = grid.resample(array, stack, first.orientation, fill_value(modality))
         done = f"resampled to {len(array)} slices every {stack.gap_mm:.4g} mm"

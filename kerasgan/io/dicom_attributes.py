@@ -1,8 +1,8 @@
 """The header of a synthetic DICOM series: attributes of the acquired slices, and attributes of its own.
 
 - Patient, study and frame of reference are the source's, as far as the Standard requires (types 1 and 2, and 1C for
-  animals and de-identified people); `without_identity` leaves them out. Series and instances are new. No private element
-  is copied.
+  animals and de-identified people); `without_identity` leaves them out. Series and instances are new. No private
+  element is copied.
 - The equipment that produced it is kerasgan, not the scanner: a treatment planning system must not choose a scanner's
   density curve for it. The scanner is named in Contributing Equipment Sequence (0018,A001), with kerasgan.
 - It is marked as synthetic in Series Description (0008,103E), Derivation Description (0008,2111) and Image Comments

@@ -127,13 +127,13 @@ def _read_header(path: Path) -> Dataset:
             header = dcmread(path, stop_before_pixels=True, force=True)
         except OSError as error:
             raise DicomError(
-                f"Cannot read {path} again for its header. Keep the source until the series is written."
+                "A file of the source cannot be read again for its header. Keep the source until the series is written."
             ) from error
         _drop_malformed(header)
     for keyword in ("StudyInstanceUID", "SOPClassUID", "SOPInstanceUID"):
         if not header.get(keyword):
             raise DicomError(
-                f"{path} has no {named(keyword)}, which the new series must refer to. Export the source again, or "
+                f"The source has no {named(keyword)}, which the new series must refer to. Export the source again, or "
                 "write .nii.gz or .mha."
             )
     return header

@@ -129,10 +129,10 @@ def looks_like_dicom(path: Path) -> bool:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
-    """A DICOM file; whatever is raised while it is open becomes a `DicomError` that names it."""
+    """A DICOM file; an error while it is open becomes a `DicomError` without the name, which may be a person's."""
     try:
         if not looks_like_dicom(path):
-            raise DicomError(f"{path.name} is not a DICOM file.")
+            raise DicomError("not a DICOM file")
         with path.open("rb") as file, warnings.catch_warnings():  # pydicom's remarks on damage; ours name the remedy
             warnings.simplefilter("ignore")
             _require_inflatable(file)
@@ -140,10 +140,10 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
     except DicomError:
         raise
     except OSError as error:
-        raise DicomError(f"{path.name} cannot be opened ({error.strerror or error}).") from error
+        raise DicomError(f"cannot be opened ({error.strerror or error})") from error
     except Exception as error:  # pydicom raises what it likes on damage
         raise DicomError(
-            f"{path.name} has a DICOM header that cannot be read ({type(error).__name__}). Copy or export it again."
+            f"a DICOM header that cannot be read ({type(error).__name__}); copy or export the file again"
         ) from error
 
 
@@ -157,9 +157,7 @@ def _require_inflatable(file: BinaryIO) -> None:
             size += len(inflater.decompress(rest, _PIECE))
             rest = inflater.unconsumed_tail
             if size > _LARGEST_FILE:
-                raise DicomError(
-                    f"{Path(file.name).name} inflates to more than {_LARGEST_FILE >> 20} MiB. Decompress it."
-                )
+                raise DicomError(f"inflates to more than {_LARGEST_FILE >> 20} MiB; decompress it")
     file.seek(0)
 
 
@@ -219,33 +217,32 @@ def read_frames(path: Path) -> list[FrameHeader]:
         syntax = dataset.file_meta.get("TransferSyntaxUID")
         ended = not element and syntax != DeflatedExplicitVRLittleEndian  # which pydicom reads to its end
         if ended and (is_scan(dataset) or not value_of(dataset, "SOPClassUID")):
-            raise DicomError(f"{path.name} is truncated: its header ends too early.")
+            raise DicomError("truncated: its header ends too early")
         count = len(dataset.get("PerFrameFunctionalGroupsSequence") or [0])
         frames = [_header(path, frame_dataset(dataset, frame), frame) for frame in range(count)]
         if syntax in _NATIVE and not all(frame.reason for frame in frames):
-            _require_pixels(dataset, element, path.stat().st_size - pixels, path.name)
+            _require_pixels(dataset, element, path.stat().st_size - pixels)
         return frames
 
 
-def _require_pixels(dataset: FileDataset, element: bytes, rest: int, name: str) -> None:
+def _require_pixels(dataset: FileDataset, element: bytes, rest: int) -> None:
     """Refuses a native image that is shorter than its header says.
 
     Args:
         dataset: Header of a usable image.
         element: The twelve bytes at the place where its Pixel Data should begin.
         rest: Bytes of the file from there on.
-        name: Name of the file, for the message.
     """
     implicit, little = dataset.original_encoding
     order: Literal["little", "big"] = "little" if little else "big"
     if [int.from_bytes(element[:2], order), int.from_bytes(element[2:4], order)] != [0x7FE0, 0x0010]:
-        raise DicomError(f"{name} has no Pixel Data (7FE0,0010).")
+        raise DicomError("no Pixel Data (7FE0,0010)")
     start = 8 if implicit else 12  # tag, the representation of the value, its length
     sizes = (numbers(dataset, keyword) for keyword in ("Rows", "Columns", "BitsAllocated", "NumberOfFrames"))
     expected = int(math.prod((size or [1])[0] for size in sizes)) // 8
     found = min(int.from_bytes(element[start - 4 : start], order), rest - start)
     if found < expected:
-        raise DicomError(f"{name} is truncated: it has {found} of {expected} bytes of pixels.")
+        raise DicomError(f"truncated: it has {found} of {expected} bytes of pixels")
 
 
 def _header(path: Path, flat: Dataset, frame: int) -> FrameHeader:
@@ -267,7 +264,7 @@ def _header(path: Path, flat: Dataset, frame: int) -> FrameHeader:
         traits=tuple(_text(value_of(flat, keyword)) for keyword in TRAITS),
         synthetic=is_synthetic(flat),
         reason=reason,
-        slice=_source_slice(path, flat, frame) if has_place(flat) else None,
+        slice=_source_slice(path, flat, frame, int(number[0]) if number else None) if has_place(flat) else None,
     )
 
 
@@ -277,7 +274,7 @@ def _text(value: object) -> str:
     return "\\".join(map(str, value)) if hasattr(value, "__iter__") else str(value)
 
 
-def _source_slice(path: Path, flat: Dataset, frame: int) -> SourceSlice:
+def _source_slice(path: Path, flat: Dataset, frame: int, number: int | None) -> SourceSlice:
     x, y, z = map(float, flat.ImagePositionPatient)
     row_spacing, column_spacing = map(float, flat.PixelSpacing)
     # The two direction cosines of the plane, free of the rounding of their decimal text.
@@ -291,5 +288,6 @@ def _source_slice(path: Path, flat: Dataset, frame: int) -> SourceSlice:
         origin_mm=(x, y, z),
         orientation=(a, b, c, d, e, f),
         spacing_mm=(column_spacing, row_spacing),
+        number=number,
         shape=(int(flat.Rows), int(flat.Columns)),
     )

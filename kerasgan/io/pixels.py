@@ -55,7 +55,7 @@ class PixelReader:
             values, remarks = modality_values(stored, flat, self.modality)
         except Exception as error:  # pydicom and its plug-ins raise what they like on damaged pixels
             reason = str(error).partition("\n")[0].split(" - ")[0].rstrip(".")
-            raise DicomError(f"{slice_.path.name} cannot be decoded: {reason or type(error).__name__}.") from error
+            raise DicomError(f"cannot be decoded: {reason or type(error).__name__}") from error
         self.warnings += [remark for remark in remarks if remark not in self.warnings]
         return values
 

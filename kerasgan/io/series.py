@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -46,7 +46,7 @@ _BIDS_SUBJECT = re.compile(r"sub-[0-9A-Za-z]+")
 _NAMELESS = re.compile(
     r"(image|img|scan|vol(ume)?|data|file|input|output|nifti|mri?|ct|t[12]w?|brain|head)_?\d{0,2}", re.I
 )
-_NAMED = 10  # damaged files that one message names at most
+_NAMED = 10  # kinds of damage that one message names at most
 
 
 @dataclass(frozen=True)
@@ -209,7 +209,7 @@ def group(files: Iterable[Path], root: Path, modality: Modality | None = None, o
     """
     found: list[Series] = []
     frames: list[FrameHeader] = []
-    damaged: dict[Path, dict[Path, str]] = defaultdict(dict)
+    damaged: dict[Path, list[str]] = defaultdict(list)
     directories: list[Path] = []
     for file in files:
         try:
@@ -223,8 +223,9 @@ def group(files: Iterable[Path], root: Path, modality: Modality | None = None, o
             elif reason := _foreign(file):
                 found.append(Series("", "", "", (file,), usable=False, reason=reason))
         except (DicomError, OSError) as error:
-            damaged[file.parent][file] = str(error)
-    if directories and not found and not frames and not damaged:
+            damaged[file.parent].append(str(error))
+            found.append(Series("", "", "", (file,), usable=False, reason=str(error)))
+    if directories and not found and not frames:
         reason = "DICOMDIR, the list of a disc's files, none of which is here; copy the whole disc"
         found.append(Series("", "", "", tuple(directories), usable=False, reason=reason))
     for members, doubt, notes in by_series(frames):
@@ -232,8 +233,6 @@ def group(files: Iterable[Path], root: Path, modality: Modality | None = None, o
         for series in _of_one_series(members, doubt):
             series = replace(series, patient=patient, notes=notes + guessed + series.notes)
             found.append(_with_damaged(series, damaged))
-    for texts in damaged.values():
-        found.append(Series("", "", "", tuple(texts), usable=False, reason=_listed(texts.values())))
     return sorted(found, key=lambda series: series.files[0])
 
 
@@ -272,14 +271,14 @@ def _walk(folder: Path) -> Iterator[Path]:
             continue
         seen.add(real)
         upwards = {name for name in folders if (here / name).is_symlink() and (here / name).resolve() in top.parents}
-        for name in sorted(upwards):
-            _LOGGER.warning("%s is a link to a folder that holds this one: not followed", name)
+        for _ in upwards:
+            _LOGGER.warning("A link to a folder that holds this one is not followed.")
         folders[:] = sorted(name for name in folders if name[0] != "." and name not in {"__MACOSX", *upwards})
         yield from (Path(parent, name) for name in sorted(names) if name[0] != ".")
 
 
 def _warn_unlisted(error: OSError) -> None:
-    _LOGGER.warning("%s cannot be listed and is left out (%s)", Path(error.filename).name, error.strerror)
+    _LOGGER.warning("A folder cannot be listed and is left out (%s).", error.strerror)
 
 
 def _foreign(file: Path) -> str:
@@ -312,19 +311,15 @@ def _image_series(file: Path, told: Modality | None, orientation: str) -> Series
     return replace(series, modality=modality, notes=((doubt,) if doubt else ()) + volume.warnings)
 
 
-def _with_damaged(series: Series, damaged: dict[Path, dict[Path, str]]) -> Series:
+def _with_damaged(series: Series, damaged: Mapping[Path, list[str]]) -> Series:
     """The series with the damaged files of its folders, each of which may be one of its slices."""
     folders = sorted({file.parent for file in series.files}) if series.usable else []
-    texts = [text for folder in folders for text in damaged.get(folder, {}).values()]
-    losses = (f"skipped: {_listed(texts)}",) if texts else ()
+    reasons = Counter(text for folder in folders for text in damaged.get(folder, ()))
+    losses = tuple(
+        f"skipped {count} file{'s' if count > 1 else ''} that kerasgan inspect lists: {text}"
+        for text, count in reasons.most_common(_NAMED)
+    )
     return replace(series, losses=series.losses + losses, notes=series.notes + losses)
-
-
-def _listed(texts: Iterable[str]) -> str:
-    """A few sentences in one line."""
-    every = list(texts)
-    more = f" and {len(every) - _NAMED} more" if len(every) > _NAMED else ""
-    return " ".join(every[:_NAMED]) + more
 
 
 def _patient(frames: list[FrameHeader], root: Path) -> tuple[str, tuple[str, ...]]:

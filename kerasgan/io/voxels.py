@@ -246,7 +246,7 @@ def voxel_blocks(header: ImageHeader, notes: list[str]) -> Iterator[np.ndarray]:
                         "take: its header is wrong. Write it again."
                     )
                 if after:
-                    notes.append(f"{after} bytes follow the last voxel of {path.name} and are not read")
+                    notes.append(f"{after} bytes follow the last voxel and are not read")
                 with np.errstate(over="ignore"):  # an infinite value is refused later
                     stored = np.frombuffer(block, header.stored)
                     values = stored * np.float64(header.slope) + header.intercept if scaled else stored

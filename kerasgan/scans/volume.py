@@ -26,6 +26,7 @@ class SourceSlice:
         orientation: Image Orientation (Patient) (0020,0037): row direction, then column direction.
         spacing_mm: `(column_spacing, row_spacing)`, that is Pixel Spacing (0028,0030) reversed.
         shape: `(rows, columns)`.
+        number: Instance Number (0020,0013), by which messages call the image; None if it is no number.
         archive: Keeps the file while the slice is referenced, where it was unpacked from an archive.
     """
 
@@ -35,6 +36,7 @@ class SourceSlice:
     orientation: tuple[float, float, float, float, float, float]
     spacing_mm: tuple[float, float]
     shape: tuple[int, int]
+    number: int | None = None
     archive: object = field(default=None, repr=False, compare=False)
 
 
