@@ -83,7 +83,7 @@ def salted(key: str, secret: bytes) -> str:
 
     Example:
         >>> salted("p07e0e0d088", b""), salted("p07e0e0d088", b"secret")
-        ('p07e0e0d088', 'pddc5a4a3d3')
+        ('p07e0e0d088', 'pe5188f7ab3')
     """
     return "p" + hmac.new(secret, key.encode(), hashlib.sha256).hexdigest()[:10] if secret else key
 
