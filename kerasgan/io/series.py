@@ -391,6 +391,8 @@ def _stack_series(frames: list[FrameHeader], traits: tuple[str, ...], losses: tu
         notes += remarks
     if len({frame.frame_of_reference for frame in frames}) > 1:
         notes += ("Frame of Reference UID (0020,0052) is another one in every image, and passed over",)
+    if not all(frame.study_uid for frame in frames):
+        notes += ("Study Instance UID (0020,000D) is missing: what is made of it cannot be written as DICOM",)
     if len(positions) == 1:
         notes += (f"a single slice, taken as {stack.gap_mm:g} mm thick",)
     return replace(

@@ -150,6 +150,12 @@ def test_gaps_that_would_fill_the_memory_are_refused(slices):
     assert series.reason == "gaps and shifts of its slices would make it 1004 x 4 x 5 voxels"
 
 
+def test_a_series_that_a_derived_one_cannot_refer_to_has_a_note(slices):
+    (series,) = discover(slices(0, 3, StudyInstanceUID=None))
+    note = "Study Instance UID (0020,000D) is missing: what is made of it cannot be written as DICOM"
+    assert series.usable and series.notes == (note,)
+
+
 def test_what_the_values_say_is_known_before_they_are_all_read(tmp_path, dicom):
     tissue = np.full((40, 40), 1064, np.int16)
     tissue[:20] = 24
@@ -342,7 +348,7 @@ def test_a_patient_without_id_is_the_study_or_else_the_folder(slices, patient_id
     found = [series for series in found if series.files[0].parent.name != "all"]
     assert [series.patient for series in found] == [patient_key(name) for name in ("1/CT", "1.1", "2/CT", "1.2")]
     assert found[1].notes[-1] == "Patient ID (0010,0020) names no patient, so the study stands for one"
-    assert found[0].notes[-1] == "Patient ID (0010,0020) names no patient, so the folder stands for one"
+    assert found[0].notes[0] == "Patient ID (0010,0020) names no patient, so the folder stands for one"
 
 
 def test_fine_slices_beside_coarse_ones_are_one_scan(slices):
