@@ -69,6 +69,7 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def prepare_environment() -> None:
     """Chooses the backend and shows kerasgan's log, one line a message; a program may do this, never a library."""
     os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever ~/.keras/keras.json says
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # else a line for each failed handshake of a stranger
     logger = logging.getLogger("kerasgan")
     if not any(isinstance(handler, _OneLine) for handler in logger.handlers):
         logger.addHandler(_OneLine())

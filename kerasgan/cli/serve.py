@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 LOOPBACK = "127.0.0.1"
 MEBIBYTE = 2**20
+DESCRIPTORS = 8192  # for as many connections as the server may have
 
 
 @app.command(short_help="Serve exported models by REST and gRPC.")
@@ -70,6 +72,12 @@ def serve(
 def _serve(folder: Path, settings: Settings) -> None:
     from kerasgan.serving import Server
 
+    with suppress(ImportError):  # Windows has no such limit
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if 0 <= soft < DESCRIPTORS:  # negative: no limit
+            resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS if hard < 0 else min(hard, DESCRIPTORS), hard))
     stop = threading.Event()
     with Server(folder, settings) as server:
         for number in (signal.SIGINT, signal.SIGTERM):

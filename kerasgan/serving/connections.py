@@ -13,10 +13,10 @@ from typing import Any
 import uvicorn
 
 from kerasgan.serving.backend import Backend
-from kerasgan.serving.protocol import HANDSHAKE_S, SILENT_S
+from kerasgan.serving.protocol import HANDSHAKE_S, SILENT_S, descriptors
 
-CONNECTIONS = 256
-PROGRESS = 2**16  # bytes of a body that count as a sign of life
+CONNECTIONS = 256  # or a quarter of the descriptors
+PROGRESS = 2**16  # bytes of a request or a reply that count as a sign of life
 SWEEP_S = 1.0
 
 logger = logging.getLogger(__name__)
@@ -51,6 +51,7 @@ class RestServer(uvicorn.Server):
 
     def __init__(self, app: Any, backend: Backend, listening: socket.socket, **options: Any) -> None:
         self._app, self._backend, self._listening = app, backend, listening
+        self._most = min(CONNECTIONS, descriptors() // 4)
         self._connections: dict[tuple[str, int], _Connection] = {}  # by the address of the client
         self._tasks: set[asyncio.Task[None]] = set()
         own: dict[str, Any] = {
@@ -86,8 +87,8 @@ class RestServer(uvicorn.Server):
                 continue
             # Else the second half of each reply would wait for a delayed acknowledgement of the first.
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if len(self._open()) >= CONNECTIONS and not self._make_room():
-                logger.warning("A connection is refused: requests of %d others are worked on.", CONNECTIONS)
+            if len(self._open()) >= self._most and not self._make_room():
+                logger.warning("A connection is refused: requests of %d others are worked on.", self._most)
                 accepted.close()
                 continue
             self._connections[address[:2]] = _Connection(accepted, time.monotonic())
@@ -152,8 +153,13 @@ class RestServer(uvicorn.Server):
 
         async def sending(message: Any) -> None:
             nonlocal status
-            connection.since, status = time.monotonic(), message.get("status", status)
-            await send(message)
+            status, body = message.get("status", status), message.get("body", b"")
+            for start in range(0, len(body) - PROGRESS, PROGRESS):  # all but the last piece; each waits for the client
+                connection.since = time.monotonic()
+                await send({**message, "body": body[start : start + PROGRESS], "more_body": True})
+            connection.since = time.monotonic()
+            last = (len(body) - 1) // PROGRESS * PROGRESS
+            await send({**message, "body": body[last:]} if last > 0 else message)
 
         try:
             await self._app(scope, receiving, sending)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -21,12 +21,13 @@ from kerasgan.scans.names import DEFAULT
 from kerasgan.serving.backend import Backend
 from kerasgan.serving.grpc_transport import arrays
 from kerasgan.serving.models import Model, Status, Wanted
-from kerasgan.serving.protocol import HANDSHAKE_S, SILENT_S, printable, shortened
+from kerasgan.serving.protocol import HANDSHAKE_S, SILENT_S, descriptors, printable, shortened
 
 THREADS = 32
 CALLS = 1024  # that wait for a thread; no message of theirs is received yet
-CONNECTIONS = 512
+CONNECTIONS = 4096  # or half of the descriptors
 IDLE_S = 60  # a client that asks again later connects again by itself
+REPLY_S = 300  # for a client to take its reply
 SIGNATURE_DEF = "signature_def"
 
 logger = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ def grpc_server(backend: Backend) -> Any:
         ("grpc.max_receive_message_length", backend.message_bytes),
         ("grpc.max_send_message_length", -1),
         ("grpc.so_reuseport", 0),  # or a second server would take half of the requests
-        ("grpc.max_allowed_incoming_connections", CONNECTIONS),
+        ("grpc.max_allowed_incoming_connections", min(CONNECTIONS, descriptors() // 2)),
         ("grpc.server_handshake_timeout_ms", round(1000 * HANDSHAKE_S)),
         ("grpc.max_connection_idle_ms", 1000 * IDLE_S),
     ]
@@ -84,13 +85,14 @@ class Services(grpc.GenericRpcHandler):
 
     def _answer(self, details: Any, messages: Iterator[bytes], context: Any) -> Any:
         begun, call, code, text = time.monotonic(), _Call(b""), "OK", ""
-        taken = 0
         try:
             self.backend.authorise(str(dict(details.invocation_metadata).get("authorization", "")))
             call.message = _received(messages, context)
             self.backend.room.take(len(call.message))
-            taken = len(call.message)
-            return self._methods[details.method](call)
+            _at_the_end(context, partial(self.backend.room.take, -len(call.message)))
+            response = self._methods[details.method](call)
+            _given_up_after(REPLY_S, context)
+            return response
         except ServingError as error:
             code, text = error.code, shortened(str(error))
         except grpc.RpcError:
@@ -99,7 +101,6 @@ class Services(grpc.GenericRpcHandler):
             logger.exception("A request failed.")
             code, text = "INTERNAL", "The request failed in the server, whose log says why."
         finally:
-            self.backend.room.take(-taken)
             asked = f"{details.method.rpartition('/')[2]} {call.model}"
             self.backend.log_access(context.peer(), asked, code, begun)
         context.abort(grpc.StatusCode[code], text)
@@ -150,15 +151,28 @@ class Services(grpc.GenericRpcHandler):
 
 def _received(messages: Iterator[bytes], context: Any) -> bytes:
     """The message of a call; a client that does not send it in time is given up, so that it holds no thread."""
-    giving_up = threading.Timer(SILENT_S, context.cancel)
-    giving_up.daemon = True
-    giving_up.start()
+    waiting = _given_up_after(SILENT_S, context)
     try:
         return next(messages)
     except StopIteration as error:
         raise _bad("The call has no message.") from error
     finally:
-        giving_up.cancel()
+        waiting.cancel()
+
+
+def _given_up_after(seconds: float, context: Any) -> threading.Timer:
+    """Ends a call that is not over by then; cancelled, it does not."""
+    timer = threading.Timer(seconds, context.cancel)
+    timer.daemon = True
+    timer.start()
+    _at_the_end(context, timer.cancel)
+    return timer
+
+
+def _at_the_end(context: Any, action: Callable[[], None]) -> None:
+    """Does something once a call is over, its reply taken by the client or not; at once if it is."""
+    if not context.add_callback(action):
+        action()
 
 
 def _parsed(kind: Any, call: _Call) -> tuple[Any, Wanted]:

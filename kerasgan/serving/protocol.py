@@ -113,6 +113,16 @@ def code_of(status: int) -> str:
     return _CODES.get(status, "UNKNOWN")
 
 
+def descriptors() -> int:
+    """The number of files and connections that this process may have open."""
+    try:
+        import resource
+    except ImportError:  # Windows, whose limit is higher than any that is made of this
+        return 2**16
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return soft if soft != resource.RLIM_INFINITY else 2**16
+
+
 def shortened(text: str) -> str:
     """Cuts the reason for a refusal, which may cite a request, to what fits into a status.
 

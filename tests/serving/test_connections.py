@@ -75,6 +75,19 @@ def test_a_reply_that_nobody_reads_is_given_up(serve, monkeypatch):
     assert received < 64 * 2**20
 
 
+def test_a_reply_that_is_read_slowly_arrives(serve, monkeypatch):
+    monkeypatch.setattr(connections, "SILENT_S", 0.5)
+    monkeypatch.setattr(connections, "SWEEP_S", 0.1)
+    server, text = serve(), "".join(map(str, range(2_000_000)))
+    monkeypatch.setattr(server._backend.metrics, "text", lambda: text)
+    with connected(server, b"GET /monitoring/prometheus/metrics HTTP/1.1\r\nHost: x\r\n\r\n") as connection:
+        received = bytearray()
+        while len(received) < len(text):
+            received += connection.recv(2**20)
+            time.sleep(0.05)
+    assert bytes(received).partition(b"\r\n\r\n")[2] == text.encode()[: len(received) - received.find(b"\r\n\r\n") - 4]
+
+
 def test_the_one_that_was_waited_for_longest_makes_room(serve, monkeypatch):
     monkeypatch.setattr(connections, "CONNECTIONS", 4)
     server = serve()

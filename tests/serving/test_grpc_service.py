@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 
 import grpc
 import numpy as np
@@ -216,6 +217,27 @@ def test_a_call_whose_message_never_comes_is_given_up(serve, slices, monkeypatch
                 call.result(20)
             assert caught.value.code().name == "CANCELLED"
         silent.set()
+
+
+def test_a_reply_that_nobody_takes_is_given_up_and_its_room_with_it(serve, slices, monkeypatch):
+    monkeypatch.setattr(grpc_service, "REPLY_S", 0.3)
+    server = serve()
+    room, window = server._backend.room, [("grpc.http2.lookahead_bytes", 2**16), ("grpc.http2.bdp_probe", 0)]
+    free = room._free
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = NAME
+    request.inputs["image"].CopyFrom(tf.make_tensor_proto(slices(1, 800, 800)))
+    with grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}", options=window) as channel:
+        call = channel.unary_stream("/tensorflow.serving.PredictionService/Predict")
+        answer = call(request.SerializeToString(), timeout=20)  # asks for no message before somebody iterates
+        end = time.monotonic() + 20
+        while room._free == free:
+            assert time.monotonic() < end, "it is not read"
+            time.sleep(0.01)
+        while room._free != free:
+            assert time.monotonic() < end, "it is not given back"
+            time.sleep(0.01)
+        assert answer is not None
 
 
 def test_a_call_without_a_message(channel):
