@@ -10,6 +10,8 @@ const LARGEST = 1e12;
 const LABELS = 64;  // different whole numbers that a mask or label map has at most
 const SAMPLE = 1000003;  // voxels that are looked at, at most
 const BIN = 50;
+const AIR_SHARE = 0.02;  // of the voxels: an MR may have a few as low as air
+const [BONE_HU, BONE_SHARE, FAT_HU, FAT_SHARE] = [300, 0.3, -20, 0.01];  // bone without fat is an MR filled with -1000
 const SPREAD_HU = 50;  // fat and muscle alone are farther apart
 const CUT = 0.002;  // share of voxels that have the highest value of a windowed image
 const WORDS = {CT: ['ct', 'cta', 'cbct', 'cect', 'ncct'], MR: ['mr', 'mri', 't1', 't1w', 't2', 't2w', 'flair', 'pdw', 'mprage']};
@@ -62,8 +64,12 @@ function appearance(values) {
     return (bin + 0.5) * BIN;
   };
   const within = (value, start, end) => value >= start && value <= end;
-  const air = peak(values.filter((value) => value < -500 && (low >= -1500 || value > low)));
-  if (within(air, -1100, -900) && within(peak(values.filter((value) => value > -500)), -200, 200)) {
+  const air = values.filter((value) => value < -500 && (low >= -1500 || value > low));
+  const tissue = values.filter((value) => value > -500);
+  const isAir = air.length >= AIR_SHARE * values.length && within(peak(air), -1100, -900);
+  const share = (holds) => tissue.reduce((count, value) => count + Number(holds(value)), 0) / tissue.length;
+  const isFilled = share((value) => value > BONE_HU) > BONE_SHARE && share((value) => value < FAT_HU) < FAT_SHARE;
+  if (isAir && within(peak(tissue), -200, 200) && !isFilled) {
     return ['CT', 'its values are those of a CT, with air near -1000 HU and tissue near 0'];
   }
   if ((low === 0 && high <= 255) || high - low < SPREAD_HU) return [, `its values are grey levels from ${[low, high].map((end) => Number(end.toPrecision(3))).join(' to ')}`];

@@ -30,6 +30,10 @@ PADDED = CT.copy()
 PADDED[:, :4] = -2000  # outside the scanner's circle
 LUNG = CT.copy()
 LUNG[:, 10:30, 10:30] -= 800
+LOW_VOXELS = MR.copy()
+LOW_VOXELS[6, 20, :10] = -1000
+FILLED = MR.copy()
+FILLED[:, :8] = -1000  # outside its grid, by a program that takes it for a CT
 INSIDE = CT[3:-3, 12:28, 12:28]
 UNDERSHOOT = MR.copy()
 UNDERSHOOT[:, ::10] -= 30
@@ -37,8 +41,17 @@ UNDERSHOOT[:, ::10] -= 30
 
 @pytest.mark.parametrize(
     ("array", "modality"),
-    [(CT, "CT"), (BONE, "CT"), (PADDED, "CT"), (LUNG, "CT"), (MR, "MR"), (UNDERSHOOT * 10, "MR"), (MR + 300, "MR")],
-    ids=["CT", "bone", "padding", "lung", "MR", "undershoot to -300", "no air"],
+    [
+        (CT, "CT"),
+        (BONE, "CT"),
+        (PADDED, "CT"),
+        (LUNG, "CT"),
+        (MR, "MR"),
+        (UNDERSHOOT * 10, "MR"),
+        (MR + 300, "MR"),
+        (LOW_VOXELS, "MR"),
+    ],
+    ids=["CT", "bone", "padding", "lung", "MR", "undershoot to -300", "no air", "ten voxels of -1000"],
 )
 def test_clear_values(array, modality):
     assert image_modality(array, UNNAMED) == (modality, "")
@@ -67,6 +80,7 @@ def windowed(low, high, top, whole=False):
         ((MR / 2).round(), "grey levels from 0 to 2"),
         ((MR - MR.mean()) / MR.std() * 1000, "neither the air and tissue of a CT nor the range of an MR"),
         (INSIDE, "neither the air and tissue"),
+        (FILLED, "whose water is|neither the air and tissue"),
     ],
     ids=[
         "HU + 1024",
@@ -79,6 +93,7 @@ def windowed(low, high, top, whole=False):
         "MR in 8 bits",
         "z-scores",
         "inside a body",
+        "filled",
     ],
 )
 def test_values_that_leave_it_open_are_asked_about(array, seen):
