@@ -49,7 +49,10 @@ def test_it_is_not_run_on_an_empty_folder(refused, model_server, tmp_path):
     assert "models holds no version of any model. Write one with: kerasgan export" in refused("serve", "models")
 
 
-@pytest.mark.parametrize("option", [["--embedded"], ["--host", "127.0.0.1"], ["--token-file", "token"]])
+@pytest.mark.parametrize(
+    "option",
+    [["--embedded"], ["--host", "127.0.0.1"], ["--token-file", "token"], ["--access-log"], ["--cors-origin", "*"]],
+)
 def test_what_it_cannot_do_takes_the_embedded_server(refused, model_server, tmp_path, option):
     pytest.importorskip("tensorflow_serving", reason="the extra `serving` is not installed")
     (tmp_path / "token").write_text("secret\n")
@@ -82,6 +85,15 @@ def test_an_empty_token_file(refused, tmp_path):
     add_model(tmp_path / "models")
     (tmp_path / "token").write_text("\n")
     assert "token is empty; write the token into it" in refused("serve", "models", "--token-file", "token")
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfes\x00", "gehe\u00efm".encode(), b"two words", b"two\nlines"])
+def test_a_token_file_that_holds_none(refused, tmp_path, content):
+    pytest.importorskip("tensorflow_serving", reason="the extra `serving` is not installed")
+    add_model(tmp_path / "models")
+    (tmp_path / "token").write_bytes(content)
+    error = refused("serve", "models", "--token-file", "token")
+    assert "token is no token: one line of ASCII letters, digits and signs, without spaces." in error
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,6 @@
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -82,6 +84,36 @@ def test_other_sizes_and_full_batches_run_apart(batcher):
     model = Doubling()
     run_together(batcher, model, [images(1), images(10), images(4, size=3), images(10), images(6)])
     assert model.runs == [1, 16, 4, 10]  # 10 and 6 fill a batch
+
+
+def test_a_long_request_runs_in_parts(batcher):
+    """2 bytes an image: 16 images at once, or as many as half of the memory holds."""
+    model = Doubling()
+    model.released.set()
+    many = np.arange(80, dtype=np.float32).reshape(40, 2)
+    np.testing.assert_array_equal(batcher.run(model, "any", {"image": many})["double"], 2 * many)
+    batcher.memory = 20
+    np.testing.assert_array_equal(batcher.run(model, "any", {"image": many[:25]})["double"], 2 * many[:25])
+    assert model.runs == [16, 16, 8, 10, 10, 5]
+
+
+@pytest.mark.parametrize(("batch", "count", "size"), [("images", 1, 101), ("volume", 51, 2)])
+def test_what_the_network_has_no_memory_for_is_refused(batcher, batch, count, size):
+    with pytest.raises(ServingError, match=r"Send smaller ones, send the slices of an MR in parts") as caught:
+        batcher.run(Doubling(batch), "any", {"image": images(count, size=size)})
+    assert caught.value.code == "RESOURCE_EXHAUSTED"
+
+
+def test_a_request_waits_for_the_memory_of_others():
+    batcher, model = Batcher(memory=100), Doubling("volume")
+    answers = [ThreadPoolExecutor(1).submit(batcher.run, model, "any", {"image": images(30)}) for _ in range(2)]
+    assert model.started.wait(10)
+    time.sleep(0.1)
+    assert model.runs == [30]  # 60 bytes of 100, although a second thread is free
+    model.released.set()
+    for answer in answers:
+        assert answer.result(10)["double"].shape == (30, 2)
+    batcher.close()
 
 
 def test_slices_of_two_scans_are_never_merged(batcher):
