@@ -13,6 +13,7 @@ from kerasgan.errors import ExportError, KerasganError
 from kerasgan.export import export_tflite
 from kerasgan.export.card import LIMITS
 from kerasgan.export.page import VENDOR, WEB, build_page, npm_packages, page_server
+from kerasgan.translation.tflite_metadata import with_digest
 
 UNREACHABLE = """npm warn Unknown user config "nodedir".
 npm error code ENOTFOUND
@@ -53,7 +54,7 @@ def test_packages_are_fetched_once_and_outside_the_page(web, npm, tmp_path):
     assert (packages / "@litertjs/wasm-utils/dist/index.js").read_text() == FILES["@litertjs/wasm-utils/dist/index.js"]
     assert npm_packages(web, tmp_path / "cache") == packages
     [call] = calls.read_text().splitlines()
-    assert re.match(rf"{tmp_path}/cache/\.page-\w+\.\w+/packages ci --ignore-scripts ", call)
+    assert re.match(rf"{tmp_path}/cache/\.page-\w+\.[\w-]+/packages ci --ignore-scripts ", call)
     assert call.endswith(" package-lock.json package.json"), "npm sees the two files and nothing else"
     assert sorted(web.iterdir()) == before
     assert [path.name for path in (tmp_path / "cache").iterdir()] == [packages.parent.name]
@@ -138,7 +139,8 @@ def test_invalid_folders_and_models(model, tmp_path):
     assert "none.tflite" in error(tmp_path / "none.tflite", tmp_path / "page")
     (tmp_path / "foreign.tflite").write_bytes(b"no model")
     assert "is no TFLite file; name one" in error(tmp_path / "foreign.tflite", tmp_path / "p")
-    (tmp_path / "half.tflite").write_bytes(model.read_bytes().replace(b'"weights":"float32"', b'"weights":"float16"'))
+    half = with_digest(model.read_bytes().replace(b'"weights":"float32"', b'"weights":"float16"'))
+    (tmp_path / "half.tflite").write_bytes(half)
     text = error(tmp_path / "half.tflite", tmp_path / "p")
     assert "has float16 weights" in text and "export float32" in text
     assert "holds files and is not overwritten; name a new folder" in error(model, tmp_path)

@@ -24,6 +24,7 @@ from kerasgan.scans.contract import Contract
 from kerasgan.scans.geometry import SliceGrid, oriented, slice_grid
 from kerasgan.scans.intensity import body_mask
 from kerasgan.translation.of_tflite import TFLiteTranslator
+from kerasgan.translation.tflite_metadata import with_digest
 
 PIXEL_MM, SIZE = 2.5, (36, 32)
 
@@ -415,6 +416,6 @@ def test_the_contract(finished_run, tmp_path):
     assert Contract.model_validate(good) == TFLiteTranslator(model).contract("ab")
     assert "has format 2, this page reads 1; build the page" in newer
     assert "is no contract of kerasgan export; build the page again" in foreign
-    model.write_bytes(model.read_bytes().replace(b'"format":1', b'"format":2'))
+    model.write_bytes(with_digest(model.read_bytes().replace(b'"format":1', b'"format":2')))
     with pytest.raises(ExportError, match="this version of kerasgan reads format 1"):
         TFLiteTranslator(model)
