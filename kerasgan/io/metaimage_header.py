@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from kerasgan.errors import KerasganError
 from kerasgan.io.voxels import ImageHeader, place
+from kerasgan.scans.volume import Volume
 
 _TYPES = {"CHAR": "i1", "UCHAR": "u1", "SHORT": "i2", "USHORT": "u2", "INT": "i4", "UINT": "u4", "LONG": "i4"}
 _TYPES |= {"ULONG": "u4", "LONG_LONG": "i8", "ULONG_LONG": "u8", "FLOAT": "f4", "DOUBLE": "f8"}
@@ -101,6 +102,30 @@ def read_metaimage_header(path: Path) -> ImageHeader:
         notes=(f"stored values are taken times {slope:g}, plus {intercept:g}",) if scaled else (),
         description=fields.get("ITK_FileNotes", ""),
     )
+
+
+def metaimage_header(volume: Volume, stored: np.dtype, description: str, size: int, file: str) -> bytes:
+    """The header of a MetaImage with a compressed stream of `size` bytes in `file`, which is `"LOCAL"` for the same."""
+
+    def listed(values: Iterable[float]) -> str:
+        return " ".join(f"{value:.17g}" for value in values)
+
+    fields = {
+        "ObjectType": "Image",
+        "NDims": 3,
+        "ITK_FileNotes": description,  # where SimpleITK keeps a remark
+        "BinaryData": True,
+        "BinaryDataByteOrderMSB": False,
+        "CompressedData": True,
+        "CompressedDataSize": size,
+        "TransformMatrix": listed(volume.direction.T.ravel()),  # a row for each axis
+        "Offset": listed(volume.origin_mm),
+        "ElementSpacing": listed(volume.spacing_mm),
+        "DimSize": listed(volume.shape[::-1]),
+        "ElementType": f"MET_{next(name for name, kind in _TYPES.items() if stored == np.dtype(kind))}",
+        "ElementDataFile": file,
+    }
+    return "".join(f"{name} = {value}\n" for name, value in fields.items() if value != "").encode("ascii", "replace")
 
 
 class _Fields(dict[str, str]):

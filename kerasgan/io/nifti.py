@@ -1,32 +1,34 @@
 """NIfTI and MetaImage files in and out; the geometry is LPS in mm, as in DICOM.
 
-Files are written by SimpleITK. They are read here: SimpleITK hands out memory that it never filled where a compressed
-MetaImage is damaged, takes the qform of a NIfTI where others take the sform, and asks for any size that a header says.
+This is done here because SimpleITK hands out memory that it never filled where a compressed MetaImage is damaged, takes
+the qform of a NIfTI where others take the sform, asks for any size that a header says, and does not notice a full disk.
 """
 
 from __future__ import annotations
 
-import errno
 import os
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import SimpleITK as sitk
 
 from kerasgan.errors import KerasganError
 from kerasgan.files import staging_folder
-from kerasgan.io.metaimage_header import read_metaimage_header
+from kerasgan.io.metaimage_header import metaimage_header, read_metaimage_header
 from kerasgan.io.modality import image_modality
-from kerasgan.io.nifti_header import read_nifti_header
+from kerasgan.io.nifti_header import nifti_header, read_nifti_header
 from kerasgan.io.output import as_int16, require_finite
-from kerasgan.io.voxels import ImageHeader, read_voxels, voxel_blocks
+from kerasgan.io.voxels import ImageHeader, read_voxels
 from kerasgan.scans import bounds
 from kerasgan.scans.volume import Modality, Volume
 
 SUFFIXES = (".nii.gz", ".nii", ".mha", ".mhd")
+_LEVEL = 4  # of compression: more takes far longer and saves little
 
 
 def is_image(path: Path) -> bool:
@@ -128,7 +130,7 @@ def write_image(volume: Volume, path: Path | str, description: str = "") -> None
     Args:
         volume: The image.
         path: A `.nii`, `.nii.gz`, `.mha` or `.mhd` file; its folder is created. (The values of an `.mhd` go into
-            another file, which ends in `.raw` or `.zraw`.)
+            another file, which ends in `.zraw`.)
         description: A line of at most 79 characters for the header.
 
     Raises:
@@ -142,13 +144,50 @@ def write_image(volume: Volume, path: Path | str, description: str = "") -> None
     path = Path(path)
     _require_suffix(path)
     require_finite(volume.array, path.name)
-    image = volume.to_sitk(as_int16(volume.array, path.name) if volume.modality == "CT" else None)
-    image.SetMetaData("ITK_FileNotes", description)
+    stored = np.dtype("<i2" if volume.modality == "CT" else "<f4")
+    voxels = _voxels(volume, stored, path.name)
     with staging_folder(path) as folder:
-        staged = folder / path.name
-        _save(image, staged)
+        staged, suffix = folder / path.name, path.suffix.lower()
+        if suffix in (".mha", ".mhd"):
+            data = folder / f"{path.stem}.zraw"
+            _store(data, _compressed(voxels, zlib.compressobj(_LEVEL)))
+            name = "LOCAL" if suffix == ".mha" else data.name
+            header = metaimage_header(volume, stored, description, data.stat().st_size, name)
+        else:
+            header = nifti_header(volume, stored, description)
+        if suffix == ".mha":
+            with data.open("rb") as stream:
+                _store(staged, chain([header], iter(lambda: stream.read(2**22), b"")))
+            data.unlink()
+        elif suffix == ".mhd":
+            _store(staged, [header])
+        elif suffix == ".gz":
+            _store(staged, _compressed(chain([header], voxels), zlib.compressobj(_LEVEL, wbits=zlib.MAX_WBITS | 16)))
+        else:
+            _store(staged, chain([header], voxels))
         for file in sorted(folder.iterdir(), key=lambda file: file == staged):  # the header comes last
             os.replace(file, path.parent / file.name)
+
+
+def _voxels(volume: Volume, stored: np.dtype, name: str) -> Iterator[bytes]:
+    """The voxels as they are stored, slice by slice, so that a whole copy of the volume is never made."""
+    for image in volume.array:
+        values = as_int16(image, name) if volume.modality == "CT" else image
+        yield np.ascontiguousarray(values, stored).tobytes()
+
+
+def _compressed(parts: Iterable[bytes], compressor: Any) -> Iterator[bytes]:
+    for part in parts:
+        yield compressor.compress(part)
+    yield compressor.flush()
+
+
+def _store(path: Path, parts: Iterable[bytes]) -> None:
+    """Writes a file through to the disk, which else may report only later that it is full."""
+    with path.open("wb") as file:
+        file.writelines(parts)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _require_suffix(path: Path) -> None:
@@ -163,16 +202,3 @@ def _named(path: Path) -> Iterator[None]:
         yield
     except KerasganError as error:
         raise KerasganError(f"{path.name}: {str(error).rstrip('.')}.") from error
-
-
-def _save(image: sitk.Image, path: Path) -> None:
-    """Writes the file and reads it back: SimpleITK's writers do not notice a full disk."""
-    try:
-        sitk.WriteImage(image, str(path), useCompression=True)
-    except RuntimeError as error:
-        raise OSError(f"the image could not be stored ({str(error).strip().splitlines()[-1]})") from error
-    values, done = sitk.GetArrayViewFromImage(image).reshape(-1), 0
-    for block in voxel_blocks(read_header(path), []):
-        if not np.array_equal(block, values[done : done + len(block)]):
-            raise OSError(errno.ENOSPC, "the disk took only a part of the image")
-        done += len(block)

@@ -12,21 +12,22 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from kerasgan.errors import KerasganError
 from kerasgan.io.voxels import GZIP, ImageHeader, Inflated, intact, place
-from kerasgan.scans.volume import Triple
+from kerasgan.scans.volume import Triple, Volume
 
 _NAMES = ["dim", "datatype", "pixdim", "vox_offset", "scl_slope", "scl_inter", "xyzt_units"]
-_NAMES += ["qform_code", "sform_code", "quatern", "qoffset", "srow", "magic", "descrip"]
+_NAMES += ["qform_code", "sform_code", "quatern", "qoffset", "srow", "magic", "descrip", "sizeof_hdr", "bitpix"]
 _FIELDS = {  # by the size of the header, which is its first number
     348: (
-        ["8i2", "i2", "8f4", "f4", "f4", "f4", "u1", "i2", "i2", "3f4", "3f4", "(3,4)f4", "S3", "S80"],
-        [40, 70, 76, 108, 112, 116, 123, 252, 254, 256, 268, 280, 344, 148],
+        ["8i2", "i2", "8f4", "f4", "f4", "f4", "u1", "i2", "i2", "3f4", "3f4", "(3,4)f4", "S3", "S80", "i4", "i2"],
+        [40, 70, 76, 108, 112, 116, 123, 252, 254, 256, 268, 280, 344, 148, 0, 72],
     ),
     540: (
-        ["8i8", "i2", "8f8", "i8", "f8", "f8", "i4", "i4", "i4", "3f8", "3f8", "(3,4)f8", "S3", "S80"],
-        [16, 12, 104, 168, 176, 184, 500, 344, 348, 352, 376, 400, 4, 240],
+        ["8i8", "i2", "8f8", "i8", "f8", "f8", "i4", "i4", "i4", "3f8", "3f8", "(3,4)f8", "S3", "S80", "i4", "i2"],
+        [16, 12, 104, 168, 176, 184, 500, 344, 348, 352, 376, 400, 4, 240, 0, 14],
     ),
 }
 _TYPES = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4", 1024: "i8", 1280: "u8"}
@@ -94,6 +95,27 @@ def read_nifti_header(path: Path) -> ImageHeader:
         notes=(said,) if said and direction is not None else (),
         description=header["descrip"].decode("latin-1"),
     )
+
+
+def nifti_header(volume: Volume, stored: np.dtype, description: str) -> bytes:
+    """The 352 bytes before the voxels of a NIfTI-1 file; sform and qform say the same."""
+    formats, offsets = _FIELDS[348]
+    layout = np.dtype({"names": _NAMES, "formats": formats, "offsets": offsets, "itemsize": 352}).newbyteorder("<")
+    header = np.zeros((), layout)
+    direction = np.diag([-1, -1, 1]) @ volume.direction  # from LPS to RAS
+    handed = 1 if np.linalg.det(direction) > 0 else -1
+    quaternion = Rotation.from_matrix(direction * (1, 1, handed)).as_quat(canonical=True)
+    origin = np.multiply(volume.origin_mm, (-1, -1, 1))
+    header["sizeof_hdr"], header["magic"], header["vox_offset"] = 348, b"n+1", 352
+    header["dim"] = (3, *volume.shape[::-1], 1, 1, 1, 1)
+    header["datatype"] = next(code for code, kind in _TYPES.items() if stored == np.dtype(kind))
+    header["bitpix"], header["scl_slope"], header["xyzt_units"] = 8 * stored.itemsize, 1, 2
+    header["pixdim"] = (handed, *volume.spacing_mm, 0, 0, 0, 0)
+    header["qform_code"] = header["sform_code"] = 1
+    header["quatern"], header["qoffset"] = quaternion[:3], origin
+    header["srow"] = np.column_stack([direction * volume.spacing_mm, origin])
+    header["descrip"] = description.encode("ascii", "replace")[:79]
+    return header.tobytes()
 
 
 def _place(header: np.void, sides: tuple[int, int, int]) -> tuple[Triple, Triple, np.ndarray | None, str]:

@@ -201,27 +201,8 @@ def read_voxels(header: ImageHeader) -> tuple[np.ndarray, tuple[str, ...]]:
     Raises:
         KerasganError: For files that hold too few or many more bytes than the header says, or are damaged.
     """
-    array, done, notes = np.empty(header.shape, np.float32), 0, list(header.notes)
+    array, done, notes = np.empty(header.shape, np.float32), 0, header.notes
     values = array.reshape(-1)
-    for block in voxel_blocks(header, notes):
-        values[done : done + len(block)] = block
-        done += len(block)
-    return array, tuple(notes)
-
-
-def voxel_blocks(header: ImageHeader, notes: list[str]) -> Iterator[np.ndarray]:
-    """The physical values of an image in parts, so that a large one need not be in memory.
-
-    Args:
-        header: The header, without a fault.
-        notes: Takes what a user shall know of the file.
-
-    Yields:
-        float32 `[voxels]`, in the order of the file; the last one after checksum and length were found right.
-
-    Raises:
-        KerasganError: As `read_voxels`.
-    """
     scaled = (header.slope, header.intercept) != (1.0, 0.0)
     for path in header.files:
         with intact(), path.open("rb") as file:
@@ -246,9 +227,11 @@ def voxel_blocks(header: ImageHeader, notes: list[str]) -> Iterator[np.ndarray]:
                         "take: its header is wrong. Write it again."
                     )
                 if after:
-                    notes.append(f"{after} bytes follow the last voxel and are not read")
+                    notes += (f"{after} bytes follow the last voxel and are not read",)
+                stored = np.frombuffer(block, header.stored)
                 with np.errstate(over="ignore"):  # an infinite value is refused later
-                    stored = np.frombuffer(block, header.stored)
-                    values = stored * np.float64(header.slope) + header.intercept if scaled else stored
-                    values = values.astype(np.float32)
-                yield values
+                    if scaled:
+                        stored = stored * np.float64(header.slope) + header.intercept
+                    values[done : done + len(stored)] = stored
+                done += len(stored)
+    return array, notes

@@ -136,9 +136,9 @@ class Volume:
             return replace(self, array=array)
         return replace(self, array=array, modality=modality, unit="")
 
-    def to_sitk(self, array: np.ndarray | None = None) -> sitk.Image:
-        """The volume, or another array of its shape and any type, as a SimpleITK image of the same geometry."""
-        image = sitk.GetImageFromArray(np.ascontiguousarray(self.array if array is None else array))
+    def to_sitk(self) -> sitk.Image:
+        """The volume as a SimpleITK image of the same geometry."""
+        image = sitk.GetImageFromArray(np.ascontiguousarray(self.array))
         image.SetSpacing(tuple(map(float, self.spacing_mm)))
         image.SetOrigin(tuple(map(float, self.origin_mm)))
         image.SetDirection(self.direction.ravel().tolist())

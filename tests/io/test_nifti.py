@@ -1,12 +1,15 @@
+import resource
+import signal
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 
 from kerasgan.errors import KerasganError
-from kerasgan.io import nifti, output
-from kerasgan.io.nifti import read_image, read_labels, write_image
+from kerasgan.io import output
+from kerasgan.io.nifti import read_header, read_image, read_labels, write_image
 from kerasgan.scans.volume import Volume
 
 OBLIQUE = np.array([[0.8, -0.6, 0.0], [0.6, 0.8, 0.0], [0.0, 0.0, 1.0]])
@@ -140,16 +143,37 @@ def test_ct_beyond_16_bits_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, suffix):
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, suffix):
     path = tmp_path / f"ct{suffix}"
     write_image(make_volume(), path)
     before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
 
-    write = sitk.WriteImage  # a full disk makes no error in the NIfTI writer: the file is only shorter
-    monkeypatch.setattr(nifti.sitk, "WriteImage", lambda image, *rest, **options: write(image * 0, *rest, **options))
-    with pytest.raises(KerasganError, match=r"the disk took only a part.*Free some space"):
-        write_image(make_volume(), path)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    noise = np.random.default_rng(0).uniform(-1000, 1500, (9, 40, 50))
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))  # as on a full disk, no more bytes can be written
+    try:
+        with pytest.raises(KerasganError, match=r"Cannot write .*File too large"):
+            write_image(Volume(noise, (1, 1, 1), modality="CT"), path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("handed", [1, -1])
+@pytest.mark.parametrize("seed", range(3))
+def test_simpleitk_reads_what_is_written(tmp_path, suffix, handed, seed):
+    direction, _ = np.linalg.qr(np.random.default_rng(seed).normal(size=(3, 3)))
+    direction[:, 2] *= handed * np.linalg.det(direction)
+    volume = replace(make_volume(), direction=direction)
+    write_image(volume, tmp_path / f"ct{suffix}", "synthetic")
+    image = sitk.ReadImage(str(tmp_path / f"ct{suffix}"))
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(image), np.rint(volume.array))
+    np.testing.assert_allclose(image.GetSpacing(), volume.spacing_mm, rtol=1e-6)
+    np.testing.assert_allclose(image.GetOrigin(), volume.origin_mm, rtol=1e-6)
+    np.testing.assert_allclose(image.GetDirection(), direction.ravel(), atol=1e-6)
+    assert read_header(tmp_path / f"ct{suffix}").description == "synthetic"
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path):
