@@ -99,7 +99,9 @@ def is_key_of(key: str, path: Path, patient: str, secret: bytes) -> bool:
         patient: `Series.patient` of its series.
         secret: The secret of the data folder.
     """
-    parts = [*path.parts, stem(path), *_SUBJECTS.findall(str(path))]
-    names = {*parts, *(" ".join(pair) for pair in itertools.pairwise(path.parts))}
+    names = {*path.parts, stem(path), *_SUBJECTS.findall(str(path)), f"./{path.parent.name}"}
+    names |= {" ".join(pair) for pair in itertools.pairwise(path.parts)}
+    for place in (path.parent, path.with_name(stem(path))):  # relative to the folder that a dataset searched
+        names |= {"/".join(place.parts[start:]) for start in range(len(place.parts))}
     plain = {patient, *map(patient_key, names)}
     return key in plain or key in {salted(one, secret) for one in plain}

@@ -12,6 +12,7 @@ from kerasgan.datasets._keys import find_secret, is_key_of, salted
 from kerasgan.datasets._scan import Domain, Scan
 from kerasgan.io import Series, discover
 from kerasgan.io.nifti import is_image
+from kerasgan.io.series import NO_PATIENT
 from kerasgan.scans.volume import Modality
 
 _SYNTHETIC = "synthetic, computed by a network; dataset folder takes them if a file called synthetic is next to a and b"
@@ -46,6 +47,9 @@ def usable_series(found: Iterable[Series], synthetic: bool = False) -> list[Seri
             usable.append(series)
     for reason, count in left_out.most_common():
         logger.warning("%d series left out: %s", count, reason)
+    notes = Counter(note for series in usable for note in series.notes if note.startswith(NO_PATIENT))
+    for note, count in notes.most_common():
+        logger.warning("%d series: %s; `kerasgan inspect` lists them", count, note)
     return usable
 
 

@@ -133,7 +133,8 @@ def split_by_patient(scans: Sequence[Scan], paired: bool, seed: int = 0) -> Spli
         people = "1 patient" if len(patients) == 1 else f"{len(patients)} patients"
         raise DatasetError(
             f"Found {people} ({', '.join(counts)}), too few to split: a patient is never in two parts. Training needs "
-            f"2 patients, one in each domain; validation and test as well need {enough}. Add patients."
+            f"2 patients, one in each domain; validation and test as well need {enough}. Add patients, "
+            "or, where scans of several people have one Patient ID or folder, tell them apart there."
         )
     if empty := [part for part in reversed(HELD_OUT) if not all(keys[part].values())]:
         wanted = f"that needs {enough}. Add patients, or judge by eye."

@@ -30,6 +30,7 @@ from kerasgan.scans.volume import Modality, SourceSlice, Triple, anatomical_axes
 from kerasgan.text import SYNTHETIC_WORDS
 
 _LOGGER = logging.getLogger(__name__)
+NO_PATIENT = "Patient ID (0010,0020) names no patient"  # begins the note of a series where something stands for one
 _DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 _FOREIGN = {  # what people have for scans, by suffix, which is not read
     (".nrrd", ".nhdr"): "NRRD",
@@ -324,7 +325,7 @@ def _with_damaged(series: Series, damaged: Mapping[Path, list[str]]) -> Series:
 
 def _patient(frames: list[FrameHeader], root: Path) -> tuple[str, tuple[str, ...]]:
     """The key of the patient of a series, with a note where no Patient ID (0010,0020) names one."""
-    studies, missing = {frame.study_uid for frame in frames}, "Patient ID (0010,0020) names no patient, so the"
+    studies, missing = {frame.study_uid for frame in frames}, f"{NO_PATIENT}, so the"
     if frames[0].patient:
         return frames[0].patient, ()
     if len(studies) == 1 and all(studies):

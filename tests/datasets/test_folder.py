@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from kerasgan.datasets import load, load_scans, patient_key
+from kerasgan.datasets import create_secret, find_listed, load, load_scans, patient_key
 from kerasgan.datasets.folder import scan
 from kerasgan.errors import DatasetError
 from kerasgan.io import discover
@@ -55,10 +55,28 @@ def test_a_name_that_names_no_one_makes_no_pair(tmp_path, write_image):
     assert patients(tmp_path, "a") == [patient_key("a/image")] and patients(tmp_path, "b") == [patient_key("b/image")]
 
 
-def test_people_without_id_are_no_pair(tmp_path, write_dicom):
+def test_people_without_id_are_no_pair(tmp_path, write_dicom, caplog):
     write_dicom(tmp_path / "a" / "1", "MR", "")
     write_dicom(tmp_path / "b" / "2", "CT", "")
     assert len({*patients(tmp_path, "a"), *patients(tmp_path, "b")}) == 2
+    assert "1 series: Patient ID (0010,0020) names no patient, so the folder stands for one" in caplog.text
+
+
+@pytest.mark.parametrize("secret", [False, True])
+def test_the_files_of_every_key_are_found(tmp_path, write_dicom, write_image, secret):
+    """Whether it is made of an id, a study, a folder or a name, and with a secret or without."""
+    write_dicom(tmp_path / "a" / "1", "MR", "anna")
+    write_dicom(tmp_path / "a" / "2" / "T1", "MR", "")
+    write_dicom(tmp_path / "b" / "3", "CT", "", StudyInstanceUID="1.2.3")
+    for name in ("b/image.nii.gz", "b/sub-01_ct.nii", "b/4.nii", "b/5/ct.nii"):
+        write_image(tmp_path / name, CT)
+    if secret:
+        create_secret(tmp_path)
+    scans = load_scans("folder", tmp_path)[1]
+    assert len({one.patient for one in scans}) == 7
+    for one in scans:
+        (found,) = find_listed(tmp_path, key=one.patient)
+        assert set(found.files) == set(one.files) and found.patient == one.patient
 
 
 def test_registered_pairs_are_held_out_and_trained_on_as_one_modality(tmp_path, write_image):
