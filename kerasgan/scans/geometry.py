@@ -46,8 +46,8 @@ def oriented(volume: Volume, code: str = AXIAL) -> Volume:
         return volume
     order = [[_AXES[letter] for letter in found].index(_AXES[letter]) for letter in code]  # of the former x, y, z
     array = volume.array.transpose([2 - former for former in reversed(order)])  # a view; its axes are z, y, x
-    spacing, direction = np.array(volume.spacing_mm)[order], volume.direction[:, order]
-    origin = np.array(volume.origin_mm)
+    spacing, direction = np.array(volume.spacing_mm, float)[order], volume.direction[:, order]
+    origin = np.array(volume.origin_mm, float)
     for axis, former in enumerate(order):
         if found[former] != code[axis]:
             origin = origin + direction[:, axis] * spacing[axis] * (array.shape[2 - axis] - 1)
