@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import socket
 import time
@@ -18,6 +19,7 @@ from kerasgan.serving.protocol import HANDSHAKE_S, SILENT_S, descriptors
 CONNECTIONS = 256  # or a quarter of the descriptors
 PROGRESS = 2**16  # bytes of a request or a reply that count as a sign of life
 SWEEP_S = 1.0
+HANDSHAKES = 1024
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +55,7 @@ class RestServer(uvicorn.Server):
         self._app, self._backend, self._listening = app, backend, listening
         self._most = min(CONNECTIONS, descriptors() // 4)
         self._connections: dict[tuple[str, int], _Connection] = {}  # by the address of the client
+        self._handshakes = 0  # of TLS since the last collection
         self._tasks: set[asyncio.Task[None]] = set()
         own: dict[str, Any] = {
             "http": "h11",
@@ -99,6 +102,11 @@ class RestServer(uvicorn.Server):
     async def _connect(self, accepted: socket.socket) -> None:
         """Hands a connection to uvicorn, after the handshake of TLS where there is one."""
         encryption = self.config.ssl
+        self._handshakes += encryption is not None
+        if self._handshakes > HANDSHAKES:
+            # Each leaves a buffer of 256 KiB in a circle of references, which Python by itself looks for too rarely.
+            self._handshakes = 0
+            gc.collect()
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
                 self._protocol, accepted, ssl=encryption, ssl_handshake_timeout=HANDSHAKE_S if encryption else None
