@@ -11,7 +11,7 @@ const LABELS = 64;  // different whole numbers that a mask or label map has at m
 const SAMPLE = 1000003;  // voxels that are looked at, at most
 const BIN = 50;
 const AIR_SHARE = 0.02;  // of the voxels: an MR may have a few as low as air
-const [BONE_HU, BONE_SHARE, FAT_HU, FAT_SHARE] = [300, 0.3, -20, 0.01];  // bone without fat is an MR filled with -1000
+const [BONE_HU, FILLED_SHARE] = [300, 0.3];  // of an MR that was filled with -1000, much is background and much brighter
 const SPREAD_HU = 50;  // fat and muscle alone are farther apart
 const CUT = 0.002;  // share of voxels that have the highest value of a windowed image
 const WORDS = {CT: ['ct', 'cta', 'cbct', 'cect', 'ncct'], MR: ['mr', 'mri', 't1', 't1w', 't2', 't2w', 'flair', 'pdw', 'mprage']};
@@ -68,8 +68,10 @@ function appearance(values) {
   const tissue = values.filter((value) => value > -500);
   const isAir = air.length >= AIR_SHARE * values.length && within(peak(air), -1100, -900);
   const share = (holds) => tissue.reduce((count, value) => count + Number(holds(value)), 0) / tissue.length;
-  const isFilled = share((value) => value > BONE_HU) > BONE_SHARE && share((value) => value < FAT_HU) < FAT_SHARE;
-  if (isAir && within(peak(tissue), -200, 200) && !isFilled) {
+  const middle = peak(tissue);
+  const near = share((value) => Math.abs(value - middle) <= BIN / 2);
+  const isFilled = air[0] === air[air.length - 1] && tissue[0] >= 0 && Math.min(near, share((value) => value > BONE_HU)) > FILLED_SHARE;
+  if (isAir && within(middle, -200, 200) && !isFilled) {
     return ['CT', 'its values are those of a CT, with air near -1000 HU and tissue near 0'];
   }
   if ((low === 0 && high <= 255) || high - low < SPREAD_HU) return [, `its values are grey levels from ${[low, high].map((end) => Number(end.toPrecision(3))).join(' to ')}`];

@@ -17,8 +17,7 @@ LABELS = 64  # a scan has hundreds of grey levels, even in 8 bits; a segmentatio
 _SAMPLE = 1_000_003  # voxels that are looked at, at most
 _AIR_HU, _TISSUE_HU = (-1100.0, -900.0), (-200.0, 200.0)  # where the peaks of CT lie: air, and soft tissue with fat
 _AIR_SHARE = 0.02  # of the voxels: an MR may have a few as low as air
-_BONE_HU, _BONE_SHARE = 300.0, 0.3  # so much bone without fat is an MR that was filled with -1000 outside its grid
-_FAT_HU, _FAT_SHARE = -20.0, 0.01
+_BONE_HU, _FILLED_SHARE = 300.0, 0.3
 _SPREAD_HU = 50.0  # fat and muscle alone are farther apart
 _BIN = 50.0  # width of the histogram in which a peak is looked for
 _UNDERSHOOT = 0.1  # interpolation of MR goes below 0 by less than this share of the brightest values
@@ -91,8 +90,7 @@ def _shown(values: np.ndarray) -> tuple[Modality | None, str]:
     air = values[(values < -500) & (values > low if low < -1500 else True)]  # the lowest value may be padding
     tissue = values[values > -500]
     is_air = len(air) >= _AIR_SHARE * len(values) and _AIR_HU[0] <= _peak(air) <= _AIR_HU[1]
-    is_filled = np.mean(tissue > _BONE_HU) > _BONE_SHARE and np.mean(tissue < _FAT_HU) < _FAT_SHARE
-    if is_air and _TISSUE_HU[0] <= _peak(tissue) <= _TISSUE_HU[1] and not is_filled:
+    if is_air and _TISSUE_HU[0] <= _peak(tissue) <= _TISSUE_HU[1] and not _is_filled(air, tissue):
         return "CT", "its values are those of a CT, with air near -1000 HU and tissue near 0"
     if (low == 0 and high <= 255) or high - low < _SPREAD_HU:
         return None, f"its values are grey levels from {low:.3g} to {high:.3g}"
@@ -108,6 +106,14 @@ def _shown(values: np.ndarray) -> tuple[Modality | None, str]:
     if undershoot >= -_UNDERSHOOT * brightest and float(np.median(values[bright])) > _TISSUE_HU[1]:
         return "MR", "its values are those of an MR: none far below 0, and tissue far above"
     return None, _OPEN
+
+
+def _is_filled(air: np.ndarray, tissue: np.ndarray) -> bool:
+    """True for an MR that was filled with a value of air: above it, much is background near 0 and much far brighter."""
+    if np.ptp(air) > 0 or tissue.min() < 0:
+        return False
+    background = np.mean(np.abs(tissue - _peak(tissue)) <= _BIN / 2)
+    return bool(min(background, np.mean(tissue > _BONE_HU)) > _FILLED_SHARE)
 
 
 def _peak(values: np.ndarray) -> float:
