@@ -50,9 +50,8 @@ def inspect(
     found = api.inspect(path, modality, key, series, orientation)
     if not found:
         asked = " ".join(filter(None, (key and f"of patient {key}", series and f"called {series!r}")))
-        raise DicomError(
-            f"{path} holds no DICOM series, NIfTI or MHA file{f' {asked}' * bool(asked)}; name a folder that has some."
-        )
+        remedy = "without --key and --series all are listed" if asked else "name a folder that has some"
+        raise DicomError(f"{path} holds no DICOM series, NIfTI or MHA file{f' {asked}' * bool(asked)}; {remedy}.")
     base = path if path.is_dir() else Path(os.path.commonpath([one.files[0].parent for one in found]))
     say(table(_HEADS, [_series_row(one, base) for one in found]))
     usable = sum(series.usable for series in found)

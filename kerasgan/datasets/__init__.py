@@ -128,8 +128,14 @@ def no_data(card: DatasetCard, root: Path) -> DatasetError:
     """The error for a folder that is missing or holds no scan: how to get the data, and what runs without it."""
     # In a checkout there may be no command `kerasgan`, and elsewhere there is no script: name what the user has typed.
     command = "python train.py" if Path(sys.argv[0]).name == "train.py" else "kerasgan train"
+    if not root.exists():
+        reason = "There is no such folder."
+    elif not root.is_dir():
+        reason = "This is a file; a folder is needed."
+    else:
+        reason = f"Nothing in it is laid out like {card.name}." if any(root.iterdir()) else "The folder is empty."
     return DatasetError(
-        f"No {card.name} data in {root}.\n{card.how_to_get}\n"
+        f"No {card.name} data in {root}. {reason}\n{card.how_to_get}\n"
         f"Put it into {card.default_dir} or name its folder with --data-dir.\n"
         f"Without any data, this runs now: {command} --dataset phantom --quick"
     )

@@ -18,7 +18,7 @@ def left_behind(folder: Path) -> set[str]:
 def test_missing_data_tells_where_to_get_it(kerasgan, tmp_path, dataset):
     result = kerasgan("train", "--dataset", dataset)
     assert result.exit_code == 2
-    assert f"No {dataset} data in datasets/{dataset}." in result.stderr
+    assert f"No {dataset} data in datasets/{dataset}. There is no such folder." in result.stderr
     assert f"Put it into datasets/{dataset} or name its folder with --data-dir." in result.stderr
     assert "this runs now: kerasgan train --dataset phantom --quick" in result.stderr
     assert len(result.stderr.splitlines()) <= 6
@@ -29,8 +29,23 @@ def test_empty_folder(kerasgan, tmp_path):
     (tmp_path / "empty").mkdir()
     result = kerasgan("train", "--dataset", "folder", "--data-dir", "empty", "--out", "run")
     assert result.exit_code == 2
-    assert "No folder data in empty." in result.stderr
+    assert "No folder data in empty. The folder is empty." in result.stderr
     assert left_behind(tmp_path) == {"empty"}
+
+
+def test_folder_of_something_else(kerasgan, tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/a.jpg").write_bytes(b"\xff\xd8\xff")
+    for dataset in ("folder", "synthrad"):
+        result = kerasgan("train", "--dataset", dataset, "--data-dir", "photos", "--out", "run")
+        assert result.exit_code == 2
+        assert f"No {dataset} data in photos. Nothing in it is laid out like {dataset}." in result.stderr
+    result = kerasgan("train", "--dataset", "folder", "--data-dir", "photos/a.jpg")
+    assert "No folder data in photos/a.jpg. This is a file; a folder is needed." in result.stderr
+    result = kerasgan("train", "--dataset", "photos")
+    assert "No dataset is called 'photos'. A folder is given with --data-dir" in result.stderr
+    assert "for scans of your own: --dataset folder --data-dir photos" in result.stderr
+    assert left_behind(tmp_path) == {"photos"}
 
 
 def test_folder_without_one_of_the_modalities(refused, two_folders, tmp_path):
@@ -101,6 +116,11 @@ def test_text_file_called_dcm(kerasgan, refused, tmp_path, untrained_run):
         (["--dataset", "phantom", "--set", "schedule.steps"], "got 'schedule.steps'", "--set needs path=value"),
         (["--dataset", "phantom", "--set", "schedule.steps=many"], "schedule.steps", "valid integer"),
         (["--dataset", "phantom", "--set", "data.size=130"], "data.size", "multiple of 4"),
+        (
+            ["--dataset", "phantom", "--set", "generator=resnet"],
+            "generator has fields of its own (got 'resnet')",
+            "set one, as generator.FIELD",
+        ),
         (["--dataset", "my.py"], "my.py is not a file", "path to an existing .py file"),
         ([], "--dataset is missing", "adni, chaos, folder, phantom, phantom_abdomen, phantom_pelvis, synthrad"),
     ],

@@ -153,7 +153,9 @@ def test_inspect_finds_the_files_of_a_key(kerasgan, refused, tmp_path, write_dic
     assert key != io.patient_key("Doe-4711") and "7 Head?[2J 1.0 B30f and a long …" in row
     assert kerasgan("inspect", "scans", "--key", key).stdout.splitlines()[1].split()[:2] == ["b/x", key]
     assert kerasgan("inspect", "scans", "--series", "7").stdout.endswith("1 of 1 series can be used.\n")
-    assert "holds no DICOM series, NIfTI or MHA file of patient p0" in refused("inspect", "scans", "--key", "p0")
+    for option, asked in (("--key", "of patient p0"), ("--series", "called 'p0'")):
+        error = refused("inspect", "scans", option, "p0")
+        assert f"holds no DICOM series, NIfTI or MHA file {asked}; without --key and --series all are listed." in error
 
 
 def test_inspect_of_a_folder_without_scans(kerasgan, tmp_path):
