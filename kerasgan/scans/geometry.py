@@ -39,7 +39,7 @@ def oriented(volume: Volume, code: str = AXIAL) -> Volume:
         >>> axial = Volume(np.zeros((2, 3, 4)), spacing_mm=(1, 1, 5))
         >>> sagittal = oriented(axial, "PIR")
         >>> sagittal.shape, sagittal.spacing_mm
-        ((4, 2, 3), (1, 5, 1))
+        ((4, 2, 3), (1.0, 5.0, 1.0))
     """
     found = orientation(volume)
     if found == code:
