@@ -8,15 +8,16 @@ const CLASSES = {CT: '1.2.840.10008.5.1.4.1.1.2', MR: '1.2.840.10008.5.1.4.1.1.4
 const IMPLEMENTATION = '2.25.41362258331725489081196710875728708477';
 const STATEMENT = 'Synthetic image, computed by a neural network. Not for primary diagnosis.';
 const SERIES_NUMBER_OFFSET = 1000;
-const PATIENT_GROUPS = [0x0010, 0x0012];  // patient and clinical trial: copied whole where the source names the VRs
-// These are copied as they stand, with their VR. DICOM's type 2 attributes are written even where nothing is known.
+const LARGEST_NUMBER = 2 ** 31 - 1;  // that an element of VR IS can hold
+// These are copied as they stand, with their VR: of patient and study, what the Standard requires. Attributes of DICOM's
+// type 2 are written even where nothing is known.
 const TYPE_2 = {
   0x00080020: 'DA', 0x00080030: 'TM', 0x00080050: 'SH', 0x00080090: 'PN', 0x00100010: 'PN', 0x00100020: 'LO',
   0x00100030: 'DA', 0x00100040: 'CS', 0x00185100: 'CS', 0x00200010: 'SH', 0x00200012: 'IS', 0x00201040: 'LO', 0x00180050: 'DS',
 };
 const COPIED = {
-  ...TYPE_2, 0x00080005: 'CS', 0x00081030: 'LO', 0x00081048: 'PN', 0x00080022: 'DA', 0x00080032: 'TM', 0x0008002a: 'DT',
-  0x00101010: 'AS', 0x00101030: 'DS', 0x00120062: 'CS', 0x00120063: 'LO', 0x00180015: 'CS', 0x00200060: 'CS', 0x0020000d: 'UI',
+  ...TYPE_2, 0x00080005: 'CS', 0x00080022: 'DA', 0x00080032: 'TM', 0x0008002a: 'DT', 0x00102201: 'LO', 0x00102292: 'LO',
+  0x00102297: 'PN', 0x00102299: 'LO', 0x00120062: 'CS', 0x00120063: 'LO', 0x00180015: 'CS', 0x00200060: 'CS', 0x0020000d: 'UI',
   0x00200032: 'DS', 0x00200037: 'DS', 0x00200052: 'UI', 0x00201041: 'DS', 0x00280030: 'DS', 0x00280301: 'CS', 0x00280302: 'CS',
   0x00282110: 'CS', 0x00282112: 'DS', 0x00282114: 'CS',
 };
@@ -29,10 +30,6 @@ export function writeSeries(data, source, contract) {
   const area = source.shape[1] * source.shape[2];
   return Object.fromEntries(source.files.map((file, index) => {
     const elements = new Map(shared);
-    for (const {tag, vr} of file.elements.values()) {
-      const isPlain = tag & 0xffff && !['', 'SQ', 'UN'].includes(vr);  // neither group length nor sequence
-      if (isPlain && PATIENT_GROUPS.includes(tag >>> 16)) copy(elements, file, tag, vr);
-    }
     for (const [tag, vr] of Object.entries(COPIED)) copy(elements, file, Number(tag), vr);
     // Laterality may be left out only for a body part that is known not to be paired.
     if (!text(file, 0x00180015) && !elements.has(0x00200060)) elements.set(0x00200060, ['CS', '']);
@@ -53,6 +50,7 @@ function copy(elements, file, tag, vr) {
 function seriesElements(data, file, {target, source, kerasgan, recipe, quick}) {
   const now = new Date().toISOString().replace(/[-:T]|\..*/g, '');
   const [date, time] = [now.slice(0, 8), now.slice(8)];
+  const number = Number(text(file, 0x00200011)) || 0;  // a word counts for nothing
   const derivation = `Synthetic ${target.modality} computed from ${source.modality} by an unpaired image-to-image network, kerasgan ${kerasgan}. Not for primary diagnosis.`;
   return new Map([
     [0x00080012, ['DA', date]], [0x00080013, ['TM', time]], [0x00080021, ['DA', date]], [0x00080023, ['DA', date]],
@@ -60,7 +58,7 @@ function seriesElements(data, file, {target, source, kerasgan, recipe, quick}) {
     [0x00080060, ['CS', target.modality]], [0x00080070, ['LO', 'kerasgan']], [0x00081090, ['LO', 'kerasgan']],
     [0x0008103e, ['LO', `Synthetic ${target.modality} (${recipe}${quick ? ', quick run' : ''})`.slice(0, 64)]],
     [0x00082111, ['ST', derivation]], [0x00181020, ['LO', kerasgan]], [0x0020000e, ['UI', newUid()]],
-    [0x00200011, ['IS', String(SERIES_NUMBER_OFFSET + (Number(text(file, 0x00200011)) || 0))]],
+    [0x00200011, ['IS', String(SERIES_NUMBER_OFFSET + Math.min(Math.trunc(number), LARGEST_NUMBER - SERIES_NUMBER_OFFSET))]],
     [0x00200052, ['UI', newUid()]], [0x00204000, ['LT', STATEMENT]], [0x00280301, ['CS', 'NO']],
     [0x0018a001, ['SQ', [...scanner(file), processing(kerasgan, now)]]],
     ...(target.modality === 'CT' ? ctElements() : mrElements(data)),

@@ -278,7 +278,7 @@ def test_options_that_do_not_fit(kerasgan, untrained_run):
     assert result.exit_code == 2 and "--direction, --size" in result.stderr
     for words in (("--name", "model"), ("--version", "2")):
         result = kerasgan("export", untrained_run, "out.tflite", *words)
-        assert result.exit_code == 2 and "--name and --version are for --format serving" in result.stderr
+        assert result.exit_code == 2 and "--name, --version and --force are for --format serving" in result.stderr
     result = kerasgan("export", untrained_run, "out", "--version", "0")
     assert result.exit_code == 2 and "--version" in result.stderr
     result = kerasgan("export", untrained_run, "out", "--format", "onnx")

@@ -201,7 +201,7 @@ def test_damaged_result(toy):
     place = opened.place(opened.cells[0])
     place.mkdir(parents=True)
     (place / "result.json").write_text("{")
-    with pytest.raises(RunError, match=r"result\.json is damaged .*; delete it, and the cell is computed again"):
+    with pytest.raises(RunError, match=r"result\.json is damaged: .*\. Delete it, and the cell is computed again"):
         opened.left()
 
 
@@ -274,7 +274,7 @@ def test_no_repetition_and_a_damaged_description(toy, tmp_path):
         toy(seeds=0)
     compute(toy())
     (tmp_path / "out/experiment.json").write_text("{")
-    with pytest.raises(RunError, match=r"experiment\.json is damaged .*; name another folder"):
+    with pytest.raises(RunError, match=r"experiment\.json is damaged: .*\. Name another folder"):
         toy()
 
 
