@@ -91,7 +91,7 @@ class Scan:
         Raises:
             DatasetError: For a mask on another grid than `like`.
         """
-        mask = _load_on_grid(self.mask, like)
+        mask = self._on_grid("mask", self.mask, like)
         return None if mask is None else mask > 0
 
     def load_labels(self, like: Volume | None = None) -> np.ndarray | None:
@@ -105,22 +105,21 @@ class Scan:
         """
         if isinstance(self.labels, tuple):
             return read_label_pictures(self.labels, self.files, self.load() if like is None else like)
-        labels = _load_on_grid(self.labels, like)
+        labels = self._on_grid("label map", self.labels, like)
         return None if labels is None else labels.round().astype(np.int32)
 
+    def _on_grid(self, kind: str, path: Path | None, like: Volume | None) -> np.ndarray | None:
+        if path is None:
+            return None
+        from kerasgan.io.nifti import read_labels
 
-def _load_on_grid(path: Path | None, like: Volume | None) -> np.ndarray | None:
-    if path is None:
-        return None
-    from kerasgan.io.nifti import read_labels
-
-    image = read_labels(path)
-    if like is not None and not image.same_grid(like):
-        raise DatasetError(
-            f"The mask or label map ({image.shape}, {image.spacing_mm} mm) is not on the grid of its scan "
-            f"({like.shape}, {like.spacing_mm} mm); resample it onto the scan."
-        )
-    return image.array
+        image = read_labels(path)
+        if like is not None and not image.same_grid(like):
+            raise DatasetError(
+                f"The {kind} of patient {self.patient} ({image.shape}, {image.spacing_mm} mm) is not on the grid of its "
+                f"{self.modality} scan ({like.shape}, {like.spacing_mm} mm); resample it onto the scan."
+            )
+        return image.array
 
 
 def files_digest(scans: Iterable[Scan]) -> str:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made_up_images import nifti
 
 from kerasgan.errors import DicomError
 from kerasgan.io import archive, discover, opened, read_series, read_volume
-from tests.made_up_images import nifti
 
 
 @pytest.fixture

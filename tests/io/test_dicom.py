@@ -7,6 +7,7 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
+from made_up_images import nifti
 from pydicom.dataset import Dataset
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
@@ -20,7 +21,6 @@ from kerasgan.errors import DicomError
 from kerasgan.io import discover, patient_key, read_series, read_volume
 from kerasgan.io.pixels import PixelReader
 from kerasgan.scans.volume import SourceSlice
-from tests.made_up_images import nifti
 
 TILTED = (1.0, 0.0, 0.0, 0.0, 0.8, -0.6)  # its normal is (0, 0.6, 0.8)
 REAL_DATA = Path(__file__).parents[3] / "shared" / "data"

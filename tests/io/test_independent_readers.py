@@ -7,14 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made_up_images import NIFTI_2, nifti
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
 
-import tests.io.conftest as dicom
 from kerasgan.io import read_volume, write_image
 from kerasgan.io.nifti import read_labels
 from kerasgan.scans.volume import Volume
-from tests.made_up_images import NIFTI_2, nifti
 
 nibabel = pytest.importorskip("nibabel", reason="pip install nibabel")
 DCM2NIIX = shutil.which("dcm2niix") or shutil.which("dcm2niix", path=Path(sys.executable).parent)
@@ -88,7 +87,7 @@ AXIAL, SAGITTAL, OBLIQUE = [1, 0, 0, 0, 1, 0], [0, 1, 0, 0, 0, -1], [0.8, 0.6, 0
         ("MR", RLELossless, {}),
     ],
 )
-def test_dcm2niix_converts_to_what_is_read(tmp_path, orientation, modality, syntax, attributes):
+def test_dcm2niix_converts_to_what_is_read(dicom, tmp_path, orientation, modality, syntax, attributes):
     normal = np.cross(orientation[:3], orientation[3:])
     values = np.random.default_rng(0).integers(0, 900, (5, 6, 7)).astype(np.int16)
     for number, pixels in enumerate(values):

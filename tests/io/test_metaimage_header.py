@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from made_up_images import ARRAY, metaimage
 
 from kerasgan.errors import KerasganError
 from kerasgan.io.nifti import read_labels
-from tests.made_up_images import ARRAY, metaimage
 
 
 def place(volume):

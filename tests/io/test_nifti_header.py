@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
+from made_up_images import ARRAY, NIFTI_2, nifti
 
 from kerasgan.errors import KerasganError
 from kerasgan.io.nifti import read_header, read_labels
-from tests.made_up_images import ARRAY, NIFTI_2, nifti
 
 
 def place(volume):

@@ -4,11 +4,11 @@ import zlib
 
 import numpy as np
 import pytest
+from made_up_images import ARRAY, metaimage, nifti, nifti_bytes
 
 from kerasgan.errors import KerasganError
 from kerasgan.io.nifti import read_labels
 from kerasgan.io.voxels import Inflated
-from tests.made_up_images import ARRAY, metaimage, nifti, nifti_bytes
 
 NOISE = np.random.default_rng(0).integers(-1000, 2000, (8, 30, 40)).astype("<i2")
 

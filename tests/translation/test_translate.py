@@ -7,6 +7,7 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
+from made_up_series import head
 
 from kerasgan.errors import DicomError, KerasganError, RunError
 from kerasgan.io import discover, read_image, read_volume
@@ -16,7 +17,6 @@ from kerasgan.scans.volume import Volume
 from kerasgan.translation.of_run import RunTranslator
 from kerasgan.translation.translate import translate, translate_volume
 from kerasgan.translation.translator import Translator
-from tests.made_up_series import head
 
 
 @pytest.fixture
