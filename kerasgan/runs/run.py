@@ -260,6 +260,8 @@ def load_run(path: str | Path) -> Run:
             hint = f" A TFLite file translates, and does nothing else: kerasgan translate {path} INPUT OUTPUT"
         elif any(path.glob("*/[0-9]*/saved_model.pb")):
             hint = f" Exported models are served, by kerasgan serve {path}, and then used with --server."
+        elif around := next((parent for parent in path.parents if (parent / "run.json").is_file()), None):
+            hint = f" It is a part of the run {around}."
         raise RunError(
             f"{path} is no run directory (it has no run.json); name a folder that kerasgan train wrote.{hint}"
         )

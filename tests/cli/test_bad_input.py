@@ -164,6 +164,12 @@ def test_exported_models_that_are_named_as_a_run(refused, tmp_path):
     assert f"A TFLite file translates, and does nothing else: kerasgan translate {tmp_path}/ct.tflite" in error
 
 
+def test_part_of_a_run_that_is_named_as_the_run(refused, untrained_run):
+    for part in ("run.json", "generators/ab-best.keras"):
+        error = refused("evaluate", untrained_run / part)
+        assert "is no run directory" in error and error.endswith(f"It is a part of the run {untrained_run}.")
+
+
 def test_runs_that_have_no_student(refused, untrained_run, tmp_path):
     assert "nowhere is no run directory" in refused("distill", tmp_path / "nowhere")
     (tmp_path / "taken/notes").mkdir(parents=True)
