@@ -61,11 +61,14 @@ def train(
 
     Raises:
         KerasganError: For bad input; the message says what to do.
+        TypeError: For overrides that are no list of texts.
 
     Example:
         run = kerasgan.train("phantom", quick=True, overrides=["schedule.steps=500"])
         run.path  # runs/phantom-kerasgan2026-quick-20250101-120000
     """
+    if isinstance(overrides, str | Mapping):
+        raise TypeError(f"overrides must be a list such as ['schedule.steps=5000']; got {overrides!r}.")
     request = Request(dataset, _optional(data_dir), recipe, quick, tuple(overrides), seed, strict, trust, modalities)
     place = choose_out(request, _optional(out), resume)
     check(request, place, resume)
@@ -85,7 +88,7 @@ def inspect(
     path: str | Path,
     modality: Modality | None = None,
     key: str | None = None,
-    series: str | None = None,
+    series: str | int | None = None,
     orientation: str = "",
 ) -> list[Series]:
     """Finds every image series below a path and says of each whether it can be used.
@@ -104,13 +107,14 @@ def inspect(
 
     Raises:
         DicomError: If the path is missing or cannot be read.
+        ValueError: For another modality.
 
     Example:
         [(series.modality, series.shape) for series in kerasgan.inspect("patient")]
     """
     from kerasgan.datasets import find_listed
 
-    return find_listed(Path(path), modality, key, series, orientation)
+    return find_listed(Path(path), _known(modality), key, _text(series), orientation)
 
 
 def translate(
@@ -120,7 +124,7 @@ def translate(
     direction: Direction | None = None,
     strict: bool = False,
     modality: Modality | None = None,
-    series: str | None = None,
+    series: str | int | None = None,
     orientation: str = "",
     anonymous: bool = False,
 ) -> Path:
@@ -152,7 +156,9 @@ def translate(
     """
     from kerasgan.translation import translate as translation
 
-    return translation.translate(model, source, output, direction, strict, modality, series, orientation, anonymous)
+    return translation.translate(
+        model, source, output, direction, strict, _known(modality), _text(series), orientation, anonymous
+    )
 
 
 def evaluate(
@@ -203,6 +209,8 @@ def compare(runs: Sequence[RunOrPath], out: str | Path | None = None) -> RunComp
     Example:
         print(kerasgan.compare(["runs/plain", "runs/gc"]).table())
     """
+    if isinstance(runs, str | Path):
+        raise TypeError(f"runs must be a list of two run directories or more; got {str(runs)!r}.")
     from kerasgan.evaluation import compare as comparison
 
     return comparison.compare([_path(run) for run in runs], out)
@@ -370,6 +378,16 @@ def reproduce(
 
 def _path(run: RunOrPath) -> Path:
     return Path(run) if isinstance(run, (str, Path)) else run.path
+
+
+def _known(modality: Modality | None) -> Modality | None:
+    if modality not in ("MR", "CT", None):
+        raise ValueError(f"The modality must be 'MR' or 'CT'; got {modality!r}.")
+    return modality
+
+
+def _text(series: str | int | None) -> str | None:
+    return None if series is None else str(series)
 
 
 def _optional(path: str | Path | None) -> Path | None:

@@ -89,8 +89,8 @@ class Volume:
         warnings: What was repaired while reading.
 
     Raises:
-        ValueError: For an array that is not three-dimensional, a spacing that is not positive or a direction that is
-            not orthonormal.
+        ValueError: For an array that is not three-dimensional, a spacing that is not three positive numbers, another
+            modality or a direction that is not orthonormal.
 
     Example:
         >>> volume = Volume(np.zeros((2, 3, 4)), spacing_mm=(0.9, 0.9, 5), modality="CT")
@@ -112,8 +112,10 @@ class Volume:
         direction = np.asarray(self.direction, dtype=np.float64).reshape(3, 3)
         if array.ndim != 3:
             raise ValueError(f"A volume has three axes [slices, rows, columns]; got shape {array.shape}.")
-        if min(self.spacing_mm) <= 0:
-            raise ValueError(f"Spacing must be positive, in mm; got {self.spacing_mm}.")
+        if np.shape(self.spacing_mm) != (3,) or min(self.spacing_mm) <= 0:
+            raise ValueError(f"Spacing must be three positive numbers, in mm; got {self.spacing_mm}.")
+        if self.modality not in ("MR", "CT"):
+            raise ValueError(f"The modality must be 'MR' or 'CT'; got {self.modality!r}.")
         if not np.allclose(direction.T @ direction, np.eye(3), atol=1e-3):
             raise ValueError(
                 f"Direction must be orthonormal; got {direction.tolist()}. Resample a tilted series first."

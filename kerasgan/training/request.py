@@ -35,7 +35,8 @@ class Request:
         secret: What the patients' keys are made with; None for the secret of the data folder, if it has one.
 
     Raises:
-        ValueError: For a seed that is no whole number from 0 to 4294967295.
+        TypeError: For a dataset or recipe that is no text.
+        ValueError: For a seed that is no whole number from 0 to 4294967295, or modalities of anything but `a` and `b`.
 
     Example:
         >>> Request("phantom", quick=True, overrides=("schedule.steps=500",)).build_recipe().schedule.steps
@@ -56,6 +57,15 @@ class Request:
     def __post_init__(self) -> None:
         if self.seed is not None and (not isinstance(self.seed, int) or not 0 <= self.seed <= LARGEST_SEED):
             raise ValueError(f"The seed must be a whole number from 0 to {LARGEST_SEED}; got {self.seed!r}.")
+        for what, name in (("dataset", self.dataset), ("recipe", self.recipe)):
+            if not isinstance(name, str | None):
+                raise TypeError(f"The {what} must be a name or the path of a .py file, as text; got {name!r}.")
+        if self.modalities is not None and (
+            not isinstance(self.modalities, Mapping)
+            or not self.modalities.keys() <= {"a", "b"}
+            or not set(self.modalities.values()) <= {"MR", "CT"}
+        ):
+            raise ValueError(f"modalities must be such as {{'a': 'MR', 'b': 'CT'}}; got {self.modalities!r}.")
 
     def build_recipe(self) -> Recipe:
         """The named recipe, scaled down if asked, with the overrides applied.

@@ -38,6 +38,19 @@ def test_a_seed_that_keras_does_not_take_is_refused_at_once(seed):
         Request("phantom", seed=seed)
 
 
+@pytest.mark.parametrize("modalities", [{"MR": "a"}, {"a": "mr"}, "MR"])
+def test_modalities_that_are_none_are_refused_at_once(modalities):
+    with pytest.raises(ValueError, match=r"^modalities must be such as {'a': 'MR', 'b': 'CT'}; got .*(a|mr|MR)"):
+        Request("phantom", modalities=modalities)
+
+
+def test_a_name_that_is_no_text_is_refused_at_once():
+    with pytest.raises(
+        TypeError, match=r"^The dataset must be a name or the path of a \.py file, as text; got .*my\.py"
+    ):
+        Request(Path("my.py"))
+
+
 def run_of(recipe):
     """What a request sees of a run."""
     facts = SimpleNamespace(dataset="heads", seed=7, modalities={"a": "MR", "b": "CT"})
