@@ -44,9 +44,10 @@ def bind(kind: str, component: Component, function: str) -> Callable[..., Any]:
     target = getattr(module, function, None)
     if target is None:
         offering = [name for name in registry.names(kind) if hasattr(registry.find(kind, name), function)]
+        choose = "Define it there, or choose" if component.name.endswith(".py") else "Choose"
         raise KerasganError(
             f"{component.name!r} of {kind} has no function {function}(), which this place in the recipe needs. "
-            f"Choose from: {', '.join(offering)}."
+            f"{choose} from: {', '.join(offering)}."
         )
     hints = typing.get_type_hints(target)
     together = [name for name in _ADVERSARIAL if hasattr(module, name)] if function in _ADVERSARIAL else [function]

@@ -77,7 +77,7 @@ def check(request: Request, out: Path, resume: bool) -> None:
     module = registry.find("datasets", request.dataset)
     root = Path(request.data_dir or module.CARD.default_dir)
     is_absent = not root.is_dir() or not any(root.iterdir())
-    if is_absent and not hasattr(module, "prepare"):
+    if root.is_file() or (is_absent and not hasattr(module, "prepare")):
         from kerasgan import datasets
 
         raise datasets.no_data(module.CARD, root)

@@ -40,8 +40,10 @@ def test_folder_of_something_else(kerasgan, tmp_path):
         result = kerasgan("train", "--dataset", dataset, "--data-dir", "photos", "--out", "run")
         assert result.exit_code == 2
         assert f"No {dataset} data in photos. Nothing in it is laid out like {dataset}." in result.stderr
-    result = kerasgan("train", "--dataset", "folder", "--data-dir", "photos/a.jpg")
-    assert "No folder data in photos/a.jpg. This is a file; a folder is needed." in result.stderr
+    for dataset in ("folder", "phantom"):
+        result = kerasgan("train", "--dataset", dataset, "--data-dir", "photos/a.jpg", "--dry-run")
+        assert result.exit_code == 2
+        assert f"No {dataset} data in photos/a.jpg. This is a file; a folder is needed." in result.stderr
     result = kerasgan("train", "--dataset", "photos")
     assert "No dataset is called 'photos'. A folder is given with --data-dir" in result.stderr
     assert "for scans of your own: --dataset folder --data-dir photos" in result.stderr
@@ -330,6 +332,13 @@ def test_a_dry_run_refuses_misspelt_components_and_options(refused, two_folders,
     words = ["train", "--dataset", "folder", "--data-dir", two_folders, "--set", override, "--dry-run"]
     error = refused(*words)
     assert named in error and remedy in error
+
+
+def test_a_loss_of_ones_own_without_its_function(refused, two_folders, tmp_path):
+    (tmp_path / "mine.py").write_text("def build(real, fake):\n    return real - fake\n")
+    words = ("--dataset", "folder", "--data-dir", two_folders, "--set", "losses.cycle.name=mine.py", "--dry-run")
+    error = refused("train", *words)
+    assert "'mine.py' of losses has no function" in error and "Define it there, or choose from: absolute" in error
 
 
 def test_a_modality_of_no_domain(kerasgan):
