@@ -36,6 +36,7 @@ REMEDIES = {
     "NOT_FOUND": "kerasgan serve names its models when it starts; put one of them at the end of the address.",
     "UNAVAILABLE": "Check that a server runs there, that it is the port for gRPC or REST as the address says, and that "
     "grpcs or https stands for a server with TLS only.",
+    "UNAUTHENTICATED": "Name a file with the server's own token by --token-file (in Python token=).",
 }
 
 _UNTRUSTED = re.compile(r"certificate.verify.failed: ([\w -]+)|Hostname Verification", re.IGNORECASE)

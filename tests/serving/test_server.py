@@ -77,7 +77,7 @@ def test_a_token_is_asked_for(serve, address, slices, scheme):
     for token in (None, "other"):
         with (
             Client(address(server, scheme), token=token) as client,
-            pytest.raises(ServingError, match=r"UNAUTHENTICATED: This server asks for a token") as caught,
+            pytest.raises(ServingError, match=r"UNAUTHENTICATED: This server asks.*token by --token-file") as caught,
         ):
             client.contract()
         assert caught.value.code == "UNAUTHENTICATED"
