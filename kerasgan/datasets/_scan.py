@@ -116,8 +116,8 @@ class Scan:
         image = read_labels(path)
         if like is not None and not image.same_grid(like):
             raise DatasetError(
-                f"The {kind} of patient {self.patient} ({image.shape}, {image.spacing_mm} mm) is not on the grid of its "
-                f"{self.modality} scan ({like.shape}, {like.spacing_mm} mm); resample it onto the scan."
+                f"The {kind} of patient {self.patient} ({image.shape}, {image.spacing_mm} mm) is not on the grid of "
+                f"its {self.modality} scan ({like.shape}, {like.spacing_mm} mm); resample it onto the scan."
             )
         return image.array
 

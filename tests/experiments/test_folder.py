@@ -211,7 +211,7 @@ def test_labels_of_another_grid_are_found_before_anything_is_computed(toy, hips,
     opened = replace(opened, experiment=replace(opened.experiment, labels=True))
     path = str(next((tmp_path / "own").rglob("labels/*.nii.gz")))
     sitk.WriteImage(sitk.ReadImage(path)[:, :, 1:], path)
-    with pytest.raises(DatasetError, match="is not on the grid of its .. scan"):
+    with pytest.raises(DatasetError, match=r"is not on the grid of its .. scan"):
         compute(opened)
     assert states(opened) == ["open"] * 3 and not (tmp_path / "out" / "experiment.json").exists()
 

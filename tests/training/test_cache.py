@@ -253,7 +253,8 @@ def test_labels_are_part_of_the_key(scans, labelled, tmp_path, preparations):
 def test_labels_on_another_grid_are_refused(labelled, tmp_path):
     image = sitk.ReadImage(str(labelled.labels))
     sitk.WriteImage(image[:, :30], str(labelled.labels))
-    with pytest.raises(DatasetError, match=r"The label map of patient .* is not on the grid of its .. scan .*; resample it"):
+    wanted = r"The label map of patient .* is not on the grid of its .. scan .*; resample it"
+    with pytest.raises(DatasetError, match=wanted):
         build([labelled], SETTINGS, tmp_path / "cache")
 
 

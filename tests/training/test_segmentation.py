@@ -189,5 +189,5 @@ def test_no_slices():
 
 def test_a_loss_that_is_not_finite_stops_the_training(slices):
     image, classes = slices[0]
-    with pytest.raises(DivergenceError, match="NaN or infinite at step 1; lower the learning rate"):
+    with pytest.raises(DivergenceError, match="segmentation loss became nan at step 1; lower the learning rate"):
         train([(image * np.nan, classes)], 3, SETTINGS)
