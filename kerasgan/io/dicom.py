@@ -13,9 +13,10 @@ import numpy as np
 
 from kerasgan.errors import DicomError
 from kerasgan.io import grid
+from kerasgan.io.discovery import discover
 from kerasgan.io.nifti import is_image, read_image
 from kerasgan.io.pixels import PixelReader, fill_value, values_refusal
-from kerasgan.io.series import Series, discover
+from kerasgan.io.series import Series
 from kerasgan.scans.bounds import ct_doubt
 from kerasgan.scans.volume import Modality, SourceSlice, Volume
 

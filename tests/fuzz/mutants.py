@@ -41,7 +41,7 @@ from made_up_series import head, write_series
 
 from kerasgan.errors import KerasganError
 from kerasgan.io.dicom import read_series
-from kerasgan.io.series import discover
+from kerasgan.io.discovery import discover
 from kerasgan.scans import bounds
 
 COUNTS = {"dicom": 10_000, "image": 1_000, "series": 300}
