@@ -123,7 +123,7 @@ def test_the_other_direction_and_its_domain(teacher, tmp_path, no_report):
 
 
 def test_resumed_distillation_equals_the_uninterrupted_one_to_the_last_bit(student):
-    resumed = kerasgan.train(out=student.path.with_name("cut"), resume=True)
+    resumed = kerasgan.train(out=student.path.with_name("cut"), data_dir=student.data_dir, resume=True)
     assert "projection_0/0000" in newest_checkpoint(student.path)
     assert_same_checkpoint(resumed.path, student.path)
     assert read_report(resumed).student.error == read_report(student).student.error

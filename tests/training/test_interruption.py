@@ -13,8 +13,9 @@ from kerasgan.training.interruption import Interruption
 
 @pytest.fixture
 def handlers():
-    """Handlers of the three signals that are put back after a test."""
-    former = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    """A program's usual handlers of the three signals, whatever started the tests; put back after a test."""
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL, signal.SIGHUP: signal.SIG_DFL}
+    former = {number: signal.signal(number, handler) for number, handler in usual.items()}
     yield
     for number, handler in former.items():
         signal.signal(number, handler)

@@ -85,7 +85,7 @@ def test_signals_store_the_step_and_the_resumed_run_equals_the_uninterrupted_one
             signal.raise_signal(signals.pop(self.step))
 
     monkeypatch.setattr(Progress, "on_train_batch_end", signalled)
-    former = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    former = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         with pytest.raises(KeyboardInterrupt):
             train(request(data, seed=3), out)
@@ -96,7 +96,8 @@ def test_signals_store_the_step_and_the_resumed_run_equals_the_uninterrupted_one
         assert newest(out) == "step-000000006" and not signals
         assert signal.getsignal(signal.SIGTERM) is signal.getsignal(signal.SIGINT) is signal.default_int_handler
     finally:
-        signal.signal(signal.SIGTERM, former)
+        for number, handler in former.items():
+            signal.signal(number, handler)
     train(Request(), out, resume=True)
     assert_same_checkpoint(out, run.path)
     for name in ("history.csv", "validation.csv"):
