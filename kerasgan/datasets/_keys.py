@@ -54,7 +54,7 @@ def find_secret(folder: Path) -> bytes:
 
 
 def digest(secret: bytes) -> str:
-    """What a run records of the secret of its data; `""` for none, as in the runs of version 0.1.0."""
+    """The digest of a secret, which a run records; `""` for no secret, as in runs of version 0.1.0."""
     return hashlib.sha256(secret).hexdigest() if secret else ""
 
 

@@ -86,7 +86,7 @@ def with_unit(name: str, unit: str) -> str:
 
 
 class Definition(BaseModel):
-    """What a metric means, as `summary.json` says it."""
+    """The meaning of a metric, as `summary.json` says it."""
 
     model_config = ConfigDict(frozen=True)
     unit: str

@@ -112,7 +112,7 @@ def _check_former(model: Path, described: ServingContract) -> None:
 
 
 def _meaning(described: ServingContract) -> dict[str, str]:
-    """What the versions of one model have in common."""
+    """The properties that all versions of one model have in common."""
     one = described.directions["ab"]
     return {
         "modalities": f"{one.source.modality} (a) and {one.target.modality} (b)",

@@ -148,7 +148,7 @@ def group(files: Iterable[Path], root: Path, modality: Modality | None = None, o
 
 
 def image_patient(path: Path, folder: str) -> str:
-    """What stands for the patient's id in the place of a NIfTI or MetaImage file, which holds none.
+    """Takes a patient's id from the place of a NIfTI or MetaImage file, which holds none.
 
     Args:
         path: The file, relative to the folder that is searched.

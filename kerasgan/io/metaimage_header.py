@@ -146,7 +146,7 @@ class _Fields(dict[str, str]):
         return found
 
     def true(self, *names: str, default: str = "False") -> bool:
-        """Whether a field says True."""
+        """True for a field that says True."""
         return next((self[name] for name in names if name in self), default)[:1] in ("T", "t", "1")
 
 

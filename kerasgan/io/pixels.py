@@ -77,7 +77,7 @@ def values_refusal(values: np.ndarray, modality: str) -> str:
 
 
 def values_seen(slices: Sequence[SourceSlice], modality: str) -> tuple[str, tuple[str, ...]]:
-    """What the values of one slice say of a series, before all are read.
+    """Judges a series by the values of one slice, before all are read.
 
     Args:
         slices: Slices sorted along the normal; the middle one is decoded, or an outer one where that is damaged.

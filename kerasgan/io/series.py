@@ -77,7 +77,7 @@ class Series:
 
     @property
     def name(self) -> str:
-        """What messages call it: by number and patient's key, so that only the owner of the files knows who it is.
+        """The name in messages: number and patient's key, so that only the owner of the files knows who it is.
 
         Example:
             >>> Series("1.2", "MR", "p07e0e0d088", (), number="4", traits=("EchoTime 4.6",)).name

@@ -27,7 +27,7 @@ _SHEAR = 1e-3  # largest cosine between two axes, a thousand times the rounding 
 
 @dataclass(frozen=True)
 class ImageHeader:
-    """Where the voxels of an image file are, in the file and in the patient.
+    """The place of the voxels of an image file, in the file and in the patient.
 
     Attributes:
         shape: `(slices, rows, columns)`.

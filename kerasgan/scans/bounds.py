@@ -24,7 +24,7 @@ _HISTOGRAM = 1000  # voxels from which their shares mean something
 
 
 def spacing_fault(spacing_mm: Sequence[float], field: str) -> str:
-    """What is wrong with distances in mm between neighbouring voxels.
+    """Says what is wrong with distances in mm between neighbouring voxels; `""` for plausible ones.
 
     Args:
         spacing_mm: Any number of distances.
@@ -43,7 +43,7 @@ def spacing_fault(spacing_mm: Sequence[float], field: str) -> str:
 
 
 def position_fault(position_mm: Sequence[float], field: str) -> str:
-    """What is wrong with a place in the patient's coordinates.
+    """Says what is wrong with a place in the patient's coordinates; `""` for a plausible one.
 
     Args:
         position_mm: Coordinates in mm.
@@ -59,7 +59,7 @@ def position_fault(position_mm: Sequence[float], field: str) -> str:
 
 
 def size_fault(shape: Sequence[int], field: str = "size") -> str:
-    """What is wrong with the number of voxels, to be asked before memory is taken for them.
+    """Says what is wrong with a number of voxels, before memory is taken for them; `""` for a plausible one.
 
     Args:
         shape: `(slices, rows, columns)`; a slice has the last two.
@@ -80,7 +80,7 @@ def size_fault(shape: Sequence[int], field: str = "size") -> str:
 
 
 def values_fault(array: np.ndarray, modality: str) -> str:
-    """What is wrong with the values of a scan: not finite, constant, or nothing that its modality can have.
+    """Says what is wrong with the values of a scan: not finite, constant, or none that its modality has; or `""`.
 
     Args:
         array: Values of any shape, in HU for CT.

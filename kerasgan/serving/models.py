@@ -295,7 +295,7 @@ class Store:
 
 
 def _files(folder: Path) -> Files:
-    """What changes with the files of a folder: a version that could not be loaded is tried again only then."""
+    """A value that changes with the files of a folder: a version that could not be loaded is tried again only then."""
     with suppress(OSError):
         found = [(str(path), path.lstat()) for path in folder.rglob("*")]
         return frozenset((name, state.st_size, state.st_ctime_ns) for name, state in found)

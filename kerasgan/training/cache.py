@@ -175,7 +175,7 @@ def _key(scan: Scan, settings: Preparation) -> str:
 
 
 def _facts(stem: Path) -> dict[str, Any] | None:
-    """What an entry says of itself; None where it is missing, incomplete or differs from its digests."""
+    """The description that an entry holds; None where it is missing, incomplete or differs from its digests."""
     try:
         facts = json.loads(Path(f"{stem}.json").read_text())
         is_whole = facts.pop("sha256") == _sha256(facts) and all(
