@@ -66,7 +66,9 @@ def test_what_a_file_is_decides_not_its_suffix(tmp_path, name):
         assert np.array_equal(read_labels(tmp_path / name).array, ARRAY)
 
 
-@pytest.mark.parametrize("tail", [b"garbage", bytes(100), gzip.compress(b"")])
+@pytest.mark.parametrize(
+    "tail", [b"garbage", bytes(100), gzip.compress(b"")], ids=["garbage", "zeros", "another stream"]
+)
 def test_bytes_after_a_stream_are_no_damage(tmp_path, tail):
     (tmp_path / "scan.nii.gz").write_bytes(gzip.compress(nifti_bytes()) + tail)
     volume = read_labels(tmp_path / "scan.nii.gz")
