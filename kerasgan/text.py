@@ -49,7 +49,7 @@ def problems(error: ValidationError, fields: Collection[str] = ()) -> str:
         if found["type"] == "extra_forbidden":
             remedy = nearest(path.rpartition(".")[2], fields) if fields else "Remove it."
             texts.append(f"no field is called {path!r}. {remedy}")
-        elif found["type"] == "model_type":
+        elif found["type"] == "model_type" and found["loc"]:
             texts.append(f"{path} has fields of its own (got {repr(found['input'])[:80]}); set one, as {path}.FIELD")
         else:
             got = "" if found["type"] in ("missing", "json_invalid") else f" (got {repr(found['input'])[:80]})"

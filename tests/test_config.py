@@ -145,7 +145,7 @@ def test_a_papers_own_name_is_answered_with_ours():
         ("intensity.mr_window=[5, 5]", r"mr_window: .*needs \(low, high\) with low below high"),
         ("schedule.checkpoint_every=150", r"checkpoint_every=150 must be a multiple of report_every=100"),
         ("schedule.steps_per_execution=7", r"report_every=100 must be a multiple of steps_per_execution"),
-        ("schedule=5", r"schedule: .*got 5"),
+        ("schedule=5", r"schedule has fields of its own \(got 5\); set one, as schedule.FIELD"),
     ],
 )
 def test_wrong_override_says_what_is_needed(assignment, text):
