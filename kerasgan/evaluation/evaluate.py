@@ -76,6 +76,7 @@ def evaluate(
     folder = out or run.path / name
     if out is None and part == "external":
         results.require_same_scans(folder, seen_scans)
+    run.generator(direction)  # a damaged one is refused before the former results go
     folder.mkdir(parents=True, exist_ok=True)
     remove_leftovers(folder)
     results.clear(folder)

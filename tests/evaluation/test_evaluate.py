@@ -54,6 +54,20 @@ def test_every_unseen_patient_is_scored_drawn_and_written(run):
     assert result.table() + "\n" == (result.folder / "table.md").read_text()
 
 
+def test_a_damaged_generator_does_not_cost_the_former_results(run, tmp_path):
+    folder = evaluate(run.path, out=tmp_path / "result").folder
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    generator = run.generator_path("ab")
+    whole = generator.read_bytes()
+    generator.write_bytes(whole[:-100])
+    try:
+        with pytest.raises(RunError, match=r"ab-best\.keras cannot be used: .*Restore the file from a copy"):
+            evaluate(run.path, out=folder)
+    finally:
+        generator.write_bytes(whole)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
 def test_the_other_way_is_scored_on_the_models_mr_scale(run, tmp_path):
     result = evaluate(run.path, out=tmp_path / "ba", direction="ba")
     assert [metric.name for metric in result.metrics][:2] == ["mae_255", "psnr_255"]
