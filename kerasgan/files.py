@@ -118,6 +118,17 @@ def _is_written(path: Path, machine: str | None, process: int) -> bool:
     return False
 
 
+def file_digest(path: Path) -> str:
+    """The SHA-256 digest of a file's content, in hexadecimal; the file is never in memory as a whole.
+
+    Example:
+        >>> file_digest(Path("/dev/null"))[:8]
+        'e3b0c442'
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def require_folder_name(path: Path, known: Sequence[str]) -> None:
     """Refuses to make a folder of a name that ends like a file's, which is a misspelt or unknown kind of file.
 

@@ -55,19 +55,24 @@ __all__ = [
 _NAMED = 10  # patients that one message names at most
 
 
-def create(name: str, root: Path | None = None) -> None:
+def create(name: str, root: Path | None = None) -> Path:
     """Writes a dataset that can be generated, such as a phantom, unless it is there; nothing for any other.
 
     Args:
         name: As in `load`.
         root: As in `load`; a folder that the user named, and never one that was read from a file.
 
+    Returns:
+        The folder of the data.
+
     Raises:
         KerasganError: For an unknown name, or a folder that cannot be written.
     """
     module = registry.find("datasets", name)
+    root = Path(root if root is not None else module.CARD.default_dir)
     if hasattr(module, "prepare"):
-        module.prepare(Path(root if root is not None else module.CARD.default_dir))
+        module.prepare(root)
+    return root
 
 
 def load(
@@ -181,7 +186,8 @@ def _find(
             mixed = " and ".join(f"{number} {modality}" for modality, number in sorted(count.items()))
             rare = min(count, key=lambda modality: count[modality])
             found = [scan for scan in scans if scan.domain == domain and scan.modality == rare]
-            keys = sorted({salted(scan.patient, find_secret(root)) for scan in found})
+            secret = find_secret(root)
+            keys = sorted({salted(scan.patient, secret) for scan in found})
             named = ", ".join(keys[:_NAMED]) + f" and {len(keys) - _NAMED} more" * (len(keys) > _NAMED)
             raise DatasetError(
                 f"Domain {domain} of {root} mixes {mixed} scans; a domain needs one modality. The {rare} scans are of "

@@ -16,7 +16,7 @@ from kerasgan.errors import DatasetError
 from kerasgan.evaluation import baseline, results
 from kerasgan.evaluation.baseline import LookupBaseline
 from kerasgan.evaluation.results import METHOD, Evaluation, Scores
-from kerasgan.files import remove_leftovers, staging_folder
+from kerasgan.files import file_digest, remove_leftovers, staging_folder
 from kerasgan.metrics import ct_metrics, mean_row, mr_metrics, score
 from kerasgan.pictures.patients import Comparison, comparison_figure
 from kerasgan.runs.run import Run, load_run, require_trust
@@ -63,7 +63,7 @@ def evaluate(
     """
     run = load_run(run_path)
     require_trust(run, [dataset or run.facts.dataset], trust, [dataset])
-    translator, weights = RunTranslator(run), results.weights_digest(run.generator_path(direction))
+    translator, weights = RunTranslator(run), file_digest(run.generator_path(direction))
     secret = run.patient_secret(data_dir)
     if dataset in (None, run.facts.dataset):
         card, scans = datasets.load_scans(run.facts.dataset, data_dir or run.data_dir, run.facts.modalities, secret)
@@ -76,7 +76,7 @@ def evaluate(
     folder = out or run.path / name
     if out is None and part == "external":
         results.require_same_scans(folder, seen_scans)
-    run.generator(direction)  # a damaged one is refused before the former results go
+    translator.generator(direction)  # a damaged one is refused before the former results go
     folder.mkdir(parents=True, exist_ok=True)
     remove_leftovers(folder)
     results.clear(folder)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import re
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -15,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from kerasgan.errors import RunError
 from kerasgan.evaluation import baseline
-from kerasgan.files import read_record, replacing
+from kerasgan.files import file_digest, read_record, replacing
 from kerasgan.metrics import Metric, Summary, summarise
 from kerasgan.runs.run import Run
 from kerasgan.scans.contract import Direction
@@ -141,12 +140,7 @@ def is_current(run: Run, folder: Path) -> bool:
         summary = read_summary(folder)
     except RunError:
         return False
-    return summary.weights == weights_digest(run.generator_path(summary.direction))
-
-
-def weights_digest(path: Path) -> str:
-    """Computes the SHA-256 digest of a generator's file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return summary.weights == file_digest(run.generator_path(summary.direction))
 
 
 def write(result: Evaluation) -> None:

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from kerasgan.errors import ExportError, ServingError
-from kerasgan.files import replacing
+from kerasgan.files import file_digest, replacing
 
 EXTRAS = "assets.extra"  # TensorFlow leaves this folder of a SavedModel to others
 CONTRACT_FILE, CONTRACT_PAGE = "contract.json", "contract.md"
@@ -150,7 +150,7 @@ def write_sums(version_folder: Path) -> None:
         version_folder: The folder `DIR/<name>/<version>`, complete but for this file.
     """
     files = sorted(path for path in version_folder.rglob("*") if path.is_file())
-    lines = [f"{_digest(path)}  {path.relative_to(version_folder).as_posix()}\n" for path in files]
+    lines = [f"{file_digest(path)}  {path.relative_to(version_folder).as_posix()}\n" for path in files]
     (version_folder / EXTRAS / SUMS_FILE).write_text("".join(lines))
 
 
@@ -187,17 +187,12 @@ def check_sums(version_folder: Path) -> str:
             fault = "is missing: the model is damaged or not copied to its end. Export the run again."
         elif name not in listed:
             fault = f"is not listed in {EXTRAS}/{SUMS_FILE}, so nobody vouches for it. Export the run again."
-        elif _digest(path) != listed[name]:
+        elif file_digest(path) != listed[name]:
             fault = "differs from its digest: the model is damaged or not copied to its end. Export the run again."
         else:
             continue
         raise ServingError(f"{path} {fault}")
     return hashlib.sha256(content).hexdigest()
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_server_files(folder: Path) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from importlib.metadata import version
 
+from kerasgan.files import file_digest
 from kerasgan.runs.run import Run
 from kerasgan.scans.contract import (
     RESCALING,
@@ -68,7 +68,7 @@ def contract(run: Run, direction: Direction, shape: Shape, weights: Precision) -
         recipe=run.recipe.name,
         data_fingerprint=facts.fingerprint,
         generator=generator.name,
-        generator_sha256=hashlib.sha256(generator.read_bytes()).hexdigest(),
+        generator_sha256=file_digest(generator),
     )
 
 

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from kerasgan.datasets import Scan
 from kerasgan.errors import DatasetError
-from kerasgan.files import remove_leftovers, replacing
+from kerasgan.files import file_digest, remove_leftovers, replacing
 from kerasgan.scans.intensity import IntensityMap
 from kerasgan.scans.preparation import Preparation, prepare
 from kerasgan.scans.volume import VoxelGrid
@@ -179,7 +179,7 @@ def _facts(stem: Path) -> dict[str, Any] | None:
     try:
         facts = json.loads(Path(f"{stem}.json").read_text())
         is_whole = facts.pop("sha256") == _sha256(facts) and all(
-            _file_sha256(Path(f"{stem}.{ending}")) == digest for ending, digest in facts["files"].items()
+            file_digest(Path(f"{stem}.{ending}")) == digest for ending, digest in facts["files"].items()
         )
     except (OSError, ValueError, KeyError, AttributeError):
         return None
@@ -188,11 +188,6 @@ def _facts(stem: Path) -> dict[str, Any] | None:
 
 def _sha256(facts: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-
-
-def _file_sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _write(scan: Scan, settings: Preparation, stem: Path, strict: bool) -> dict[str, Any]:
@@ -213,7 +208,7 @@ def _write(scan: Scan, settings: Preparation, stem: Path, strict: bool) -> dict[
     for ending, array in arrays.items():
         with replacing(Path(f"{stem}.{ending}")) as temporary:
             np.save(temporary, array)
-            files[ending] = _file_sha256(temporary)
+            files[ending] = file_digest(temporary)
     content = [DATA_FORMAT, volume.modality, asdict(volume.grid), settings.model_dump()]
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
     for array in (volume.array, *([] if labels is None else [labels])):

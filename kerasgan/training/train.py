@@ -59,11 +59,9 @@ def train(request: Request, out: Path, resume: bool = False) -> Run:
     if not resume:
         recipe = request.build_recipe()
         check_components(recipe)
-        datasets.create(request.dataset or "", request.data_dir)
+        root = datasets.create(request.dataset or "", request.data_dir)
         if request.secret is None:
-            datasets.create_secret(
-                request.data_dir or Path(registry.find("datasets", request.dataset or "").CARD.default_dir)
-            )
+            datasets.create_secret(root)
         return train_recipe(recipe, request, out)
     former = load_run(out)
     return train_recipe(former.recipe, request.resuming(former), out, former)

@@ -54,6 +54,10 @@ class RunTranslator(Translator):
 
     def predict(self, direction: Direction, images: np.ndarray, scan: IntensityMap) -> np.ndarray:
         """Translates `[batch, height, width, channels]` in [-1, 1] into the target's unit."""
+        return self.run.map(direction[1]).inverse(self.generator(direction).predict_on_batch(images))
+
+    def generator(self, direction: Direction) -> keras.Model:
+        """The best generator of a direction, loaded once; `RunError` for a damaged one."""
         if direction not in self._generators:
             self._generators[direction] = self.run.generator(direction)
-        return self.run.map(direction[1]).inverse(self._generators[direction].predict_on_batch(images))
+        return self._generators[direction]

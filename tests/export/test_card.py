@@ -1,9 +1,9 @@
 import json
 
 from kerasgan.config import Component, Distillation
-from kerasgan.evaluation.results import weights_digest
 from kerasgan.export.card import model_card
 from kerasgan.export.serving_contract import serving_contract
+from kerasgan.files import file_digest
 
 
 def card(run):
@@ -43,7 +43,7 @@ def test_a_student_says_so_and_not_where_its_teacher_lies(run):
 
 def test_figures_of_finished_evaluations_of_these_weights(run):
     summary = {"part": "test", "direction": "ab", "note": "", "scans": "", "definitions": {}, "methods": {}}
-    own = json.dumps({**summary, "weights": weights_digest(run.generator_path("ab"))})
+    own = json.dumps({**summary, "weights": file_digest(run.generator_path("ab"))})
     former = json.dumps({**summary, "weights": "of an earlier step"})
     for name, summary in (("evaluation", own), ("evaluation-ba", None), ("evaluation-old", former)):
         (run.path / name).mkdir()
