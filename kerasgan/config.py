@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from kerasgan import text
 from kerasgan.errors import KerasganError
@@ -34,6 +34,8 @@ Number = Annotated[float, Field(ge=-1e12, le=1e12)]  # as far as the values of a
 Percent = Annotated[float, Field(ge=0, le=100)]
 Window = Annotated[tuple[Number, Number], AfterValidator(_rising)]
 Percentiles = Annotated[tuple[Percent, Percent], AfterValidator(_rising)]
+# `--set data.pairs=true` is the JSON value.
+Pairing = Annotated[Literal["registered", "true"], BeforeValidator(lambda value: "true" if value is True else value)]
 
 
 class _Frozen(BaseModel):
@@ -84,6 +86,10 @@ class Data(_Frozen):
     field_of_view_mm: float | None = Field(None, ge=25, le=3200)  # side of the square; None: the dataset's
     batch_size: int = Field(1, ge=1, le=10_000)
     minimum_body_fraction: float = Field(0.05, ge=0, le=1)  # slices with less body in the square are left out
+    pairs: Pairing | None = (
+        None  # targets of a slice of a: scans of b registered to it, or its patient's own; None: none
+    )
+    atlases: int = Field(5, ge=1, le=50)  # scans of b registered to each one of a
     augmentation: Augmentation = Augmentation()
 
 
@@ -213,7 +219,12 @@ class Recipe(_Frozen):
     def _method_uses_all_parts(self) -> Recipe:
         unused = [name for name in ("deformation", "segmentation", "distillation") if getattr(self, name) is not None]
         if not self.method:
-            object.__setattr__(self, "method", _method_of_parts(dict.fromkeys(unused, True)))
+            object.__setattr__(self, "method", _method_of_parts(self.model_dump()))
+        if self.data.pairs and self.method in ("cyclegan", "essnet", "distiller"):
+            raise KerasganError(
+                f"The recipe has data.pairs={self.data.pairs}, which method {self.method!r} does not use. Use --set "
+                "method=one_sided, or --set data.pairs=null."
+            )
         if self.method == "cyclegan" and unused:
             raise KerasganError(
                 f"The recipe has {' and '.join(unused)}, which method 'cyclegan' does not train. Use --set "
@@ -382,8 +393,10 @@ def _method_of_parts(values: dict[str, Any]) -> str:
     """The built-in method that trains the optional parts of a recipe."""
     if values.get("distillation") is not None:
         return "distiller"
-    is_essnet = values.get("segmentation") is not None or values.get("deformation") is not None
-    return "essnet" if is_essnet else "cyclegan"
+    if values.get("segmentation") is not None or values.get("deformation") is not None:
+        return "essnet"
+    data = values["data"]
+    return "one_sided" if isinstance(data, dict) and data.get("pairs") else "cyclegan"
 
 
 def _lowered(component: Component, built_in: str, limits: dict[str, int]) -> dict[str, Any]:

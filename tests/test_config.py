@@ -49,6 +49,17 @@ def test_optional_parts_can_be_set_and_switched_off():
         recipe.with_overrides(["segmentation.structures=[]"])
 
 
+def test_pairs_bring_their_method_and_are_refused_by_the_others():
+    recipe = RECIPE.with_overrides(["data.pairs=true"])
+    assert (recipe.data.pairs, recipe.method) == ("true", "one_sided")
+    assert recipe.with_overrides(["data.pairs=null"]) == RECIPE
+    assert RECIPE.with_overrides(["data.pairs=registered"]).data.atlases == 5
+    with pytest.raises(KerasganError, match=r"data.pairs=true, which method 'cyclegan' does not use. Use --set method"):
+        RECIPE.with_overrides(["data.pairs=true", "method=cyclegan"])
+    with pytest.raises(KerasganError, match=r"data.pairs: .*'registered' or 'true'"):
+        RECIPE.with_overrides(["data.pairs=yes"])
+
+
 def test_recipe_and_its_parts_are_frozen():
     with pytest.raises(ValidationError, match="frozen"):
         RECIPE.name = "other"

@@ -49,6 +49,8 @@ class RecipeTask(Task):
     def settings(self) -> Content:
         """The settings with those of the recipe, so that a change in the recipe's own file counts."""
         built = self.built().model_dump(mode="json", exclude=NOT_SETTINGS, exclude_none=True)
+        if "pairs" not in built["data"]:
+            del built["data"]["atlases"]  # changes nothing without pairs
         return {**self.model_dump(mode="json", exclude={"quick", "overrides"}), "recipe": built}
 
     def identity(self) -> Content:
