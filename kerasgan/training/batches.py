@@ -50,9 +50,10 @@ def training_dataset(
 ) -> tf.data.Dataset:
     """Endless batches `(a, b)`, float32 `[batch, size, size, channels]` in [-1, 1], each domain shuffled on its own.
 
-    Where the store of a has classes, `(a, b, classes)`: those of a, int32 `[batch, size, size]`, moved with the images.
-    The batch of a step depends on the seed and the step's number only, so that a resumed run sees what the
-    uninterrupted one would have seen.
+    Where the store of a has classes, `(a, b, classes)`: those of a, int32 `[batch, size, size]`. Where it has targets,
+    `(a, b, targets)`: what a's slices are to become, float32 `[batch, size, size, targets]` in [-1, 1]. Both are moved
+    with the images, and where there are both, the classes come first. The batch of a step depends on the seed and the
+    step's number only, so that a resumed run sees what the uninterrupted one would have seen.
 
     Args:
         stores: Slices of domain a and b.
@@ -61,28 +62,40 @@ def training_dataset(
         seed: Seed of order and augmentation.
         first_step: Number of the first batch.
     """
-    shape = (batch_size, *stores[0][0].shape)  # [batch, size, size, channels]
-    codes, classes = tf.TensorSpec(shape, tf.int16), tf.TensorSpec(shape[:-1], tf.int32)
-    is_labelled = stores[0].classes is not None
+    first = stores[0]
+    shape = (batch_size, *first[0].shape)  # [batch, size, size, channels]
+    codes = tf.TensorSpec(shape, tf.int16)
+    signature = [tf.TensorSpec((), tf.int32), codes, codes]
+    if first.classes is not None:
+        signature.append(tf.TensorSpec(shape[:-1], tf.int32))
+    if first.targets is not None:
+        signature.append(tf.TensorSpec((batch_size, *first.target(0).shape), tf.int16))
 
     def generate() -> Iterator[tuple[Any, ...]]:
         orders = [Shuffled(len(store), (seed, i)).batches(batch_size, first_step) for i, store in enumerate(stores)]
         for step, (indices_a, indices_b) in enumerate(zip(*orders, strict=True), first_step):
-            a = np.stack([stores[0][index] for index in indices_a])  # [batch, size, size, channels]
-            b = np.stack([stores[1][index] for index in indices_b])
-            labels = [stores[0].labels(index).astype(np.int32) for index in indices_a] if is_labelled else []
-            yield step, a, b, *([np.stack(labels)] if is_labelled else [])
+            found = [
+                np.stack([first[index] for index in indices_a]),
+                np.stack([stores[1][index] for index in indices_b]),
+            ]
+            if first.classes is not None:
+                found.append(np.stack([first.labels(index).astype(np.int32) for index in indices_a]))
+            if first.targets is not None:
+                found.append(np.stack([first.target(index) for index in indices_a]))
+            yield step, *found
 
-    def finish(step: tf.Tensor, a: tf.Tensor, b: tf.Tensor, *labels: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    def finish(step: tf.Tensor, a: tf.Tensor, b: tf.Tensor, *of_a: tf.Tensor) -> tuple[tf.Tensor, ...]:
         key = tf.random.experimental.stateless_fold_in([seed, 0], step)
-        moved_b = augment(decode(b), augmentation, key + 1)
-        if not labels:
-            return augment(decode(a), augmentation, key), moved_b
-        moved_a, moved_labels = augment_labelled(decode(a), labels[0], augmentation, key)
-        return moved_a, moved_b, moved_labels
+        a, b = decode(a), augment(decode(b), augmentation, key + 1)
+        moved = [
+            augment_labelled(a, more, augmentation, key)[1]
+            if more.dtype == tf.int32
+            else augment(decode(more), augmentation, key)
+            for more in of_a
+        ]
+        return augment(a, augmentation, key), b, *moved
 
-    signature = (tf.TensorSpec((), tf.int32), codes, codes, *([classes] if is_labelled else []))
-    dataset = tf.data.Dataset.from_generator(generate, output_signature=signature)
+    dataset = tf.data.Dataset.from_generator(generate, output_signature=tuple(signature))
     options = tf.data.Options()
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     return dataset.map(finish, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE).with_options(options)
@@ -139,7 +152,7 @@ def augment(images: tf.Tensor, limits: Augmentation, seed: tf.Tensor) -> tf.Tens
     Args:
         images: `[batch, height, width, channels]` in [-1, 1].
         limits: How far.
-        seed: int32 `[2]`.
+        seed: int32 `[2]`; the same one moves other images of this size and number in the same way.
 
     Returns:
         Images of the same shape and range; pixels from outside are air (-1). Limits of zero change nothing.

@@ -36,13 +36,20 @@ class SliceStore:
         scans: Cached scans of one domain.
         classes: uint8 `[256]`, the class of each of the domain's label values, see `DatasetCard.classes`; None for a
             store without labels.
+        targets: What each slice of each scan is to become, int16 codes `[size, size, targets]` of the other domain;
+            None for a store without pairs.
 
     Raises:
         DatasetError: For a scan without labels where there are classes.
     """
 
-    def __init__(self, scans: Sequence[CachedScan], classes: np.ndarray | None = None) -> None:
-        self.scans, self.classes = list(scans), classes
+    def __init__(
+        self,
+        scans: Sequence[CachedScan],
+        classes: np.ndarray | None = None,
+        targets: Sequence[Sequence[np.ndarray]] | None = None,
+    ) -> None:
+        self.scans, self.classes, self.targets = list(scans), classes, targets
         for scan in scans if classes is not None else ():
             scan.require_labels()
         self.ends = np.cumsum([len(scan.positions) for scan in self.scans])
@@ -66,10 +73,26 @@ class SliceStore:
         scan, row = self.place(index)
         return self.classes[scan.labels[row]]
 
+    def target(self, index: int) -> np.ndarray:
+        """The int16 codes of what one slice is to become, `[size, size, targets]`.
+
+        Raises:
+            ValueError: For a store without targets.
+        """
+        if self.targets is None:
+            raise ValueError("This store was made without targets; make it with those of the scans.")
+        scan, row = self.number(index)
+        return self.targets[scan][row]
+
     def place(self, index: int) -> tuple[CachedScan, int]:
         """The scan that a slice belongs to, and its number there."""
+        scan, row = self.number(index)
+        return self.scans[scan], row
+
+    def number(self, index: int) -> tuple[int, int]:
+        """The numbers of the scan that a slice belongs to, and of the slice there."""
         scan = int(np.searchsorted(self.ends, index, side="right"))
-        return self.scans[scan], int(index - (self.ends[scan - 1] if scan else 0))
+        return scan, int(index - (self.ends[scan - 1] if scan else 0))
 
 
 class LabelledStore:

@@ -103,6 +103,25 @@ def test_images_of_several_channels_keep_them(tmp_path):
         assert sorted(values) == [[1, 10, 100], [2, 20, 200]]
 
 
+def test_targets_come_with_their_slices_and_are_moved_with_them(tmp_path):
+    scan, other = stored(tmp_path, "a0", [0, 0]), stored(tmp_path, "b0", [7])
+    images = RNG.integers(0, 30_000, (2, 8, 8)).astype(np.int16)
+    np.save(tmp_path / "a0.npy", images)
+    targets = np.stack([images, -images, images // 2], axis=-1)  # [slices, size, size, targets]
+    stores = SliceStore([scan], targets=[targets]), SliceStore([other])
+    limits = Augmentation(flip=True, shift=0.2, scale=0.2, rotation_degrees=20)
+    for a, _, found in training_dataset(stores, limits, 2, seed=0, first_step=0).take(4):
+        assert found.shape == (2, 8, 8, 3) and np.ptp(a) > 0.5
+        np.testing.assert_array_equal(found[..., :1], a)
+    ((a, _, found),) = training_dataset(stores, NONE, 1, seed=0, first_step=0).take(1)
+    np.testing.assert_allclose(found[..., 1], -a[..., 0], atol=1e-6)
+
+
+def test_a_store_without_targets_says_so(stores):
+    with pytest.raises(ValueError, match="made without targets"):
+        stores[0].target(0)
+
+
 def test_a_batch_depends_on_seed_and_step_alone(stores):
     limits = Augmentation(flip=True, shift=0.2, scale=0.2, rotation_degrees=20)
     whole = drawn(stores, 7, batch_size=2, limits=limits)
