@@ -127,6 +127,7 @@ def translate(
     series: str | int | None = None,
     orientation: str = "",
     anonymous: bool = False,
+    flip: bool = False,
 ) -> Path:
     """Synthesises the other modality of a scan, from disk to disk, on the scan's own grid.
 
@@ -143,6 +144,7 @@ def translate(
         orientation: The sides of the patient to which columns, rows and slices run, such as `"LAS"`, of an image file
             that does not say it itself.
         anonymous: Leave out of a DICOM series who the patient is, and which study: it is then in a study of its own.
+        flip: Take the mean of each slice's result and of the mirrored slice's, mirrored back, in twice the time.
 
     Returns:
         The file or folder that was written: HU for CT, the median training scale for MR.
@@ -157,7 +159,7 @@ def translate(
     from kerasgan.translation import translate as translation
 
     return translation.translate(
-        model, source, output, direction, strict, _known(modality), _text(series), orientation, anonymous
+        model, source, output, direction, strict, _known(modality), _text(series), orientation, anonymous, flip
     )
 
 

@@ -24,12 +24,21 @@ FORMER = {("schedule", "patience"): None, ("data", "selection"): "random"}
 """Fields that recipes of former versions have, with the value at which they change nothing."""
 
 
+def _distinct(planes: tuple[Plane, ...]) -> tuple[Plane, ...]:
+    if not planes or len(set(planes)) < len(planes):
+        raise ValueError(f"needs one plane or more, each once; got {', '.join(planes) or 'none'}")
+    return planes
+
+
 def _rising(window: tuple[float, float]) -> tuple[float, float]:
     if not window[0] < window[1]:
         raise ValueError(f"needs (low, high) with low below high; got {window}")
     return window
 
 
+Plane = Literal["axial", "coronal", "sagittal"]
+Planes = Annotated[tuple[Plane, ...], AfterValidator(_distinct)]
+AXIAL_ONLY: tuple[Plane, ...] = ("axial",)
 Number = Annotated[float, Field(ge=-1e12, le=1e12)]  # as far as the values of a scan go; neither NaN nor infinite
 Percent = Annotated[float, Field(ge=0, le=100)]
 Window = Annotated[tuple[Number, Number], AfterValidator(_rising)]
@@ -86,6 +95,7 @@ class Data(_Frozen):
     field_of_view_mm: float | None = Field(None, ge=25, le=3200)  # side of the square; None: the dataset's
     batch_size: int = Field(1, ge=1, le=10_000)
     minimum_body_fraction: float = Field(0.05, ge=0, le=1)  # slices with less body in the square are left out
+    planes: Planes = AXIAL_ONLY  # of the slices; of several, each translates a scan, and the median is taken
     pairs: Pairing | None = (
         None  # targets of a slice of a: scans of b registered to it, or its patient's own; None: none
     )
@@ -229,6 +239,15 @@ class Recipe(_Frozen):
             raise KerasganError(
                 f"The recipe has {' and '.join(unused)}, which method 'cyclegan' does not train. Use --set "
                 f"method={'distiller' if 'distillation' in unused else 'essnet'}, or --set {unused[0]}=null."
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _labels_are_axial(self) -> Recipe:
+        if self.segmentation and self.data.planes != AXIAL_ONLY:
+            raise KerasganError(
+                f"The recipe segments axial slices, and data.planes is {', '.join(self.data.planes)}. Use --set "
+                'data.planes=["axial"], or --set segmentation=null.'
             )
         return self
 

@@ -27,7 +27,6 @@ _HEADS = (
     "notes",
 )
 _NAME = 32  # characters of a series' name that are shown
-_PLANES = {"S": "axial", "I": "axial", "A": "coronal", "P": "coronal", "L": "sagittal", "R": "sagittal"}
 
 
 @app.command(short_help="List the series below a path: used or not, and why.")
@@ -61,6 +60,8 @@ def inspect(
 
 
 def _series_row(series: Series, base: Path) -> list[str]:
+    from kerasgan.scans.geometry import NORMALS
+
     slices, rows, columns = series.shape
     place = (
         series.files[0] if len(series.files) == 1 else Path(os.path.commonpath([file.parent for file in series.files]))
@@ -74,7 +75,7 @@ def _series_row(series: Series, base: Path) -> list[str]:
         f"{columns} x {rows}" if slices else "-",
         str(slices) if slices else "-",
         " x ".join(f"{side:.3g}" for side in series.spacing_mm) if slices else "-",
-        f"{_PLANES[series.axes[-1]]} {series.axes}" if series.axes else "-",
+        f"{NORMALS[series.axes[-1]]} {series.axes}" if series.axes else "-",
         "yes" if series.usable else "no",
         "; ".join(filter(None, (series.reason, "synthetic" if series.synthetic else "", *series.notes))),
     ]

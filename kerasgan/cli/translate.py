@@ -32,6 +32,9 @@ def translate(
     anonymous: Annotated[
         bool, typer.Option("--anonymous", help="Leave patient, study and dates out of a DICOM series.")
     ] = False,
+    flip: Annotated[
+        bool, typer.Option("--flip", help="Take the mean with the result of the mirrored slices, in twice the time.")
+    ] = False,
     server: Annotated[
         str | None, typer.Option(metavar="URL", help="In place of RUN: grpc://host:8500/NAME or http://host:8501/NAME.")
     ] = None,
@@ -54,7 +57,7 @@ def translate(
     if (token_file or certificate) and not server:
         raise typer.BadParameter("--token-file and --certificate are for --server.")
     *runs, source, output = places
-    choices = direction, strict, modality, series, orientation, anonymous
+    choices = direction, strict, modality, series, orientation, anonymous, flip
     from kerasgan import api
     from kerasgan.translation.translate import open_translator
 

@@ -8,6 +8,7 @@ missing) and `split(root, scans, seed)`.
 from __future__ import annotations
 
 import inspect
+import logging
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,7 @@ from pathlib import Path
 from types import ModuleType
 
 from kerasgan import registry
+from kerasgan.config import AXIAL_ONLY, Plane
 from kerasgan.datasets._card import DatasetCard, labelled_classes
 from kerasgan.datasets._keys import create_secret, digest, find_secret, salted, secret_of
 from kerasgan.datasets._scan import DOMAINS, Domain, Scan, files_digest
@@ -52,6 +54,7 @@ __all__ = [
     "usable_series",
 ]
 
+logger = logging.getLogger(__name__)
 _NAMED = 10  # patients that one message names at most
 
 
@@ -81,6 +84,7 @@ def load(
     seed: int = 0,
     modalities: Mapping[str, Modality] | None = None,
     secret: bytes | None = None,
+    planes: Sequence[Plane] = AXIAL_ONLY,
 ) -> tuple[DatasetCard, Split]:
     """Finds a dataset's scans and splits them by patient.
 
@@ -91,6 +95,7 @@ def load(
         modalities: The modality of a domain, for image files that do not show it themselves.
         secret: What the patients' keys are made with; None for the secret of the folder, if it has one. The split does
             not depend on it.
+        planes: Scans that are single slices of other planes are left out.
 
     Returns:
         The card, with the modalities that the data has, and the split.
@@ -104,7 +109,7 @@ def load(
         card, split = load("phantom")
         mr = split.train.a[0].load()
     """
-    card, root, scans, module = _find(name, root, modalities or {})
+    card, root, scans, module = _find(name, root, modalities or {}, planes)
     if hasattr(module, "split"):
         split: Split = module.split(root, scans, seed)
     else:
@@ -122,9 +127,10 @@ def load_scans(
     root: Path | None = None,
     modalities: Mapping[str, Modality] | None = None,
     secret: bytes | None = None,
+    planes: Sequence[Plane] = AXIAL_ONLY,
 ) -> tuple[DatasetCard, list[Scan]]:
     """All scans of a dataset without a split; `Split.from_keys` turns them into the split that a run recorded."""
-    card, root, scans, _ = _find(name, root, modalities or {})
+    card, root, scans, _ = _find(name, root, modalities or {}, planes)
     secret = find_secret(root) if secret is None else secret
     return card, [replace(scan, patient=salted(scan.patient, secret)) for scan in scans]
 
@@ -167,7 +173,7 @@ def check_domains(card: DatasetCard, root: Path, scans: Sequence[Scan], found: s
 
 
 def _find(
-    name: str, root: Path | None, told: Mapping[str, Modality]
+    name: str, root: Path | None, told: Mapping[str, Modality], planes: Sequence[Plane]
 ) -> tuple[DatasetCard, Path, list[Scan], ModuleType]:
     module = registry.find("datasets", name)
     root = Path(root if root is not None else module.CARD.default_dir)
@@ -175,7 +181,14 @@ def _find(
         raise no_data(module.CARD, root)
     card = module.describe(root) if hasattr(module, "describe") else module.CARD
     asks = "modalities" in inspect.signature(module.scan).parameters
-    scans = list(module.scan(root, told) if asks else module.scan(root))
+    every = list(module.scan(root, told) if asks else module.scan(root))
+    scans = [scan for scan in every if (scan.plane or planes[0]) in planes]
+    if left_out := len(every) - len(scans):
+        logger.warning(
+            "%d scans are left out, single slices of another plane than %s: data.planes of the recipe says which.",
+            left_out,
+            " and ".join(planes),
+        )
     total = Counter(scan.modality for scan in scans)
     check_domains(card, root, scans, ", ".join(f"{count} {name}" for name, count in total.items()) or "nothing")
     # The modality of each domain according to the data; all scans of a domain must agree.

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from kerasgan.config import Plane
 from kerasgan.datasets._label_pictures import read_label_pictures
 from kerasgan.errors import DatasetError, KerasganError
+from kerasgan.scans.geometry import NORMALS, plane_of_slice
 from kerasgan.scans.volume import Modality, Volume
 
 if TYPE_CHECKING:
@@ -51,6 +53,19 @@ class Scan:
     mask: Path | None = None
     labels: Path | tuple[Path, ...] | None = None
     series: Series | None = None
+
+    @property
+    def plane(self) -> Plane | None:
+        """The plane of a scan that is a single slice, from its header; None for any other, or a damaged file."""
+        from kerasgan.io.nifti import read_header
+
+        if self.series is not None:
+            return NORMALS[self.series.axes[-1]] if self.series.shape[0] == 1 else None
+        try:
+            header = read_header(self.files[0])
+        except KerasganError:  # is reported when the scan is read
+            return None
+        return None if header.direction is None else plane_of_slice(header.shape, header.direction)
 
     def load(self, strict: bool = False) -> Volume:
         """Reads the scan.

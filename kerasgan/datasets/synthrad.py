@@ -14,6 +14,7 @@ from pathlib import Path
 
 from kerasgan.datasets import DatasetCard, Scan, Split, no_data, patient_key, split_by_patient
 from kerasgan.errors import DatasetError
+from kerasgan.scans.geometry import PLANES
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ REGIONS = ("brain", "pelvis")
 NESTING = ("", *REGIONS, "Task1", *(f"Task1/{region}" for region in REGIONS))  # folders of patients below the root
 NOT_PATIENTS = ("overlays", "overview")
 SUFFIXES = (".nii.gz", ".mha", ".nii")
+SETS = ("", *(f"_{plane}" for plane in PLANES))  # ends of the names of a volume, or of single slices
 SPLIT_NAMES = ("train_mr", "train_ct", "val", "test")
 
 
@@ -55,16 +57,18 @@ def scan(root: Path) -> list[Scan]:
 
     Args:
         root: The folder of the patients or one above it: `[Task1/][brain|pelvis]/<patient>/{mr,ct,mask}.nii.gz`/`.mha`.
+            Single slices are called `mr_axial`, `mr_coronal`, `mr_sagittal`, and so on.
 
     Raises:
         DatasetError: For a folder without patients, or with both regions.
     """
     scans = []
     for folder in _patient_folders(root):
-        mr, ct, mask = (_image(folder, stem) for stem in ("mr", "ct", "mask"))
         key = patient_key(folder.name)
-        scans += [] if mr is None else [Scan(key, "a", "MR", (mr,), mask)]
-        scans += [] if ct is None else [Scan(key, "b", "CT", (ct,), mask)]
+        for end in SETS:
+            mr, ct, mask = (_image(folder, f"{stem}{end}") for stem in ("mr", "ct", "mask"))
+            scans += [] if mr is None else [Scan(key, "a", "MR", (mr,), mask)]
+            scans += [] if ct is None else [Scan(key, "b", "CT", (ct,), mask)]
     if not scans:
         raise no_data(CARD, root)
     return scans
@@ -114,7 +118,9 @@ def _patient_folders(root: Path) -> list[Path]:
     for level in NESTING:
         folder = root / level
         inner = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
-        with_images = [path for path in inner if _image(path, "mr") or _image(path, "ct")]
+        with_images = [
+            path for path in inner if any(_image(path, f"{stem}{end}") for stem in ("mr", "ct") for end in SETS)
+        ]
         if patients := [path for path in with_images if path.name not in NOT_PATIENTS]:
             filled[level] = patients
     if len(filled) > 1:

@@ -64,12 +64,13 @@ def evaluate(
     run = load_run(run_path)
     require_trust(run, [dataset or run.facts.dataset], trust, [dataset])
     translator, weights = RunTranslator(run), file_digest(run.generator_path(direction))
-    secret = run.patient_secret(data_dir)
+    secret, planes = run.patient_secret(data_dir), run.facts.preparation.planes
     if dataset in (None, run.facts.dataset):
-        card, scans = datasets.load_scans(run.facts.dataset, data_dir or run.data_dir, run.facts.modalities, secret)
+        folder = data_dir or run.data_dir
+        card, scans = datasets.load_scans(run.facts.dataset, folder, run.facts.modalities, secret, planes)
         part, pairs, others = unseen_pairs(run, card, scans)
     else:
-        card, scans = datasets.load_scans(dataset, data_dir, run.facts.modalities, secret)
+        card, scans = datasets.load_scans(dataset, data_dir, run.facts.modalities, secret, planes)
         part, pairs, others = "external", external_pairs(run, card, scans), []
     seen_scans = files_digest([scan for pair in pairs for scan in pair])
     name = "evaluation" + ("-ba" if direction == "ba" else "") + ("-external" if part == "external" else "")

@@ -133,7 +133,8 @@ def _split(run: Run, data_dir: Path | None) -> tuple[Split, bool, Path]:
     root = data_dir or run.data_dir
     try:
         secret = run.patient_secret(data_dir)
-        card, found = datasets.load_scans(run.facts.dataset, root, run.facts.modalities, secret)
+        planes = run.facts.preparation.planes
+        card, found = datasets.load_scans(run.facts.dataset, root, run.facts.modalities, secret, planes)
     except DatasetError as error:
         raise _missing(root, "which cannot be read") from error
     return Split.from_keys(found, run.split()), card.paired, root

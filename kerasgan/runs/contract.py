@@ -7,6 +7,7 @@ from importlib.metadata import version
 from kerasgan.files import file_digest
 from kerasgan.runs.run import Run
 from kerasgan.scans.contract import (
+    ORIENTATIONS,
     RESCALING,
     Contract,
     Direction,
@@ -64,6 +65,8 @@ def contract(run: Run, direction: Direction, shape: Shape, weights: Precision) -
         weights=weights,
         pixel_mm=facts.preparation.pixel_mm,
         trained_height_width=(facts.preparation.size, facts.preparation.size),
+        orientation="; ".join(ORIENTATIONS[plane] for plane in facts.preparation.planes),
+        planes=facts.preparation.planes,
         kerasgan=version("kerasgan"),
         recipe=run.recipe.name,
         data_fingerprint=facts.fingerprint,

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from kerasgan.config import Number, Percentiles, Window
+from kerasgan.config import AXIAL_ONLY, Number, Percentiles, Plane, Planes, Window
 from kerasgan.scans.bounds import LARGEST, NETWORK_SIDE, SPACING_MM
 from kerasgan.scans.names import IMAGE
 from kerasgan.scans.volume import Modality
@@ -17,7 +17,11 @@ Pixels = Annotated[int, Field(ge=1, le=NETWORK_SIDE)]
 DIRECTIONS: tuple[Direction, Direction] = ("ab", "ba")
 
 FORMAT = 1  # raise it when a client of the former contract would go wrong
-ORIENTATION = "axial; columns run to the patient's left, rows to posterior (LPS)"
+ORIENTATIONS: dict[Plane, str] = {
+    "axial": "axial; columns run to the patient's left, rows to posterior (LPS)",
+    "coronal": "coronal; columns run to the patient's left, rows to inferior (LIP)",
+    "sagittal": "sagittal; columns run to posterior, rows to inferior (PIR)",
+}
 SLICES = "whole slices, never tiles: the network normalises each image by its own statistics"
 RESAMPLING = "clip to the window, then resample to pixel_mm: by area where it shrinks, else linearly"
 RESCALING = "image = (mr - low) / (high - low) * (window[1] - window[0]) + window[0]"
@@ -126,6 +130,8 @@ class Contract(Frozen):
         pixel_mm: Side of a pixel in mm; images are resampled to it before and from it afterwards.
         trained_height_width: Size of the training images; other sizes work where the shapes allow them.
         orientation: Directions of the images' rows and columns in the patient.
+        planes: The planes that a scan is translated in. With several, or another than axial, it is resampled to cubes
+            of `pixel_mm`, all slices of each plane are translated, and the median of the results goes back to its grid.
         slices: A reminder to translate whole slices.
         resampling: The way to reach `pixel_mm`.
         kerasgan: Version of kerasgan that exported the model.
@@ -148,7 +154,8 @@ class Contract(Frozen):
     weights: Precision
     pixel_mm: float = Field(ge=SPACING_MM[0], le=SPACING_MM[1])
     trained_height_width: tuple[Pixels, Pixels]
-    orientation: str = ORIENTATION
+    orientation: str = ORIENTATIONS["axial"]
+    planes: Planes = Field(AXIAL_ONLY, exclude_if=lambda planes: planes == AXIAL_ONLY)  # former clients know one
     slices: str = SLICES
     resampling: str = RESAMPLING
     kerasgan: str

@@ -1,17 +1,29 @@
-"""From an acquired grid to the networks' axial pixels and back."""
+"""From an acquired grid to the networks' pixels, in one of three planes, and back."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
+from kerasgan.config import Plane
 from kerasgan.scans.bounds import NETWORK_SIDE, VOXELS
 from kerasgan.scans.volume import Volume, anatomical_axes
 
-AXIAL = "LPS"  # columns run to the left, rows to posterior, slices to superior
+# Where columns, rows and slices run: the head is up in coronal and sagittal slices.
+PLANES: dict[Plane, str] = {"axial": "LPS", "coronal": "LIP", "sagittal": "PIR"}
+NORMALS: dict[str, Plane] = {
+    "S": "axial",
+    "I": "axial",
+    "A": "coronal",
+    "P": "coronal",
+    "L": "sagittal",
+    "R": "sagittal",
+}
+AXIAL = PLANES["axial"]
 MULTIPLE = 4  # the sides of a slice: the networks halve it twice
 _AXES = {"L": 0, "R": 0, "P": 1, "A": 1, "S": 2, "I": 2}
 
@@ -26,14 +38,29 @@ def orientation(volume: Volume) -> str:
     return anatomical_axes(volume.direction)
 
 
-def oriented(volume: Volume, code: str = AXIAL) -> Volume:
+def plane_of_slice(shape: Sequence[int], direction: np.ndarray) -> Plane | None:
+    """The plane of a scan that is a single slice, whichever of its axes has the length 1; None for any other scan.
+
+    Args:
+        shape: `(slices, rows, columns)`.
+        direction: `[3, 3]`; its columns are the directions of columns, rows and slices, in LPS.
+
+    Example:
+        >>> plane_of_slice((204, 1, 231), np.eye(3)), plane_of_slice((28, 256, 256), np.eye(3))
+        ('coronal', None)
+    """
+    thin = [axis for axis, length in enumerate(reversed(shape)) if length == 1]
+    return NORMALS[anatomical_axes(direction)[thin[0]]] if len(thin) == 1 else None
+
+
+def oriented(volume: Volume, code: str | None = None) -> Volume:
     """A view of the same voxels, with axes permuted and flipped to the nearest anatomical orientation.
 
-    An oblique scan stays oblique: its slices become those nearest to the axial plane.
+    An oblique scan stays oblique: its slices become those nearest to the plane.
 
     Args:
         volume: A scan of any orientation.
-        code: Three letters as `orientation` returns them.
+        code: Three letters as `orientation` returns them; None: axial, or the plane of a single slice.
 
     Example:
         >>> axial = Volume(np.zeros((2, 3, 4)), spacing_mm=(1, 1, 5))
@@ -42,6 +69,7 @@ def oriented(volume: Volume, code: str = AXIAL) -> Volume:
         ((4, 2, 3), (1.0, 5.0, 1.0))
     """
     found = orientation(volume)
+    code = code or PLANES[plane_of_slice(volume.shape, volume.direction) or "axial"]
     if found == code:
         return volume
     order = [[_AXES[letter] for letter in found].index(_AXES[letter]) for letter in code]  # of the former x, y, z
@@ -118,14 +146,43 @@ def slice_grid(volume: Volume, pixel_mm: float, size: int, crop: bool) -> SliceG
     """
     slices, rows, columns = volume.shape
     spacing_x, spacing_y, _ = volume.spacing_mm
-    scaled = max(1, round(rows * spacing_y / pixel_mm)), max(1, round(columns * spacing_x / pixel_mm))
-    if max(scaled) > NETWORK_SIDE or slices * math.prod(scaled) > VOXELS:
-        raise ValueError(
-            f"On pixels of {pixel_mm:g} mm its slices have {scaled[0]} x {scaled[1]} pixels, expected at most "
-            f"{NETWORK_SIDE} a side and {VOXELS:,} in all slices; resample it, or use a model of larger pixels."
-        )
+    scaled = resampled_side(rows, spacing_y, pixel_mm), resampled_side(columns, spacing_x, pixel_mm)
+    require_size(slices, scaled, pixel_mm)
     height, width = (size if crop else max(size, -(-side // MULTIPLE) * MULTIPLE) for side in scaled)
     return SliceGrid((rows, columns), scaled, (height, width))
+
+
+def resampled_side(length: int, spacing_mm: float, pixel_mm: float) -> int:
+    """The number of pixels of `pixel_mm` that are as long as `length` voxels of `spacing_mm`, one at least.
+
+    Example:
+        >>> resampled_side(28, 5.0, 2.0)
+        70
+    """
+    return max(1, round(length * spacing_mm / pixel_mm))
+
+
+def require_size(slices: int, scaled: tuple[int, int], pixel_mm: float) -> None:
+    """Refuses more pixels than memory is taken for, in a number of slices of `scaled` pixels.
+
+    Raises:
+        ValueError: For more.
+    """
+    if max(scaled) > NETWORK_SIDE or slices * math.prod(scaled) > VOXELS:
+        raise ValueError(
+            f"On pixels of {pixel_mm:g} mm its {slices} slices have {scaled[0]} x {scaled[1]} pixels, expected at most "
+            f"{NETWORK_SIDE} a side and {VOXELS:,} in all slices; resample it, or use a model of larger pixels."
+        )
+
+
+def with_slices(array: np.ndarray, count: int) -> np.ndarray:
+    """`[slices, rows, columns]` resampled along the first axis to `count` slices, as slices are along theirs.
+
+    Example:
+        >>> with_slices(np.array([[[0.0]], [[4.0]]]), 4).ravel()
+        array([0., 1., 3., 4.])
+    """
+    return _resized(array.swapaxes(0, 1), (count, array.shape[2])).swapaxes(0, 1)
 
 
 def _resized(slices: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

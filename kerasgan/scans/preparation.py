@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from kerasgan.config import Percentiles, Recipe, Window
+from kerasgan.config import AXIAL_ONLY, Percentiles, Planes, Recipe, Window
 from kerasgan.scans.bounds import NETWORK_SIDE, SPACING_MM
 from kerasgan.scans.contract import Contract
-from kerasgan.scans.geometry import SliceGrid, oriented, slice_grid
+from kerasgan.scans.geometry import (
+    PLANES,
+    SliceGrid,
+    oriented,
+    plane_of_slice,
+    require_size,
+    resampled_side,
+    slice_grid,
+    with_slices,
+)
 from kerasgan.scans.intensity import IntensityMap, body_mask, correct_bias, percentile_map
 from kerasgan.scans.volume import Volume
+
+NARROW = 1 / 4  # of the trained square: a plane whose slices have a shorter side shows too little
 
 
 class Preparation(BaseModel):
@@ -28,6 +40,8 @@ class Preparation(BaseModel):
         bias_correction: Whether MR scans go through N4.
         minimum_body_fraction: Training slices with less body than this fraction of the square are left out.
         windows_from: `"recipe"` or `"dataset"`: the origin of the windows.
+        planes: The planes of the slices. Of several, or another than axial, slices are cut from the scan on cubes of
+            `pixel_mm`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,6 +53,7 @@ class Preparation(BaseModel):
     bias_correction: bool
     minimum_body_fraction: float = Field(ge=0, le=1)
     windows_from: Literal["recipe", "dataset"]
+    planes: Planes = Field(AXIAL_ONLY, exclude_if=lambda planes: planes == AXIAL_ONLY)  # as former caches and runs
 
     def images(self, slices: np.ndarray) -> np.ndarray:
         """The images of all slices of a scan, `[slices, height, width]`, as `[slices, height, width, channels]`.
@@ -50,15 +65,16 @@ class Preparation(BaseModel):
 
 @dataclass(frozen=True)
 class Prepared:
-    """An axial scan as the networks see it.
+    """A scan as the networks see it, in axial slices or, if it is a single slice, in the plane of that.
 
     Attributes:
         settings: The preparation.
         mask: bool `[slices, height, width]`: the body.
         map: The intensity map that made the slices from physical values.
-        grid: The way back to the axial source.
-        axial: The axial volume the slices were made from, bias-corrected where the settings ask for it.
-        body: bool `[slices, rows, columns]`, the body on the axial source's grid.
+        grid: The way back to the grid of `axial`.
+        axial: The volume the slices were made from, axial unless it is a single slice or a view, bias-corrected where
+            the settings ask for it.
+        body: bool `[slices, rows, columns]`, the body on the grid of `axial`.
         labels: uint8 `[slices, height, width]`, or None where the scan has none.
     """
 
@@ -88,6 +104,53 @@ class Prepared:
         enough = np.flatnonzero(self.mask.mean(axis=(1, 2)) >= minimum_body_fraction)
         return enough if len(enough) else np.arange(len(self.mask))
 
+    def views(self, crop: bool, size: tuple[int, int] | None = None) -> list[Prepared]:
+        """The scan in each plane of the settings, on cubes of the networks' pixel size; itself where it is axial only.
+
+        A single slice has its own plane alone. A plane is left out where the scan is so thin that its slices would be
+        narrower than a quarter of the trained square.
+
+        Args:
+            crop: As in `prepare`.
+            size: As in `prepare`.
+        """
+        depth, (rows, columns) = self.depth, self.grid.scaled
+        sides = {"axial": (rows, columns), "coronal": (depth, columns), "sagittal": (depth, rows)}
+        planes = [plane for plane in self.settings.planes if min(sides[plane]) >= NARROW * self.settings.size]
+        planes = planes or [max(self.settings.planes, key=lambda plane: min(sides[plane]))]
+        if len(self.mask) == 1 or planes == ["axial"]:
+            return [self]
+        pixel, flat = self.settings.pixel_mm, replace(self.grid, size=self.grid.scaled)
+
+        def on_cubes(layers: Iterator[np.ndarray]) -> Volume:
+            """The volume of slices `[rows, columns]` on the grid of `axial`, one after the other to spare memory."""
+            resized = np.concatenate([flat.to_network(layer[None], fill=0.0) for layer in layers])
+            return replace(self.axial, array=with_slices(resized, depth), spacing_mm=(pixel, pixel, pixel))
+
+        values = on_cubes(np.clip(image, self.map.low, self.map.high) for image in self.axial.array)
+        inside = on_cubes(image.astype(np.float32) for image in self.body)
+        found = []
+        for plane in planes:
+            volume, body = oriented(values, PLANES[plane]), oriented(inside, PLANES[plane]).array >= 0.5
+            grid = slice_grid(volume, pixel, self.settings.size, crop)
+            grid = replace(grid, size=size or grid.size)
+            found.append(Prepared(self.settings, _seen(body, grid), self.map, grid, volume, body))
+        return found
+
+    def from_cubes(self, values: np.ndarray, fill: float) -> np.ndarray:
+        """Values on the cubes of `views`, axial `[depth, height, width]`, on the grid of `axial`.
+
+        Args:
+            values: The values.
+            fill: As in `SliceGrid.to_source`.
+        """
+        return replace(self.grid, size=self.grid.scaled).to_source(with_slices(values, len(self.mask)), fill)
+
+    @property
+    def depth(self) -> int:
+        """The number of axial slices on the cubes of `views`."""
+        return resampled_side(len(self.mask), self.axial.spacing_mm[2], self.settings.pixel_mm)
+
 
 def preparation(recipe: Recipe, anatomy: str, ct_window_hu: Window | None, field_of_view_mm: float) -> Preparation:
     """The preparation of a dataset's scans under a recipe.
@@ -116,6 +179,7 @@ def preparation(recipe: Recipe, anatomy: str, ct_window_hu: Window | None, field
         bias_correction=intensity.bias_correction,
         minimum_body_fraction=recipe.data.minimum_body_fraction,
         windows_from="recipe" if by_recipe or not ct_window_hu else "dataset",
+        planes=recipe.data.planes,
     )
 
 
@@ -135,6 +199,7 @@ def preparation_of(contract: Contract) -> Preparation:
         bias_correction=bool(scaling and scaling.bias_correction),
         minimum_body_fraction=0.0,
         windows_from="recipe",
+        planes=contract.planes,
     )
 
 
@@ -157,8 +222,12 @@ def prepare(
         overwrite: The volume's own array may be corrected, which spares a copy.
 
     Raises:
-        ValueError: For a constant MR scan, slices that are too large, or labels of another shape or range.
+        ValueError: For a constant MR scan, slices that are too large, a single slice of another plane than the settings
+            have, or labels of another shape or range.
     """
+    plane = plane_of_slice(volume.shape, volume.direction)
+    if plane and plane not in settings.planes:
+        raise ValueError(f"It is one {plane} slice, and the networks see {' and '.join(settings.planes)} slices.")
     axial = oriented(volume)
     grid = slice_grid(axial, settings.pixel_mm, settings.size, crop)
     body = body_mask(axial)
@@ -172,9 +241,16 @@ def prepare(
         intensity_map = percentile_map(axial.array, body, settings.mr_percentiles)
     if size is not None:
         grid = replace(grid, size=size)
-    mask = np.stack([grid.to_network(image[None].astype(np.float32), fill=0.0)[0] >= 0.5 for image in body])
     seen = None if labels is None else grid.labels_to_network(axial_labels(volume, labels))
-    return Prepared(settings, mask, intensity_map, grid, axial, body, seen)
+    prepared = Prepared(settings, _seen(body, grid), intensity_map, grid, axial, body, seen)
+    if settings.planes != AXIAL_ONLY:
+        require_size(grid.scaled[0], (prepared.depth, grid.scaled[1]), settings.pixel_mm)
+    return prepared
+
+
+def _seen(body: np.ndarray, grid: SliceGrid) -> np.ndarray:
+    """The body `[slices, rows, columns]` as the networks see it, bool `[slices, height, width]`."""
+    return np.stack([grid.to_network(image[None].astype(np.float32), fill=0.0)[0] >= 0.5 for image in body])
 
 
 def axial_labels(volume: Volume, labels: np.ndarray) -> np.ndarray:

@@ -38,7 +38,7 @@ class ServerTranslator(Translator):
         self._described: ServingContract | None = None  # the version that translates the present scan
 
     def translate(
-        self, volume: Volume, direction: Direction | None = None, overwrite: bool = False
+        self, volume: Volume, direction: Direction | None = None, overwrite: bool = False, flip: bool = False
     ) -> tuple[Volume, Contract]:
         """Like `Translator.translate`; starts again where the server has meanwhile gone on to another version.
 
@@ -47,7 +47,7 @@ class ServerTranslator(Translator):
 
         def by_one_version(described: ServingContract) -> tuple[Volume, Contract]:
             self._described, self.name = described, described.name
-            return super(ServerTranslator, self).translate(volume, direction)
+            return super(ServerTranslator, self).translate(volume, direction, flip=flip)
 
         return self.client.with_one_version(by_one_version)
 
@@ -78,19 +78,20 @@ def translate(
     output: str | Path,
     direction: Direction | None = None,
     strict: bool = False,
+    flip: bool = False,
 ) -> Path:
     """Translates one scan from disk to disk by a served model; all but `client` is as in `kerasgan.translate`.
 
     Raises:
         KerasganError: Where the server, the input or the output cannot be used.
     """
-    return translate_by_any(ServerTranslator(client), source_path, output, direction, strict)
+    return translate_by_any(ServerTranslator(client), source_path, output, direction, strict, flip=flip)
 
 
-def translate_volume(client: Client, volume: Volume, direction: Direction | None = None) -> Volume:
+def translate_volume(client: Client, volume: Volume, direction: Direction | None = None, flip: bool = False) -> Volume:
     """Translates a volume by a served model, as `kerasgan.translate_volume` does by a run.
 
     Raises:
         ServingError: Where the server cannot be reached or refuses, or the model does not take that modality.
     """
-    return ServerTranslator(client).translate(volume, direction)[0]
+    return ServerTranslator(client).translate(volume, direction, flip=flip)[0]

@@ -40,11 +40,12 @@ class CachedScan:
 
     Attributes:
         stem: The cache entry's path without endings; its name is the digest of the scan's files and the settings.
-        positions: Index of each slice in the axial scan.
+        positions: Index of each slice among all axial slices of the scan, or among those of all its planes, one plane
+            after the other.
         map: The scan's intensity map.
         digest: Digest of the scan, its labels and the settings, and not of the slices: N4 rounds differently with every
             number of threads.
-        grid: The grid of the axial scan.
+        grid: The grid of the scan, axial unless it is a single slice.
         labelled: Whether it has labels.
     """
 
@@ -196,14 +197,17 @@ def _write(scan: Scan, settings: Preparation, stem: Path, strict: bool) -> dict[
     with scan.usable():
         labels = scan.load_labels(like=volume)
         prepared = prepare(volume, settings, crop=True, labels=labels)
-    chosen = prepared.informative(settings.minimum_body_fraction)
-    codes = np.rint(prepared.images(chosen) * STEPS).astype(np.int16)  # [slices, size, size, channels]
+    views = prepared.views(crop=True)
+    rows = [view.informative(settings.minimum_body_fraction) for view in views]
+    parts = [np.rint(view.images(own) * STEPS).astype(np.int16) for view, own in zip(views, rows, strict=True)]
+    codes = np.concatenate(parts)  # [slices, size, size, channels]
     arrays = {
         "npy": codes[..., 0] if codes.shape[-1] == 1 else codes,  # one channel has no axis in the file
-        "mask.npy": prepared.mask[chosen],
+        "mask.npy": np.concatenate([view.mask[own] for view, own in zip(views, rows, strict=True)]),
     }
-    if prepared.labels is not None:
-        arrays["labels.npy"] = prepared.labels[chosen]
+    if prepared.labels is not None and views[0] is prepared:
+        arrays["labels.npy"] = prepared.labels[rows[0]]
+    firsts = np.cumsum([0, *(len(view.mask) for view in views)])[:-1]
     files = {}
     for ending, array in arrays.items():
         with replacing(Path(f"{stem}.{ending}")) as temporary:
@@ -215,7 +219,7 @@ def _write(scan: Scan, settings: Preparation, stem: Path, strict: bool) -> dict[
         digest.update(np.ascontiguousarray(array).data)
     facts: dict[str, Any] = {
         "files": files,
-        "positions": chosen.tolist(),
+        "positions": np.concatenate([own + first for own, first in zip(rows, firsts, strict=True)]).tolist(),
         "map": [prepared.map.low, prepared.map.high],
         "repaired": bool(volume.warnings),
         "digest": digest.hexdigest(),

@@ -134,7 +134,9 @@ def split_patients(request: Request, recipe: Recipe) -> tuple[DatasetCard, Split
     """
     settings, seed = recipe.data, request.seed or 0
     split_seed = seed if settings.split_seed is None else settings.split_seed
-    card, split = datasets.load(request.dataset or "", request.data_dir, split_seed, request.modalities, request.secret)
+    card, split = datasets.load(
+        request.dataset or "", request.data_dir, split_seed, request.modalities, request.secret, settings.planes
+    )
     return card, datasets.fewer_training_patients(split, settings.training_patients, seed)
 
 

@@ -30,6 +30,7 @@ def translate(
     series: str | None = None,
     orientation: str = "",
     anonymous: bool = False,
+    flip: bool = False,
 ) -> Path:
     """Translates one scan from disk to disk, see `kerasgan.translate`.
 
@@ -46,7 +47,7 @@ def translate(
         raise KerasganError(f"A DICOM series needs a DICOM input; name an output that ends in {' or '.join(SUFFIXES)}.")
     if not is_image(output):
         source_headers(source)  # a file that the new series cannot refer to is found before the translation
-    synthetic, contract = translator.translate(source, direction, overwrite=True)
+    synthetic, contract = translator.translate(source, direction, overwrite=True, flip=flip)
     if is_image(output):
         write_image(synthetic, output, SYNTHETIC_IMAGE)
     else:
@@ -54,13 +55,14 @@ def translate(
     return output
 
 
-def translate_volume(model: Model, volume: Volume, direction: Direction | None = None) -> Volume:
-    """Translates a volume, whole axial slice by whole axial slice.
+def translate_volume(model: Model, volume: Volume, direction: Direction | None = None, flip: bool = False) -> Volume:
+    """Translates a volume, whole slice by whole slice.
 
     Args:
         model: A run, its directory, a `.tflite` file that kerasgan exported, or another `Translator`.
         volume: A scan of any orientation and grid.
         direction: `"ab"` or `"ba"`; None: the one that takes the volume's modality.
+        flip: As in `kerasgan.translate`.
 
     Returns:
         The other modality on the volume's grid: HU within the trained window for CT, the median training scale for MR,
@@ -69,7 +71,7 @@ def translate_volume(model: Model, volume: Volume, direction: Direction | None =
     Raises:
         KerasganError: For a modality that the model was not trained to translate, or a model that cannot be used.
     """
-    return open_translator(model).translate(volume, direction)[0]
+    return open_translator(model).translate(volume, direction, flip=flip)[0]
 
 
 def open_translator(model: Model) -> Translator:

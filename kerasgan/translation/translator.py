@@ -11,7 +11,7 @@ import numpy as np
 
 from kerasgan.errors import KerasganError
 from kerasgan.scans.contract import Contract, Direction
-from kerasgan.scans.geometry import MULTIPLE, orientation, oriented
+from kerasgan.scans.geometry import AXIAL, MULTIPLE, orientation, oriented
 from kerasgan.scans.intensity import IntensityMap
 from kerasgan.scans.preparation import Prepared, preparation_of, prepare
 from kerasgan.scans.slices import middle_channel, predict_batches
@@ -114,14 +114,15 @@ class Translator(ABC):
         return wanted or fitting[0]
 
     def translate(
-        self, volume: Volume, direction: Direction | None = None, overwrite: bool = False
+        self, volume: Volume, direction: Direction | None = None, overwrite: bool = False, flip: bool = False
     ) -> tuple[Volume, Contract]:
-        """Translates a volume, whole axial slice by whole axial slice.
+        """Translates a volume, whole slice by whole slice, in each plane that the contract names.
 
         Args:
             volume: A scan of any orientation and grid.
             direction: `"ab"` or `"ba"`; None: the one that takes the volume's modality.
             overwrite: The result may take the place of the volume's own values, which halves the memory.
+            flip: Take the mean of what the model makes of each slice and of the slice mirrored, in twice the time.
 
         Returns:
             The other modality on the volume's grid: HU within the trained window for CT, the median training scale for
@@ -142,44 +143,68 @@ class Translator(ABC):
             )
         except ValueError as error:
             raise self.error(f"The scan cannot be translated: {error} Name another scan.") from error
-        self._require_whole_body(prepared)
-        axial = self.translate_prepared(prepared, direction, overwrite)
+        axial = self.translate_prepared(prepared, direction, overwrite, flip)
         return replace(oriented(axial, orientation(volume)), source=volume.source), contract
 
-    def translate_prepared(self, prepared: Prepared, direction: Direction, overwrite: bool = False) -> Volume:
+    def translate_prepared(
+        self, prepared: Prepared, direction: Direction, overwrite: bool = False, flip: bool = False
+    ) -> Volume:
         """Translates a scan that was prepared before.
 
         Args:
             prepared: Whole slices, `prepare(..., crop=False)`.
             direction: The direction that takes the scan's modality.
             overwrite: Whether the result takes the place of the prepared scan's own values.
+            flip: As in `translate`.
 
         Returns:
-            The synthetic scan on the axial grid.
+            The synthetic scan on the grid of `prepared.axial`.
 
         Raises:
-            KerasganError: For a model that gives NaN or infinite values. The class is `error`.
+            KerasganError: For a body that is larger than the model's fixed size, or a model that gives NaN or infinite
+                values. The class is `error`.
         """
-        target = self.contract(direction).target
-        low, _ = target.window
-        values = prepared.axial.array if overwrite else np.empty(prepared.axial.shape, np.float32)
-        occupied = np.flatnonzero(prepared.mask.any(axis=(1, 2)))
-        batches = [occupied[first : first + self.batch_size] for first in range(0, len(occupied), self.batch_size)]
+        contract = self.contract(direction)
+        target, (low, _) = contract.target, contract.target.window
+        passes, batches = [], []
+        for view in prepared.views(crop=False, size=contract.fixed_size):
+            self._require_whole_body(view)
+            own = overwrite and view is prepared
+            passes.append((view, view.axial.array if own else np.empty(view.axial.shape, np.float32)))
+            values = passes[-1][1]
+            occupied = np.flatnonzero(view.mask.any(axis=(1, 2)))
+            values[np.setdiff1d(np.arange(len(values)), occupied)] = low
+            starts = range(0, len(occupied), self.batch_size)
+            batches += [(view, values, occupied[first : first + self.batch_size]) for first in starts]
+
+        def translated(images: np.ndarray) -> np.ndarray:
+            found = self.predict(direction, images, prepared.map)
+            if not flip:
+                return found
+            mirrored = np.ascontiguousarray(images[:, :, ::-1])
+            return (found + self.predict(direction, mirrored, prepared.map)[:, :, ::-1]) / 2
+
         found = predict_batches(
-            lambda images: self.predict(direction, images, prepared.map),
-            map(prepared.images, batches),  # [batch, height, width, channels], made when the network is ready for it
-            len(occupied),
+            translated,
+            # [batch, height, width, channels], made when the network is ready for it
+            (view.images(rows) for view, _, rows in batches),
+            sum(len(rows) for *_, rows in batches),
             "Translating",
         )
-        for rows, synthetic in zip(batches, found, strict=True):
+        for (view, values, rows), synthetic in zip(batches, found, strict=True):
             if bad := synthetic.size - np.count_nonzero(np.isfinite(synthetic)):
                 export = f"Export it again: {self.export_command}" if self.export_command else "Name another model."
                 raise self.error(
                     f"Of the values that {self.name} gave, {bad} of {synthetic.size} are NaN or infinite. The scan is "
                     f"sound, the model is not. {export}"
                 )
-            values[rows] = prepared.grid.to_source(middle_channel(synthetic), fill=low)
-        values[np.setdiff1d(np.arange(len(values)), occupied)] = low
+            values[rows] = view.grid.to_source(middle_channel(synthetic), fill=low)
+        values = passes[0][1]
+        if passes[0][0] is not prepared:
+            turned = [oriented(view.axial.with_array(array), AXIAL).array for view, array in passes]
+            for images in zip(*turned, strict=True):
+                images[0][:] = np.median(images, axis=0)
+            values = prepared.from_cubes(turned[0], fill=low)
         for image, body in zip(values, prepared.body, strict=True):
             image[~body] = AIR_HU if target.modality == "CT" else low
         return prepared.axial.with_array(values, target.modality)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from kerasgan.config import FORMER, NOT_SETTINGS, Recipe
+from kerasgan.config import AXIAL_ONLY, FORMER, NOT_SETTINGS, Recipe
 from kerasgan.datasets import fewer_training_patients
 from kerasgan.errors import DatasetError
 from kerasgan.experiments.engine.types import Content, Context, Task
@@ -51,6 +51,8 @@ class RecipeTask(Task):
         built = self.built().model_dump(mode="json", exclude=NOT_SETTINGS, exclude_none=True)
         if "pairs" not in built["data"]:
             del built["data"]["atlases"]  # changes nothing without pairs
+        if built["data"]["planes"] == [*AXIAL_ONLY]:
+            del built["data"]["planes"]  # as folders are named that have no such setting
         return {**self.model_dump(mode="json", exclude={"quick", "overrides"}), "recipe": built}
 
     def identity(self) -> Content:
