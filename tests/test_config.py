@@ -60,6 +60,16 @@ def test_pairs_bring_their_method_and_are_refused_by_the_others():
         RECIPE.with_overrides(["data.pairs=yes"])
 
 
+def test_planes_are_checked():
+    recipe = RECIPE.with_overrides(['data.planes=["axial","coronal","sagittal"]'])
+    assert recipe.data.planes == ("axial", "coronal", "sagittal")
+    for wrong, message in (("[]", "got none"), ('["axial","axial"]', "each once; got axial, axial")):
+        with pytest.raises(KerasganError, match=rf"data.planes: .*needs one plane or more, .*{message}"):
+            RECIPE.with_overrides([f"data.planes={wrong}"])
+    with pytest.raises(KerasganError, match=r"segments axial slices, and data.planes is axial, coronal\. Use --set"):
+        RECIPE.with_overrides(['segmentation={"structures": ["liver"]}', 'data.planes=["axial","coronal"]'])
+
+
 def test_recipe_and_its_parts_are_frozen():
     with pytest.raises(ValidationError, match="frozen"):
         RECIPE.name = "other"

@@ -60,7 +60,7 @@ class Scan:
         from kerasgan.io.nifti import read_header
 
         if self.series is not None:
-            return NORMALS[self.series.axes[-1]] if self.series.shape[0] == 1 else None
+            return NORMALS.get(self.series.axes[-1:]) if self.series.shape[0] == 1 else None
         try:
             header = read_header(self.files[0])
         except KerasganError:  # is reported when the scan is read

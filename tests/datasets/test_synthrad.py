@@ -44,6 +44,24 @@ def test_layouts(tmp_path, below, suffix):
     assert {scan.patient for scan in scan(tmp_path)} == {patient_key(name) for name in NAMES}
 
 
+def test_single_slices_are_taken_by_their_plane(tmp_path, caplog):
+    values = np.arange(64 * 5, dtype=np.int16).reshape(8, 8, 5)
+    for name in NAMES:
+        (tmp_path / name).mkdir()
+        for cut, plane in ((np.s_[:1], "axial"), (np.s_[:, :1], "coronal"), (np.s_[:, :, :1], "sagittal")):
+            for kind in ("mr", "ct"):
+                write_image(tmp_path / name / f"{kind}_{plane}.nii.gz", values[cut])
+    found = scan(tmp_path)
+    assert [(one.domain, one.plane) for one in found[:6]] == [
+        (domain, plane) for plane in ("axial", "coronal", "sagittal") for domain in ("a", "b")
+    ]
+    _, split = load("synthrad", tmp_path)
+    assert {one.plane for one in (*split.train.a, *split.train.b)} == {"axial"}
+    assert "16 scans are left out, single slices of another plane than axial" in caplog.text
+    _, split = load("synthrad", tmp_path, planes=("coronal", "axial"))
+    assert [(a.plane, b.plane) for a, b in split.test.pairs()] == [("axial", "axial"), ("coronal", "coronal")]
+
+
 def test_scan_loads_with_its_modality_and_mask(tmp_path):
     mr, ct = scan(write_patients(tmp_path, NAMES[:1]))
     volume = ct.load()

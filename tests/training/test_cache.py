@@ -69,6 +69,23 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
+def test_slices_of_three_planes_follow_each_other(tmp_path):
+    from tiny import write_head
+
+    write_head(tmp_path / "one", 0, shape=(24, 40, 32))  # 120 mm high, 240 mm deep, 192 mm wide, on 8 mm
+    scan = Scan("p0", "b", "CT", (tmp_path / "one" / "ct.nii.gz",))
+    settings = SETTINGS.model_copy(update={"planes": ("axial", "coronal", "sagittal")})
+    (found,) = build([scan], settings, tmp_path / "cache")
+    whole = prepare(scan.load(), settings, crop=True).views(crop=True)
+    assert [len(view.mask) for view in whole] == [15, 30, 24]
+    everything = np.concatenate([view.slices for view in whole])
+    np.testing.assert_allclose(found.slices(), everything[list(found.positions)], atol=0.51 / STEPS)
+    assert found.codes.shape[1:] == (32, 32, 1)
+    assert min(found.positions) < 15 and max(found.positions) > 45  # the outermost have no body
+    (axial,) = build([scan], SETTINGS, tmp_path / "cache")  # beside it, under a key of its own
+    assert axial.positions == tuple(range(24))
+
+
 def test_slices_are_the_prepared_ones_to_half_a_code(scans, tmp_path):
     cached = build(scans, SETTINGS, tmp_path / "cache")
     for scan, found in zip(scans, cached, strict=True):
