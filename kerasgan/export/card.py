@@ -66,7 +66,8 @@ def model_card(run: Run, described: ServingContract) -> str:
     if run.quick:
         parts.append("**A quick run: it shows that the line works, its images mean nothing.**")
     parts += ["## What it does", "\n".join(markdown_table(directions))]
-    parts.append(f"Axial slices with pixels of {either.pixel_mm:g} mm, trained at {size} pixels.")
+    planes = ", ".join(either.planes).capitalize()
+    parts.append(f"{planes} slices with pixels of {either.pixel_mm:g} mm, trained at {size} pixels.")
     parts += ["## How it was made", "\n".join(markdown_table(origin))]
     for heading, lines in (
         ("Not reported by the paper, and chosen here", recipe.unreported),

@@ -12,6 +12,7 @@ import subprocess
 from functools import partial
 from pathlib import Path
 
+from kerasgan.config import AXIAL_ONLY
 from kerasgan.errors import ExportError
 from kerasgan.export.card import LIMITS
 from kerasgan.files import staging_folder
@@ -47,7 +48,8 @@ def build_page(model: Path, folder: Path, cache: Path) -> None:
         cache: Keeps what npm fetches, see `npm_packages`.
 
     Raises:
-        KerasganError: For an invalid model or folder, or where the packages cannot be fetched.
+        KerasganError: For an invalid model or folder, a model without axial slices, or where the packages cannot be
+            fetched.
 
     Example:
         ::
@@ -59,6 +61,13 @@ def build_page(model: Path, folder: Path, cache: Path) -> None:
         raise ExportError(
             f"{model.name} has {contract['weights']} weights, which browsers run several times slower; export float32."
         )
+    limits = [*LIMITS]
+    if len(planes := contract.pop("planes", AXIAL_ONLY)) > 1:
+        limits += (
+            f"This page translates axial slices alone, where kerasgan takes the median of {len(planes)} planes.",
+        )
+    if "axial" not in planes:
+        raise ExportError(f"{model.name} takes {' and '.join(planes)} slices, and the page has axial ones.")
     require_free(folder)
     packages = npm_packages(WEB, cache)
     with staging_folder(folder) as staging:
@@ -72,7 +81,7 @@ def build_page(model: Path, folder: Path, cache: Path) -> None:
         litert = page / "vendor" / "litert.js"
         litert.write_text(litert.read_text(encoding="utf-8").replace(BARE_IMPORT, RELATIVE_IMPORT), encoding="utf-8")
         shutil.copy(model, page / "model" / "model.tflite")
-        for name, content in (("contract", contract), ("limits", LIMITS)):
+        for name, content in (("contract", contract), ("limits", limits)):
             (page / "model" / f"{name}.json").write_text(json.dumps(content, indent=2), encoding="utf-8")
         page.rename(folder)
 

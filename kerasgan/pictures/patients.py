@@ -19,14 +19,14 @@ from matplotlib.ticker import MaxNLocator
 from scipy import ndimage
 
 from kerasgan.pictures.page import ACCENT, FAINT, TEXT, Layout, Page
-from kerasgan.scans.geometry import oriented
+from kerasgan.scans.geometry import AXIAL, oriented
 from kerasgan.scans.volume import Volume
 
 LINES = ("#4fc3f7", "#ffb74d")
 DARK_EDGE = withStroke(linewidth=1.5, foreground="black")
 COMPARED_WIDTH, GRID_WIDTH = 2.4, 1.6  # of one picture, in inches
 BODY_MARGIN_MM = 6.0  # shown around the body
-SLICES_FOR_THREE_PLANES = 8  # fewer slices make no picture from the front or the side
+FEWEST_PIXELS = 8  # along a side of a picture: fewer slices make none from the front or the side
 # Black in the middle: no error looks like nothing on a dark page.
 ERROR_COLOURS = LinearSegmentedColormap.from_list("error", ["#b3e5fc", "#1e88e5", "#000000", "#e53935", "#ffe0b2"])
 
@@ -72,7 +72,7 @@ def to_uint8(array: np.ndarray, low: float, high: float) -> np.ndarray:
 def comparison_figure(comparison: Comparison, path: Path, note: str = "") -> None:
     """Draws source, synthetic image, truth and error side by side, each plane at the largest section of the body.
 
-    Volumes of a few slices are shown in the axial plane only, others in three planes. The error scale depends on the
+    Volumes of a few slices are shown in the plane of these only, others in three planes. The error scale depends on the
     window alone, so pictures of different patients can be compared.
 
     Args:
@@ -91,7 +91,9 @@ def comparison_figure(comparison: Comparison, path: Path, note: str = "") -> Non
         raise ValueError(
             f"The mask needs shape {c.source.shape} and a voxel that is set; got {c.mask.shape}, {c.mask.sum()} set."
         )
-    source, synthetic, truth, body = map(oriented, (c.source, c.synthetic, c.truth, c.source.with_array(c.mask * 1.0)))
+    source, synthetic, truth, body = (
+        oriented(volume, AXIAL) for volume in (c.source, c.synthetic, c.truth, c.source.with_array(c.mask * 1.0))
+    )
     spacing = np.array(source.spacing_mm[::-1])  # along slices, rows and columns
     mask = body.array > 0.5
     (found,) = ndimage.find_objects(mask.astype(np.int8))
@@ -104,7 +106,8 @@ def comparison_figure(comparison: Comparison, path: Path, note: str = "") -> Non
     images = [*(volume.array[box] for volume in (source, synthetic, truth)), error]
     headings = [f"{source.modality}, source", f"{synthetic.modality}, synthetic", f"{truth.modality}, acquired"]
     mask = mask[box]
-    planes = PLANES if len(mask) >= SLICES_FOR_THREE_PLANES else PLANES[:1]
+    shown_sides = {plane: min(np.delete(mask.shape, plane.axis)) for plane in PLANES}
+    planes = [plane for plane in PLANES if shown_sides[plane] >= FEWEST_PIXELS] or PLANES[:1]
     sizes = [np.delete(mask.shape * spacing, plane.axis) for plane in planes]  # height and width in mm
     inches = COMPARED_WIDTH / max(size[1] for size in sizes)  # of a mm
     layout = Layout([COMPARED_WIDTH] * len(images), [size[0] * inches for size in sizes], right=0.75)
