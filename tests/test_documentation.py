@@ -117,7 +117,7 @@ def test_shown_commands_exist(page, options_of):
             assert option in options_of(command), f"{page}: {line}: no option {option}"
         for setting in re.findall(r"--set (\S+)", line):
             if not setting.endswith(("=...", "VALUE")):
-                Request(overrides=(setting,)).build_recipe()
+                Request(overrides=(setting.strip("'"),)).build_recipe()  # quoted for the shell
 
 
 def test_shown_python_exists():
