@@ -1,12 +1,20 @@
 """Translation in several planes: where each slice comes from and goes to, what is fused, and the mirrored slices."""
 
+import json
+import shutil
+
 import numpy as np
 import pytest
+from tiny import write_head
 
 from kerasgan.errors import KerasganError
+from kerasgan.export import export_tflite
+from kerasgan.io import read_image
 from kerasgan.scans.contract import Contract, Side
 from kerasgan.scans.geometry import oriented
 from kerasgan.scans.volume import Volume
+from kerasgan.translation.of_tflite import TFLiteTranslator
+from kerasgan.translation.translate import translate_volume
 from kerasgan.translation.translator import Translator
 
 ALL = ("axial", "coronal", "sagittal")
@@ -122,3 +130,18 @@ def test_a_contract_of_axial_slices_is_that_of_former_clients():
     assert "planes" not in axial.model_dump()
     assert Contract.model_validate_json(axial.model_dump_json()) == axial
     assert Contract.model_validate_json(three.model_dump_json()).planes == ALL
+
+
+def test_a_run_of_three_planes_and_its_tflite_file_translate_alike(run, heads, tmp_path):
+    path = tmp_path / "run"
+    shutil.copytree(run.path, path)
+    planes = f'"planes": {json.dumps(ALL)}, '
+    for name, before in (("run.json", '"windows_from"'), ("recipe.json", '"training_patients"')):
+        (path / name).write_text((path / name).read_text().replace(before, planes + before))
+    model = export_tflite(path, tmp_path / "model.tflite", "ab", data_dir=heads)
+    assert TFLiteTranslator(model).contract("ab").planes == ALL
+    write_head(tmp_path / "tall", 0, shape=(30, 40, 32))
+    mr = read_image(tmp_path / "tall" / "mr.nii.gz", "MR")
+    by_run, by_file, axial = (translate_volume(one, mr).array for one in (path, model, run.path))
+    np.testing.assert_allclose(by_file, by_run, atol=0.05)
+    assert np.abs(axial - by_run).max() > 1
