@@ -1,6 +1,7 @@
 /** Uncompressed DICOM slices in: one series as a volume. */
 
 import {requirePlace, requireValues} from './checks.js';
+import {positions, SAME_POSITION_MM, spaced, splitCrowded, TRAITS} from './stacks.js';
 
 const SYNTAXES = {'1.2.840.10008.1.2': false, '1.2.840.10008.1.2.1': true};  // implicit, explicit little endian
 const SCANS = {'1.2.840.10008.5.1.4.1.1.2': 'CT', '1.2.840.10008.5.1.4.1.1.4': 'MR'};
@@ -15,16 +16,13 @@ const NOT_SCANS = new Set([  // values of Image Type, as in kerasgan/io/usabilit
 ]);
 const SCOUT_WORDS = /localizer|localiser|scout|survey|topogram|surview|scanogram/i;
 const NOT_HU = new Set(['OD', 'MGML', 'Z_EFF', 'ED', 'EDW', 'PCT']);  // values of Rescale Type
-// What all images of one scan have in common, beside its series: kind, echo, inversion, b value, kernel.
-const COMMON = {
-  'Patient ID': 0x00100020, 'Study Instance UID': 0x0020000d, 'Image Type': 0x00080008, 'Echo Time': 0x00180081,
-  'Inversion Time': 0x00180082, 'Convolution Kernel': 0x00181210,
-};
+const COMMON = {'Patient ID': 0x00100020, 'Study Instance UID': 0x0020000d};  // of all images of a series
+const BINARY = {0x00189082: 'FD', 0x00189087: 'FD', 0x00209128: 'UL'};  // the VR of those TRAITS that are no text
+const READERS = {FD: [8, 'getFloat64'], FL: [4, 'getFloat32'], UL: [4, 'getUint32'], US: [2, 'getUint16']};
 const TISSUE_HU = [-900, 3000];  // a padding value in between is one of the body
 const [TORN_MM, TORN_GAPS] = [25, 3];  // a hole that is wider is not passed over
 const UNDEFINED = 0xffffffff;
-const SAME_POSITION_MM = 0.01;
-const UNEVEN = 0.05;  // gaps may differ by this part of a gap
+const COSINE_OR_MM = 1e-3;  // by which cosines and pixel spacings of one scan may differ
 const SHIFTED = 0.1;  // slices may be displaced by this part of a pixel
 
 export function isDicom(buffer) {
@@ -48,6 +46,7 @@ function parse(buffer) {
     if (element.tag === 0x7fe00010) break;
     offset = element.length === UNDEFINED ? afterItems(view, element.offset, explicit) : element.offset + element.length;
   }
+  if (offset > buffer.byteLength && !elements.has(0x7fe00010)) throw new RangeError();
   return {buffer, elements};
 }
 
@@ -77,6 +76,15 @@ export function text({buffer, elements}, tag) {
 }
 
 const numbers = (file, tag) => (text(file, tag) ? text(file, tag).split('\\').map(Number) : []);
+
+/** Returns the value of one of TRAITS as text, '' where it is absent. */
+function trait(file, tag) {
+  const element = file.elements.get(tag);
+  const reader = READERS[element && !['', 'UN'].includes(element.vr) ? element.vr : BINARY[tag]];
+  if (!element || !reader) return text(file, tag).split('\\').map((value) => value.trim()).join('\\');
+  const view = new DataView(file.buffer, element.offset, element.length);
+  return Array.from({length: Math.floor(element.length / reader[0])}, (_, index) => view[reader[1]](index * reader[0], true)).join('\\');
+}
 
 function short(file, tag, otherwise) {
   const element = file.elements.get(tag);
@@ -108,12 +116,13 @@ export function readSeries(sources, modality) {
     const found = new Set(scans.map(({file}) => text(file, tag)));
     if (found.size > 1) throw new Error(`The images differ in ${what}; keep those of one scan.`);
   }
-  if (scans.some(({key}) => key !== scans[0].key)) {
+  const [{cosines, sides, size}] = scans;
+  const near = (values, others) => values.every((value, index) => Math.abs(value - others[index]) <= COSINE_OR_MM);
+  if (!scans.every((scan) => near(scan.cosines, cosines) && near(scan.sides, sides) && scan.size.join() === size.join())) {
     throw new Error('The slices differ in size, spacing or orientation; keep those of one scan.');
   }
   const name = `${text(scans[0].file, 0x00200011)} ${text(scans[0].file, 0x0008103e)}`.trim() || 'a series without a name';
-  const volume = {...assembled(scans, modality), name};
-  requirePlace(`Series ${name}`, volume);
+  const volume = {...assembled(`Series ${name}`, scans, modality), name};
   requireValues(`Series ${name}`, volume);
   return volume;
 }
@@ -131,48 +140,77 @@ function placed(name, file) {
   if (position.length !== 3 || cosines.length !== 6 || sides.length !== 2) {
     throw new Error(`${name} does not say where it lies (Image Position, Orientation or Pixel Spacing is missing).`);
   }
+  const size = [short(file, 0x00280010), short(file, 0x00280011)];
   const [along, down] = [cosines.slice(0, 3), cosines.slice(3)];
   const products = [[along, along, 1], [down, down, 1], [along, down, 0]].map(([one, other, wanted]) =>
     one.reduce((sum, value, axis) => sum + value * other[axis], -wanted));
-  if (!products.every((value) => Math.abs(value) <= 0.01) || ![...position, ...sides].every(Number.isFinite)) {
-    throw new Error(`${name} has an invalid Image Position, Orientation or Pixel Spacing.`);
+  if (!products.every((value) => Math.abs(value) <= 0.01) || ![...position, ...sides, ...size].every(Number.isFinite)) {
+    throw new Error(`${name} has an invalid Image Position, Orientation, Pixel Spacing, Rows or Columns.`);
   }
-  const size = [short(file, 0x00280010), short(file, 0x00280011)];
-  const key = [...cosines, ...sides, ...size].map((value) => value.toFixed(3)).join();
-  return {name, file, position, cosines, sides, size, key};
+  return {name, file, position, cosines, sides, size, traits: Object.values(TRAITS).map((tag) => trait(file, tag))};
 }
 
-function assembled(scans, modality) {
-  const [columns, rows] = orthonormal(scans[0].cosines);
+function assembled(name, unsorted, modality) {
+  const [columns, rows] = orthonormal(unsorted[0].cosines);
   const normal = [0, 1, 2].map((i) => columns[(i + 1) % 3] * rows[(i + 2) % 3] - columns[(i + 2) % 3] * rows[(i + 1) % 3]);
-  const height = ({position}) => position.reduce((sum, value, axis) => sum + value * normal[axis], 0);
-  scans.sort((one, other) => height(one) - height(other));
-  const gaps = scans.slice(1).map((scan, index) => height(scan) - height(scans[index]));
-  if (gaps.some((gap) => gap < SAME_POSITION_MM)) throw new Error('Several images lie at one position; keep those of one scan.');
-  const gap = [...gaps].sort((a, b) => a - b)[(gaps.length - 1) >> 1] ?? (numbers(scans[0].file, 0x00180050)[0] || 1);
-  const widest = Math.max(...gaps, 0);
-  if (widest > gap * (1 + UNEVEN) && widest > Math.max(TORN_MM, TORN_GAPS * gap)) throw new Error(`A hole of ${widest.toPrecision(3)} mm between the slices is too wide; add what is missing.`);
-  const [{size, sides, position}] = scans;
-  const irregular = irregularity(scans, gaps, gap, [rows, columns]);
+  const along = (position) => position.reduce((sum, value, axis) => sum + value * normal[axis], 0);
+  const all = unsorted.map((scan) => ({...scan, distance: along(scan.position)})).sort((one, other) => one.distance - other.distance);
+  requireOneScan(all);
+  const scans = withoutCopies(all, modality);
+  const [{file, size, sides, position}] = scans;
+  const {gap, median, widest, isUneven} = spaced(positions(scans).places, numbers(file, 0x00180050)[0] || 1);
+  if (isUneven && widest > Math.max(TORN_MM, TORN_GAPS * median)) {
+    throw new Error(`A hole of ${widest.toPrecision(3)} mm between the slices is too wide; add what is missing.`);
+  }
+  const irregular = isUneven ? 'uneven gaps' : isTilted(scans, [rows, columns]) ? 'slices displaced within their plane (gantry tilt)' : '';
   if (irregular && Math.abs(normal[2]) < Math.max(Math.abs(normal[0]), Math.abs(normal[1]))) {
     throw new Error(`The series has ${irregular} and is not axial; resample it first.`);
   }
-  const data = new Float32Array(scans.length * size[0] * size[1]);
-  scans.forEach(({name, file}, index) => data.set(pixels(name, file, size, modality), index * size[0] * size[1]));
-  return {
-    data, modality, shape: [scans.length, ...size], spacing: [gap, ...sides],
-    axes: [normal, rows, columns], origin: position, files: scans.map(({file}) => file), irregular,
+  const volume = {
+    modality, shape: [scans.length, ...size], spacing: [gap, ...sides], axes: [normal, rows, columns], origin: position,
+    files: scans.map((scan) => scan.file), irregular,
   };
+  requirePlace(name, volume);  // before memory is taken for it
+  const data = new Float32Array(scans.length * size[0] * size[1]);
+  scans.forEach((scan, index) => data.set(pixels(scan, modality), index * size[0] * size[1]));
+  return {...volume, data};
 }
 
-/** Returns what keeps the slices from being a regular grid, '' for a regular one. */
-function irregularity(scans, gaps, gap, inPlane) {
-  if (gaps.some((other) => Math.abs(other - gap) > UNEVEN * gap)) return 'uneven gaps';
-  const shifted = inPlane.some((direction, axis) => {
+/** Refuses the slices of several scans, told apart by frame of reference or an attribute of TRAITS. */
+function requireOneScan(scans) {
+  const frameOf = ({file}) => text(file, 0x00200052);
+  const frames = [...new Set(scans.map(frameOf))];
+  // One that is another at every position says nothing.
+  if (frames.length > 1 && frames.some((frame) => positions(scans.filter((scan) => frameOf(scan) === frame)).places.length > 1)) {
+    throw new Error(`The images have ${frames.length} frames of reference (Frame of Reference UID); keep those of one scan.`);
+  }
+  const found = splitCrowded(scans);
+  if (found.length === 1) return;
+  const listed = found.map(({slices, traits}) => `${slices.length} with ${traits.join(', ')}`).join('; ');
+  throw new Error(`The images are ${found.length} scans: ${listed}. Keep those of one.`);
+}
+
+/** Returns sorted slices without those that repeat another one's values at its position; refuses other values there. */
+function withoutCopies(scans, modality) {
+  const kept = [];
+  for (const scan of scans) {
+    const former = kept[kept.length - 1];
+    if (!former || scan.distance - former.distance > SAME_POSITION_MM) kept.push(scan);
+    else {
+      const values = pixels(former, modality);
+      if (!pixels(scan, modality).every((value, index) => value === values[index])) {
+        throw new Error('Different images lie at one position, and no attribute tells which belong to one scan; keep those of one.');
+      }
+    }
+  }
+  return kept;
+}
+
+function isTilted(scans, inPlane) {
+  return inPlane.some((direction, axis) => {
     const places = scans.map(({position}) => position.reduce((sum, value, index) => sum + value * direction[index], 0));
     return Math.max(...places) - Math.min(...places) > SHIFTED * scans[0].sides[axis];
   });
-  return shifted ? 'slices displaced within their plane (gantry tilt)' : '';
 }
 
 function orthonormal(cosines) {
@@ -183,7 +221,7 @@ function orthonormal(cosines) {
 }
 
 /** Returns a slice's values in the unit of the modality; padding becomes air in CT and 0 in MR. */
-function pixels(name, file, [rows, columns], modality) {
+function pixels({name, file, size: [rows, columns]}, modality) {
   const element = file.elements.get(0x7fe00010);
   const bits = short(file, 0x00280100);
   const [used, signs] = [short(file, 0x00280101, bits), short(file, 0x00280103, 0)];

@@ -5,6 +5,9 @@ import {requireModality, requirePlace, requireValues} from './checks.js';
 const SHEAR = 1e-3;  // largest cosine between two axes
 const APART_MM = 0.1;  // distance under sform and qform from which they contradict each other
 const MOST_AFTER = 65536;  // bytes after the last voxel that mean nothing
+const STRONGEST = 1032;  // deflate cannot shrink anything by more
+const PIECE = 16384;  // packed bytes that are inflated at a time, to at most STRONGEST times as many
+const [NIFTI_HEAD, FARTHEST] = [348, 2 ** 31];  // bytes of a header, and before the first voxel at most
 const NIFTI_TYPES = {2: 'Uint8', 4: 'Int16', 8: 'Int32', 16: 'Float32', 64: 'Float64', 256: 'Int8', 512: 'Uint16', 768: 'Uint32'};
 const META_TYPES = {
   MET_UCHAR: 'Uint8', MET_CHAR: 'Int8', MET_USHORT: 'Uint16', MET_SHORT: 'Int16',
@@ -18,37 +21,68 @@ export const isImage = (name) => /\.(nii|nii\.gz|mha)$/i.test(name);
  * values must not contradict. Refuses what `kerasgan translate` refuses, and two kinds more: NIfTI-2 and several axes.
  */
 export async function readImage(name, buffer, modality) {
-  const packed = new Uint8Array(buffer, 0, Math.min(2, buffer.byteLength));
-  const bytes = packed[0] === 0x1f && packed[1] === 0x8b ? await streamed(name, buffer, 'gzip') : buffer;
-  const volume = {...(/mha$/i.test(name) ? await readMeta(name, bytes) : readNifti(name, bytes)), modality};
+  const read = /mha$/i.test(name) ? readMeta : readNifti;
+  const volume = {...await read(name, new Uint8Array(buffer)), modality};
   requireValues(name, volume);
   return {...volume, doubt: requireModality(name, volume.data, modality) + (volume.doubt ?? '')};
 }
 
-async function streamed(name, buffer, format) {
+/** Returns the content of packed bytes up to `most` bytes of it, whatever it would inflate to. */
+async function inflated(name, packed, format, most) {
+  const content = room(name, most, Uint8Array);
+  const stream = new DecompressionStream(format);
+  const [writer, reader] = [stream.writable.getWriter(), stream.readable.getReader()];
+  let size = 0;
+  const feed = async () => {  // piece by piece: the next one when the former is inflated, so that no queue grows
+    for (let at = 0; at < packed.length && size < most; at += PIECE) await writer.write(packed.subarray(at, at + PIECE));
+    await (size < most ? writer.close() : writer.abort());
+  };
+  feed().catch(() => {});  // what is wrong with the stream, the reader says as well
   try {
-    return await new Response(new Blob([buffer]).stream().pipeThrough(new DecompressionStream(format))).arrayBuffer();
+    while (size < most) {
+      const {done, value} = await reader.read();
+      if (done) break;
+      content.set(value.subarray(0, most - size), size);
+      size = Math.min(size + value.length, most);
+    }
   } catch {
     throw new Error(`${name} is damaged: its voxels cannot be decompressed, or bytes follow them. Copy it again.`);
   }
+  reader.cancel().catch(() => {});
+  return content.subarray(0, size);
 }
 
-function values(name, buffer, offset, count, type, little, slope = 1, intercept = 0) {
-  const view = new DataView(buffer);
+function room(name, length, Kind) {
+  try {
+    return new Kind(length);
+  } catch {
+    throw new Error(`${name} takes ${(length * Kind.BYTES_PER_ELEMENT / 1e9).toFixed(1)} GB of memory, more than this browser gives; use kerasgan translate.`);
+  }
+}
+
+/** Returns the values of `count` voxels that begin at `start` of some bytes, or of what these inflate to in a `format`. */
+async function values(name, bytes, {format, start, count, type, little, slope = 1, intercept = 0}) {
   const size = Number(type.match(/\d+/)[0]) / 8;
-  if (offset + count * size > buffer.byteLength) throw new Error(`${name} is truncated; copy it again.`);
-  if (buffer.byteLength - offset - count * size > MOST_AFTER) throw new Error(`${name} holds many more bytes than its voxels take: its header is wrong.`);
-  const result = new Float32Array(count);
+  const end = start + count * size;
+  const cut = `${name} is truncated: its voxels end at byte ${end}`;
+  if (format && bytes.length * STRONGEST < end) throw new Error(`${cut}, and ${bytes.length} bytes cannot hold so many; copy it again.`);
+  const plain = format ? await inflated(name, bytes, format, end + MOST_AFTER + 1) : bytes;
+  if (plain.length < end) throw new Error(`${cut}, and it has ${plain.length}; copy it again.`);
+  if (plain.length - end > MOST_AFTER) throw new Error(`${name} holds many more bytes than its voxels take: its header is wrong.`);
+  const view = new DataView(plain.buffer, plain.byteOffset, plain.length);
+  const result = room(name, count, Float32Array);
   const read = view[`get${type}`].bind(view);
-  for (let index = 0; index < count; index++) result[index] = read(offset + index * size, little) * slope + intercept;
+  for (let index = 0; index < count; index++) result[index] = read(start + index * size, little) * slope + intercept;
   return result;
 }
 
-function readNifti(name, buffer) {
-  const view = new DataView(buffer);
-  const little = buffer.byteLength > 348 && view.getInt32(0, true) === 348;
-  if (!little && !(buffer.byteLength > 348 && view.getInt32(0, false) === 348)) throw new Error(`${name} is not NIfTI-1.`);
-  if (new TextDecoder('latin1').decode(new Uint8Array(buffer, 344, 3)) !== 'n+1') throw new Error(`${name} does not hold its own voxels.`);
+async function readNifti(name, bytes) {
+  const format = bytes[0] === 0x1f && bytes[1] === 0x8b ? 'gzip' : '';
+  const head = format ? await inflated(name, bytes, format, NIFTI_HEAD) : bytes;
+  const view = new DataView(head.buffer, head.byteOffset, head.length);
+  const little = head.length >= NIFTI_HEAD && view.getInt32(0, true) === NIFTI_HEAD;
+  if (!little && !(head.length >= NIFTI_HEAD && view.getInt32(0, false) === NIFTI_HEAD)) throw new Error(`${name} is not NIfTI-1.`);
+  if (new TextDecoder('latin1').decode(head.subarray(344, 347)) !== 'n+1') throw new Error(`${name} does not hold its own voxels.`);
   const short = (at) => view.getInt16(at, little);
   const float = (at) => view.getFloat32(at, little);
   const type = NIFTI_TYPES[short(70)];
@@ -63,8 +97,10 @@ function readNifti(name, buffer) {
   const volume = {shape: [slices, rows, columns], ...niftiPlace(name, short, float, unit, [columns, rows, slices])};
   requirePlace(name, volume);
   const slope = Number.isFinite(float(112)) && float(112) !== 0 ? float(112) : 0;
-  if (!(float(108) >= 348) || (slope && !Number.isFinite(float(116)))) throw new Error(`${name} has a damaged header; convert it again.`);
-  return {...volume, data: values(name, buffer, float(108), columns * rows * slices, type, little, slope || 1, slope ? float(116) : 0)};
+  const start = Math.trunc(float(108));
+  if (!(start >= NIFTI_HEAD && start <= FARTHEST) || (slope && !Number.isFinite(float(116)))) throw new Error(`${name} has a damaged header; convert it again.`);
+  const scale = {slope: slope || 1, intercept: slope ? float(116) : 0};
+  return {...volume, data: await values(name, bytes, {format, start, count: columns * rows * slices, type, little, ...scale})};
 }
 
 /** Returns the geometry of a NIfTI header, and a doubt about it: the sform counts before the qform, and one of them must be set. */
@@ -125,8 +161,7 @@ function requireRightAngles(name, axes) {
   if ([[0, 1], [0, 2], [1, 2]].some((pair) => !(Math.abs(cosine(pair)) <= SHEAR))) throw new Error(`The axes of ${name} are sheared; resample it onto orthogonal ones.`);
 }
 
-async function readMeta(name, buffer) {
-  const bytes = new Uint8Array(buffer);
+async function readMeta(name, bytes) {
   const text = new TextDecoder('latin1').decode(bytes.subarray(0, 16384));
   const found = text.match(/ElementDataFile *= *(\S+)\r?\n/);
   if (found?.[1] !== 'LOCAL') throw new Error(`${name} is not a MetaImage that holds its own voxels.`);
@@ -136,7 +171,7 @@ async function readMeta(name, buffer) {
   const isTrue = (...keys) => /^t|^1/i.test(first(...keys) ?? '');
   const type = META_TYPES[head.ElementType];
   const sides = numbers('', 'DimSize');
-  if (!type || head.NDims !== '3' || sides.length !== 3 || !sides.every((side) => side > 0) || numbers('1', 'ElementNumberOfChannels')[0] !== 1) {
+  if (!type || head.NDims !== '3' || sides.length !== 3 || !sides.every((side) => Number.isInteger(side) && side > 0) || numbers('1', 'ElementNumberOfChannels')[0] !== 1) {
     throw new Error(`${name} is not a volume with one number a voxel (${head.ElementType}, ${head.DimSize}).`);
   }
   const [columns, rows, slices] = sides;
@@ -151,11 +186,12 @@ async function readMeta(name, buffer) {
   requireRightAngles(name, axes);
   const volume = {shape: [slices, rows, columns], spacing: sizes.map(Math.abs), axes, origin: numbers('0 0 0', 'Offset', 'Position', 'Origin')};
   requirePlace(name, volume);
-  const rest = buffer.slice(found.index + found[0].length);
-  const plain = isTrue('CompressedData') ? await streamed(name, rest, 'deflate') : rest;
-  const little = !isTrue('BinaryDataByteOrderMSB', 'ElementByteOrderMSB');
-  const [slope, intercept] = [numbers('1', 'ElementToIntensityFunctionSlope')[0], numbers('0', 'ElementToIntensityFunctionOffset')[0]];
-  return {...volume, data: values(name, plain, 0, columns * rows * slices, type, little, slope, intercept)};
+  const voxels = {
+    format: isTrue('CompressedData') ? 'deflate' : '', start: 0, count: columns * rows * slices, type,
+    little: !isTrue('BinaryDataByteOrderMSB', 'ElementByteOrderMSB'),
+    slope: numbers('1', 'ElementToIntensityFunctionSlope')[0], intercept: numbers('0', 'ElementToIntensityFunctionOffset')[0],
+  };
+  return {...volume, data: await values(name, bytes.subarray(found.index + found[0].length), voxels)};
 }
 
 /** Returns a volume as the bytes of an int16 NIfTI-1 file. */

@@ -1,9 +1,12 @@
 """The page's own code beside the Python package on the same files: voxel by voxel, attribute by attribute."""
 
+import gzip
 import json
+import re
 import struct
 import subprocess
 import threading
+import zlib
 from importlib.metadata import version
 from pathlib import Path
 
@@ -14,15 +17,18 @@ import SimpleITK
 from made_up_series import AXIAL, SAGITTAL, head, write_series
 from needed import program
 from pydicom.dataset import Dataset
-from pydicom.uid import ImplicitVRLittleEndian
+from pydicom.uid import ImplicitVRLittleEndian, generate_uid
 
 from kerasgan.errors import ExportError, KerasganError
 from kerasgan.export import export_tflite, read_contract
 from kerasgan.export.page import WEB, page_server
-from kerasgan.io import read_volume, write_dicom
+from kerasgan.io import discover, read_volume, write_dicom
+from kerasgan.io.headers import TRAITS, FrameHeader
+from kerasgan.io.stacks import split_crowded
 from kerasgan.scans.contract import Contract
 from kerasgan.scans.geometry import SliceGrid, oriented, slice_grid
 from kerasgan.scans.intensity import body_mask
+from kerasgan.scans.volume import SourceSlice
 from kerasgan.translation.of_tflite import TFLiteTranslator
 from kerasgan.translation.tflite_metadata import with_digest
 
@@ -233,6 +239,52 @@ def compare(in_node, path, modality):
     return True
 
 
+def packed_bombs(folder):
+    """Files of some 300 kB that would inflate to 256 MiB, and such whose header says what so few bytes cannot hold."""
+    image = SimpleITK.GetImageFromArray(body("MR", (4, 48, 44)).astype(np.float32))
+    for kind, window in (("nii", zlib.MAX_WBITS | 16), ("mha", zlib.MAX_WBITS)):
+        SimpleITK.WriteImage(image, str(folder / f"plain.{kind}"))
+        content = (folder / f"plain.{kind}").read_bytes()
+        packer = zlib.compressobj(1, wbits=window)
+        if kind == "nii":
+            packed = packer.compress(content)
+            vast = gzip.compress(content[:42] + struct.pack("<3h", 4000, 4000, 60) + content[48:])
+        else:
+            end = content.index(b"LOCAL\n") + len(b"LOCAL\n")
+            head = content[:end].replace(b"CompressedData = False", b"CompressedData = True")
+            packed = packer.compress(content[end:])
+            vast = head.replace(b"44 48 4\n", b"4000 4000 60\n") + zlib.compress(content[end:])
+        packed += b"".join(packer.compress(bytes(2**24)) for _ in range(16)) + packer.flush()
+        suffix = "nii.gz" if kind == "nii" else kind
+        (folder / f"bomb.{suffix}").write_bytes(packed if kind == "nii" else head + packed)
+        (folder / f"vast.{suffix}").write_bytes(vast)
+        (folder / f"plain.{kind}").unlink()
+    return sorted(folder.iterdir())
+
+
+def test_what_a_packed_file_inflates_to_is_bounded(tmp_path):
+    files = packed_bombs(tmp_path)
+    script = f"""
+        const {{readImage}} = await import({(WEB / "images.js").as_uri()!r});
+        const {{readFileSync}} = await import('node:fs');
+        const said = [];
+        for (const file of {[str(file) for file in files]}) {{
+            const bytes = new Uint8Array(readFileSync(file)).buffer;
+            said.push(await readImage(file.split('/').pop(), bytes, 'MR').catch(({{message}}) => message));
+        }}
+        console.log(JSON.stringify([said, process.resourceUsage().maxRSS]));
+    """
+    words = [program("node", package="nodejs"), "--input-type=module", "--eval", script]
+    done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=120)
+    said, most_kib = json.loads(done.stdout)
+    for file, message in zip(files, said, strict=True):
+        needed = "many more bytes" if file.name.startswith("bomb") else r"is truncated: .* cannot hold so many; copy it"
+        assert re.search(f"^{file.name} .*{needed}", message)
+        with pytest.raises(KerasganError, match=r"many more bytes|cut short"):
+            read_volume(file, modality="MR")
+    assert most_kib < 100 * 1024  # of which Node.js itself takes half
+
+
 VALUES = {
     "CT": body("CT", (4, 48, 44)),
     "MR": body("MR", (4, 48, 44)),
@@ -272,7 +324,70 @@ def every_second(keyword, value):
     return change
 
 
+def twice(keyword, *values):
+    """A series with a second one of other pixels at its positions, each with a value of an attribute."""
+
+    def change(folder):
+        for path in sorted(folder.iterdir()):
+            dataset = pydicom.dcmread(path)
+            for value in values:
+                setattr(dataset, keyword, value)
+                dataset.SOPInstanceUID = generate_uid()
+                dataset.save_as(path.with_name(f"{path.name}-{value}"))
+                dataset.PixelData = (dataset.pixel_array // 2).tobytes()
+            path.unlink()
+
+    return change
+
+
+def changed(keyword, value, numbers):
+    """A change of the files of some numbers, from the top of the scan."""
+
+    def change(folder):
+        for path in [sorted(folder.iterdir())[number] for number in numbers]:
+            dataset = pydicom.dcmread(path)
+            setattr(dataset, keyword, value)
+            dataset.save_as(path)
+
+    return change
+
+
+def repeated(folder):
+    """Writes a slice twice, under another UID."""
+    dataset = pydicom.dcmread(path := sorted(folder.iterdir())[2])
+    dataset.SOPInstanceUID = generate_uid()
+    dataset.save_as(path.with_name("again"))
+
+
+def without_vr(change):
+    """A change, after which the files are in implicit VR."""
+
+    def convert(folder):
+        change(folder)
+        for path in folder.iterdir():
+            to_implicit(path)
+
+    return convert
+
+
+def to_implicit(path):
+    dataset = pydicom.dcmread(path)
+    dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+    dataset.save_as(path, implicit_vr=True, little_endian=True)
+
+
+UPPER = range(3)
 HEADERS = {
+    "two b values": ("MR", {}, without_vr(twice("DiffusionBValue", 0.0, 1000.0))),
+    "a b value of its upper half": ("MR", {}, changed("DiffusionBValue", 800.0, UPPER)),
+    "two effective echo times": ("MR", {}, twice("EffectiveEchoTime", 20.0, 80.0)),
+    "two time indices": ("MR", {}, without_vr(twice("TemporalPositionIndex", 1, 2))),
+    "acquired in turn": ("MR", {"AcquisitionNumber": 1}, every_second("AcquisitionNumber", 2)),
+    "an image type of one slice": ("MR", {}, changed("ImageType", ["ORIGINAL", "PRIMARY", "M", "NORM"], [2])),
+    "two images that nothing tells apart": ("MR", {}, twice("InstanceNumber", 1, 2)),
+    "a slice that is there twice": ("MR", {}, repeated),
+    "two frames of reference": ("MR", {}, changed("FrameOfReferenceUID", "1.2", UPPER)),
+    "rounded cosines": ("MR", {}, changed("ImageOrientationPatient", [1, 0, 0.0006, 0, 1, 0], [2])),
     "slope 0": ("CT", {"RescaleSlope": 0}, None),
     "padding that is water": ("CT", {"PixelPaddingValue": 30}, None),
     "padding": ("MR", {"PixelPaddingValue": 20, "PixelPaddingRangeLimit": 0}, None),
@@ -303,9 +418,54 @@ def test_a_series_that_the_package_refuses_the_page_refuses(in_node, tmp_path, h
         volume = read_volume(series)
     except KerasganError:
         assert isinstance(found, str)
+        traits = [trait for scan in discover(series) if scan.usable for trait in scan.traits]
+        assert all(trait.removesuffix(".0") in found for trait in traits), found
     else:
         assert not isinstance(found, str), found
         np.testing.assert_array_equal(found[0]("scan"), volume.array.ravel())
+
+
+def made_up_frames(rng):
+    """Slices of up to three scans at the same places, in turn or end to end, with attributes of all kinds."""
+    slices, scans = int(rng.integers(2, 8)), int(rng.integers(2, 4))
+    apart_mm = rng.choice([0.0, 0.0, 0.005, 1.0, 1.5, 3.0 * slices])
+    chosen = [*rng.choice(len(TRAITS), 2, replace=False)]
+    frames = []
+    for scan, number in np.ndindex(scans, slices):
+        if rng.random() < 0.02:
+            continue  # a slice is missing
+        values = [""] * len(TRAITS)
+        for index, kind in zip(chosen, rng.choice(4, 2, p=[0.6, 0.1, 0.2, 0.1]), strict=True):
+            values[index] = str((scan, number % 2, 2 * number // slices, int(rng.random() < 0.1))[kind] or "")
+        place = SourceSlice(Path(), 0, (0.0, 0.0, 3.0 * number + scan * apart_mm), AXIAL, (1.0, 1.0), (8, 8))
+        header = dict.fromkeys(("study_uid", "series_uid", "series_number", "description", "frame_of_reference"), "")
+        header |= {"patient": "", "number": None, "modality": "MR", "thickness_mm": 0.0, "synthetic": False}
+        frames.append(FrameHeader(path=Path(str(len(frames))), traits=tuple(values), reason="", slice=place, **header))
+    return frames
+
+
+def test_slices_are_split_into_scans_as_the_package_splits_them():
+    script = f"""
+        const {{splitCrowded, TRAITS}} = await import({(WEB / "stacks.js").as_uri()!r});
+        const {{readFileSync}} = await import('node:fs');
+        const names = (slices) => slices.map(({{name}}) => name);
+        const split = (slices) => splitCrowded(slices).map((scan) => [names(scan.slices), scan.traits]);
+        console.log(JSON.stringify([Object.keys(TRAITS), JSON.parse(readFileSync(0)).map(split)]));
+    """
+    rng = np.random.default_rng(0)
+    cases = [frames for frames in (made_up_frames(rng) for _ in range(400)) if frames]
+    expected = [
+        [[[str(frame.path) for frame in part], list(traits)] for part, traits in split_crowded(frames)]
+        for frames in cases
+    ]
+    assert 60 < sum(len(parts) > 1 for parts in expected) < 340
+    job = [
+        [{"name": str(one.path), "distance": one.slice.origin_mm[2], "traits": one.traits} for one in frames]
+        for frames in cases
+    ]
+    words = [program("node", package="nodejs"), "--input-type=module", "--eval", script]
+    done = subprocess.run(words, input=json.dumps(job), capture_output=True, text=True, check=True, timeout=120)
+    assert json.loads(done.stdout) == [list(TRAITS), expected]
 
 
 def test_a_hole_in_a_series_that_the_package_refuses_the_page_refuses(in_node, tmp_path):
@@ -353,9 +513,7 @@ def test_attributes_of_the_synthetic_series(in_node, tmp_path, modality, target,
     array = body(modality, (4, 24, 22))
     series = write_series(tmp_path / "series", array, rotated(30, -25, 20), modality=modality, **RICH_HEADER)
     for path in series.iterdir() if implicit else ():
-        dataset = pydicom.dcmread(path)
-        dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
-        dataset.save_as(path, implicit_vr=True, little_endian=True)
+        to_implicit(path)
     sides = {"source": {"modality": modality}, "target": {"modality": target}}
     about = {"kerasgan": version("kerasgan"), "recipe": "hiasa2018", "quick": True}
     _, _, folder = in_node(series.iterdir(), modality, sides | about)
