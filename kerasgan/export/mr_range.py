@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from kerasgan.scans.intensity import AIR_AT_BORDER, AIR_NOISE, AIR_SHARE, NOISY_AIR_SHARE
+
 BINS = 2**16  # finer than the steps of any scanner
 OTSU_BINS = 128
 BODY_FRACTION = 0.35  # of Otsu's threshold, as in kerasgan.scans.intensity.body_mask
+RING = (3, 7)  # sides of the squares between whose dilations of the dark part the skin lies, as there
 CONSTANT = "No intensity range can be found in a constant image; give slices with anatomy, or the window. Got:"
 
 
 def volume_window(image: tf.Tensor, percentiles: tuple[float, float]) -> tf.Tensor:
     """Finds percentiles over the body of a volume, to 1/65,536 of the range of its values.
 
-    The body is found by its outline alone: no largest region, no closing of gaps, no bias correction.
+    The body is found by its outline alone: no largest region, no closing of gaps, no bias correction. An MR without air
+    around the body is body as a whole, by the rule of `kerasgan.scans.intensity.body_mask`.
 
     Args:
         image: Finite float32 `[slices, height, width, 1]`, the slices of one scan.
@@ -39,7 +43,7 @@ def volume_window(image: tf.Tensor, percentiles: tuple[float, float]) -> tf.Tens
     limit = tf.where(bright > low, bright, high)
     otsu = otsu_threshold(tf.minimum(image, limit), tf.stack([ends[0], limit]))
     body = body_estimate(image, dark + BODY_FRACTION * (otsu - dark))
-    body = body | ~tf.reduce_any(body)
+    body = body | ~(tf.reduce_any(body) & has_air(image, body, ends))
     window = _percentiles(tf.boolean_mask(image, body), ends, percentiles)
     with tf.control_dependencies([tf.debugging.Assert(window[0] < window[1], [CONSTANT, window[0]])]):
         return tf.identity(window)
@@ -62,6 +66,32 @@ def body_estimate(image: tf.Tensor, threshold: tf.Tensor) -> tf.Tensor:
     opened = tf.nn.max_pool2d(eroded, 3, 1, "SAME")
     sides = [tf.cumsum(opened, axis, reverse=reverse) > 0 for axis in (1, 2) for reverse in (False, True)]
     return tf.reduce_all(tf.stack(sides), axis=0)
+
+
+def has_air(image: tf.Tensor, body: tf.Tensor, ends: tf.Tensor) -> tf.Tensor:
+    """Tells air around the body from tissue that is dark because it is far from the coil.
+
+    Args:
+        image: float32 `[slices, height, width, 1]`.
+        body: bool, same shape, from `body_estimate`.
+        ends: float32 `[2]`, the lowest and the highest value.
+
+    Returns:
+        bool, a scalar; False for a body that fills its slices.
+    """
+    dark = ~body
+    sides = [tf.reshape(side, [-1]) for side in (dark[:, 0], dark[:, -1], dark[:, :, 0], dark[:, :, -1])]
+    border = tf.reduce_mean(tf.cast(tf.concat(sides, 0), tf.float32))
+    at, near = (tf.nn.max_pool2d(tf.cast(dark, tf.float32), side, 1, "SAME") > 0 for side in RING)
+    skin = near & ~at  # the second and third pixel of what is bright; the first is half air
+    skin = tf.where(tf.reduce_any(skin), skin, body)
+    zero = tf.minimum(0.0, _percentiles(image, ends, (1.0,))[0])  # scans of mean 0 have air far below it
+    air, bright = (_percentiles(tf.boolean_mask(image, part), ends, (50.0,))[0] - zero for part in (dark, skin))
+    share = air / tf.maximum(bright, 1e-9)
+    steps = tf.abs(image[:, :, 1:] - image[:, :, :-1])[dark[:, :, 1:] & dark[:, :, :-1]]
+    noise = _percentiles(steps, tf.stack([0.0, ends[1] - ends[0]]), (50.0,))[0]
+    is_noisy = (share <= NOISY_AIR_SHARE) & (noise >= AIR_NOISE * air)
+    return (border >= AIR_AT_BORDER) & ((share <= AIR_SHARE) | is_noisy)
 
 
 def otsu_threshold(image: tf.Tensor, ends: tf.Tensor) -> tf.Tensor:
@@ -90,7 +120,7 @@ def otsu_threshold(image: tf.Tensor, ends: tf.Tensor) -> tf.Tensor:
     return ends[0] + bins * (ends[1] - ends[0]) / OTSU_BINS
 
 
-def _percentiles(values: tf.Tensor, ends: tf.Tensor, percentiles: tuple[float, float]) -> tf.Tensor:
+def _percentiles(values: tf.Tensor, ends: tf.Tensor, percentiles: tuple[float, ...]) -> tf.Tensor:
     """Percentiles by a histogram between two ends: middles of its bins, whatever the number of values."""
     counts = tf.cumsum(tf.cast(tf.histogram_fixed_width(values, ends, BINS), tf.float64))
     wanted = tf.constant(percentiles, tf.float64) / 100 * counts[-1]

@@ -10,6 +10,7 @@ from kerasgan.datasets import load_scans
 from kerasgan.export.mr_range import body_estimate, otsu_threshold, volume_window
 from kerasgan.scans.geometry import oriented
 from kerasgan.scans.intensity import body_mask, percentile_map
+from kerasgan.scans.volume import Volume
 
 HEADS = Path(__file__).parents[3] / "shared" / "data" / "sr23-brain"
 ANY = tf.TensorSpec((None, None, None, 1), tf.float32)
@@ -41,6 +42,43 @@ def test_percentiles_over_the_body_with_its_cavities(window, head):
     low, high = window(image[..., None])
     wanted = np.percentile(image[body], PERCENTILES)
     np.testing.assert_allclose([low, high], wanted, atol=0.01 * (wanted[1] - wanted[0]))
+
+
+def filled(shape=(3, 60, 80), coil=False, noise=8):
+    """Fat, muscle a quarter as bright and gas from border to border; through a coil, what is far from it is dark."""
+    y, x = np.mgrid[-1 : 1 : shape[1] * 1j, -1 : 1 : shape[2] * 1j]
+    muscle = np.abs(np.sin(4 * x) + np.cos(5 * y)) < 0.9
+    values = np.where(np.hypot(x, y) < 0.1, 5.0, np.where(muscle, 90.0, 360.0))
+    shading = 1 / (0.1 + x**2 + (y - 0.3) ** 2) if coil else 1
+    return np.abs(values * shading + np.random.default_rng(0).normal(0, noise, shape))
+
+
+def beside_air(noise):
+    """What fills its slices, with a quarter of air above it, of some noise."""
+    air = np.hypot(*np.random.default_rng(1).normal(0, noise, (2, 3, 20, 80)))
+    return np.concatenate([air, filled() + 100], axis=1)
+
+
+MRS = {  # and whether air is around the body
+    "even": (filled(), False),
+    "coil": (filled(coil=True), False),
+    "coil of mean 0": (filled(coil=True) - filled(coil=True).mean(), False),
+    "still air": (beside_air(0), True),
+    "air": (beside_air(8), True),
+    "noisy air": (beside_air(40), True),
+}
+
+
+@pytest.mark.parametrize("name", MRS)
+def test_air_is_told_from_dark_tissue_as_in_a_preparation(window, name):
+    """The whole frame counts where the body fills it: as the body alone, dark tissue would be left out."""
+    image, is_air = MRS[name]
+    volume = Volume(image.astype(np.float32), (2.0, 2.0, 3.0))
+    mask = body_mask(volume)
+    assert mask.all() != is_air
+    wanted = percentile_map(volume.array, mask, PERCENTILES)
+    within = (0.03 if is_air else 0.003) * (wanted.high - wanted.low)
+    np.testing.assert_allclose(window(image[..., None]), [wanted.low, wanted.high], atol=within)
 
 
 def test_a_few_very_bright_voxels_change_nothing(window, head):
