@@ -137,7 +137,7 @@ def translate(
         output: A `.nii.gz`, `.nii` or `.mha` file; any other name is a folder for a DICOM series, which needs a DICOM
             source. It must not exist.
         direction: `"ab"` or `"ba"`; None: the direction that takes the scan's modality.
-        strict: Refuse a series that needs repair.
+        strict: Refuse a series that needs repair, and a scan that the model's input gate calls foreign.
         modality: `"MR"` or `"CT"`: what an image file is that does not show it itself.
         series: Which of several series of the source: its number, description, UID, or what else tells it apart, such
             as `"EchoTime 4.6"`; None: the only one.

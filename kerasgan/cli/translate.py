@@ -23,7 +23,10 @@ def translate(
         ),
     ],
     direction: Annotated[Direction | None, typer.Option(help="[default: the one that takes the input]")] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Refuse a series that needs repair.")] = False,
+    strict: Annotated[
+        bool,
+        typer.Option("--strict", help="Refuse a series that needs repair, or a scan that is foreign to the model."),
+    ] = False,
     modality: ModalityOption = None,
     orientation: OrientationOption = "",
     series: Annotated[

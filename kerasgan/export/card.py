@@ -18,7 +18,8 @@ from kerasgan.text import NOT_FOR_DIAGNOSIS, RESEARCH_ONLY, markdown_table, poin
 
 LIMITS = (
     "Unpaired training never sees the true image of a scan: the model can add or remove lesions and other findings.",
-    "It knows the anatomy, scanners and protocols of its training scans; nothing says what it does with others.",
+    "It knows the anatomy, scanners and protocols of its training scans. The input gate says where a scan is unlike "
+    "them, but not what the model does with it, nor whether left and right are exchanged.",
     "Values outside these windows are clipped, so metal and very dense bone do not come back.",
     "It translates slice by slice: neighbouring slices can differ by more than they do in a scan.",
 )

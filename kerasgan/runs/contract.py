@@ -72,6 +72,7 @@ def contract(run: Run, direction: Direction, shape: Shape, weights: Precision) -
         data_fingerprint=facts.fingerprint,
         generator=generator.name,
         generator_sha256=file_digest(generator),
+        gate=facts.gates.get(direction[0]),
     )
 
 

@@ -1,7 +1,7 @@
 """The run directory: everything that training writes and that the other commands read.
 
 recipe.json      the recipe with every override
-run.json         dataset, modalities, preparation, intensity maps, precision, seed, fingerprint of the data
+run.json         dataset, modalities, preparation, intensity maps, precision, seed, fingerprint of the data, input gates
 split.json       patient keys of training, validation and test
 history.csv      the mean of every loss, one row for each reporting period
 validation.csv   the scores of every validation: errors on paired patients, and terms that need no pairs
@@ -32,6 +32,7 @@ from kerasgan.errors import RunError
 from kerasgan.files import read_record, staging_folder
 from kerasgan.networks.keras_settings import require_tensorflow
 from kerasgan.scans.contract import DIRECTIONS, Direction
+from kerasgan.scans.gate import Gate
 from kerasgan.scans.intensity import IntensityMap
 from kerasgan.scans.preparation import Preparation
 from kerasgan.scans.volume import Modality
@@ -61,6 +62,7 @@ class RunFacts(BaseModel):
         precision: The dtype policy of the networks.
         xla: Whether the step was compiled with XLA.
         fingerprint: Digest of the training and validation data.
+        gates: The input gate of each domain with enough training patients; empty in runs of former versions.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -77,6 +79,7 @@ class RunFacts(BaseModel):
     precision: Literal["float32", "mixed_bfloat16"]
     xla: bool
     fingerprint: str
+    gates: dict[str, Gate] = {}
 
     @model_validator(mode="after")
     def _complete(self) -> RunFacts:

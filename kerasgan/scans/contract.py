@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from kerasgan.config import AXIAL_ONLY, Number, Percentiles, Plane, Planes, Window
 from kerasgan.scans.bounds import LARGEST, NETWORK_SIDE, SPACING_MM
+from kerasgan.scans.gate import Gate
 from kerasgan.scans.names import IMAGE
 from kerasgan.scans.volume import Modality
 from kerasgan.text import RESEARCH_ONLY
@@ -139,6 +140,7 @@ class Contract(Frozen):
         data_fingerprint: Digest of the run's training and validation data.
         generator: File name of the generator in the run.
         generator_sha256: Digest of that file.
+        gate: Tells whether a scan is like the training scans; None where they were too few, or by a former version.
     """
 
     format: int = FORMAT
@@ -163,6 +165,7 @@ class Contract(Frozen):
     data_fingerprint: str
     generator: str
     generator_sha256: str
+    gate: Gate | None = Field(None, exclude_if=lambda gate: gate is None)  # former clients know none
 
     @property
     def series_description(self) -> str:

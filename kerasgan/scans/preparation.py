@@ -13,8 +13,10 @@ from kerasgan.config import AXIAL_ONLY, Percentiles, Planes, Recipe, Window
 from kerasgan.scans.bounds import NETWORK_SIDE, SPACING_MM
 from kerasgan.scans.contract import Contract
 from kerasgan.scans.geometry import (
+    AXIAL,
     PLANES,
     SliceGrid,
+    orientation,
     oriented,
     plane_of_slice,
     require_size,
@@ -23,6 +25,7 @@ from kerasgan.scans.geometry import (
     with_slices,
 )
 from kerasgan.scans.intensity import IntensityMap, body_mask, correct_bias, percentile_map
+from kerasgan.scans.measurements import measure, slices_of_most_body
 from kerasgan.scans.volume import Volume
 
 NARROW = 1 / 4  # of the trained square: a plane whose slices have a shorter side shows too little
@@ -150,6 +153,16 @@ class Prepared:
     def depth(self) -> int:
         """The number of axial slices on the cubes of `views`."""
         return resampled_side(len(self.mask), self.axial.spacing_mm[2], self.settings.pixel_mm)
+
+    def measurements(self) -> np.ndarray | None:
+        """What the input gate looks at, see `kerasgan.scans.measurements`; None for a slice that is not axial."""
+        if orientation(self.axial) != AXIAL:
+            return None
+        rows = slices_of_most_body(self.body)
+        grid = replace(self.grid, size=self.grid.scaled)  # whole slices, also where those for training are cropped
+        images = grid.to_network(self.map.forward(self.axial.array[rows]), fill=self.map.target_low)
+        body = grid.to_network(self.body[rows].astype(np.float32), fill=0.0) >= 0.5
+        return measure(images, body, self.settings.pixel_mm)
 
 
 def preparation(recipe: Recipe, anatomy: str, ct_window_hu: Window | None, field_of_view_mm: float) -> Preparation:

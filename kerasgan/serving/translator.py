@@ -38,7 +38,12 @@ class ServerTranslator(Translator):
         self._described: ServingContract | None = None  # the version that translates the present scan
 
     def translate(
-        self, volume: Volume, direction: Direction | None = None, overwrite: bool = False, flip: bool = False
+        self,
+        volume: Volume,
+        direction: Direction | None = None,
+        overwrite: bool = False,
+        flip: bool = False,
+        strict: bool = False,
     ) -> tuple[Volume, Contract]:
         """Like `Translator.translate`; starts again where the server has meanwhile gone on to another version.
 
@@ -47,7 +52,7 @@ class ServerTranslator(Translator):
 
         def by_one_version(described: ServingContract) -> tuple[Volume, Contract]:
             self._described, self.name = described, described.name
-            return super(ServerTranslator, self).translate(volume, direction, flip=flip)
+            return super(ServerTranslator, self).translate(volume, direction, flip=flip, strict=strict)
 
         return self.client.with_one_version(by_one_version)
 

@@ -22,7 +22,7 @@ from kerasgan.scans.intensity import IntensityMap
 from kerasgan.scans.preparation import Preparation, prepare
 from kerasgan.scans.volume import VoxelGrid
 
-FORMAT = 5  # raise it whenever the same scan and settings would give another entry
+FORMAT = 6  # raise it whenever the same scan and settings would give another entry
 DATA_FORMAT = 3  # raise it where a run that was begun before must not go on with such entries
 WORKERS = 8  # each holds a whole scan, so their number bounds the memory
 STEPS = 32767  # int16 codes for [-1, 1]: half the size of float32 at 0.04 HU on a 2,600 HU window
@@ -47,6 +47,7 @@ class CachedScan:
             number of threads.
         grid: The grid of the scan, axial unless it is a single slice.
         labelled: Whether it has labels.
+        measurements: What the input gate looks at, see `kerasgan.scans.measurements`.
     """
 
     stem: Path
@@ -55,6 +56,7 @@ class CachedScan:
     digest: str
     grid: VoxelGrid
     labelled: bool = False
+    measurements: tuple[float, ...] | None = None
 
     @property
     def codes(self) -> np.ndarray:
@@ -159,6 +161,7 @@ def _cached(scan: Scan, settings: Preparation, folder: Path, strict: bool) -> Ca
         digest=facts["digest"],
         grid=VoxelGrid(tuple(grid["shape"]), tuple(map(tuple, grid["corners_mm"]))),
         labelled=scan.labels is not None,
+        measurements=facts["measurements"] and tuple(facts["measurements"]),
     )
 
 
@@ -197,7 +200,7 @@ def _write(scan: Scan, settings: Preparation, stem: Path, strict: bool) -> dict[
     with scan.usable():
         labels = scan.load_labels(like=volume)
         prepared = prepare(volume, settings, crop=True, labels=labels)
-    views = prepared.views(crop=True)
+    views, measured = prepared.views(crop=True), prepared.measurements()
     rows = [view.informative(settings.minimum_body_fraction) for view in views]
     parts = [np.rint(view.images(own) * STEPS).astype(np.int16) for view, own in zip(views, rows, strict=True)]
     codes = np.concatenate(parts)  # [slices, size, size, channels]
@@ -221,6 +224,7 @@ def _write(scan: Scan, settings: Preparation, stem: Path, strict: bool) -> dict[
         "files": files,
         "positions": np.concatenate([own + first for own, first in zip(rows, firsts, strict=True)]).tolist(),
         "map": [prepared.map.low, prepared.map.high],
+        "measurements": None if measured is None else measured.tolist(),
         "repaired": bool(volume.warnings),
         "digest": digest.hexdigest(),
         "grid": asdict(prepared.axial.grid),

@@ -25,6 +25,7 @@ from kerasgan.pictures import patients as report
 from kerasgan.runs import checkpoints
 from kerasgan.runs.device import resolve_precision, steady_graphs, uses_xla
 from kerasgan.runs.run import Run, RunFacts, create_run, load_run
+from kerasgan.scans.gate import MINIMUM_PATIENTS, fit_gate
 from kerasgan.training.batches import training_dataset
 from kerasgan.training.callbacks import (
     Checkpoint,
@@ -195,10 +196,18 @@ def _alone(run: Run) -> Iterator[None]:
 
 
 def _facts(request: Request, data: Data, precision: str) -> RunFacts:
-    maps = {}
-    for domain, scans in zip("ab", data.train, strict=True):
-        low, high = np.median([(scan.map.low, scan.map.high) for scan in scans], axis=0)
-        maps[domain] = float(low), float(high)
+    maps, modalities, gates = {}, {}, {}
+    for domain, cached, scans in zip("ab", data.train, (data.split.train.a, data.split.train.b), strict=True):
+        low, high = np.median([(scan.map.low, scan.map.high) for scan in cached], axis=0)
+        maps[domain], modalities[domain] = (float(low), float(high)), scans[0].modality
+        measured = [
+            (one.measurements, scan.patient) for one, scan in zip(cached, scans, strict=True) if one.measurements
+        ]
+        if gate := fit_gate(measured):
+            gates[domain] = gate
+        else:
+            few = "No input gate for %s, which needs %d patients: nothing will say whether a scan is like these."
+            logger.warning(few, modalities[domain], MINIMUM_PATIENTS)
     root = (request.data_dir or Path(data.card.default_dir)).absolute()
     return RunFacts(
         kerasgan=version("kerasgan"),
@@ -207,11 +216,12 @@ def _facts(request: Request, data: Data, precision: str) -> RunFacts:
         patient_keys=datasets.digest(datasets.find_secret(root) if request.secret is None else request.secret),
         anatomy=data.card.anatomy,
         paired=data.card.paired,
-        modalities={"a": data.split.train.a[0].modality, "b": data.split.train.b[0].modality},
+        modalities=modalities,
         seed=request.seed or 0,
         preparation=data.settings,
         maps=maps,
         precision=precision,
         xla=uses_xla(),
         fingerprint=data.fingerprint,
+        gates=gates,
     )

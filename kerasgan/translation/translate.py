@@ -47,7 +47,7 @@ def translate(
         raise KerasganError(f"A DICOM series needs a DICOM input; name an output that ends in {' or '.join(SUFFIXES)}.")
     if not is_image(output):
         source_headers(source)  # a file that the new series cannot refer to is found before the translation
-    synthetic, contract = translator.translate(source, direction, overwrite=True, flip=flip)
+    synthetic, contract = translator.translate(source, direction, overwrite=True, flip=flip, strict=strict)
     if is_image(output):
         write_image(synthetic, output, SYNTHETIC_IMAGE)
     else:

@@ -114,7 +114,12 @@ class Translator(ABC):
         return wanted or fitting[0]
 
     def translate(
-        self, volume: Volume, direction: Direction | None = None, overwrite: bool = False, flip: bool = False
+        self,
+        volume: Volume,
+        direction: Direction | None = None,
+        overwrite: bool = False,
+        flip: bool = False,
+        strict: bool = False,
     ) -> tuple[Volume, Contract]:
         """Translates a volume, whole slice by whole slice, in each plane that the contract names.
 
@@ -123,14 +128,15 @@ class Translator(ABC):
             direction: `"ab"` or `"ba"`; None: the one that takes the volume's modality.
             overwrite: The result may take the place of the volume's own values, which halves the memory.
             flip: Take the mean of what the model makes of each slice and of the slice mirrored, in twice the time.
+            strict: Refuse a scan that is foreign to the model.
 
         Returns:
             The other modality on the volume's grid: HU within the trained window for CT, the median training scale for
             MR, and air outside the body. And the contract that it was made by.
 
         Raises:
-            KerasganError: For a modality that the model does not take, a body that is larger than its fixed size, or a
-                model that cannot be used.
+            KerasganError: For a modality that the model does not take, a body that is larger than its fixed size, a
+                foreign scan under `strict`, or a model that cannot be used.
         """
         direction = self.direction(volume.modality, direction)
         contract = self.contract(direction)
@@ -143,6 +149,7 @@ class Translator(ABC):
             )
         except ValueError as error:
             raise self.error(f"The scan cannot be translated: {error} Name another scan.") from error
+        self._judge(prepared, contract, strict)
         axial = self.translate_prepared(prepared, direction, overwrite, flip)
         return replace(oriented(axial, orientation(volume)), source=volume.source), contract
 
@@ -208,6 +215,21 @@ class Translator(ABC):
         for image, body in zip(values, prepared.body, strict=True):
             image[~body] = AIR_HU if target.modality == "CT" else low
         return prepared.axial.with_array(values, target.modality)
+
+    def _judge(self, prepared: Prepared, contract: Contract, strict: bool) -> None:
+        """Says in one line whether the scan is like the training scans, and refuses a foreign one under `strict`."""
+        measurements = prepared.measurements()
+        if contract.gate is None or measurements is None:
+            logger.info("Input gate: %s has none for such a scan.", self.name)
+            return
+        verdict = contract.gate.judge(measurements)
+        if strict and verdict.answer == "foreign":
+            raise self.error(
+                f"The scan is foreign to {self.name}: {verdict.reason}. Name a model that was trained on such scans, "
+                "or leave --strict out."
+            )
+        level = logging.INFO if verdict.answer == "fits" else logging.WARNING
+        logger.log(level, "Input gate: %s.", verdict)
 
     def _require_whole_body(self, prepared: Prepared) -> None:
         """Refuses a scan whose body is cut by the model's fixed size: the rest would silently become air."""

@@ -7,7 +7,7 @@ from kerasgan.training.train import train
 
 @pytest.fixture(scope="session")
 def heads(tmp_path_factory):
-    return write_heads(tmp_path_factory.mktemp("heads"))
+    return write_heads(tmp_path_factory.mktemp("heads"), 24)  # of whom ten a domain train, enough for an input gate
 
 
 @pytest.fixture(scope="session")

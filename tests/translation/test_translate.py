@@ -1,5 +1,6 @@
 """Translation keeps the scan's grid, its units and its patient's air, whatever the weights."""
 
+import re
 import shutil
 import tracemalloc
 
@@ -15,7 +16,7 @@ from kerasgan.phantom.dicom import SeriesIdentity, write_series
 from kerasgan.scans import intensity
 from kerasgan.scans.volume import Volume
 from kerasgan.translation.of_run import RunTranslator
-from kerasgan.translation.translate import translate, translate_volume
+from kerasgan.translation.translate import open_translator, translate, translate_volume
 from kerasgan.translation.translator import Translator
 
 
@@ -130,6 +131,37 @@ def test_description_and_log_mark_a_quick_run(run, mr, tmp_path, caplog, quick, 
     translate(path, tmp_path / "in", tmp_path / "out")
     assert {pydicom.dcmread(file).SeriesDescription for file in (tmp_path / "out").iterdir()} == {name}
     assert ("from a quick run" in caplog.text) == quick
+
+
+def test_the_input_gate_says_whether_the_scan_is_like_the_training_scans(run, heads, tmp_path, caplog):
+    assert run.facts.gates["a"].patients == run.facts.gates["b"].patients == 10
+    path = heads / "1BA000" / "mr.nii.gz"
+    image = sitk.ReadImage(str(path))
+    caplog.set_level("INFO")
+    translate(run.path, path, tmp_path / "fits.mha", strict=True)
+    assert "Input gate: fits." in caplog.text
+    image.SetSpacing((15.0, 15.0, 5.0))  # 2.5 times as wide
+    sitk.WriteImage(image, str(tmp_path / "large_mr.nii.gz"))
+    reason = r"[a-z0-9 ]+ [\d.]+ (cm|%).*, training [\d.]+ to [\d.]+ (cm|%)"
+    translate(run.path, tmp_path / "large_mr.nii.gz", tmp_path / "foreign.mha")
+    assert re.search(f"WARNING .* Input gate: foreign: {reason}", caplog.text)
+    with pytest.raises(RunError, match=rf"foreign to the run: {reason}\. .* leave --strict out"):
+        translate(run.path, tmp_path / "large_mr.nii.gz", tmp_path / "refused.mha", strict=True)
+    assert not (tmp_path / "refused.mha").exists()
+
+
+def test_the_input_gate_travels_with_an_export(run, ct_model, heads, caplog):
+    caplog.set_level("INFO")
+    translator = open_translator(ct_model)
+    assert translator.contract("ba").gate == run.facts.gates["b"]
+    translator.translate(read_image(heads / "1BA000" / "ct.nii.gz", "CT"))
+    assert "Input gate: fits." in caplog.text
+
+
+def test_models_of_former_versions_have_no_input_gate(former, caplog):
+    caplog.set_level("INFO")
+    translate_volume(former / "run", read_image(former / "mr.nii.gz", "MR"))
+    assert "Input gate: the run has none for such a scan." in caplog.text
 
 
 class Inverted(Translator):
