@@ -4,7 +4,8 @@
 
 Crossing lines: the axial, coronal and sagittal slice of a validation patient are translated, each by itself. Where two
 of them cross they show the same voxels, and the mean absolute difference there, in the body mask, is their disagreement
-in HU; that of the true CTs stands beside it. A run of axial slices alone is shown the others all the same.
+in HU, once more where both have the body, which is found in each slice for itself; that of the true CTs stands beside
+it. A run of axial slices alone is shown the others all the same.
 
 Roughness: the mean second difference from slice to slice, in the body. For a run's own test pairs, such as a phantom's,
 it is given relative to that of the true CT on the same grid. For a scan without a truth, relative to that along the two
@@ -31,6 +32,7 @@ from kerasgan.scans.geometry import AXIAL, PLANES, SliceGrid, oriented, resample
 from kerasgan.scans.intensity import IntensityMap, body_mask
 from kerasgan.scans.volume import Volume
 from kerasgan.translation.of_run import RunTranslator
+from kerasgan.translation.translator import AIR_HU
 
 PAIRS = 4  # test pairs of a run whose roughness is measured
 WINDOW_HU = IntensityMap(-200.0, 1000.0)  # of the pictures
@@ -61,14 +63,23 @@ def shared(a: Volume, b: Volume) -> tuple[np.ndarray, np.ndarray]:
     return np.flatnonzero(inside), np.ravel_multi_index(tuple(found[::-1, inside]), b.shape)
 
 
-def disagreement(slices: Sequence[Volume], masks: Sequence[np.ndarray]) -> float:
-    """Mean absolute difference of slices of several planes in the voxels that two of them share, inside their masks."""
+def disagreement(slices: Sequence[Volume], masks: Sequence[np.ndarray]) -> tuple[float, float]:
+    """Mean absolute difference of slices of several planes in the voxels that two of them share.
+
+    Args:
+        slices: Axial, coronal and sagittal slices of a patient.
+        masks: Where each counts, of its shape.
+
+    Returns:
+        The mean inside the masks, and that of the voxels of them where neither slice is air.
+    """
     found = []
     for (a, mask), (b, _) in combinations(zip(slices, masks, strict=True), 2):
         ours, theirs = shared(a, b)
-        known = mask.ravel()[ours]
-        found.append(np.abs(a.array.ravel()[ours] - b.array.ravel()[theirs])[known])
-    return float(np.concatenate(found).mean())
+        found.append(np.stack([a.array.ravel()[ours], b.array.ravel()[theirs]])[:, mask.ravel()[ours]])
+    pairs = np.concatenate(found, axis=1)
+    differences = np.abs(pairs[0] - pairs[1])
+    return float(differences.mean()), float(differences[(pairs > AIR_HU).all(axis=0)].mean())
 
 
 def crossing_lines(runs: Sequence[Run], folder: Path) -> list[list[str]]:
@@ -78,7 +89,7 @@ def crossing_lines(runs: Sequence[Run], folder: Path) -> list[list[str]]:
     for pair in split.validation.pairs():
         patients.setdefault(pair[0].patient, []).append(pair)
     translators = [InEachPlane(run) for run in runs]
-    rows: list[list[float]] = []
+    rows: list[list[tuple[float, float]]] = []
     for pairs in patients.values():
         sources, truths = zip(*((a.load(), b.load()) for a, b in pairs), strict=True)
         masks = [mask for a, _ in pairs if (mask := a.load_mask()) is not None]
@@ -86,7 +97,8 @@ def crossing_lines(runs: Sequence[Run], folder: Path) -> list[list[str]]:
         rows.append([disagreement(slices, masks) for slices in [*made, truths]])
     names = [*(run.path.name for run in runs), "true CT"]
     mean, sd = np.mean(rows, axis=0), np.std(rows, axis=0, ddof=1)
-    return [[name, f"{mean[i]:.1f}", f"{sd[i]:.1f}", str(len(rows))] for i, name in enumerate(names)]
+    values = [[f"{m:.1f} ± {s:.1f}" for m, s in zip(*of, strict=True)] for of in zip(mean, sd, strict=True)]
+    return [[name, *own, str(len(rows))] for name, own in zip(names, values, strict=True)]
 
 
 def second_difference(array: np.ndarray, mask: np.ndarray, axis: int) -> float:
@@ -152,7 +164,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = options.parse_args(arguments)
     runs, parts = [load_run(path) for path in chosen.runs], []
     if chosen.crossing:
-        heads = ["crossing lines", "mean difference, HU", "SD", "patients"]
+        heads = ["crossing lines", "mean difference, HU", "where both have the body, HU", "patients"]
         parts.append(bench.markdown(heads, crossing_lines(runs, chosen.crossing)))
     if rows := [
         [run.path.name, f"{np.mean(ratios):.2f}", f"{min(ratios):.2f} to {max(ratios):.2f}", str(len(ratios))]

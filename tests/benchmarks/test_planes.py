@@ -15,9 +15,13 @@ def test_disagreement_is_counted_where_two_planes_cross_inside_the_mask():
     masks = [np.ones(one.shape, bool) for one in (axial, coronal, sagittal)]
     # 4 voxels of axial and coronal differ by 3, 3 of axial and sagittal by 2; of coronal and sagittal, 8 by 3, 1 by 1.
     expected = (4 * 3 + 3 * 2 + 8 * 3 + 1) / 16
+    assert planes.disagreement([axial, coronal, sagittal], masks) == pytest.approx((expected, expected))
+    coronal.array[5] = -1000.0  # the line with the axial slice, and one voxel of that with the sagittal
+    expected = (4 * 1010 + 3 * 2 + 8 * 3 + 1012) / 16, (3 * 2 + 8 * 3) / 11
     assert planes.disagreement([axial, coronal, sagittal], masks) == pytest.approx(expected)
+    coronal.array[5] = 13.0
     masks[0][:, :2] = False  # which leaves the line with the coronal slice, and one voxel of that with the sagittal
-    assert planes.disagreement([axial, coronal, sagittal], masks) == pytest.approx((4 * 3 + 2 + 8 * 3 + 1) / 14)
+    assert planes.disagreement([axial, coronal, sagittal], masks)[0] == pytest.approx((4 * 3 + 2 + 8 * 3 + 1) / 14)
 
 
 def test_stripes_from_slice_to_slice_are_rough_along_one_axis():
