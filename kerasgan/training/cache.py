@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,9 +15,11 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from kerasgan.config import Plane
 from kerasgan.datasets import Scan
 from kerasgan.errors import DatasetError
 from kerasgan.files import file_digest, remove_leftovers, replacing
+from kerasgan.scans.geometry import NORMALS, orientation
 from kerasgan.scans.intensity import IntensityMap
 from kerasgan.scans.preparation import Preparation, prepare
 from kerasgan.scans.volume import VoxelGrid
@@ -48,6 +50,8 @@ class CachedScan:
         grid: The grid of the scan, axial unless it is a single slice.
         labelled: Whether it has labels.
         measurements: What the input gate looks at, see `kerasgan.scans.measurements`.
+        patient: Key of its patient.
+        planes: The plane of each slice.
     """
 
     stem: Path
@@ -57,12 +61,13 @@ class CachedScan:
     grid: VoxelGrid
     labelled: bool = False
     measurements: tuple[float, ...] | None = None
+    patient: str = ""
+    planes: tuple[Plane, ...] = ()
 
     @property
     def codes(self) -> np.ndarray:
         """int16 `[slices, size, size, channels]`, memory-mapped; divided by `STEPS` they are the networks' [-1, 1]."""
-        codes: np.ndarray = np.load(f"{self.stem}.npy", mmap_mode="r")
-        return codes if codes.ndim == 4 else codes[..., None]  # a file without channels has one
+        return read_codes(self.stem)
 
     @property
     def mask(self) -> np.ndarray:
@@ -87,11 +92,7 @@ class CachedScan:
         Raises:
             DatasetError: For such slices.
         """
-        if _facts(self.stem) is None:
-            raise DatasetError(
-                f"Prepared slices in {self.stem.parent} were removed or damaged while they were in use. Continue the "
-                "training with --resume, which prepares them again, and leave the folder alone meanwhile."
-            )
+        require_whole(self.stem)
 
     def require_labels(self) -> None:
         """Refuses a scan without labels.
@@ -143,7 +144,7 @@ def fingerprint(scans: Sequence[CachedScan]) -> str:
 
 def _cached(scan: Scan, settings: Preparation, folder: Path, strict: bool) -> CachedScan:
     stem = folder / _key(scan, settings)
-    facts = _facts(stem)
+    facts = read_facts(stem)
     if facts is None and Path(f"{stem}.json").exists():
         logger.warning(
             "The prepared slices of the %s scan of patient %s are damaged; they are prepared again.",
@@ -162,6 +163,8 @@ def _cached(scan: Scan, settings: Preparation, folder: Path, strict: bool) -> Ca
         grid=VoxelGrid(tuple(grid["shape"]), tuple(map(tuple, grid["corners_mm"]))),
         labelled=scan.labels is not None,
         measurements=facts["measurements"] and tuple(facts["measurements"]),
+        patient=scan.patient,
+        planes=tuple(facts["planes"]),
     )
 
 
@@ -178,7 +181,26 @@ def _key(scan: Scan, settings: Preparation) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def _facts(stem: Path) -> dict[str, Any] | None:
+def read_codes(stem: Path) -> np.ndarray:
+    """The images of an entry, int16 `[slices, size, size, channels]`, memory-mapped."""
+    codes: np.ndarray = np.load(f"{stem}.npy", mmap_mode="r")
+    return codes if codes.ndim == 4 else codes[..., None]  # a file without channels has one
+
+
+def require_whole(stem: Path) -> None:
+    """Refuses an entry that was removed or damaged since it was made.
+
+    Raises:
+        DatasetError: For such an entry.
+    """
+    if read_facts(stem) is None:
+        raise DatasetError(
+            f"Prepared slices in {stem.parent} were removed or damaged while they were in use. Continue the "
+            "training with --resume, which prepares them again, and leave the folder alone meanwhile."
+        )
+
+
+def read_facts(stem: Path) -> dict[str, Any] | None:
     """The description that an entry holds; None where it is missing, incomplete or differs from its digests."""
     try:
         facts = json.loads(Path(f"{stem}.json").read_text())
@@ -195,7 +217,7 @@ def _sha256(facts: dict[str, Any]) -> str:
 
 
 def _write(scan: Scan, settings: Preparation, stem: Path, strict: bool) -> dict[str, Any]:
-    """Writes an entry, the facts with the digests of its other files last, and returns the facts."""
+    """Prepares a scan and writes its entry; returns the facts."""
     volume = scan.load(strict)
     with scan.usable():
         labels = scan.load_labels(like=volume)
@@ -211,24 +233,39 @@ def _write(scan: Scan, settings: Preparation, stem: Path, strict: bool) -> dict[
     if prepared.labels is not None and views[0] is prepared:
         arrays["labels.npy"] = prepared.labels[rows[0]]
     firsts = np.cumsum([0, *(len(view.mask) for view in views)])[:-1]
-    files = {}
-    for ending, array in arrays.items():
-        with replacing(Path(f"{stem}.{ending}")) as temporary:
-            np.save(temporary, array)
-            files[ending] = file_digest(temporary)
     content = [DATA_FORMAT, volume.modality, asdict(volume.grid), settings.model_dump()]
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
     for array in (volume.array, *([] if labels is None else [labels])):
         digest.update(np.ascontiguousarray(array).data)
-    facts: dict[str, Any] = {
-        "files": files,
+    facts = {
         "positions": np.concatenate([own + first for own, first in zip(rows, firsts, strict=True)]).tolist(),
+        "planes": [NORMALS[orientation(view.axial)[-1]] for view, own in zip(views, rows, strict=True) for _ in own],
         "map": [prepared.map.low, prepared.map.high],
         "measurements": None if measured is None else measured.tolist(),
         "repaired": bool(volume.warnings),
         "digest": digest.hexdigest(),
         "grid": asdict(prepared.axial.grid),
     }
+    return write_entry(stem, arrays, facts)
+
+
+def write_entry(stem: Path, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Writes an entry of the cache, the facts with the digests of its other files last.
+
+    Args:
+        stem: The entry's path without endings.
+        arrays: Its arrays by the ending of their files; `"npy"` are the images.
+        facts: What else `read_facts` shall return; JSON.
+
+    Returns:
+        The facts as `read_facts` returns them.
+    """
+    files = {}
+    for ending, array in arrays.items():
+        with replacing(Path(f"{stem}.{ending}")) as temporary:
+            np.save(temporary, array)
+            files[ending] = file_digest(temporary)
+    written = {"files": files, **facts}
     with replacing(Path(f"{stem}.json")) as temporary:
-        temporary.write_text(json.dumps(facts | {"sha256": _sha256(facts)}))
-    return facts
+        temporary.write_text(json.dumps(written | {"sha256": _sha256(written)}))
+    return written

@@ -29,6 +29,13 @@ class Labelled(Protocol):
         """An image, float32 `[height, width, channels]` in [-1, 1], and its classes, integers `[height, width]`."""
 
 
+class Rows(Protocol):
+    """What the slices of a scan are to become: an array, or an object that is read like one."""
+
+    def __getitem__(self, row: int, /) -> np.ndarray:
+        """int16 codes `[size, size, targets]` of one slice."""
+
+
 class SliceStore:
     """The slices of many scans behind one index, read from their memory maps on access.
 
@@ -47,7 +54,7 @@ class SliceStore:
         self,
         scans: Sequence[CachedScan],
         classes: np.ndarray | None = None,
-        targets: Sequence[Sequence[np.ndarray]] | None = None,
+        targets: Sequence[Rows] | None = None,
     ) -> None:
         self.scans, self.classes, self.targets = list(scans), classes, targets
         for scan in scans if classes is not None else ():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from importlib.metadata import version
 from itertools import chain
@@ -27,6 +27,7 @@ from kerasgan.runs.device import resolve_precision, steady_graphs, uses_xla
 from kerasgan.runs.run import Run, RunFacts, create_run, load_run
 from kerasgan.scans.gate import MINIMUM_PATIENTS, fit_gate
 from kerasgan.training.batches import training_dataset
+from kerasgan.training.cache import CachedScan
 from kerasgan.training.callbacks import (
     Checkpoint,
     History,
@@ -41,6 +42,7 @@ from kerasgan.training.data import Data, prepare_data
 from kerasgan.training.interruption import Interruption
 from kerasgan.training.request import Request
 from kerasgan.training.slices import SliceStore
+from kerasgan.training.targets import Targets, training_targets
 from kerasgan.training.teacher import load_teacher
 
 LOCK = ".lock"  # in a run directory: held by the process that trains the run
@@ -83,6 +85,7 @@ def train_recipe(recipe: Recipe, request: Request, out: Path, former: Run | None
     data = prepare_data(request, recipe, out.parent / ".cache")
     if not former:
         recipe = recipe.with_epochs_in_steps(max(len(SliceStore(scans)) for scans in data.train))
+    targets = training_targets(request, recipe, data, out.parent / ".cache")
     keras.utils.set_random_seed(seed)
     precision = former.facts.precision if former else resolve_precision(recipe.precision)
     image_shape = data.train[0][0].codes.shape[1:]  # (size, size, channels)
@@ -96,7 +99,7 @@ def train_recipe(recipe: Recipe, request: Request, out: Path, former: Run | None
             "run, prepared it in another way; restore it or start a new run."
         )
     with _alone(run), steady_graphs():
-        fit(model, run, data)
+        fit(model, run, data, targets)
     report.loss_figure(run.path / "history.csv", run.path / "losses.png", note="quick run" if run.quick else "")
     return run
 
@@ -118,16 +121,17 @@ def build_model(recipe: Recipe, image_shape: tuple[int, ...], precision: str, se
     return model
 
 
-def fit(model: AdversarialModel, run: Run, data: Data) -> None:
+def fit(model: AdversarialModel, run: Run, data: Data, targets: list[Targets] | None = None) -> None:
     """Trains a run's model from its newest checkpoint to the recipe's last step.
 
     Args:
         model: The compiled model.
         run: Where everything is written.
         data: The prepared slices.
+        targets: What those of domain a are to become, of each training scan, for a recipe with pairs.
     """
     schedule, settings = run.recipe.schedule, run.recipe.data
-    stores = SliceStore(data.train[0], data.classes), SliceStore(data.train[1])
+    stores = SliceStore(data.train[0], data.classes, targets), SliceStore(data.train[1])
     folder = run.path / "checkpoints"
     done = checkpoints.resume(checkpoints.state(model), folder)
     last = network_files(model, run, "ab", "last") | network_files(model, run, "ba", "last")
@@ -145,7 +149,7 @@ def fit(model: AdversarialModel, run: Run, data: Data) -> None:
             checkpoint,
             interruption,
         ]
-        with interruption, _told_of_lost_slices(data):
+        with interruption, _told_of_lost_slices([*chain(*data.train), *(targets or ())]):
             for steps, periods in reporting_periods(done, schedule.steps, schedule.report_every):
                 batches = training_dataset(
                     stores, settings.augmentation, settings.batch_size, run.facts.seed, progress.step
@@ -170,13 +174,13 @@ def reporting_periods(done: int, last: int, period: int) -> list[tuple[int, int]
 
 
 @contextmanager
-def _told_of_lost_slices(data: Data) -> Iterator[None]:
+def _told_of_lost_slices(entries: Sequence[CachedScan | Targets]) -> Iterator[None]:
     """Turns TensorFlow's error about a cache that was removed during the training into one line."""
     try:
         yield
     except tf.errors.OpError:
-        for scan in chain(*data.train):
-            scan.require_whole()
+        for entry in entries:
+            entry.require_whole()
         raise
 
 

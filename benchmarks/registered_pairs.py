@@ -1,0 +1,136 @@
+"""How near do registered CTs of other patients come to the true CT of a training patient?
+
+    python benchmarks/registered_pairs.py DATA [--run RUN] [--json FILE] [--pictures FILE]
+
+DATA is laid out as SynthRAD2023 with a `split.json`, so that the training patients have a CT that training never reads
+(`--set data.pairs=registered`); here it is read to score. For the first round, CT to MR, and a second one, CT to a
+synthetic CT, it prints the mean absolute error inside the MR's body on the training grid, of one registered CT and of
+the median of five, the Dice of bone (above 250 HU), and the seconds. The synthetic CT is that of RUN's generator;
+without RUN it is the median of the first round, for which no network is needed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import bench
+import numpy as np
+
+from kerasgan.metrics.overlap import dice
+from kerasgan.pictures.patients import image_grid
+from kerasgan.runs.run import load_run
+from kerasgan.scans.intensity import IntensityMap
+from kerasgan.scans.slices import predict_slices
+from kerasgan.training.cache import STEPS
+from kerasgan.training.data import Data, prepare_data
+from kerasgan.training.request import Request
+from kerasgan.training.targets import Targets, registered_targets, true_targets
+
+ATLASES = 5
+BONE_HU = 250.0
+SHOWN = 5  # patients in the picture, from the best to the worst median
+
+
+def spent() -> tuple[float, float]:
+    """Seconds on the clock, and of the processors by processes that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.perf_counter(), used.ru_utime + used.ru_stime
+
+
+def in_hu(targets: Targets, window: IntensityMap) -> np.ndarray:
+    """HU of the targets of all slices of a scan, `[slices, size, size, targets]`."""
+    return window.inverse(np.stack([targets[row] for row in range(len(targets))]) / STEPS)
+
+
+def scores(found: np.ndarray, truth: np.ndarray, body: np.ndarray) -> dict[str, float]:
+    """Of registered CTs `[slices, size, size, targets]` and the true one `[slices, size, size]`, inside the body."""
+    one, wanted = found[body], truth[body]  # [pixels, targets], [pixels]
+    median = np.median(one, axis=-1)
+    bones = [float(dice(image > BONE_HU, wanted > BONE_HU) or 0.0) for image in (*one.T, median)]
+    return {
+        "mae_hu_of_one": float(np.abs(one - wanted[:, None]).mean()),
+        "mae_hu_of_median": float(np.abs(median - wanted).mean()),
+        "bone_dice_of_one": float(np.mean(bones[:-1])),
+        "bone_dice_of_median": bones[-1],
+    }
+
+
+def measure(data: Data, truths: Sequence[np.ndarray], folder: Path, synthetic: Sequence[np.ndarray] | None) -> dict:
+    """The scores of a round, of each patient and on average, and what it cost."""
+    (clock, used), window = spent(), IntensityMap(*data.settings.ct_window_hu)
+    targets = registered_targets(data, ATLASES, folder, synthetic)
+    seconds, cpu_seconds = (after - before for after, before in zip(spent(), (clock, used), strict=True))
+    hu = [in_hu(own, window) for own in targets]
+    rows = [scores(*case) for case in zip(hu, truths, (scan.mask for scan in data.train[0]), strict=True)]
+    mean = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+    return {"mean": mean, "seconds": seconds, "cpu_seconds": cpu_seconds, "rows": rows, "hu": hu}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Prints a table of both rounds, and writes it with the scores of each patient as JSON."""
+    options = argparse.ArgumentParser(description="Registered CTs beside the true CTs of training patients.")
+    options.add_argument("data", type=Path, help="folder of the patients and split.json")
+    options.add_argument("--run", type=Path, help="whose generator makes the synthetic CT of the second round")
+    options.add_argument("--size", type=int, default=128, help="pixels along each side (default %(default)s)")
+    options.add_argument("--json", type=Path, help="where the scores are written")
+    options.add_argument("--pictures", type=Path, help="where MR, true, registered and median CT are drawn, a PNG")
+    options.add_argument("--cache", type=Path, help="folder of prepared slices and finished pairs to go on with")
+    chosen = options.parse_args(arguments)
+    request = Request("synthrad", chosen.data, "kerasgan2026", overrides=(f"data.size={chosen.size}",))
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = chosen.cache or Path(temporary)
+        data = prepare_data(request, request.build_recipe(), folder)
+        window = IntensityMap(*data.settings.ct_window_hu)
+        truths = [in_hu(own, window)[..., 0] for own in true_targets(request, data, folder)]
+        rounds = {"to MR": measure(data, truths, folder, None)}
+        first = [np.median(hu, axis=-1) for hu in rounds["to MR"]["hu"]]
+        synthetic = [window.forward(hu) for hu in first]
+        if chosen.run:
+            generator = load_run(chosen.run).generator("ab")
+            synthetic = [predict_slices(generator, scan.slices())[..., 0] for scan in data.train[0]]
+        rounds["to synthetic CT"] = measure(data, truths, folder, synthetic)
+        if chosen.pictures:
+            draw(data, truths, rounds, chosen.pictures)
+    heads = ["round", *rounds["to MR"]["mean"], "seconds", "CPU seconds"]
+    lines = []
+    for name, found in rounds.items():
+        cells = [f"{value:.3f}" if "dice" in key else f"{value:.1f}" for key, value in found["mean"].items()]
+        lines.append([name, *cells, f"{found['seconds']:.0f}", f"{found['cpu_seconds']:.0f}"])
+    print(bench.markdown(heads, lines))
+    if chosen.json:
+        kept = {name: {key: found[key] for key in found if key != "hu"} for name, found in rounds.items()}
+        facts = {"patients": len(truths), "size": chosen.size, "pixel_mm": data.settings.pixel_mm, "atlases": ATLASES}
+        facts["synthetic"] = "a run's generator" if chosen.run else "the median of the first round"
+        chosen.json.write_text(json.dumps({**facts, "machine": bench.machine(["SimpleITK"]), "rounds": kept}, indent=1))
+
+
+def draw(data: Data, truths: Sequence[np.ndarray], rounds: dict, path: Path) -> None:
+    """A row a patient, from the best to the worst: MR, true CT, registered CTs and their median, of both rounds."""
+    order = np.argsort([row["mae_hu_of_median"] for row in rounds["to MR"]["rows"]])
+    chosen = order[np.linspace(0, len(order) - 1, SHOWN).astype(int)]
+    rows = []
+    for number in chosen:
+        middle = len(truths[number]) // 2
+        rows.append([data.train[0][number].slices([middle])[0, ..., 0], window_of(truths[number][middle])])
+        for found in rounds.values():
+            hu = found["hu"][number][middle]
+            rows[-1] += [window_of(image) for image in (hu[..., 0], hu[..., 1], hu[..., 4], np.median(hu, axis=-1))]
+    heads = ["MR", "true CT"]
+    for name in rounds:
+        heads += [f"{name}: 1st", "2nd", "5th", "median"]
+    image_grid(rows, heads, path)
+
+
+def window_of(hu: np.ndarray) -> np.ndarray:
+    """HU from -1000 to 1000 as -1 to 1."""
+    return IntensityMap(-1000, 1000).forward(hu)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,243 @@
+"""What the training slices of domain a are to become: scans of b registered to them, or those of their own patients."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+import signal
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+import SimpleITK as sitk
+from tqdm import tqdm
+
+from kerasgan import datasets
+from kerasgan.config import Plane, Recipe
+from kerasgan.datasets import Part
+from kerasgan.errors import DatasetError, KerasganError
+from kerasgan.scans.registration import FIRST, SECOND, Method, Template
+from kerasgan.scans.slices import middle_channel
+from kerasgan.training import cache as slice_cache
+from kerasgan.training.cache import STEPS, CachedScan
+from kerasgan.training.data import Data
+from kerasgan.training.request import Request
+
+FORMAT = 1  # raise it whenever the same slices and settings would give other targets
+REFINED = 10  # slices that are registered; the others are too unlike after scaling already
+HEIGHTS = (0.0, -0.05, 0.05)  # of a volume: where its slices are looked for, beside the height of the source slice
+
+
+@dataclass(frozen=True)
+class Targets:
+    """The targets of each training slice of one scan, read from a memory map on access.
+
+    Attributes:
+        stem: The cache entry's path without endings.
+        rows: The place of each slice's targets in the entry.
+    """
+
+    stem: Path
+    rows: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, row: int) -> np.ndarray:
+        """int16 `[size, size, targets]`; divided by `STEPS` they are the networks' [-1, 1]."""
+        codes: np.ndarray = slice_cache.read_codes(self.stem)[self.rows[row]]
+        return codes
+
+    def require_whole(self) -> None:
+        """Refuses targets that were removed or damaged since they were made, see `CachedScan.require_whole`."""
+        slice_cache.require_whole(self.stem)
+
+
+def training_targets(request: Request, recipe: Recipe, data: Data, cache: Path) -> list[Targets] | None:
+    """The targets of the training scans of domain a, as `data.pairs` of the recipe asks for; None without pairs.
+
+    Args:
+        request: The dataset and its folder.
+        recipe: Which pairs, and how many scans are registered to each one.
+        data: The prepared scans.
+        cache: The folder of prepared slices.
+
+    Raises:
+        DatasetError: For too few scans of other patients, or for scans without their true partner.
+    """
+    if recipe.data.pairs is None:
+        return None
+    if recipe.data.pairs == "true":
+        return true_targets(request, data, cache)
+    return registered_targets(data, recipe.data.atlases, cache)
+
+
+def true_targets(request: Request, data: Data, folder: Path) -> list[Targets]:
+    """The slices of the same places in domain b of the same patients.
+
+    Only the partners of training scans are read. They are on the grid of their sources, as the dataset's card promises.
+
+    Args:
+        request: The dataset and its folder.
+        data: The prepared scans.
+        folder: The cache of prepared slices.
+
+    Raises:
+        DatasetError: For a dataset without pairs, a training patient without a scan of b, or other grids.
+    """
+    _, scans = datasets.load_scans(request.dataset or "", request.data_dir, request.modalities, request.secret)
+    of_a = data.split.train.a
+    own = {scan.patient for scan in of_a}
+    pairs = Part(of_a, tuple(scan for scan in scans if scan.domain == "b" and scan.patient in own)).pairs()
+    if not data.card.paired or len(pairs) < len(of_a):
+        reason = (
+            f"{len(of_a) - len(pairs)} of {len(of_a)} training scans of domain a have no scan of b of their patient"
+            if data.card.paired
+            else "its card says that the scans of a patient are not on one grid"
+        )
+        raise DatasetError(
+            f"data.pairs=true needs both scans of each training patient, and dataset {data.card.name} lacks them: "
+            f"{reason}. Add the missing scans, register them and say that they are paired, or train with --set "
+            "data.pairs=registered, which needs no pairs."
+        )
+    everywhere = data.settings.model_copy(update={"minimum_body_fraction": 0.0})  # the source's slices decide
+    truths = slice_cache.build([truth for _, truth in pairs], everywhere, folder, request.strict)
+    for source, truth in zip(data.train[0], truths, strict=True):
+        source.grid.require(truth.grid, source.patient)
+    return [Targets(truth.stem, source.positions) for source, truth in zip(data.train[0], truths, strict=True)]
+
+
+def registered_targets(
+    data: Data, atlases: int, folder: Path, synthetic: Sequence[np.ndarray] | None = None
+) -> list[Targets]:
+    """Training slices of domain b of other patients, registered to each training slice of domain a.
+
+    Of each scan of b the slice at the same height is scaled to the body of the source; in a volume, which is height
+    among the slices with body, those a twentieth of the whole height above and below as well, and the likest of the
+    three counts. The ten likest are then deformed (`kerasgan.scans.registration`), and the likest of these kept, the
+    best first. Entries that the cache has are not made again.
+
+    Args:
+        data: The prepared scans; those of validation and test are not looked at.
+        atlases: Slices to keep.
+        folder: The cache of prepared slices.
+        synthetic: For a second round, what a generator makes of the training scans of a: for each of them, in their
+            order, `[slices, height, width]` in [-1, 1]. Slices of b are then registered to that, by its own contrast.
+
+    Returns:
+        One for each training scan of a.
+
+    Raises:
+        DatasetError: For fewer training patients in b than `atlases`, besides the source's own.
+    """
+    sources, method = data.train[0], FIRST if synthetic is None else SECOND
+    others = {scan.patient: [one for one in data.train[1] if one.patient != scan.patient] for scan in sources}
+    for patient, scans in others.items():
+        if (count := len({scan.patient for scan in scans})) < atlases:
+            raise DatasetError(
+                f"data.atlases={atlases} asks for as many training patients in domain b, without patient {patient} "
+                f"itself; there are {count}. Lower it, or add patients."
+            )
+    stems, jobs = [], []
+    for number, source in enumerate(sources):
+        images = None if synthetic is None else np.rint(np.asarray(synthetic[number]) * STEPS).astype(np.int16)
+        content = [FORMAT, slice_cache.FORMAT, source.digest, [scan.digest for scan in others[source.patient]]]
+        content += [data.settings.pixel_mm, atlases, REFINED, HEIGHTS, asdict(method)]
+        content += [] if images is None else [hashlib.sha256(images.tobytes()).hexdigest()]
+        stems.append(folder / hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32])
+        if slice_cache.read_facts(stems[-1]) is None:
+            jobs.append(
+                (
+                    stems[-1],
+                    [
+                        _Job(
+                            source,
+                            row,
+                            None if images is None else images[row],
+                            others[source.patient],
+                            data.settings.pixel_mm,
+                            atlases,
+                            method,
+                        )
+                        for row in range(len(source.positions))
+                    ],
+                )
+            )
+    if jobs:
+        _work(jobs, data.card.modalities[1])
+    return [Targets(stem, tuple(range(len(source.positions)))) for stem, source in zip(stems, sources, strict=True)]
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A training slice, or the synthetic image of it, and the scans of which slices are registered to it."""
+
+    source: CachedScan
+    row: int
+    synthetic: np.ndarray | None
+    others: list[CachedScan]
+    pixel_mm: float
+    atlases: int
+    method: Method
+
+    def __call__(self) -> np.ndarray:
+        """The registered slices, the best first, int16 `[size, size, atlases]`."""
+        codes = middle_channel(self.source.codes[self.row]) if self.synthetic is None else self.synthetic
+        template = Template(codes.astype(np.float32) / STEPS, self.source.mask[self.row], self.pixel_mm, self.method)
+        plane = self.source.planes[self.row]
+        beside = _rows(self.source, plane)
+        height = beside.index(self.row) / max(1, len(beside) - 1)
+        found = []
+        for scan in self.others:
+            if rows := _rows(scan, plane):
+                places = sorted({round(min(max(height + away, 0.0), 1.0) * (len(rows) - 1)) for away in HEIGHTS})
+                likeness = [template.likeness(*_slice(scan, rows[place])) for place in places]
+                best = int(np.argmax(likeness))
+                found.append((likeness[best], scan, rows[places[best]]))
+        found.sort(key=lambda one: -one[0])
+        bent = [template.register(*_slice(scan, row)) for _, scan, row in found[: max(REFINED, self.atlases)]]
+        bent.sort(key=lambda one: -one[0])
+        return np.rint(np.stack([image for _, image in bent[: self.atlases]], axis=-1) * STEPS).astype(np.int16)
+
+
+def _rows(scan: CachedScan, plane: Plane) -> list[int]:
+    """The places of a plane's slices among those of a scan, in their order."""
+    return [row for row, own in enumerate(scan.planes) if own == plane]
+
+
+def _slice(scan: CachedScan, row: int) -> tuple[np.ndarray, np.ndarray]:
+    """A slice of b in [-1, 1] and its body, both `[size, size]`."""
+    return middle_channel(scan.slices([row]))[0], scan.mask[row]
+
+
+def _work(jobs: Sequence[tuple[Path, list[_Job]]], modality: str) -> None:
+    """Does jobs in processes of their own, and writes an entry of the cache as soon as its jobs are done."""
+    every = [job for _, own in jobs for job in own]
+    context = multiprocessing.get_context("spawn")  # a fork would inherit locks of TensorFlow's threads
+    pool = ProcessPoolExecutor(min(os.cpu_count() or 1, len(every)), context, _start)
+    try:
+        bar = tqdm(pool.map(_Job.__call__, every), desc=f"Registering {modality}", total=len(every), unit="slice")
+        for stem, own in jobs:
+            codes = np.stack(list(islice(bar, len(own))))  # [slices, size, size, atlases]
+            slice_cache.write_entry(stem, {"npy": codes}, {})
+    except BrokenProcessPool as error:
+        raise KerasganError(
+            "A process that registers scans ended. Where a script of your own trains, put its calls under "
+            'if __name__ == "__main__": since each process reads the script first; else free some memory.'
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _start() -> None:
+    """Makes a process of the pool ready."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends them
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)  # sums, and so the results, depend on it
+    cv2.setNumThreads(1)
