@@ -104,7 +104,10 @@ class Template:
             )
             registration.SetMovingInitialTransform(scaling)
             registration.SetInitialTransform(spline, True)  # in place: the next level goes on from here
-            registration.Execute(fixed, small)
+            try:
+                registration.Execute(fixed, small)
+            except RuntimeError:  # a flat image, which has nothing to be registered by
+                spline.SetIdentity()
         whole = sitk.CompositeTransform([scaling, spline])  # the spline first, then the scaling
         grid = _image(np.empty(self.shape, np.float32), self.pixel_mm, self.pixel_mm)
         bent = sitk.Resample(_image(shown, self.pixel_mm, self.pixel_mm), grid, whole, sitk.sitkLinear, AIR)

@@ -7,7 +7,7 @@ import json
 import multiprocessing
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
@@ -135,41 +135,29 @@ def registered_targets(
         One for each training scan of a.
 
     Raises:
-        DatasetError: For fewer training patients in b than `atlases`, besides the source's own.
+        DatasetError: For fewer patients in the training part of b than `atlases`, besides the source's own.
     """
-    sources, method = data.train[0], FIRST if synthetic is None else SECOND
-    others = {scan.patient: [one for one in data.train[1] if one.patient != scan.patient] for scan in sources}
-    for patient, scans in others.items():
-        if (count := len({scan.patient for scan in scans})) < atlases:
-            raise DatasetError(
-                f"data.atlases={atlases} asks for as many training patients in domain b, without patient {patient} "
-                f"itself; there are {count}. Lower it, or add patients."
-            )
-    stems, jobs = [], []
+    sources, pixel_mm, method = data.train[0], data.settings.pixel_mm, FIRST if synthetic is None else SECOND
+    stems: list[Path] = []
+    jobs: dict[Path, list[_Job]] = {}
     for number, source in enumerate(sources):
-        images = None if synthetic is None else np.rint(np.asarray(synthetic[number]) * STEPS).astype(np.int16)
-        content = [FORMAT, slice_cache.FORMAT, source.digest, [scan.digest for scan in others[source.patient]]]
-        content += [data.settings.pixel_mm, atlases, REFINED, HEIGHTS, asdict(method)]
-        content += [] if images is None else [hashlib.sha256(images.tobytes()).hexdigest()]
-        stems.append(folder / hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32])
-        if slice_cache.read_facts(stems[-1]) is None:
-            jobs.append(
-                (
-                    stems[-1],
-                    [
-                        _Job(
-                            source,
-                            row,
-                            None if images is None else images[row],
-                            others[source.patient],
-                            data.settings.pixel_mm,
-                            atlases,
-                            method,
-                        )
-                        for row in range(len(source.positions))
-                    ],
+        others = [scan for scan in data.train[1] if scan.patient != source.patient]
+        for plane in dict.fromkeys(source.planes):
+            if (count := len({scan.patient for scan in others if plane in scan.planes})) < atlases:
+                raise DatasetError(
+                    f"data.atlases={atlases} needs as many training patients with {plane} slices of domain b besides "
+                    f"patient {source.patient}; there are {count}. Lower it, or add patients."
                 )
-            )
+        images = None if synthetic is None else np.rint(synthetic[number] * STEPS).astype(np.int16)
+        content = [FORMAT, slice_cache.FORMAT, source.digest, [scan.digest for scan in others], pixel_mm, atlases]
+        content += [REFINED, HEIGHTS, asdict(method), images is not None and hashlib.sha256(images).hexdigest()]
+        stem = folder / hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
+        stems.append(stem)
+        if slice_cache.read_facts(stem) is None:
+            shown = [None] * len(source.positions) if images is None else list(images)
+            jobs[stem] = [
+                _Job(source, row, image, others, pixel_mm, atlases, method) for row, image in enumerate(shown)
+            ]
     if jobs:
         _work(jobs, data.card.modalities[1])
     return [Targets(stem, tuple(range(len(source.positions)))) for stem, source in zip(stems, sources, strict=True)]
@@ -217,15 +205,16 @@ def _slice(scan: CachedScan, row: int) -> tuple[np.ndarray, np.ndarray]:
     return middle_channel(scan.slices([row]))[0], scan.mask[row]
 
 
-def _work(jobs: Sequence[tuple[Path, list[_Job]]], modality: str) -> None:
-    """Does jobs in processes of their own, and writes an entry of the cache as soon as its jobs are done."""
-    every = [job for _, own in jobs for job in own]
+def _work(jobs: Mapping[Path, list[_Job]], modality: str) -> None:
+    """Does the jobs of entries in processes of their own, and writes each entry as soon as it is done."""
+    every = [job for own in jobs.values() for job in own]
     context = multiprocessing.get_context("spawn")  # a fork would inherit locks of TensorFlow's threads
     pool = ProcessPoolExecutor(min(os.cpu_count() or 1, len(every)), context, _start)
     try:
-        bar = tqdm(pool.map(_Job.__call__, every), desc=f"Registering {modality}", total=len(every), unit="slice")
-        for stem, own in jobs:
-            codes = np.stack(list(islice(bar, len(own))))  # [slices, size, size, atlases]
+        found = pool.map(_Job.__call__, every)
+        slices = iter(tqdm(found, desc=f"Registering {modality}", total=len(every), unit="slice"))
+        for stem, own in jobs.items():
+            codes = np.stack(list(islice(slices, len(own))))  # [slices, size, size, atlases]
             slice_cache.write_entry(stem, {"npy": codes}, {})
     except BrokenProcessPool as error:
         raise KerasganError(
