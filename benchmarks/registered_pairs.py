@@ -1,6 +1,6 @@
 """How near do registered CTs of other patients come to the true CT of a training patient?
 
-    python benchmarks/registered_pairs.py DATA [--run RUN] [--json FILE] [--pictures FILE]
+    python benchmarks/registered_pairs.py DATA [--run RUN] [--patients N] [--json FILE] [--pictures FILE]
 
 DATA is laid out as SynthRAD2023 with a `split.json`, so that the training patients have a CT that training never reads
 (`--set data.pairs=registered`); here it is read to score. For the first round, CT to MR, and a second one, CT to a
@@ -17,6 +17,7 @@ import resource
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import bench
@@ -78,14 +79,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.add_argument("data", type=Path, help="folder of the patients and split.json")
     options.add_argument("--run", type=Path, help="whose generator makes the synthetic CT of the second round")
     options.add_argument("--size", type=int, default=128, help="pixels along each side (default %(default)s)")
+    options.add_argument("--patients", type=int, help="so many of the training MRs, the first ones; all without it")
     options.add_argument("--json", type=Path, help="where the scores are written")
     options.add_argument("--pictures", type=Path, help="where MR, true, registered and median CT are drawn, a PNG")
-    options.add_argument("--cache", type=Path, help="folder of prepared slices and finished pairs to go on with")
+    options.add_argument(
+        "--cache", type=Path, help="folder of prepared slices and of pairs, whose time is not measured again"
+    )
     chosen = options.parse_args(arguments)
     request = Request("synthrad", chosen.data, "kerasgan2026", overrides=(f"data.size={chosen.size}",))
     with tempfile.TemporaryDirectory() as temporary:
         folder = chosen.cache or Path(temporary)
         data = prepare_data(request, request.build_recipe(), folder)
+        part, others = data.train[0][: chosen.patients], data.split.train
+        split = replace(data.split, train=replace(others, a=others.a[: chosen.patients]))
+        data = replace(data, train=(part, data.train[1]), split=split)
         window = IntensityMap(*data.settings.ct_window_hu)
         truths = [in_hu(own, window)[..., 0] for own in true_targets(request, data, folder)]
         rounds = {"to MR": measure(data, truths, folder, None)}

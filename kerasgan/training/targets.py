@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from kerasgan import datasets
 from kerasgan.config import Plane, Recipe
-from kerasgan.datasets import Part
+from kerasgan.datasets import Part, Split
 from kerasgan.errors import DatasetError, KerasganError
 from kerasgan.scans.registration import FIRST, SECOND, Method, Template
 from kerasgan.scans.slices import middle_channel
@@ -32,6 +32,7 @@ from kerasgan.training.request import Request
 
 FORMAT = 1  # raise it whenever the same slices and settings would give other targets
 REFINED = 10  # slices that are registered; the others are too unlike after scaling already
+SHOWN = 5  # scans in a picture
 HEIGHTS = (0.0, -0.05, 0.05)  # of a volume: where its slices are looked for, beside the height of the source slice
 
 
@@ -92,10 +93,12 @@ def true_targets(request: Request, data: Data, folder: Path) -> list[Targets]:
     Raises:
         DatasetError: For a dataset without pairs, a training patient without a scan of b, or other grids.
     """
-    _, scans = datasets.load_scans(request.dataset or "", request.data_dir, request.modalities, request.secret)
+    _, scans = datasets.load_scans(
+        request.dataset or "", request.data_dir, request.modalities, request.secret, data.settings.planes
+    )
     of_a = data.split.train.a
-    own = {scan.patient for scan in of_a}
-    pairs = Part(of_a, tuple(scan for scan in scans if scan.domain == "b" and scan.patient in own)).pairs()
+    partners = Split.from_keys(scans, {"train": {"b": [scan.patient for scan in of_a]}}).train.b
+    pairs = Part(of_a, partners).pairs()
     if not data.card.paired or len(pairs) < len(of_a):
         reason = (
             f"{len(of_a) - len(pairs)} of {len(of_a)} training scans of domain a have no scan of b of their patient"
@@ -161,6 +164,27 @@ def registered_targets(
     if jobs:
         _work(jobs, data.card.modalities[1])
     return [Targets(stem, tuple(range(len(source.positions)))) for stem, source in zip(stems, sources, strict=True)]
+
+
+def draw_targets(data: Data, targets: Sequence[Targets], path: Path) -> None:
+    """Draws the middle slices of a few scans of domain a, evenly chosen, with their targets and the median of those.
+
+    Args:
+        data: The prepared scans.
+        targets: The targets of each training scan of a.
+        path: The PNG file.
+    """
+    from kerasgan.pictures.patients import image_grid  # here: the processes that register need no matplotlib
+
+    rows = []
+    for number in np.linspace(0, len(targets) - 1, min(SHOWN, len(targets))).astype(int):
+        middle = len(targets[number]) // 2
+        codes = np.moveaxis(targets[number][middle], -1, 0)  # [targets, size, size]
+        image = middle_channel(data.train[0][number].codes[middle])
+        rows.append([shown / STEPS for shown in (image, *codes, np.median(codes, axis=0))])
+    a, b = data.card.modalities
+    titles = [a, *(f"{b} {place}" for place in range(1, len(rows[0]) - 1)), "median"]
+    image_grid(rows, titles, path)
 
 
 @dataclass(frozen=True)

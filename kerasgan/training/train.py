@@ -42,7 +42,7 @@ from kerasgan.training.data import Data, prepare_data
 from kerasgan.training.interruption import Interruption
 from kerasgan.training.request import Request
 from kerasgan.training.slices import SliceStore
-from kerasgan.training.targets import Targets, training_targets
+from kerasgan.training.targets import Targets, draw_targets, training_targets
 from kerasgan.training.teacher import load_teacher
 
 LOCK = ".lock"  # in a run directory: held by the process that trains the run
@@ -99,6 +99,8 @@ def train_recipe(recipe: Recipe, request: Request, out: Path, former: Run | None
             "run, prepared it in another way; restore it or start a new run."
         )
     with _alone(run), steady_graphs():
+        if targets:
+            draw_targets(data, targets, run.path / "previews" / "targets.png")
         fit(model, run, data, targets)
     report.loss_figure(run.path / "history.csv", run.path / "losses.png", note="quick run" if run.quick else "")
     return run

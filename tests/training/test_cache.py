@@ -300,6 +300,6 @@ def test_slices_that_are_lost_in_use_are_named(scans, tmp_path):
 def test_facts_name_no_file_or_patient(scans, tmp_path):
     (cached,) = build(scans[:1], SETTINGS, tmp_path / "cache")
     facts = json.loads(Path(f"{cached.stem}.json").read_text())
-    assert set(facts) == {"files", "positions", "map", "repaired", "digest", "grid", "measurements", "sha256"}
+    assert set(facts) == {"files", "positions", "planes", "map", "repaired", "digest", "grid", "measurements", "sha256"}
     assert set(facts["files"]) == {"npy", "mask.npy"}
     assert facts["repaired"] is False

@@ -15,7 +15,7 @@ from kerasgan.training import cache as slice_cache
 from kerasgan.training import targets
 from kerasgan.training.cache import STEPS
 from kerasgan.training.data import Data, prepare_data
-from kerasgan.training.targets import registered_targets, training_targets, true_targets
+from kerasgan.training.targets import draw_targets, registered_targets, training_targets, true_targets
 
 
 @pytest.fixture(scope="module")
@@ -247,3 +247,15 @@ def test_a_recipe_without_pairs_has_no_targets(heads, data, tmp_path, jobs):
     assert arrays(training_targets(asked, asked.build_recipe(), data, tmp_path))[0].shape == (4, 32, 32, 3)
     asked = request(heads, "data.pairs=true")
     assert arrays(training_targets(asked, asked.build_recipe(), data, tmp_path))[0].shape == (4, 32, 32, 1)
+
+
+def test_the_picture_has_a_row_a_scan_and_a_column_a_target(data, tmp_path, monkeypatch):
+    codes = np.zeros((4, 32, 32, 3), np.int16)
+    codes[2] = [0, STEPS, STEPS]  # the middle slice
+    drawn = []
+    monkeypatch.setattr("kerasgan.pictures.patients.image_grid", lambda *arguments: drawn.append(arguments))
+    draw_targets(data, [codes] * 4, tmp_path / "targets.png")
+    ((rows, titles, path),) = drawn
+    assert titles == ["MR", "CT 1", "CT 2", "CT 3", "median"] and path == tmp_path / "targets.png"
+    assert [[float(image.mean()) for image in row[1:]] for row in rows] == [[0.0, 1.0, 1.0, 1.0]] * 4
+    np.testing.assert_array_equal(rows[3][0], data.train[0][3].codes[2][..., 0] / STEPS)
