@@ -8,6 +8,7 @@ from kerasgan import datasets
 from kerasgan.networks.generators.resnet import build
 from kerasgan.recipes.hiasa2018 import RECIPE
 from kerasgan.runs.run import Run, RunFacts, create_run, load_run
+from kerasgan.scans.contract import WayBack
 from kerasgan.scans.preparation import preparation
 
 SIZE = 32
@@ -28,6 +29,7 @@ def write_run(path: Path, data_dir: Path, mr_window: tuple[float, float], field_
         seed=0,
         preparation=preparation(recipe, card.anatomy, card.ct_window_hu, card.field_of_view_mm),
         maps={"a": mr_window, "b": (-1000.0, 1600.0)},
+        way_back=WayBack(enlarging="lanczos", shell_mm=4.0),
         precision="float32",
         xla=False,
         fingerprint="0" * 64,

@@ -2,6 +2,7 @@
 
 import {fitted, roundHalfEven} from './geometry.js';
 
+const ROUNDING_MM = 0.01;  // of the spacings in a scan's header
 const BODY_HU = -300;
 const BODY_OF_OTSU = 0.35;
 const CLOSING_MM = 8;
@@ -46,6 +47,22 @@ export function bodyMask({data, shape, spacing, modality}) {
     const closed = eroded(dilated(fitted(image, size, wide, 0), wide, disc), wide, disc);
     return fitted(enclosed(closed, wide), wide, size, 0);
   });
+}
+
+/** Returns a mask with all voxels whose centres lie within a distance in mm of one of its own, also across slices. */
+export function grown(mask, [slices, rows, columns], spacing, width) {
+  if (!width) return mask;
+  const [limit, area, result] = [width + ROUNDING_MM, rows * columns, Uint8Array.from(mask)];
+  const far = Math.floor(limit / spacing[0]);
+  for (let slice = 0; slice < slices; slice++) {
+    const image = mask.subarray(slice * area, (slice + 1) * area);
+    if (!image.includes(1)) continue;
+    for (let other = Math.max(0, slice - far); other <= Math.min(slices - 1, slice + far); other++) {
+      const radius = Math.sqrt(limit ** 2 - ((other - slice) * spacing[0]) ** 2);
+      dilated(image, [rows, columns], round(spacing, radius)).forEach((value, index) => { result[other * area + index] |= value; });
+    }
+  }
+  return result;
 }
 
 /** Returns whether the dark part at the border of MR slices is air around the body, not tissue far from the coil. */
@@ -112,7 +129,16 @@ function otsu(data, top, bins = 128) {
   return result;
 }
 
-/** Returns a disc in mm as rows of [row offset, reach along the columns] in pixels. */
+/** Returns the pixels whose centres lie within a radius in mm, as `ellipse` does. */
+function round(spacing, radius) {
+  const rows = Math.floor(radius / spacing[1]);
+  return Array.from({length: 2 * rows + 1}, (_, index) => {
+    const row = index - rows;
+    return [row, Math.floor(Math.sqrt(radius ** 2 - (row * spacing[1]) ** 2) / spacing[2])];
+  });
+}
+
+/** Returns a disc in mm, of at least one pixel, as rows of [row offset, reach along the columns] in pixels. */
 function ellipse(spacing, radius) {
   const [rows, columns] = [spacing[1], spacing[2]].map((side) => Math.max(1, roundHalfEven(radius / side)));
   return Array.from({length: 2 * rows + 1}, (_, index) => {

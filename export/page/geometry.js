@@ -41,14 +41,17 @@ export function axial(volume) {
   };
   return {volume: {...volume, data, shape, spacing, axes, origin}, back};
 }
-/** Returns the grid that resizes to the model's pixels, then pads or crops about the centre; `size` is the model's. */
-export function sliceGrid(source, ratio, size) {
+/**
+ * Returns the grid that resizes to the model's pixels, then pads or crops about the centre; `size` is the model's.
+ * `enlarging` is how the way back makes pixels smaller: 'linear' or 'lanczos'.
+ */
+export function sliceGrid(source, ratio, size, enlarging = 'linear') {
   const scaled = source.map((side, axis) => Math.max(1, roundHalfEven(side * ratio[axis])));
   const toScaled = (image) => resized(image, source, scaled);
   return {
     scaled, toScaled,
     toModel: (image, fill) => fitted(toScaled(image), scaled, size, fill),
-    fromModel: (image, fill) => resized(fitted(image, size, scaled, fill), scaled, source),
+    fromModel: (image, fill) => resized(fitted(image, size, scaled, fill), scaled, source, enlarging),
   };
 }
 
@@ -58,9 +61,9 @@ export function roundHalfEven(value) {
   return value - floor === 0.5 ? floor + (floor % 2) : Math.round(value);
 }
 
-function resized(image, [rows, columns], [height, width]) {
+function resized(image, [rows, columns], [height, width], enlarging) {
   if (rows === height && columns === width) return Float32Array.from(image);
-  const [byRow, byColumn] = [weights(rows, height), weights(columns, width)];
+  const [byRow, byColumn] = [weights(rows, height, enlarging), weights(columns, width, enlarging)];
   const tall = new Float32Array(height * columns);
   byRow.forEach((pairs, row) => {
     for (const [old, share] of pairs) {
@@ -78,8 +81,8 @@ function resized(image, [rows, columns], [height, width]) {
   return result;
 }
 
-/** Returns the [old index, share] pairs of each new pixel: by area where there are fewer pixels, else linear. */
-function weights(before, after) {
+/** Returns the [old index, share] pairs of each new pixel: by area where there are fewer pixels, else as `enlarging` says. */
+function weights(before, after, enlarging) {
   const width = before / after;
   return Array.from({length: after}, (_, index) => {
     const pairs = [];
@@ -91,10 +94,20 @@ function weights(before, after) {
       }
       return pairs;
     }
+    if (enlarging === 'lanczos') return lanczos((index + 0.5) * width - 0.5, before);
     const centre = Math.min(Math.max((index + 0.5) * width - 0.5, 0), before - 1);
     const old = Math.floor(centre);
     return centre > old ? [[old, 1 - centre + old], [old + 1, centre - old]] : [[old, 1]];
   });
+}
+
+/** Returns the eight pairs of a place between pixels; the pixels at the border go on beyond it. */
+function lanczos(centre, before) {
+  const sinc = (value) => (value ? Math.sin(Math.PI * value) / (Math.PI * value) : 1);
+  const olds = Array.from({length: 8}, (_, index) => Math.floor(centre) - 3 + index);
+  const shares = olds.map((old) => sinc(centre - old) * sinc((centre - old) / 4));
+  const sum = shares.reduce((one, other) => one + other);
+  return olds.map((old, index) => [Math.min(Math.max(old, 0), before - 1), shares[index] / sum]);
 }
 
 /** Returns an image of another size with the same centre: what lies outside is cut, what is new becomes `fill`. */

@@ -1,12 +1,12 @@
 /** The way of a scan through the model, slice by slice: `kerasgan translate` without the N4 bias correction of MR. */
 
-import {bodyMask, percentiles} from './body.js';
+import {bodyMask, grown, percentiles} from './body.js';
 import {fitted, sliceGrid} from './geometry.js';
 
 const AIR_HU = -1000;
 
 /**
- * Returns the other modality of an axial volume, with air outside the body.
+ * Returns the other modality of an axial volume, with air around the body.
  *
  * @param scan An axial volume.
  * @param contract The model's contract, from `loadContract`.
@@ -14,22 +14,24 @@ const AIR_HU = -1000;
  * @param progress A function that takes (slices done, of how many, ms of the last one).
  */
 export async function translate(scan, contract, model, progress) {
-  const {source, target, pixel_mm: pixel} = contract;
+  const {source, target, pixel_mm: pixel, way_back: {enlarging, shell_mm: shell} = {}} = contract;
   const [slices, rows, columns] = scan.shape;
   const body = bodyMask(scan);
+  const kept = grown(body, scan.shape, scan.spacing, shell);
   const scale = toWindow(scan, body, contract);
-  const grid = sliceGrid([rows, columns], [scan.spacing[1] / pixel, scan.spacing[2] / pixel], model.size);
+  const grid = sliceGrid([rows, columns], [scan.spacing[1] / pixel, scan.spacing[2] / pixel], model.size, enlarging);
   requireBody(body, scan.shape, grid, model.size);
   const [low, high] = target.window;
   const data = new Float32Array(scan.data.length).fill(target.unit === 'HU' ? AIR_HU : low);
   for (let slice = 0; slice < slices; slice++) {
     const started = performance.now();
     const part = [slice * rows * columns, (slice + 1) * rows * columns];
-    const inside = body.subarray(...part);
-    if (grid.toModel(inside, 0).some((value) => value >= 0.5)) {
+    if (grid.toModel(body.subarray(...part), 0).some((value) => value >= 0.5)) {
       const image = await model.run(grid.toModel(scan.data.subarray(...part).map(scale), source.window[0]));
-      const values = grid.fromModel(image.map((value) => Math.min(Math.max(value, low), high)), low);
-      values.forEach((value, index) => { if (inside[index]) data[part[0] + index] = value; });
+      const inside = kept.subarray(...part);
+      grid.fromModel(image, low).forEach((value, index) => {
+        if (inside[index]) data[part[0] + index] = Math.min(Math.max(value, low), high);
+      });
     }
     progress(slice + 1, slices, performance.now() - started);
     await new Promise((resolve) => setTimeout(resolve));  // lets the page breathe

@@ -110,6 +110,8 @@ def _facts(one: Contract) -> list[str]:
         f"In: {taken}. NaN and infinite values are refused.",
         f"Out: {one.target}, never outside.",
         f"Images: {one.orientation}; {one.slices}; pixels of {one.pixel_mm:g} mm ({one.resampling}).",
+        f"Back onto the scan: {one.way_back.enlarging} where pixels become smaller; "
+        f"more than {one.way_back.shell_mm:g} mm outside the source's body is air.",
         "Any height and width; all images of a batch have the same.",
     ]
     if one.encoding:

@@ -7,6 +7,7 @@ from importlib.metadata import version
 from kerasgan.files import file_digest
 from kerasgan.runs.run import Run
 from kerasgan.scans.contract import (
+    AIR_HU,
     ORIENTATIONS,
     RESCALING,
     Contract,
@@ -49,6 +50,9 @@ def contract(run: Run, direction: Direction, shape: Shape, weights: Precision) -
             bias_correction=settings.bias_correction,
             rescaling=RESCALING if percentiles else None,
         )
+    way_back = facts.way_back
+    if target.modality == "CT" and target.window[0] > AIR_HU:  # a window without air has no values for a shell of it
+        way_back = way_back.model_copy(update={"shell_mm": 0.0})
     return Contract(
         quick=run.quick,
         direction=direction,
@@ -67,6 +71,7 @@ def contract(run: Run, direction: Direction, shape: Shape, weights: Precision) -
         trained_height_width=(facts.preparation.size, facts.preparation.size),
         orientation="; ".join(ORIENTATIONS[plane] for plane in facts.preparation.planes),
         planes=facts.preparation.planes,
+        way_back=way_back,
         kerasgan=version("kerasgan"),
         recipe=run.recipe.name,
         data_fingerprint=facts.fingerprint,

@@ -31,7 +31,7 @@ from kerasgan.config import LARGEST_SEED, Recipe, Window, from_json
 from kerasgan.errors import RunError
 from kerasgan.files import read_record, staging_folder
 from kerasgan.networks.keras_settings import require_tensorflow
-from kerasgan.scans.contract import DIRECTIONS, Direction
+from kerasgan.scans.contract import DIRECTIONS, Direction, WayBack
 from kerasgan.scans.gate import Gate
 from kerasgan.scans.intensity import IntensityMap
 from kerasgan.scans.preparation import Preparation
@@ -59,6 +59,7 @@ class RunFacts(BaseModel):
         seed: Seed of split, weights, order, augmentation and image pools.
         preparation: How scans become the networks' slices.
         maps: Median `(low, high)` of the training scans' intensity maps, for each domain.
+        way_back: How results get onto a scan's own grid; absent in older runs, whose results stay as they were.
         precision: The dtype policy of the networks.
         xla: Whether the step was compiled with XLA.
         fingerprint: Digest of the training and validation data.
@@ -76,6 +77,7 @@ class RunFacts(BaseModel):
     seed: int = Field(ge=0, le=LARGEST_SEED)
     preparation: Preparation
     maps: dict[str, Window]
+    way_back: WayBack = WayBack()
     precision: Literal["float32", "mixed_bfloat16"]
     xla: bool
     fingerprint: str

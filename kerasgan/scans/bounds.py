@@ -15,6 +15,7 @@ SPACING_MM = (0.01, 100.0)
 POSITION_MM = 100_000.0  # 100 m from the origin
 SIDE = 4096  # pixels along a row or column of a slice
 NETWORK_SIDE = 2048  # pixels along a side of a slice that a network sees: 64 channels of it take 1 GiB
+SHELL_MM = 20.0  # around a body, in which a model's own values can be kept
 VOXELS = 2**30  # of a volume; 4 GiB in float32, four times a CT from head to foot
 CT_HU = (-33_792.0, 32_767.0)  # from the padding of 16 bits less 1024 to the brightest metal of an extended scale
 LARGEST = 1e12  # of MR, whose unit is arbitrary

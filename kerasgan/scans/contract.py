@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from kerasgan.config import AXIAL_ONLY, Number, Percentiles, Plane, Planes, Window
-from kerasgan.scans.bounds import LARGEST, NETWORK_SIDE, SPACING_MM
+from kerasgan.scans.bounds import LARGEST, NETWORK_SIDE, SHELL_MM, SPACING_MM
 from kerasgan.scans.gate import Gate
+from kerasgan.scans.geometry import Enlarging
 from kerasgan.scans.names import IMAGE
 from kerasgan.scans.volume import Modality
 from kerasgan.text import RESEARCH_ONLY
@@ -29,6 +30,7 @@ RESCALING = "image = (mr - low) / (high - low) * (window[1] - window[0]) + windo
 
 Precision = Literal["float32", "float16", "int8", "int16x8"]  # of the stored weights; the last only in old files
 Shape = tuple[int | None, int | None, int | None]
+AIR_HU = -1000.0
 
 
 class Frozen(BaseModel):
@@ -112,6 +114,23 @@ class MrScaling(Frozen):
     rescaling: str | None
 
 
+class WayBack(Frozen):
+    """The way of a result from the model's pixels onto the scan's own; the defaults are that of version 0.1.0.
+
+    Attributes:
+        enlarging: How smaller pixels are reached: linearly, or with the Lanczos kernel of four pixels to each side and
+            clipped to the target's window. Larger pixels are means over their area.
+        shell_mm: Width of the shell around the source's body in which the model's own values are kept; all beyond is
+            air.
+    """
+
+    enlarging: Enlarging = "linear"
+    shell_mm: float = Field(0.0, ge=0, le=SHELL_MM)
+
+
+FORMER_WAY = WayBack()
+
+
 class Contract(Frozen):
     """The promise of a model in one direction: all that a client has to know to use it.
 
@@ -135,6 +154,7 @@ class Contract(Frozen):
             of `pixel_mm`, all slices of each plane are translated, and the median of the results goes back to its grid.
         slices: A reminder to translate whole slices.
         resampling: The way to reach `pixel_mm`.
+        way_back: The way from there onto the scan's own grid.
         kerasgan: Version of kerasgan that exported the model.
         recipe: Name of the recipe.
         data_fingerprint: Digest of the run's training and validation data.
@@ -160,6 +180,7 @@ class Contract(Frozen):
     planes: Planes = Field(AXIAL_ONLY, exclude_if=lambda planes: planes == AXIAL_ONLY)  # former clients know one
     slices: str = SLICES
     resampling: str = RESAMPLING
+    way_back: WayBack = Field(FORMER_WAY, exclude_if=lambda way: way == FORMER_WAY)  # as planes
     kerasgan: str
     recipe: str
     data_fingerprint: str

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import cv2
 import numpy as np
+from scipy import ndimage
 
 from kerasgan.config import Plane
 from kerasgan.scans.bounds import NETWORK_SIDE, VOXELS
@@ -24,7 +26,9 @@ NORMALS: dict[str, Plane] = {
     "R": "sagittal",
 }
 AXIAL = PLANES["axial"]
+Enlarging = Literal["linear", "lanczos"]  # how slices get smaller pixels
 MULTIPLE = 4  # the sides of a slice: the networks halve it twice
+ROUNDING_MM = 0.01  # of the spacings in a scan's header
 _AXES = {"L": 0, "R": 0, "P": 1, "A": 1, "S": 2, "I": 2}
 
 
@@ -123,9 +127,12 @@ class SliceGrid:
         )
         return _fitted(labels[:, rows[:, None], columns], self.size, 0)
 
-    def to_source(self, slices: np.ndarray, fill: float) -> np.ndarray:
-        """The inverse of `to_network`; what the networks did not see becomes `fill`."""
-        return _resized(_fitted(slices, self.scaled, fill), self.source)
+    def to_source(self, slices: np.ndarray, fill: float, enlarging: Enlarging = "linear") -> np.ndarray:
+        """The inverse of `to_network`; what the networks did not see becomes `fill`.
+
+        With `"lanczos"`, values beside an edge can lie beyond those on both of its sides.
+        """
+        return _resized(_fitted(slices, self.scaled, fill), self.source, enlarging)
 
 
 def slice_grid(volume: Volume, pixel_mm: float, size: int, crop: bool) -> SliceGrid:
@@ -175,24 +182,58 @@ def require_size(slices: int, scaled: tuple[int, int], pixel_mm: float) -> None:
         )
 
 
-def with_slices(array: np.ndarray, count: int) -> np.ndarray:
+def with_slices(array: np.ndarray, count: int, enlarging: Enlarging = "linear") -> np.ndarray:
     """`[slices, rows, columns]` resampled along the first axis to `count` slices, as slices are along theirs.
 
     Example:
         >>> with_slices(np.array([[[0.0]], [[4.0]]]), 4).ravel()
         array([0., 1., 3., 4.])
     """
-    return _resized(array.swapaxes(0, 1), (count, array.shape[2])).swapaxes(0, 1)
+    return _resized(array.swapaxes(0, 1), (count, array.shape[2]), enlarging).swapaxes(0, 1)
 
 
-def _resized(slices: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+def grown(mask: np.ndarray, spacing_mm: tuple[float, float, float], width_mm: float) -> np.ndarray:
+    """A mask and all voxels whose centres lie within a distance of the centre of one of its own, also across slices.
+
+    Args:
+        mask: bool `[slices, rows, columns]`.
+        spacing_mm: Distances of the voxels along columns, rows and slices.
+        width_mm: The distance; 0 gives the mask itself.
+
+    Example:
+        >>> mask = np.zeros((2, 3, 7), bool)
+        >>> mask[0, 1, 3] = True
+        >>> grown(mask, (1, 3, 2), width_mm=3).astype(int)
+        array([[[0, 0, 0, 1, 0, 0, 0],
+                [1, 1, 1, 1, 1, 1, 1],
+                [0, 0, 0, 1, 0, 0, 0]],
+        <BLANKLINE>
+               [[0, 0, 0, 0, 0, 0, 0],
+                [0, 1, 1, 1, 1, 1, 0],
+                [0, 0, 0, 0, 0, 0, 0]]])
+    """
+    if not width_mm:
+        return mask
+    (x, y, z), limit, result = spacing_mm, width_mm + ROUNDING_MM, mask.copy()
+    reach = int(limit // z)
+    for index, image in enumerate(mask):
+        if not image.any():
+            continue
+        distance = ndimage.distance_transform_edt(~image, sampling=(y, x))
+        for other in range(max(0, index - reach), min(len(mask), index + reach + 1)):
+            result[other] |= np.hypot(distance, (other - index) * z) <= limit
+    return result
+
+
+def _resized(slices: np.ndarray, shape: tuple[int, int], enlarging: Enlarging = "linear") -> np.ndarray:
     if slices.shape[1:] == shape:
         return slices
     changes = {np.sign(new - old) for old, new in zip(slices.shape[1:], shape, strict=True)}
     if changes == {-1, 1}:  # one axis after the other, each in the way that suits it
-        return _resized(_resized(slices, (shape[0], slices.shape[2])), shape)
+        return _resized(_resized(slices, (shape[0], slices.shape[2]), enlarging), shape, enlarging)
     # Averaging over the area keeps a smaller picture free of aliasing; it cannot enlarge.
-    method = cv2.INTER_AREA if -1 in changes else cv2.INTER_LINEAR
+    larger = {"linear": cv2.INTER_LINEAR, "lanczos": cv2.INTER_LANCZOS4}[enlarging]
+    method = cv2.INTER_AREA if -1 in changes else larger
     return np.stack([cv2.resize(np.ascontiguousarray(image), shape[::-1], interpolation=method) for image in slices])
 
 

@@ -11,11 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from kerasgan.config import AXIAL_ONLY, Percentiles, Planes, Recipe, Window
 from kerasgan.scans.bounds import NETWORK_SIDE, SPACING_MM
-from kerasgan.scans.contract import Contract
+from kerasgan.scans.contract import AIR_HU, Contract, Side, WayBack
 from kerasgan.scans.geometry import (
     AXIAL,
     PLANES,
+    Enlarging,
     SliceGrid,
+    grown,
     orientation,
     oriented,
     plane_of_slice,
@@ -102,6 +104,20 @@ class Prepared:
         found = self.grid.to_network(self.map.forward(self.axial.array[rows]), fill=self.map.target_low)
         return self.settings.images(found)
 
+    def finished(self, values: np.ndarray, target: Side, way_back: WayBack) -> Volume:
+        """The synthetic scan of values on the grid of `axial`: within the target's window, and air around the body.
+
+        Args:
+            values: float32 `[slices, rows, columns]` in the target's unit; they are overwritten.
+            target: What they show. In MR, air is the low end of the window.
+            way_back: How far from the body the values are kept. Air is written beyond, whatever a model gave there.
+        """
+        low, high = target.window
+        np.clip(values, low, high, out=values)
+        for image, kept in zip(values, grown(self.body, self.axial.spacing_mm, way_back.shell_mm), strict=True):
+            image[~kept] = AIR_HU if target.modality == "CT" else low
+        return self.axial.with_array(values, target.modality)
+
     def informative(self, minimum_body_fraction: float) -> np.ndarray:
         """Indices of the slices with enough body in them; all slices where none has."""
         enough = np.flatnonzero(self.mask.mean(axis=(1, 2)) >= minimum_body_fraction)
@@ -140,14 +156,16 @@ class Prepared:
             found.append(Prepared(self.settings, _seen(body, grid), self.map, grid, volume, body))
         return found
 
-    def from_cubes(self, values: np.ndarray, fill: float) -> np.ndarray:
+    def from_cubes(self, values: np.ndarray, fill: float, enlarging: Enlarging) -> np.ndarray:
         """Values on the cubes of `views`, axial `[depth, height, width]`, on the grid of `axial`.
 
         Args:
             values: The values.
             fill: As in `SliceGrid.to_source`.
+            enlarging: As there.
         """
-        return replace(self.grid, size=self.grid.scaled).to_source(with_slices(values, len(self.mask)), fill)
+        layers = with_slices(values, len(self.mask), enlarging)
+        return replace(self.grid, size=self.grid.scaled).to_source(layers, fill, enlarging)
 
     @property
     def depth(self) -> int:

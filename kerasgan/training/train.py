@@ -25,6 +25,7 @@ from kerasgan.pictures import patients as report
 from kerasgan.runs import checkpoints
 from kerasgan.runs.device import resolve_precision, steady_graphs, uses_xla
 from kerasgan.runs.run import Run, RunFacts, create_run, load_run
+from kerasgan.scans.contract import WayBack
 from kerasgan.scans.gate import MINIMUM_PATIENTS, fit_gate
 from kerasgan.training.batches import training_dataset
 from kerasgan.training.cache import CachedScan
@@ -47,6 +48,8 @@ from kerasgan.training.teacher import load_teacher
 
 LOCK = ".lock"  # in a run directory: held by the process that trains the run
 SHOWN = ("generators", "discriminator_a", "discriminator_b")  # losses on the progress bar
+# Chosen on real heads, see benchmarks/README.md: a wider shell serves a good generator little and hurts a poor one.
+WAY_BACK = WayBack(enlarging="lanczos", shell_mm=4.0)
 
 logger = logging.getLogger(__name__)
 
@@ -226,6 +229,7 @@ def _facts(request: Request, data: Data, precision: str) -> RunFacts:
         seed=request.seed or 0,
         preparation=data.settings,
         maps=maps,
+        way_back=WAY_BACK,
         precision=precision,
         xla=uses_xla(),
         fingerprint=data.fingerprint,

@@ -17,8 +17,6 @@ from kerasgan.scans.preparation import Prepared, preparation_of, prepare
 from kerasgan.scans.slices import middle_channel, predict_batches
 from kerasgan.scans.volume import Modality, Volume
 
-AIR_HU = -1000.0
-
 logger = logging.getLogger(__name__)
 
 
@@ -132,7 +130,7 @@ class Translator(ABC):
 
         Returns:
             The other modality on the volume's grid: HU within the trained window for CT, the median training scale for
-            MR, and air outside the body. And the contract that it was made by.
+            MR, and air around the body. And the contract that it was made by.
 
         Raises:
             KerasganError: For a modality that the model does not take, a body that is larger than its fixed size, a
@@ -172,7 +170,7 @@ class Translator(ABC):
                 values. The class is `error`.
         """
         contract = self.contract(direction)
-        target, (low, _) = contract.target, contract.target.window
+        (low, _), enlarging = contract.target.window, contract.way_back.enlarging
         passes, batches = [], []
         for view in prepared.views(crop=False, size=contract.fixed_size):
             self._require_whole_body(view)
@@ -205,16 +203,14 @@ class Translator(ABC):
                     f"Of the values that {self.name} gave, {bad} of {synthetic.size} are NaN or infinite. The scan is "
                     f"sound, the model is not. {export}"
                 )
-            values[rows] = view.grid.to_source(middle_channel(synthetic), fill=low)
+            values[rows] = view.grid.to_source(middle_channel(synthetic), low, enlarging)
         values = passes[0][1]
         if passes[0][0] is not prepared:
             turned = [oriented(view.axial.with_array(array), AXIAL).array for view, array in passes]
             for images in zip(*turned, strict=True):
                 images[0][:] = np.median(images, axis=0)
-            values = prepared.from_cubes(turned[0], fill=low)
-        for image, body in zip(values, prepared.body, strict=True):
-            image[~body] = AIR_HU if target.modality == "CT" else low
-        return prepared.axial.with_array(values, target.modality)
+            values = prepared.from_cubes(turned[0], low, enlarging)
+        return prepared.finished(values, contract.target, contract.way_back)
 
     def _judge(self, prepared: Prepared, contract: Contract, strict: bool) -> None:
         """Says in one line whether the scan is like the training scans, and refuses a foreign one under `strict`."""

@@ -9,7 +9,7 @@ import {pathToFileURL} from 'node:url';
 
 const [page, folder] = process.argv.slice(2);
 const load = (name) => import(pathToFileURL(`${page}/${name}.js`));
-const [{bodyMask}, {readSeries}, {writeSeries}, {axial, sliceGrid}, {isImage, readImage}] = await Promise.all(
+const [{bodyMask, grown}, {readSeries}, {writeSeries}, {axial, sliceGrid}, {isImage, readImage}] = await Promise.all(
   ['body', 'dicom', 'dicom_write', 'geometry', 'images'].map(load));
 const {files, modality, pixel_mm: pixel, size, contract} = JSON.parse(readFileSync(`${folder}/job.json`));
 const sources = files.map((name) => ({name, buffer: new Uint8Array(readFileSync(name)).buffer}));
@@ -24,16 +24,22 @@ try {
 }
 const {volume, back} = axial(scan);
 const [slices, rows, columns] = volume.shape;
-const grid = sliceGrid([rows, columns], [volume.spacing[1] / pixel, volume.spacing[2] / pixel], size);
+const ratio = [volume.spacing[1] / pixel, volume.spacing[2] / pixel];
+const grid = sliceGrid([rows, columns], ratio, size);
 const cut = Array.from({length: slices}, (_, slice) => volume.data.subarray(slice * rows * columns, (slice + 1) * rows * columns));
 const network = cut.map((image) => grid.toModel(image, -7));
 const write = (file, ...arrays) => writeFileSync(`${folder}/${file}`, Buffer.concat(arrays.map((array) => Buffer.from(array.buffer))));
 write('scan.float32', scan.data);
 write('axial.float32', volume.data);
 write('returned.float32', back(volume.data));
-write('body.uint8', bodyMask(volume));
+const body = bodyMask(volume);
+write('body.uint8', body);
+write('grown.uint8', grown(body, volume.shape, volume.spacing, 4));
 write('network.float32', ...network);
-write('source.float32', ...network.map((image) => grid.fromModel(image, -7)));
+for (const enlarging of ['linear', 'lanczos']) {
+  const {fromModel} = sliceGrid([rows, columns], ratio, size, enlarging);
+  write(`${enlarging}.float32`, ...network.map((image) => fromModel(image, -7)));
+}
 const geometry = ({shape, spacing, axes, origin}) => ({shape, spacing, axes, origin});
 writeFileSync(`${folder}/geometry.json`, JSON.stringify({scan: geometry(scan), axial: geometry(volume), scaled: grid.scaled}));
 if (contract) {

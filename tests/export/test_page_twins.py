@@ -9,6 +9,7 @@ import threading
 import zlib
 from importlib.metadata import version
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pydicom
@@ -26,7 +27,7 @@ from kerasgan.io import discover, read_volume, write_dicom
 from kerasgan.io.headers import TRAITS, FrameHeader
 from kerasgan.io.stacks import split_crowded
 from kerasgan.scans.contract import Contract
-from kerasgan.scans.geometry import SliceGrid, oriented, slice_grid
+from kerasgan.scans.geometry import Enlarging, SliceGrid, grown, oriented, slice_grid
 from kerasgan.scans.intensity import body_mask
 from kerasgan.scans.volume import SourceSlice
 from kerasgan.translation.of_tflite import TFLiteTranslator
@@ -106,12 +107,14 @@ def check_scan(volume, array, geometry):
     mask = body_mask(axial)
     assert 0.1 < mask.mean() < 0.9
     np.testing.assert_array_equal(array("body", np.uint8), mask.ravel())
+    np.testing.assert_array_equal(array("grown", np.uint8), grown(mask, axial.spacing_mm, 4.0).ravel())
     grid = slice_grid(axial, PIXEL_MM, min(SIZE), crop=False)
     assert tuple(geometry["scaled"]) == grid.scaled
     grid = SliceGrid(grid.source, grid.scaled, SIZE)
     network = grid.to_network(axial.array, -7)
     np.testing.assert_allclose(array("network"), network.ravel(), atol=2e-3)
-    np.testing.assert_allclose(array("source"), grid.to_source(network, -7).ravel(), atol=4e-3)
+    for enlarging in get_args(Enlarging):
+        np.testing.assert_allclose(array(enlarging), grid.to_source(network, -7, enlarging).ravel(), atol=4e-3)
 
 
 @pytest.mark.parametrize("modality", ["MR", "CT"])

@@ -3,7 +3,7 @@ import pytest
 from kerasgan.errors import ExportError
 from kerasgan.export.card import contract_page
 from kerasgan.export.serving_contract import read_serving_contract, serving_contract
-from kerasgan.scans.contract import Encoding
+from kerasgan.scans.contract import Contract, Encoding, WayBack
 
 
 def test_both_directions(served_contract, finished_run):
@@ -44,6 +44,18 @@ def test_scans_that_are_windowed_alike_need_no_range(run):
     assert one.signatures["serving_default"].batch == one.signatures["serving_bytes"].batch == "images"
     assert "serving_windowed" in one.signatures
     assert "find the range" not in contract_page(serving_contract(run, "model", 1))
+
+
+def test_the_way_back_is_that_of_the_run_and_of_the_first_version_where_none_is_named(served_contract, run):
+    assert {one.way_back for one in served_contract.directions.values()} == {WayBack(enlarging="lanczos", shell_mm=4)}
+    page = " ".join(contract_page(served_contract).split())
+    assert page.count("lanczos where pixels become smaller; more than 4 mm outside the source's body is air") == 2
+    former = served_contract.directions["ab"].model_dump(exclude={"way_back"})
+    assert Contract.model_validate(former).way_back == WayBack(enlarging="linear", shell_mm=0)
+    # A window that ends above air has no values for it, so that air begins at the body.
+    run.facts = run.facts.model_copy(update={"maps": run.facts.maps | {"b": (-150.0, 350.0)}})
+    to_ct, to_mr = serving_contract(run, "model", 1).directions.values()
+    assert (to_ct.way_back.shell_mm, to_mr.way_back.shell_mm) == (0, 4)
 
 
 def test_the_page_has_every_tensor(served_contract):

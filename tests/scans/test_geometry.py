@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from kerasgan.scans.geometry import SliceGrid, orientation, oriented, slice_grid
+from kerasgan.scans.geometry import SliceGrid, grown, orientation, oriented, slice_grid
 from kerasgan.scans.volume import SourceSlice, Volume
 
 RNG = np.random.default_rng(0)
@@ -155,3 +155,45 @@ def test_resizing_and_back_keeps_a_ramp_in_place(shape):
     inside = (slice(None), slice(4, -4), slice(4, -4))
     assert abs((back - ramp)[inside].mean()) < 0.05
     assert abs(back - ramp)[inside].max() < 1.5
+
+
+@pytest.mark.parametrize("old", [1, 2, 5, 9])
+def test_enlarging_by_lanczos_is_a_windowed_sinc_of_eight_pixels(old):
+    row = RNG.normal(size=old).astype("float32")
+    centres = (np.arange(3 * old) + 0.5) / 3 - 0.5
+    taps = np.floor(centres).astype(int)[:, None] + np.arange(-3, 5)
+    away = centres[:, None] - taps
+    weights = np.sinc(away) * np.sinc(away / 4)
+    weights /= weights.sum(axis=1, keepdims=True)
+    expected = (weights * row[taps.clip(0, old - 1)]).sum(axis=1)  # the pixels at the border go on beyond it
+    for turned in (False, True):
+        grid = SliceGrid((1, 3 * old)[:: -1 if turned else 1], *[(1, old)[:: -1 if turned else 1]] * 2)
+        image = row[None, :, None] if turned else row[None, None]
+        np.testing.assert_allclose(grid.to_source(image, 0.0, "lanczos").ravel(), expected, atol=1e-5)
+
+
+def test_an_axis_that_shrinks_on_the_way_back_is_averaged_whatever_enlarges_the_other():
+    image = np.tile(np.array([0, 0, 0, 8, 8, 0, 0, 0], "float32"), (1, 2, 1))
+    np.testing.assert_allclose(SliceGrid((4, 2), (2, 8), (2, 8)).to_source(image, 0.0, "lanczos"), 2.0, atol=1e-6)
+
+
+@pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (0.7, 1.1, 2.5), (3.0, 0.5, 9.0)])
+def test_a_mask_grows_by_the_distance_of_centres_in_mm(spacing):
+    mask = RNG.random((5, 9, 11)) < 0.02
+    mask[2] = False  # grown into from its neighbours
+    places = np.argwhere(np.ones_like(mask)) * spacing[::-1]
+    distances = np.linalg.norm(places[:, None] - places[mask.ravel()], axis=2).min(axis=1).reshape(mask.shape)
+    for width in (0.5, 2.6, 4.0):
+        np.testing.assert_array_equal(grown(mask, spacing, width), distances <= width + 0.01)
+    assert grown(mask, spacing, 0.0) is mask
+
+
+def test_growing_bears_the_rounding_of_a_header():
+    mask = np.arange(9)[None, None] == 4
+    found = grown(mask, (1.00001, 1.0, 1.0), 3.0)
+    assert found[0, 0].tolist() == [False] + 7 * [True] + [False]
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_no_body_stays_none_and_a_whole_frame_stays_whole(whole):
+    assert (grown(np.full((2, 3, 4), whole), (1.0, 1.0, 1.0), 5.0) == whole).all()

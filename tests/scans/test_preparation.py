@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from kerasgan.config import Intensity, Recipe
-from kerasgan.scans.geometry import oriented
+from kerasgan.scans.contract import Side, WayBack
+from kerasgan.scans.geometry import SliceGrid, oriented
 from kerasgan.scans.preparation import Prepared, preparation, prepare
 from kerasgan.scans.volume import Volume
 
@@ -139,3 +140,42 @@ def test_a_coronal_scan_of_thick_slices_becomes_axial_pictures_of_the_right_shap
     body = prepared.mask[20]
     height, width = body.any(axis=1).sum(), body.any(axis=0).sum()
     assert height / width == pytest.approx(80 / 48, rel=0.15)
+
+
+CT, MR = Side(modality="CT", unit="HU", window=(-1024, 1600)), Side(modality="MR", unit="arbitrary", window=(5, 400))
+
+
+def one_row(body, modality="MR"):
+    """A slice of one row with voxels of 1 mm, and one without a body 10 mm above it."""
+    mask = np.array([[body], [np.zeros_like(body)]], bool)
+    return Prepared(
+        settings(), mask, None, None, Volume(np.zeros(mask.shape, "float32"), (1.0, 1.0, 10.0), modality), mask
+    )
+
+
+@pytest.mark.parametrize(
+    ("target", "shell_mm", "air", "first"),
+    [(CT, 0.0, -1000, 5), (CT, 2.0, -1000, 3), (MR, 0.0, 5, 5), (MR, 2.0, 5, 3), (CT, 9.0, -1000, 0)],
+)
+def test_own_values_in_a_shell_around_the_body_and_air_beyond_it(target, shell_mm, air, first):
+    prepared = one_row([0] * 5 + [1] * 3 + [0] * 5)
+    values = np.tile(np.arange(13, dtype="float32") + 100, (2, 1, 1))
+    synthetic = prepared.finished(values, target, WayBack(shell_mm=shell_mm))
+    assert synthetic.modality == target.modality and np.shares_memory(synthetic.array, values)
+    own = range(first, 13 - first)
+    assert synthetic.array[0, 0].tolist() == [100 + index if index in own else air for index in range(13)]
+    assert (synthetic.array[1] == air).all()
+
+
+def test_a_scan_that_the_body_fills_keeps_all_values_within_the_window():
+    body = [1] * 4
+    synthetic = one_row(body, "CT").finished(np.full((2, 1, 4), 401, "float32"), MR, WayBack(shell_mm=4.0))
+    assert synthetic.array[0, 0].tolist() == [400] * 4
+
+
+def test_enlarging_overshoots_an_edge_and_the_window_holds():
+    edge = np.repeat(np.array([-1000.0, 1600.0], "float32"), 6)[None, None]
+    values = SliceGrid((1, 48), (1, 12), (1, 12)).to_source(np.tile(edge, (2, 1, 1)), 0.0, "lanczos")
+    assert values.min() < -1100 and values.max() > 1700
+    array = one_row([1] * 48).finished(values, CT, WayBack()).array[0]
+    assert (array.min(), array.max()) == (-1024, 1600)

@@ -127,8 +127,9 @@ def test_a_single_slice(former, tmp_path):
 
 def test_slices_of_another_size_are_padded_or_cut_about_the_centre(ct_model):
     """The model sees 32 x 32 pixels of 8 mm; it sees the same where air beyond them is cut off as where it is added."""
-    small = Volume(head((3, 32, 24), modality="CT").astype(np.float32), (6.0, 6.0, 6.0), modality="CT")
-    wide = [(0, 0), (40, 40), (40, 40)]
+    air = [(0, 0), (6, 6), (6, 6)]  # farther than a kernel reaches that enlarges pixels of 8 mm
+    body = np.pad(head((3, 20, 12), modality="CT").astype(np.float32), air, constant_values=-1000)
+    small, wide = Volume(body, (6.0, 6.0, 6.0), modality="CT"), [(0, 0), (40, 40), (40, 40)]
     large = Volume(np.pad(small.array, wide, constant_values=-1000), small.spacing_mm, modality="CT")
     of_small, of_large = (translate_volume(ct_model, volume) for volume in (small, large))
     assert of_large.same_grid(large) and np.ptp(of_small.array) > 10

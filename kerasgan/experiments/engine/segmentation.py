@@ -82,6 +82,7 @@ class TwoChannelSegmentation(Network):
 
     def run(self, context: Context, needs: Sequence[Path], folder: Path) -> Content:
         """Trains, scores every labelled test patient, and draws the one whose Dice is the median."""
+        from kerasgan.runs.contract import contract
         from kerasgan.runs.run import load_run
         from kerasgan.training.segmentation import segment_prepared
 
@@ -92,16 +93,16 @@ class TwoChannelSegmentation(Network):
         slices = WithSynthetic(TranslatedSlices(store, run.generator("ba"), folder / UNFINISHED / SYNTHETIC))
         network = self.train(slices, len(names) + 1, self.seed, folder)
         classes, generator = context.card.classes("a", names), run.generator("ab")
-        low, high = run.map("b").low, run.map("b").high
+        described = contract(run, "ab", (None, None, None), "float32")
 
         def segment(scan: Scan) -> Overlay:
             prepared, truth = read_labelled(scan, settings, classes)
             synthetic = predict_slices(generator.predict_on_batch, prepared.slices, SLICES_AT_ONCE)
             found = segment_prepared(network, prepared, np.concatenate([synthetic, prepared.slices], axis=-1))
-            values = prepared.grid.to_source(run.map("b").inverse(middle_channel(synthetic)), fill=low)
-            values[~prepared.body] = low
-            shown = prepared.axial.with_array(values, context.card.modalities[1])
-            return Overlay(prepared.axial, shown, truth, found, names, (low, high))
+            slices = run.map("b").inverse(middle_channel(synthetic))
+            values = prepared.grid.to_source(slices, described.target.window[0], described.way_back.enlarging)
+            shown = prepared.finished(values, described.target, described.way_back)
+            return Overlay(prepared.axial, shown, truth, found, names, described.target.window)
 
         return score_labels(labelled(context.split.test.a), names, segment, folder / "overlay.png")
 
