@@ -73,8 +73,16 @@ async function open(files, isLatest) {
   element('save-dicom').hidden = !scan.files;
   element('source-name').textContent = `${scan.modality}: ${scan.name}`;
   viewer.show(volume, synthetic, [display(volume), display(synthetic)]);
+  showVerdict(synthetic.verdict);
   const each = times.sort((a, b) => a - b)[times.length >> 1];
   say(`${scan.name}, ${extent} translated, ${Math.round(each)} ms a slice.${scan.note}`);
+}
+
+/** Says whether the scan is like those that the model was trained on, and why not. */
+function showVerdict(verdict) {
+  element('gate').hidden = !verdict;
+  element('gate').classList.toggle('warning', verdict?.answer !== 'fits');
+  element('gate').textContent = verdict ? `Input gate: ${verdict.answer}${verdict.answer === 'fits' ? '' : `: ${verdict.reason}`}.` : '';
 }
 
 async function read(files) {
@@ -108,7 +116,7 @@ function attempt(job) {
   const number = ++latest;
   const isLatest = () => number === latest;
   document.body.classList.add('busy');
-  element('error').hidden = true;
+  element('error').hidden = element('gate').hidden = true;
   working = working.then(async () => {
     if (!isLatest() && loading) return;
     try {

@@ -139,7 +139,7 @@ function round(spacing, radius) {
 }
 
 /** Returns a disc in mm, of at least one pixel, as rows of [row offset, reach along the columns] in pixels. */
-function ellipse(spacing, radius) {
+export function ellipse(spacing, radius) {
   const [rows, columns] = [spacing[1], spacing[2]].map((side) => Math.max(1, roundHalfEven(radius / side)));
   return Array.from({length: 2 * rows + 1}, (_, index) => {
     const row = index - rows;
@@ -169,7 +169,7 @@ function dilated(image, [rows, columns], kernel) {
 }
 
 const inverted = (image) => image.map((value) => 1 - value);
-const eroded = (image, size, kernel) => inverted(dilated(inverted(image), size, kernel));
+export const eroded = (image, size, kernel) => inverted(dilated(inverted(image), size, kernel));
 
 /** Returns a slice with all that is not connected to its border. */
 function enclosed(image, [rows, columns]) {

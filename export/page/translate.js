@@ -1,6 +1,7 @@
 /** The way of a scan through the model, slice by slice: `kerasgan translate` without the N4 bias correction of MR. */
 
 import {bodyMask, grown, percentiles} from './body.js';
+import {judge, measure, slicesOfMostBody} from './gate.js';
 import {fitted, sliceGrid} from './geometry.js';
 
 const AIR_HU = -1000;
@@ -36,7 +37,19 @@ export async function translate(scan, contract, model, progress) {
     progress(slice + 1, slices, performance.now() - started);
     await new Promise((resolve) => setTimeout(resolve));  // lets the page breathe
   }
-  return {...scan, data, modality: target.modality};
+  return {...scan, data, modality: target.modality, verdict: verdict(scan, body, contract, scale)};
+}
+
+/** Returns the verdict of the contract's input gate about an axial scan, undefined where the contract has none. */
+export function verdict(scan, body, contract, scale = toWindow(scan, body, contract)) {
+  const [, rows, columns] = scan.shape;
+  const {source: {window: [start, end]}, pixel_mm: pixel, gate} = contract;
+  const grid = sliceGrid([rows, columns], [scan.spacing[1] / pixel, scan.spacing[2] / pixel], []);
+  const part = (array, slice) => array.subarray(slice * rows * columns, (slice + 1) * rows * columns);
+  return gate && judge(gate, slicesOfMostBody(body, scan.shape).map((slice) => {
+    const image = grid.toScaled(part(scan.data, slice).map(scale)).map((value) => (100 * (value - start)) / (end - start));
+    return measure(image, Uint8Array.from(grid.toScaled(part(body, slice)), (value) => value >= 0.5), grid.scaled, pixel);
+  }));
 }
 
 /** Returns the function from a scan's values to the scale that the model takes, clipped to its window. */

@@ -9,8 +9,8 @@ import {pathToFileURL} from 'node:url';
 
 const [page, folder] = process.argv.slice(2);
 const load = (name) => import(pathToFileURL(`${page}/${name}.js`));
-const [{bodyMask, grown}, {readSeries}, {writeSeries}, {axial, sliceGrid}, {isImage, readImage}] = await Promise.all(
-  ['body', 'dicom', 'dicom_write', 'geometry', 'images'].map(load));
+const [{bodyMask, grown}, {readSeries}, {writeSeries}, {axial, sliceGrid}, {isImage, readImage}, {verdict}] =
+  await Promise.all(['body', 'dicom', 'dicom_write', 'geometry', 'images', 'translate'].map(load));
 const {files, modality, pixel_mm: pixel, size, contract} = JSON.parse(readFileSync(`${folder}/job.json`));
 const sources = files.map((name) => ({name, buffer: new Uint8Array(readFileSync(name)).buffer}));
 const [{name, buffer}] = sources;
@@ -42,7 +42,8 @@ for (const enlarging of ['linear', 'lanczos']) {
 }
 const geometry = ({shape, spacing, axes, origin}) => ({shape, spacing, axes, origin});
 writeFileSync(`${folder}/geometry.json`, JSON.stringify({scan: geometry(scan), axial: geometry(volume), scaled: grid.scaled}));
-if (contract) {
+if (contract?.gate) writeFileSync(`${folder}/verdict.json`, JSON.stringify(verdict(volume, body, contract)));
+else if (contract) {
   mkdirSync(`${folder}/written`);
   const synthetic = scan.data.map((value) => 2 * value - 100.25);
   for (const [file, bytes] of Object.entries(writeSeries(synthetic, scan, contract))) writeFileSync(`${folder}/written/${file}`, bytes);

@@ -1,6 +1,7 @@
 """The page as a visitor uses it, in headless Chromium, beside `kerasgan translate`."""
 
 import io
+import json
 import re
 import shutil
 import threading
@@ -16,9 +17,13 @@ from playwright.sync_api import sync_playwright
 
 from kerasgan.cli.demo import cache_folder
 from kerasgan.errors import ExportError
-from kerasgan.export import export_tflite
+from kerasgan.export import export_tflite, read_contract
 from kerasgan.export.card import LIMITS
 from kerasgan.export.page import build_page, page_server
+from kerasgan.scans.contract import Contract
+from kerasgan.scans.gate import fit_gate
+from kerasgan.scans.preparation import preparation_of, prepare
+from kerasgan.scans.volume import Volume
 from kerasgan.translation.translate import translate
 
 FLAGS = (
@@ -121,6 +126,22 @@ def test_a_dicom_series(visit, site, tmp_path, orientation):
     assert {re.match(r"\w+://[^/]+", url)[0] for url in visitor.asked if not url.startswith(("blob:", "data:"))} == {
         f"http://127.0.0.1:{visitor.server.server_port}"
     }
+
+
+def test_the_input_gate_is_shown(visit, site, tmp_path):
+    folder, contract = shutil.copytree(site, tmp_path / "page"), read_contract(site / MODEL)
+    settings = preparation_of(Contract.model_validate(contract))
+    known = [Volume(head((6, 28, 24), seed), (2.0 - seed / 50, 2.0, 3.0)) for seed in range(10)]
+    gate = fit_gate([(prepare(one, settings, crop=False).measurements(), str(n)) for n, one in enumerate(known)])
+    (folder / "model" / "contract.json").write_text(json.dumps(contract | {"gate": gate.model_dump()}))
+    visitor = visit(folder)
+    assert visitor.open(*write_series(tmp_path / "a", head((6, 28, 24), 0), PixelSpacing=[2, 2]).iterdir()) == ""
+    assert visitor.page.inner_text("#gate") == "Input gate: fits."
+    assert visitor.open(*write_series(tmp_path / "b", head((6, 28, 24), 11), PixelSpacing=[1, 1]).iterdir()) == ""
+    assert re.fullmatch(
+        r"Input gate: foreign: .*, training [\d.]+ to [\d.]+ (cm|%)\.", visitor.page.inner_text("#gate")
+    )
+    assert not visitor.errors and not visit(site).page.is_visible("#gate")
 
 
 def test_what_is_no_scan_is_left_out(visit, site, tmp_path):

@@ -26,10 +26,13 @@ from kerasgan.export.page import WEB, page_server
 from kerasgan.io import discover, read_volume, write_dicom
 from kerasgan.io.headers import TRAITS, FrameHeader
 from kerasgan.io.stacks import split_crowded
+from kerasgan.runs.contract import contract as contract_of_run
 from kerasgan.scans.contract import Contract
+from kerasgan.scans.gate import fit_gate
 from kerasgan.scans.geometry import Enlarging, SliceGrid, grown, oriented, slice_grid
 from kerasgan.scans.intensity import body_mask
-from kerasgan.scans.volume import SourceSlice
+from kerasgan.scans.preparation import preparation_of, prepare
+from kerasgan.scans.volume import SourceSlice, Volume
 from kerasgan.translation.of_tflite import TFLiteTranslator
 from kerasgan.translation.tflite_metadata import with_digest
 
@@ -553,6 +556,37 @@ def check_attributes(ours, theirs):
             assert len(found.value) == len(element.value)
         elif name not in ("SOPInstanceUID", "SeriesInstanceUID", "SeriesDate", "SeriesTime"):
             assert found.value == element.value, name
+
+
+def changed_head(seed, modality="MR"):
+    """A head of its own size and brightness."""
+    rng = np.random.default_rng(seed)
+    array = body(modality, (8, 60, 52)).astype(float)
+    array[:, 20:30, 20:30] *= rng.uniform(0.5, 1.5)
+    return np.rint(array + rng.normal(0, 10, array.shape)).astype(np.int16)
+
+
+@pytest.mark.parametrize("spacing", [[2.0, 2.0], [3.5, 1.2]], ids=["fits", "foreign"])
+@pytest.mark.parametrize("modality", ["MR", "CT"])
+def test_the_input_gate(in_node, tmp_path, finished_run, modality, spacing):
+    """The page measures what the package measures and gives its answer, whatever the pixels of the scan."""
+    described = contract_of_run(finished_run, "ab" if modality == "MR" else "ba", (1, 32, 32), "float32")
+    contract, rng = described.model_copy(update={"pixel_mm": PIXEL_MM}), np.random.default_rng(0)
+    settings = preparation_of(contract)
+    slope, intercept = (2, -8) if modality == "CT" else (0.5, 0)  # as `write_series` says of its files
+    arrays = [changed_head(seed, modality) * slope + intercept for seed in range(10)]
+    volumes = [Volume(array, (rng.uniform(1.8, 2.2), rng.uniform(1.8, 2.2), 3), modality=modality) for array in arrays]
+    gate = fit_gate([(prepare(one, settings, crop=False).measurements(), str(n)) for n, one in enumerate(volumes)])
+    series = write_series(tmp_path / "series", changed_head(99, modality), modality=modality, PixelSpacing=spacing)
+    measured = prepare(read_volume(series), settings, crop=False).measurements()
+    expected = gate.judge(measured)
+    about = json.loads(contract.model_copy(update={"gate": gate}).model_dump_json())
+    _, _, folder = in_node(series.iterdir(), modality, about)
+    found = json.loads((folder / "verdict.json").read_text())
+    np.testing.assert_allclose(found["values"][:-1], measured[: len(found["values"]) - 1], atol=0.02)
+    assert found["deviation"] == pytest.approx(expected.deviation, rel=1e-3)
+    assert (found["answer"], found["reason"]) == (expected.answer, expected.reason)
+    assert (expected.answer == "foreign") == (spacing == [3.5, 1.2])
 
 
 def test_the_contract(finished_run, tmp_path):
