@@ -1,6 +1,6 @@
 """How near do registered CTs of other patients come to the true CT of a training patient?
 
-    python benchmarks/registered_pairs.py DATA [--run RUN] [--patients N] [--json FILE] [--pictures FILE]
+    python benchmarks/registered_pairs.py DATA [--run RUN] [--patients N] [--keep] [--pictures FILE]
 
 DATA is laid out as SynthRAD2023 with a `split.json`, so that the training patients have a CT that training never reads
 (`--set data.pairs=registered`); here it is read to score. For the first round, CT to MR, and a second one, CT to a
@@ -33,6 +33,8 @@ from kerasgan.training.data import Data, prepare_data
 from kerasgan.training.request import Request
 from kerasgan.training.targets import Targets, registered_targets, true_targets
 
+DOCS = Path(__file__).parents[1] / "docs"
+RESULTS, PAGE = DOCS / "results" / "registered-pairs.json", DOCS / "pairs.md"
 ATLASES = 5
 BONE_HU = 250.0
 SHOWN = 5  # patients in the picture, from the best to the worst median
@@ -74,13 +76,13 @@ def measure(data: Data, truths: Sequence[np.ndarray], folder: Path, synthetic: S
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Prints a table of both rounds, and writes it with the scores of each patient as JSON."""
+    """Prints a table of both rounds, and keeps it with the scores of each patient on request."""
     options = argparse.ArgumentParser(description="Registered CTs beside the true CTs of training patients.")
     options.add_argument("data", type=Path, help="folder of the patients and split.json")
     options.add_argument("--run", type=Path, help="whose generator makes the synthetic CT of the second round")
     options.add_argument("--size", type=int, default=128, help="pixels along each side (default %(default)s)")
     options.add_argument("--patients", type=int, help="so many of the training MRs, the first ones; all without it")
-    options.add_argument("--json", type=Path, help="where the scores are written")
+    options.add_argument("--keep", action="store_true", help=f"write {RESULTS.name} and the table in {PAGE.name}")
     options.add_argument("--pictures", type=Path, help="where MR, true, registered and median CT are drawn, a PNG")
     options.add_argument(
         "--cache", type=Path, help="folder of prepared slices and of pairs, whose time is not measured again"
@@ -104,17 +106,35 @@ def main(arguments: Sequence[str] | None = None) -> None:
         rounds["to synthetic CT"] = measure(data, truths, folder, synthetic)
         if chosen.pictures:
             draw(data, truths, rounds, chosen.pictures)
-    heads = ["round", *rounds["to MR"]["mean"], "seconds", "CPU seconds"]
-    lines = []
-    for name, found in rounds.items():
-        cells = [f"{value:.3f}" if "dice" in key else f"{value:.1f}" for key, value in found["mean"].items()]
-        lines.append([name, *cells, f"{found['seconds']:.0f}", f"{found['cpu_seconds']:.0f}"])
-    print(bench.markdown(heads, lines))
-    if chosen.json:
-        kept = {name: {key: found[key] for key in found if key != "hu"} for name, found in rounds.items()}
-        facts = {"patients": len(truths), "size": chosen.size, "pixel_mm": data.settings.pixel_mm, "atlases": ATLASES}
-        facts["synthetic"] = "a run's generator" if chosen.run else "the median of the first round"
-        chosen.json.write_text(json.dumps({**facts, "machine": bench.machine(["SimpleITK"]), "rounds": kept}, indent=1))
+    found = {
+        "patients": len(truths),
+        "size": chosen.size,
+        "pixel_mm": data.settings.pixel_mm,
+        "atlases": ATLASES,
+        "synthetic": "a run's generator" if chosen.run else "the median of the first round",
+        "machine": bench.machine(["SimpleITK"]),
+        "rounds": {name: {key: one[key] for key in one if key != "hu"} for name, one in rounds.items()},
+    }
+    text = report(found)
+    print(text)
+    if chosen.keep:
+        RESULTS.write_text(json.dumps(found, indent=1) + "\n")
+        bench.write("registered_pairs", f"\n{text}\n", PAGE)
+
+
+def report(found: dict) -> str:
+    """A Markdown table with a row a round, and what was measured on what."""
+    heads = ("round", "MAE of one, HU", "MAE of the median, HU", "bone Dice of one", "bone Dice of the median")
+    names = ("mae_hu_of_one", "mae_hu_of_median", "bone_dice_of_one", "bone_dice_of_median")
+    lines = [
+        [name, *(f"{one['mean'][key]:{'.3f' if 'dice' in key else '.1f'}}" for key in names)]
+        for name, one in found["rounds"].items()
+    ]
+    below = (
+        f"{found['patients']} training patients, {found['atlases']} registered CTs each, {found['size']} pixels of "
+        f"{found['pixel_mm']:g} mm, inside the MR's body. The synthetic CT is {found['synthetic']}."
+    )
+    return f"{bench.markdown(heads, lines)}\n\n{below}"
 
 
 def draw(data: Data, truths: Sequence[np.ndarray], rounds: dict, path: Path) -> None:
