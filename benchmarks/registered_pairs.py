@@ -72,7 +72,8 @@ def measure(data: Data, truths: Sequence[np.ndarray], folder: Path, synthetic: S
     hu = [in_hu(own, window) for own in targets]
     rows = [scores(*case) for case in zip(hu, truths, (scan.mask for scan in data.train[0]), strict=True)]
     mean = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
-    return {"mean": mean, "seconds": seconds, "cpu_seconds": cpu_seconds, "rows": rows, "hu": hu}
+    cost = {"seconds": seconds, "cpu_seconds": cpu_seconds} if cpu_seconds else {}  # nothing, from the cache
+    return {"mean": mean, **cost, "rows": rows, "hu": hu}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
