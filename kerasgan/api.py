@@ -227,7 +227,7 @@ def export_serving(
     trust: bool = False,
     force: bool = False,
 ) -> Path:
-    """Writes both generators of a run as TensorFlow Serving reads them, and compares them with the Keras generators.
+    """Writes the generators of a run as TensorFlow Serving reads them, and compares them with the Keras generators.
 
     Args:
         run: A trained run.

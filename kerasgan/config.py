@@ -36,6 +36,8 @@ def _rising(window: tuple[float, float]) -> tuple[float, float]:
     return window
 
 
+Direction = Literal["ab", "ba"]
+DIRECTIONS: tuple[Direction, Direction] = ("ab", "ba")
 Plane = Literal["axial", "coronal", "sagittal"]
 Planes = Annotated[tuple[Plane, ...], AfterValidator(_distinct)]
 AXIAL_ONLY: tuple[Plane, ...] = ("axial",)
@@ -96,9 +98,7 @@ class Data(_Frozen):
     batch_size: int = Field(1, ge=1, le=10_000)
     minimum_body_fraction: float = Field(0.05, ge=0, le=1)  # slices with less body in the square are left out
     planes: Planes = AXIAL_ONLY  # of the slices; of several, each translates a scan, and the median is taken
-    pairs: Pairing | None = (
-        None  # targets of a slice of a: scans of b registered to it, or its patient's own; None: none
-    )
+    pairs: Pairing | None = None  # the targets of a's slices: scans of b that are registered to them, or true ones
     atlases: int = Field(5, ge=1, le=50)  # scans of b registered to each one of a
     augmentation: Augmentation = Augmentation()
 
@@ -128,6 +128,14 @@ class Losses(_Frozen):
     structure_weight: float = Field(0.0, ge=0, le=HEAVIEST)
 
 
+class Supervision(_Frozen):
+    """What the one-sided method learns from `data.pairs`, beside the adversarial and the structural loss."""
+
+    weight: float = Field(10.0, ge=0, le=HEAVIEST)  # of the mean absolute difference from the target
+    target: Literal["random", "nearest", "median"] = "random"  # which of a slice's registered scans
+    adversarial_from: int = Field(0, ge=0, le=MOST)  # the first step in which the generator heeds the discriminator
+
+
 class Deformation(_Frozen):
     """A second, deformed output of each generator, which the discriminators see in place of its own.
 
@@ -150,8 +158,9 @@ class Distillation(_Frozen):
     """A run whose generator the recipe's own, smaller generator learns to imitate in one direction."""
 
     teacher: str  # the run directory
-    direction: Literal["ab", "ba"]
+    direction: Direction
     student: str  # the budget that the small generator keeps to
+    directions: tuple[Direction, ...] = DIRECTIONS  # the teacher's
     generator: Component  # the teacher's
     output_weight: float = Field(10.0, gt=0, le=HEAVIEST)  # of the mean absolute difference of both outputs
     feature_weight: float = Field(
@@ -160,7 +169,7 @@ class Distillation(_Frozen):
 
 
 class Optimizer(_Frozen):
-    """Settings of Adam, one optimiser for both generators and one for both discriminators."""
+    """Settings of Adam, one optimiser for the generators and one for the discriminators."""
 
     learning_rate: float = Field(2e-4, gt=0, le=10)
     discriminator_learning_rate: float | None = Field(None, gt=0, le=10)  # None: learning_rate for all networks
@@ -168,6 +177,7 @@ class Optimizer(_Frozen):
     discriminator_iterations: int = Field(1, ge=1, le=1000)
     beta_1: float = Field(0.5, ge=0, lt=1)
     beta_2: float = Field(0.999, ge=0, lt=1)
+    average_decay: float | None = Field(None, gt=0, lt=1)  # of moving averages, kept in place of the generators
 
 
 class Schedule(_Frozen):
@@ -211,6 +221,7 @@ class Recipe(_Frozen):
     generator: Component = Component(name="resnet")
     discriminator: Component = Component(name="patchgan")
     losses: Losses = Losses()
+    supervision: Supervision = Supervision()
     deformation: Deformation | None = None
     segmentation: Segmentation | None = None
     distillation: Distillation | None = None
@@ -234,6 +245,16 @@ class Recipe(_Frozen):
             raise KerasganError(
                 f"The recipe has data.pairs={self.data.pairs}, which method {self.method!r} does not use. Use --set "
                 "method=one_sided, or --set data.pairs=null."
+            )
+        if self.method == "one_sided" and not self.data.pairs and self.supervision.weight:
+            raise KerasganError(
+                "Method 'one_sided' learns from pairs, and the recipe has none. Use --set data.pairs=registered or "
+                "true, or --set supervision.weight=0."
+            )
+        if self.method == "one_sided" and (self.losses.cycle_weight or self.losses.identity_weight):
+            raise KerasganError(
+                "Method 'one_sided' has no way back and no identity loss. Use --set losses.cycle_weight=0 --set "
+                "losses.identity_weight=0."
             )
         if self.method == "cyclegan" and unused:
             raise KerasganError(
@@ -347,6 +368,9 @@ class Recipe(_Frozen):
             paths.add(path)
         if "method" not in paths and self.method == _method_of_parts(self.model_dump()):
             values["method"] = _method_of_parts(values)  # a part that is set or switched off brings its method
+            if values["method"] == "one_sided" and isinstance(values["losses"], dict):  # which has no way back
+                unused = {"cycle_weight": 0.0, "cycle_weight_b": None, "identity_weight": 0.0}
+                values["losses"] |= {name: off for name, off in unused.items() if f"losses.{name}" not in paths}
         try:
             recipe = Recipe.model_validate(values)
         except ValidationError as error:

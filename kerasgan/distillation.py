@@ -125,12 +125,14 @@ def student_recipe(run: Run, student: str, direction: Direction, steps: int | No
         "method": "distiller",
         "generator": student_generator(recipe.generator, BUDGETS[student], size),
         "losses": recipe.losses.model_copy(update=without_cycles),
+        "data": recipe.data.model_copy(update={"pairs": None}),
         "schedule": recipe.schedule.model_copy(update={"steps": steps or recipe.schedule.steps, "epochs": None}),
         "deformation": None,
         "segmentation": None,
         "distillation": Distillation(
             teacher=str(run.path.absolute()),
             direction=direction,
+            directions=run.facts.directions,
             student=student,
             generator=recipe.generator,
             feature_weight=1.0 if recipe.generator.name == "resnet" else 0.0,  # others have no features like these

@@ -43,7 +43,7 @@ def export(
 ) -> None:
     """Write a model that takes and returns physical values, and compare it with Keras.
 
-    For TensorFlow Serving: OUTPUT/NAME/VERSION with both generators, and the server's files beside it.
+    For TensorFlow Serving: OUTPUT/NAME/VERSION with the generators, and the server's files beside it.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""Exports a run as a model of TensorFlow Serving: both generators, their contract, and the files the server reads."""
+"""Exports a run as a model of TensorFlow Serving: its generators, their contract, and the files the server reads."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from kerasgan.export.signatures import serving_signatures
 from kerasgan.files import require_folder_name, staging_folder
 from kerasgan.networks.keras_settings import keras_defaults
 from kerasgan.runs.run import load_run, require_trust
-from kerasgan.scans.contract import DIRECTIONS, Contract
+from kerasgan.scans.contract import Contract
 from kerasgan.scans.names import CONTRACT, INDEX
 from kerasgan.text import valid_json
 
@@ -47,7 +47,7 @@ def export_serving(
     trust: bool = False,
     force: bool = False,
 ) -> Path:
-    """Exports both generators of a run, as TensorFlow Serving reads them, see `kerasgan.export_serving`.
+    """Exports the generators of a run, as TensorFlow Serving reads them, see `kerasgan.export_serving`.
 
     `output/<name>/<version>` appears as a whole, and only when its values on real slices were found to be those of the
     Keras generators. No version is ever overwritten; a server that watches takes the new one over.
@@ -63,8 +63,9 @@ def export_serving(
     described = serving_contract(run, name, free_version(output, name, version))
     if not force:
         _check_former(output / name, described)
-    generators = {d: PhysicalGenerator(run.generator(d), run.map(d[0]), run.map(d[1])) for d in DIRECTIONS}
-    samples = {direction: as_stored(real_slices(run, direction, data_dir=data_dir)) for direction in DIRECTIONS}
+    ways = run.facts.directions
+    generators = {way: PhysicalGenerator(run.generator(way), run.map(way[0]), run.map(way[1])) for way in ways}
+    samples = {way: as_stored(real_slices(run, way, data_dir=data_dir)) for way in ways}
     with staging_folder(output / name if output.exists() else output) as folder:
         model = folder / "model"
         networks = [physical.generator for physical in generators.values()]
@@ -102,8 +103,10 @@ def _check_former(model: Path, described: ServingContract) -> None:
         ) from error
     former, wanted = (_meaning(contract) for contract in (last, described))
     changes = [f"{name} {former[name]}, now {wanted[name]}" for name in former if former[name] != wanted[name]]
-    if described.directions["ab"].quick and not last.directions["ab"].quick:
+    if described.either.quick and not last.either.quick:
         changes.append("it is from a full training, this one from a quick run, whose images mean nothing")
+    if lost := last.directions.keys() - described.directions.keys():
+        changes.append(f"direction {lost.pop()} would be missing")
     if changes:
         raise ExportError(
             f"{model} holds version {last.version}, which a server would replace by this one: {'; '.join(changes)}. "
@@ -113,9 +116,10 @@ def _check_former(model: Path, described: ServingContract) -> None:
 
 def _meaning(described: ServingContract) -> dict[str, str]:
     """The properties that all versions of one model have in common."""
-    one = described.directions["ab"]
+    one = described.either
+    a, b = (one.source, one.target) if one.direction == "ab" else (one.target, one.source)
     return {
-        "modalities": f"{one.source.modality} (a) and {one.target.modality} (b)",
+        "modalities": f"{a.modality} (a) and {b.modality} (b)",
         "anatomy": one.anatomy or "unknown",
         "pixel size": f"{one.pixel_mm:g} mm",
     }

@@ -40,7 +40,7 @@ def model_card(run: Run, described: ServingContract) -> str:
         run: The run that the model comes from.
         described: The contract of the model.
     """
-    facts, recipe, split, either = run.facts, run.recipe, run.split(), described.directions["ab"]
+    facts, recipe, split, either = run.facts, run.recipe, run.split(), described.either
     directions = [["direction", "from", "to", "generator", "its SHA-256"]]
     for one in described.directions.values():
         directions.append([one.direction, str(one.source), str(one.target), one.generator, one.generator_sha256])
@@ -95,7 +95,7 @@ def contract_page(described: ServingContract) -> str:
         described: The contract.
     """
     parts = [f"# {described.name}, version {described.version}: tensors and their meaning"]
-    parts.append(described.directions["ab"].statement)
+    parts.append(described.either.statement)
     for one in described.directions.values():
         parts.append(f"## Direction {one.direction}: {one.source.modality} to {one.target.modality}")
         parts += ["\n".join(points(_facts(one))), _signature_table(one.signatures)]

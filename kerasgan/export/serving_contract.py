@@ -1,8 +1,10 @@
-"""The contract of a served model: what its signatures take and give in both directions of a run."""
+"""The contract of a served model: what its signatures take and give in each direction of a run."""
 
 from __future__ import annotations
 
 from pathlib import Path
+
+from pydantic import Field
 
 from kerasgan.errors import ExportError
 from kerasgan.export.layout import CONTRACT_FILE, EXTRAS
@@ -10,7 +12,7 @@ from kerasgan.files import read_record
 from kerasgan.runs.contract import contract, image_tensor
 from kerasgan.runs.run import Run
 from kerasgan.scans import names
-from kerasgan.scans.contract import DIRECTIONS, Contract, Direction, Encoding, Frozen, Shape, Signature, Tensor
+from kerasgan.scans.contract import Contract, Direction, Encoding, Frozen, Shape, Signature, Tensor
 
 ANY: Shape = (None, None, None)
 LARGEST_STORED = 2**15 - 1
@@ -23,16 +25,21 @@ class ServingContract(Frozen):
     Attributes:
         name: Name of the model.
         version: Version of the model.
-        directions: The contract of each direction; signatures have their full names.
+        directions: The contract of each direction of the run; signatures have their full names.
     """
 
     name: str
     version: int
-    directions: dict[Direction, Contract]
+    directions: dict[Direction, Contract] = Field(min_length=1)
+
+    @property
+    def either(self) -> Contract:
+        """The contract of one direction, for what all have in common."""
+        return next(iter(self.directions.values()))
 
 
 def serving_contract(run: Run, name: str, version: int) -> ServingContract:
-    """Describes both generators of a run as one served model.
+    """Describes the generators of a run as one served model.
 
     Args:
         run: The run that the generators come from.
@@ -40,7 +47,7 @@ def serving_contract(run: Run, name: str, version: int) -> ServingContract:
         version: Version of the model.
     """
     directions = {}
-    for direction in DIRECTIONS:
+    for direction in run.facts.directions:
         plain = contract(run, direction, ANY, "float32")
         scaling = plain.mr_scaling and plain.mr_scaling.model_copy(update={"rescaling": None})  # a window replaces it
         low, high = plain.target.window

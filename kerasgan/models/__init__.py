@@ -10,6 +10,7 @@ from kerasgan.models._optimizers import ConstantThenLinear
 from kerasgan.models.cyclegan import CycleGAN
 from kerasgan.models.distiller import Distiller
 from kerasgan.models.essnet import EssNet
+from kerasgan.models.one_sided import OneSided
 
 __all__ = [
     "AdversarialModel",
@@ -18,6 +19,7 @@ __all__ = [
     "Distiller",
     "EssNet",
     "NamedLoss",
+    "OneSided",
     "adversarial_functions",
     "step_values",
 ]

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kerasgan.config import Component, Recipe
+from kerasgan.config import DIRECTIONS, Component, Direction, Recipe
 from kerasgan.errors import KerasganError
 from kerasgan.losses._named import NamedLoss
 from kerasgan.models._image_pool import ImagePool, seed_of_step
@@ -26,7 +26,7 @@ class AdversarialModel(keras.Model):
 
     Args:
         trained: Networks that the generators' optimiser updates, by the names under which a run keeps them.
-        discriminators: The network that judges the images of a domain, by domain.
+        discriminators: The network that judges the images of a domain, by domain; none without an adversary.
         adversarial: A loss file such as `kerasgan.losses.least_squares`: anything with `discriminator`, `generator`
             and, optionally, `penalty`.
         loss_weights: Weight of each term of the generators' objective, by name; a term without weight is left out.
@@ -74,17 +74,18 @@ class AdversarialModel(keras.Model):
                     "batch normalisation, which mixes the images of a batch. Choose another normalisation; of 'fcn': "
                     "--set discriminator.normalization=instance."
                 )
-        shape = image_shape or next(iter(discriminators.values())).input_shape[1:]
-        if None in shape:
-            raise ValueError(f"The image pools need the size of the images; got {shape}. Give image_shape.")
-        self.pools = {
-            domain: ImagePool(pool_size, shape, 2 * seed + number, f"pool_{domain}")
-            for number, domain in enumerate(discriminators)
-        }
+        self.pools = {}
+        for number, (domain, network) in enumerate(discriminators.items()):
+            shape = image_shape or network.input_shape[1:]
+            if None in shape:
+                raise ValueError(f"The image pools need the size of the images; got {shape}. Give image_shape.")
+            self.pools[domain] = ImagePool(pool_size, shape, 2 * seed + number, f"pool_{domain}")
         self.generator_optimizer, self.discriminator_optimizer = (
             keras.optimizers.Adam(2e-4, beta_1=0.5) for _ in range(2)
         )
         self.generator_iterations = self.discriminator_iterations = 1
+        self.average_decay: float | None = None
+        self.averages: dict[Direction, keras.Model] = {}
         self.monitor: Any = None
         self.built = True  # The networks are; there is no forward pass of the whole to build.
 
@@ -95,6 +96,7 @@ class AdversarialModel(keras.Model):
         *,
         generator_iterations: int | None = None,
         discriminator_iterations: int | None = None,
+        average_decay: float | None = None,
         jit_compile: bool | str = "auto",
         **options: Any,
     ) -> None:
@@ -105,6 +107,8 @@ class AdversarialModel(keras.Model):
             discriminator_optimizer: For the discriminators; likewise.
             generator_iterations: Updates of the generators in a step, all on one batch; at first 1.
             discriminator_iterations: Updates of the discriminators in a step; at first 1.
+            average_decay: Has the generators' moving averages kept, and drawn, scored and exported in their place: what
+                is left of one after a step, less in the first steps; at first None, without averages.
             jit_compile: Whether XLA compiles the step; `"auto"` does so on a GPU, as it is slower on a CPU.
             options: Further options of `keras.Model.compile`, such as `steps_per_execution` and `run_eagerly`.
         """
@@ -118,6 +122,12 @@ class AdversarialModel(keras.Model):
             self.discriminator_optimizer.build(self.discriminator_variables)
         self.generator_iterations = generator_iterations or self.generator_iterations
         self.discriminator_iterations = discriminator_iterations or self.discriminator_iterations
+        self.average_decay = average_decay or self.average_decay
+        if self.average_decay and not self.averages:
+            for way, network in self.generators.items():
+                if f"generator_{way}" in self.trained:
+                    self.averages[way] = keras.models.clone_model(network)
+                    self.averages[way].set_weights(network.get_weights())
         if self.monitor is None:
             names = [*self.loss_weights, "generators", *(f"discriminator_{domain}" for domain in self.discriminators)]
             self.means = {name: keras.metrics.Mean(name) for name in names}
@@ -148,13 +158,25 @@ class AdversarialModel(keras.Model):
             adam(recipe, "discriminators"),
             generator_iterations=recipe.optimizer.generator_iterations,
             discriminator_iterations=recipe.optimizer.discriminator_iterations,
+            average_decay=recipe.optimizer.average_decay,
         )
 
     @property
     def networks(self) -> dict[str, keras.Layer]:
         """Every network whose state a run keeps, by name."""
         judges = {f"discriminator_{domain}": network for domain, network in self.discriminators.items()}
-        return {**self.trained, **self.fixed, **judges}
+        averages = {f"average_{way}": network for way, network in self.averages.items()}
+        return {**self.trained, **self.fixed, **judges, **averages}
+
+    @property
+    def generators(self) -> dict[Direction, keras.Model]:
+        """The generators that a run draws, scores and keeps, by direction: both, or the only one of a method.
+
+        Their moving averages, where there are any.
+        """
+        networks = self.trained | self.fixed
+        found = {way: networks[f"generator_{way}"] for way in DIRECTIONS if f"generator_{way}" in networks}
+        return found | self.averages
 
     @property
     def generator_variables(self) -> list[keras.Variable]:
@@ -230,7 +252,16 @@ class AdversarialModel(keras.Model):
         optimizer.apply(gradients, variables)
 
     def report(self, losses: dict[str, tf.Tensor], step: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Notes a step's losses and returns the mean of each since the epoch began."""
+        """Notes what a step led to: in the moving averages, and in the mean of each loss since the epoch began.
+
+        A mean over fewer steps than the decay implies, at first, as `tf.train.ExponentialMovingAverage` has it, leaves
+        nothing of the random weights that the training began with.
+        """
+        for way, average in self.averages.items():
+            done = tf.cast(step, tf.float32) + 1
+            new = 1 - tf.minimum(self.average_decay, (1 + done) / (10 + done))
+            for mean, weight in zip(average.weights, self.trained[f"generator_{way}"].weights, strict=True):
+                mean.assign(mean + tf.cast(new, mean.dtype) * (weight - mean))
         self.monitor.watch([losses[name] for name in self.means], step)
         for name, mean in self.means.items():
             mean.update_state(losses[name])
@@ -290,7 +321,7 @@ def adversarial_functions(component: Component) -> SimpleNamespace:
         KerasganError: For an unknown loss or option.
 
     Example:
-        >>> from kerasgan.config import Component, Recipe
+        >>> from kerasgan.config import DIRECTIONS, Component, Direction, Recipe
         >>> sorted(vars(adversarial_functions(Component(name="least_squares"))))
         ['discriminator', 'generator']
     """

@@ -37,8 +37,8 @@ class Distiller(AdversarialModel):
     Args:
         student: The small generator.
         teacher: The large one of the same direction, which stays as it is.
-        other: The generator of the other direction, which stays as it is, too.
-        discriminator: Scores images of the target domain.
+        other: The generator of the other direction, which stays as it is, too; None for a teacher without one.
+        discriminator: Scores images of the target domain; None without an adversarial loss.
         direction: `"ab"` or `"ba"`: what the student translates.
         output_weight: Weight of the mean absolute difference of both outputs.
         feature_weight: Weight of the relative squared difference of both networks' features; 0 compares none.
@@ -61,8 +61,8 @@ class Distiller(AdversarialModel):
         self,
         student: keras.Model,
         teacher: keras.Model,
-        other: keras.Model,
-        discriminator: keras.Model,
+        other: keras.Model | None,
+        discriminator: keras.Model | None,
         direction: Literal["ab", "ba"],
         *,
         output_weight: float = 10.0,
@@ -85,8 +85,8 @@ class Distiller(AdversarialModel):
         trained = {f"projection_{place}": layer for place, layer in enumerate(projections)}
         super().__init__(
             trained={f"generator_{direction}": student, **trained},
-            fixed={f"generator_{target}{source}": other},
-            discriminators={target: discriminator},
+            fixed={f"generator_{target}{source}": other} if other else {},
+            discriminators={target: discriminator} if discriminator else {},
             adversarial=adversarial,
             loss_weights={
                 f"output_{direction}": output_weight,
@@ -97,7 +97,6 @@ class Distiller(AdversarialModel):
             **{"name": "distiller"} | options,
         )
         self.student, self.teacher, self.other, self.discriminator = student, teacher, other, discriminator
-        self.generator_ab, self.generator_ba = (student, other) if direction == "ab" else (other, student)
         self.open_student, self.open_teacher, self.projections = open_student, open_teacher, projections
         self.direction, self.structure = direction, NamedLoss(structure, "structure")
 
@@ -115,9 +114,12 @@ class Distiller(AdversarialModel):
         source, target = settings.direction
         any_size = (None, None, image_shape[-1])
         student = build_network("generators", recipe.generator, any_size, f"generator_{source}{target}")
-        other = build_network("generators", settings.generator, any_size, f"generator_{target}{source}")
+        other, judge = None, None
+        if f"{target}{source}" in settings.directions:
+            other = build_network("generators", settings.generator, any_size, f"generator_{target}{source}")
         teacher = build_network("generators", settings.generator, any_size, "teacher")
-        judge = build_network("discriminators", recipe.discriminator, image_shape, f"discriminator_{target}")
+        if losses.adversarial_weight:
+            judge = build_network("discriminators", recipe.discriminator, image_shape, f"discriminator_{target}")
         model = cls(
             *(student, teacher, other, judge),
             settings.direction,
@@ -170,9 +172,8 @@ class Distiller(AdversarialModel):
             self.minimise(losses["generators"], tape, self.generator_optimizer, self.generator_variables)
 
         # 4. Update the discriminator by real images and by synthetic ones, half of them earlier ones from the pool
-        domain = way[1]
-        pooled = self.pools[domain].exchange(synthetic, step)
-        losses |= self.update_discriminators({domain: (real_images, pooled)}, step)
+        for domain, pool in self.pools.items():
+            losses |= self.update_discriminators({domain: (real_images, pool.exchange(synthetic, step))}, step)
         return self.report(losses, step)
 
 

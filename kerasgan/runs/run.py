@@ -6,7 +6,7 @@ split.json       patient keys of training, validation and test
 history.csv      the mean of every loss, one row for each reporting period
 validation.csv   the scores of every validation: errors on paired patients, and terms that need no pairs
 losses.png       the losses as curves
-generators/      ab-last.keras, ba-last.keras, ab-best.keras, ba-best.keras
+generators/      ab-last.keras, ba-last.keras, ab-best.keras, ba-best.keras; of a run of one direction, its own
 segmenters/      b-last.keras, b-best.keras, where the recipe trains a segmentation network with its generators
 distillation.json  cost and error of a student and its teacher
 checkpoints/     the last two states of the run
@@ -62,6 +62,7 @@ class RunFacts(BaseModel):
         way_back: How results get onto a scan's own grid; absent in older runs, whose results stay as they were.
         precision: The dtype policy of the networks.
         xla: Whether the step was compiled with XLA.
+        directions: Those that it has generators for.
         fingerprint: Digest of the training and validation data.
         gates: The input gate of each domain with enough training patients; empty in runs of former versions.
     """
@@ -80,6 +81,7 @@ class RunFacts(BaseModel):
     way_back: WayBack = WayBack()
     precision: Literal["float32", "mixed_bfloat16"]
     xla: bool
+    directions: tuple[Direction, ...] = Field(DIRECTIONS, min_length=1)  # of former versions: both
     fingerprint: str
     gates: dict[str, Gate] = {}
 
@@ -185,12 +187,20 @@ class Run:
         """The `.keras` file of a generator; the last one before the first validation has chosen a best one.
 
         Raises:
-            RunError: For a run without weights.
+            RunError: For a run without weights, or without that direction.
             ValueError: For another direction than `"ab"` or `"ba"`.
         """
+        facts = self.facts
         if direction not in DIRECTIONS:
-            a, b = self.facts.modalities["a"], self.facts.modalities["b"]
+            a, b = facts.modalities["a"], facts.modalities["b"]
             raise ValueError(f"The direction must be 'ab' ({a} to {b}) or 'ba' ({b} to {a}); got {direction!r}.")
+        if direction not in facts.directions:
+            own = facts.directions[0]
+            source, target = (facts.modalities[domain] for domain in own)
+            raise RunError(
+                f"{self.path} translates {source} to {target} only, direction {own}, and has no generator of direction "
+                f"{direction}. Choose {own}, or a run of a method that trains both, such as cyclegan."
+            )
         return self._network_path("generator", direction, which)
 
     def generator(self, direction: Direction, which: Which = "best") -> keras.Model:

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from kerasgan.config import AXIAL_ONLY, Number, Percentiles, Plane, Planes, Window
+from kerasgan.config import DIRECTIONS as DIRECTIONS
+from kerasgan.config import Direction as Direction
 from kerasgan.scans.bounds import LARGEST, NETWORK_SIDE, SHELL_MM, SPACING_MM
 from kerasgan.scans.gate import Gate
 from kerasgan.scans.geometry import Enlarging
@@ -14,9 +16,7 @@ from kerasgan.scans.names import IMAGE
 from kerasgan.scans.volume import Modality
 from kerasgan.text import RESEARCH_ONLY
 
-Direction = Literal["ab", "ba"]
 Pixels = Annotated[int, Field(ge=1, le=NETWORK_SIDE)]
-DIRECTIONS: tuple[Direction, Direction] = ("ab", "ba")
 
 FORMAT = 1  # raise it when a client of the former contract would go wrong
 ORIENTATIONS: dict[Plane, str] = {

@@ -134,6 +134,12 @@ class Client:
             ValueError: As for `translate`.
             ServingError: As for `translate`; NOT_FOUND if the server has gone on to another version.
         """
+        if direction not in described.directions:
+            either = described.either
+            raise ServingError(
+                f"{self.address} translates {either.source.modality} to {either.target.modality} only, direction "
+                f"{either.direction}; got direction {direction}."
+            )
         one = described.directions[direction]
         if self.address.is_grpc:
             name = names.WINDOWED if window else names.DEFAULT

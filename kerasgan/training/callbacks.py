@@ -143,7 +143,7 @@ class History(Periodic):
 
 
 class Previews(Periodic):
-    """Draws fixed slices of both domains, their translations and the way back.
+    """Draws fixed slices of both domains, and of each direction that is trained the translations and the way back.
 
     Args:
         run: The run.
@@ -161,16 +161,13 @@ class Previews(Periodic):
 
     def act(self, logs: dict[str, float]) -> None:
         """Writes a picture with a row for each slice, and the same images to TensorBoard."""
-        step, generator_ab, generator_ba = self.progress.step, self.model.generator_ab, self.model.generator_ba
-        synthetic_b, synthetic_a = generator_ab(self.a), generator_ba(self.b)
-        columns = {
-            "a": self.a,
-            "synthetic b": synthetic_b,
-            "reconstructed a": generator_ba(synthetic_b),
-            "b": self.b,
-            "synthetic a": synthetic_a,
-            "reconstructed b": generator_ab(synthetic_a),
-        }
+        step, generators, columns = self.progress.step, self.model.generators, {}
+        for (source, target), real in zip(DIRECTIONS, (self.a, self.b), strict=True):
+            columns[source] = real
+            if forth := generators.get(f"{source}{target}"):
+                columns[f"synthetic {target}"] = forth(real)
+                if back := generators.get(f"{target}{source}"):
+                    columns[f"reconstructed {source}"] = back(columns[f"synthetic {target}"])
         images = {name: middle_channel(np.asarray(column)) for name, column in columns.items()}
         path = self.run.path / "previews" / f"step-{step:09d}.png"
         path.parent.mkdir(exist_ok=True)
@@ -183,7 +180,7 @@ class Previews(Periodic):
 
 
 class Validation(Periodic):
-    """Scores both generators on validation slices, and keeps each direction's best one, see `newest_is_best`.
+    """Scores the generators on validation slices, and keeps each direction's best one, see `newest_is_best`.
 
     `validation.csv` alone decides, which a resumed run cuts back to its checkpoint; so it chooses as the uninterrupted
     run does.
@@ -215,15 +212,15 @@ class Validation(Periodic):
 
     def act(self, logs: dict[str, float]) -> None:
         """Writes a row of scores, then the generators that are the best so far."""
-        generators = {"ab": self.model.generator_ab, "ba": self.model.generator_ba}
+        generators = self.model.generators
         scores: dict[str, float] = {}
         if self.pairs:
-            for direction in DIRECTIONS:
+            for direction, generator in generators.items():
                 target = self.run.map(direction[1])
-                scores[f"mae_{direction}"] = masked_error(generators[direction], self.pairs, direction, target)
-        for direction in DIRECTIONS:
+                scores[f"mae_{direction}"] = masked_error(generator, self.pairs, direction, target)
+        for direction, generator in generators.items():
             score = self.unpaired[direction]
-            synthetic = predict_slices(generators[direction], score.source.images)
+            synthetic = predict_slices(generator, score.source.images)
             scores |= {f"{name}_{direction}": value for name, value in score(synthetic).items()}
         append_row(self.path, {"step": self.progress.step, **scores})
         with self.writer.as_default(step=self.progress.step):
@@ -231,7 +228,7 @@ class Validation(Periodic):
                 tf.summary.scalar(f"validation/{name}", value)
         self.writer.flush()
         rows = read_rows(self.path)
-        for direction in DIRECTIONS:
+        for direction in generators:
             if newest_is_best(rows, direction):
                 for path, network in network_files(self.model, self.run, direction, "best").items():
                     checkpoints.save_network(network, path)
@@ -297,7 +294,7 @@ def network_files(model: AdversarialModel, run: Run, direction: Direction, which
         direction: The generator's direction.
         which: `"best"` or `"last"`.
     """
-    files = {run.path / "generators" / f"{direction}-{which}.keras": model.networks[f"generator_{direction}"]}
+    files = {run.path / "generators" / f"{direction}-{which}.keras": model.generators[direction]}
     if direction == "ab" and "segmenter" in model.networks:
         files[run.path / "segmenters" / f"b-{which}.keras"] = model.networks["segmenter"]
     return files

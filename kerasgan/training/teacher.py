@@ -7,11 +7,10 @@ from kerasgan.errors import RunError
 from kerasgan.models import Distiller
 from kerasgan.runs import checkpoints
 from kerasgan.runs.run import load_run
-from kerasgan.scans.contract import DIRECTIONS
 
 
 def load_teacher(model: Distiller, settings: Distillation, split: dict[str, dict[str, list[str]]]) -> None:
-    """Gives a new distiller the teacher's generators and its discriminator.
+    """Gives a new distiller the teacher's generators and, where it has one, its discriminator.
 
     Args:
         model: The student's model.
@@ -22,13 +21,13 @@ def load_teacher(model: Distiller, settings: Distillation, split: dict[str, dict
     Raises:
         RunError: For a teacher that is missing, not trained, has no checkpoint, or was trained on other patients.
     """
-    run, other = load_run(settings.teacher), next(one for one in DIRECTIONS if one != settings.direction)
+    run = load_run(settings.teacher)
     if run.split() != split:
         raise RunError(
             f"The data is not divided into the patients that {settings.teacher} was trained, validated and tested "
             "with; a student needs the same. Restore the data, or name its folder with --data-dir."
         )
-    for network, direction in ((model.teacher, settings.direction), (model.other, other)):
+    for direction, network in (model.generators | {settings.direction: model.teacher}).items():
         try:
             network.set_weights(run.generator(direction).get_weights())
         except ValueError as error:
@@ -36,7 +35,7 @@ def load_teacher(model: Distiller, settings: Distillation, split: dict[str, dict
                 f"{run.generator_path(direction)} is not of the recipe in {run.path}: {error} Restore the teacher."
             ) from error
     discriminators = {f"discriminator_{domain}": net.variables for domain, net in model.discriminators.items()}
-    if not checkpoints.restore(checkpoints.named(discriminators), run.path / "checkpoints"):
+    if discriminators and not checkpoints.restore(checkpoints.named(discriminators), run.path / "checkpoints"):
         raise RunError(
             f"{run.path} has no checkpoint, which holds the discriminator that its student needs; restore its folder "
             "checkpoints, or train again."

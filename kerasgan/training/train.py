@@ -25,7 +25,7 @@ from kerasgan.pictures import patients as report
 from kerasgan.runs import checkpoints
 from kerasgan.runs.device import resolve_precision, steady_graphs, uses_xla
 from kerasgan.runs.run import Run, RunFacts, create_run, load_run
-from kerasgan.scans.contract import WayBack
+from kerasgan.scans.contract import Direction, WayBack
 from kerasgan.scans.gate import MINIMUM_PATIENTS, fit_gate
 from kerasgan.training.batches import training_dataset
 from kerasgan.training.cache import CachedScan
@@ -95,7 +95,8 @@ def train_recipe(recipe: Recipe, request: Request, out: Path, former: Run | None
     model = build_model(recipe, image_shape, precision, seed)
     if recipe.distillation:
         load_teacher(model, recipe.distillation, data.split.keys())
-    run = former or create_run(out, recipe, _facts(request, data, precision), data.split.keys())
+    facts = _facts(request, data, precision, tuple(model.generators))
+    run = former or create_run(out, recipe, facts, data.split.keys())
     if former and former.facts.fingerprint != data.fingerprint:
         raise RunError(
             f"The data differs from what {out} was trained on, or kerasgan {former.facts.kerasgan}, which began the "
@@ -139,7 +140,9 @@ def fit(model: AdversarialModel, run: Run, data: Data, targets: list[Targets] | 
     stores = SliceStore(data.train[0], data.classes, targets), SliceStore(data.train[1])
     folder = run.path / "checkpoints"
     done = checkpoints.resume(checkpoints.state(model), folder)
-    last = network_files(model, run, "ab", "last") | network_files(model, run, "ba", "last")
+    last: dict[Path, keras.Model] = {}
+    for direction in model.generators:
+        last |= network_files(model, run, direction, "last")
     cut_events(run.path / "tensorboard", done)
     writer = tf.summary.create_file_writer(str(run.path / "tensorboard"))
     with closing(Progress("Training", done, schedule.steps, SHOWN)) as progress:
@@ -204,7 +207,7 @@ def _alone(run: Run) -> Iterator[None]:
         yield
 
 
-def _facts(request: Request, data: Data, precision: str) -> RunFacts:
+def _facts(request: Request, data: Data, precision: str, directions: tuple[Direction, ...]) -> RunFacts:
     maps, modalities, gates = {}, {}, {}
     for domain, cached, scans in zip("ab", data.train, (data.split.train.a, data.split.train.b), strict=True):
         low, high = np.median([(scan.map.low, scan.map.high) for scan in cached], axis=0)
@@ -232,6 +235,7 @@ def _facts(request: Request, data: Data, precision: str) -> RunFacts:
         way_back=WAY_BACK,
         precision=precision,
         xla=uses_xla(),
+        directions=directions,
         fingerprint=data.fingerprint,
         gates=gates,
     )

@@ -10,7 +10,7 @@ import numpy as np
 from kerasgan.errors import RunError
 from kerasgan.runs.contract import contract as contract_of_run
 from kerasgan.runs.run import Run
-from kerasgan.scans.contract import DIRECTIONS, Contract, Direction
+from kerasgan.scans.contract import Contract, Direction
 from kerasgan.scans.intensity import IntensityMap
 from kerasgan.scans.volume import Modality
 from kerasgan.translation.translator import Translator
@@ -44,7 +44,7 @@ class RunTranslator(Translator):
 
     def sources(self) -> Mapping[Direction, Modality]:
         """The modality that goes in, for each direction."""
-        return {direction: self.run.facts.modalities[direction[0]] for direction in DIRECTIONS}
+        return {direction: self.run.facts.modalities[direction[0]] for direction in self.run.facts.directions}
 
     def contract(self, direction: Direction) -> Contract:
         """The contract of a generator; `RunError` where the run has no weights yet."""

@@ -219,6 +219,20 @@ def test_terms_of_weight_zero_are_left_out():
     assert not any(name.startswith(("structure", "identity")) for name in logs)
 
 
+def test_moving_averages_are_those_of_numpy_and_what_a_run_keeps():
+    """The decay is the least of 0.25 and (1 + n) / (10 + n) after n steps: 2 / 11, 3 / 12, then 0.25."""
+    model = built(recipe("optimizer.average_decay=0.25"))
+    expected = model.generator_ab.get_weights()
+    for seed, decay in enumerate((2 / 11, 0.25, 0.25)):
+        model.train_step(tuple(map(tf.constant, images(2, seed))))
+        own = model.generator_ab.get_weights()
+        expected = [decay * mean + (1 - decay) * weight for mean, weight in zip(expected, own, strict=True)]
+    assert model.generators == model.averages and model.generators.keys() == {"ab", "ba"}
+    for kept, mean in zip(model.generators["ab"].get_weights(), expected, strict=True):
+        np.testing.assert_allclose(kept, mean, rtol=0, atol=1e-6)
+    assert built(recipe()).generators["ab"].name == "generator_ab"
+
+
 def test_two_replicas_at_batch_four_equal_one(monkeypatch, two_replicas):
     """In float64, since rounding grows over the steps of an adversarial training; with a penalty, at fixed points."""
     monkeypatch.setattr(CycleGAN, "fractions", lambda self, images, step: tf.constant(0.25, images.dtype))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from kerasgan.config import AXIAL_ONLY, FORMER, NOT_SETTINGS, Recipe
+from kerasgan.config import AXIAL_ONLY, FORMER, NOT_SETTINGS, Recipe, Supervision
 from kerasgan.datasets import fewer_training_patients
 from kerasgan.errors import DatasetError
 from kerasgan.experiments.engine.types import Content, Context, Task
@@ -49,10 +49,13 @@ class RecipeTask(Task):
     def settings(self) -> Content:
         """The settings with those of the recipe, so that a change in the recipe's own file counts."""
         built = self.built().model_dump(mode="json", exclude=NOT_SETTINGS, exclude_none=True)
-        if "pairs" not in built["data"]:
-            del built["data"]["atlases"]  # changes nothing without pairs
+        # What version 0.1.0 had not is left out where it changes nothing, as folders are named after the rest.
         if built["data"]["planes"] == [*AXIAL_ONLY]:
-            del built["data"]["planes"]  # as folders are named that have no such setting
+            del built["data"]["planes"]
+        if "pairs" not in built["data"]:
+            del built["data"]["atlases"]
+            if built["supervision"] == Supervision().model_dump(mode="json"):
+                del built["supervision"]
         return {**self.model_dump(mode="json", exclude={"quick", "overrides"}), "recipe": built}
 
     def identity(self) -> Content:
