@@ -350,7 +350,8 @@ def reproduce(
     data_dir: str | Path | None = None,
     scale: Literal["laptop", "paper"] = "laptop",
     out: str | Path | None = None,
-    seeds: int | None = None,
+    seeds: int | Sequence[int] | None = None,
+    cells: str | None = None,
 ) -> Path:
     """Runs a paper's experiment, or what is left of it, and writes a report with the paper's values next to ours.
 
@@ -360,10 +361,11 @@ def reproduce(
         data_dir: Folder of its data; None: the folder that the dataset's card names.
         scale: `"laptop"`, two hours on two cores, or `"paper"`.
         out: Folder for everything; None: `reproductions/<name>-<dataset>-<scale>`.
-        seeds: Number of repetitions; None: as many as the scale asks for.
+        seeds: Number of repetitions, or those to compute here, such as `(3, 4)`; None: as many as the scale asks for.
+        cells: Pattern of the names of the cells to compute here, such as `"train-*"`; None: all.
 
     Returns:
-        `report.html`.
+        `report.html`; of a part it says which cells are missing.
 
     Raises:
         KerasganError: For bad input; the message says what to do.
@@ -374,7 +376,9 @@ def reproduce(
     from kerasgan import experiments
 
     return experiments.compute(
-        experiments.open_reproduction(name, dataset=dataset, data_dir=data_dir, scale=scale, out=out, seeds=seeds)
+        experiments.open_reproduction(
+            name, dataset=dataset, data_dir=data_dir, scale=scale, out=out, seeds=seeds, cells=cells
+        )
     )
 
 

@@ -10,6 +10,7 @@ import typer
 
 from kerasgan.cli._app import app
 from kerasgan.cli._console import divide_cores, load_tensorflow, resumable, say, table, writing
+from kerasgan.errors import KerasganError
 
 if TYPE_CHECKING:
     from kerasgan.experiments import Reproduction
@@ -28,7 +29,14 @@ def reproduce(
     out: Annotated[
         Path | None, typer.Option(help="Folder for everything.  [default: reproductions/NAME-DATASET-SCALE]")
     ] = None,
-    seeds: Annotated[int | None, typer.Option(help="Repetitions.  [default: as the scale says]", min=1)] = None,
+    seeds: Annotated[
+        str | None,
+        typer.Option(help="Number of repetitions, or those to compute here: 3,4.  [default: as the scale says]"),
+    ] = None,
+    cells: Annotated[
+        str | None,
+        typer.Option(metavar="PATTERN", help="Compute the cells of these names here: 'train-*'.  [default: all]"),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the cells, and which are finished.")] = False,
 ) -> None:
     """Run a paper's experiment from scans to tables and pictures, the paper's values next to ours.
@@ -36,9 +44,13 @@ def reproduce(
     After an interruption the same command goes on; what is finished is not computed again. The same command in a second
     terminal takes a share of the work; on one GPU, set TF_FORCE_GPU_ALLOW_GROWTH=true for both.
 
+    Several machines compute parts (--seeds, --cells) of the same data, hidden files included. Copy their folders cells/
+    together, and reproduce the whole; a report says which cells are missing.
+
     \b
     Example:
       kerasgan reproduce hiasa2018
+      kerasgan reproduce hiasa2018 --seeds 3,4 --cells 'evaluate-*'
     """
     if name is None:
         from kerasgan import registry
@@ -48,10 +60,16 @@ def reproduce(
         return
     from kerasgan.experiments import compute, duration, open_reproduction
 
-    opened = open_reproduction(name, dataset=dataset, data_dir=data_dir, scale=scale, out=out, seeds=seeds)
+    opened = open_reproduction(
+        name, dataset=dataset, data_dir=data_dir, scale=scale, out=out, seeds=_seeds(seeds), cells=cells
+    )
     if dry_run:
-        rows = [(opened.state(cell), duration(cell.seconds), cell.title) for cell in opened.cells]
-        say(f"{table(('state', 'about', 'cell'), rows)}\n\n{_summary(opened)}")
+        speed, rows = opened.speed(), []
+        for cell in opened.part:
+            result = opened.result(cell)
+            took = result["seconds"] if result else cell.seconds * speed
+            rows.append((opened.state(cell), duration(took) if took else "-", cell.key, cell.title))
+        say(f"{table(('state', 'about', 'cell', 'what it does'), rows)}\n\n{_summary(opened)}")
         return
     say(_summary(opened))
     with writing(opened.folder), resumable(lambda: "The same command goes on from here; what is finished is kept."):
@@ -61,17 +79,32 @@ def reproduce(
             # Many networks in one process look to TensorFlow like one that is traced again and again.
             logging.getLogger("tensorflow").setLevel(logging.ERROR)
         report = compute(opened)
+    if missing := opened.missing():
+        say(table(("missing cell", "what it does"), [(cell.key, cell.title) for cell in missing]))
+        say(f"{len(missing)} of {len(opened.cells)} cells are missing; the report leaves out what needs them.")
     say(f"Report: {report}; all numbers: {report.with_suffix('.json')}")
+
+
+def _seeds(text: str | None) -> int | tuple[int, ...] | None:
+    """The number of repetitions, or with a comma those that are meant; `"4,"` is one."""
+    if text is None:
+        return None
+    try:
+        numbers = tuple(int(word) for word in text.split(",") if word.strip())
+    except ValueError as error:
+        raise KerasganError(f"--seeds is {text!r}; expected a number such as 3, or repetitions such as 3,4.") from error
+    return numbers if "," in text else numbers[0] if numbers else 0
 
 
 def _summary(opened: Reproduction) -> str:
     from kerasgan.experiments import duration
 
-    cells, left = len(opened.cells), len(opened.left())
+    cells, left = len(opened.part), len(opened.left())
     done = f", {cells - left} of them finished" if left < cells else ""
+    part = f" of {len(opened.cells)}" if cells < len(opened.cells) else ""
     where = "at the speed of the finished ones" if done else "on two idle cores"
     rest = f"about {duration(opened.seconds_left())} left {where}" if left else "nothing left to compute"
     return (
         f"{opened.experiment.title} ({opened.experiment.citation})\n"
-        f"{cells} cells{done}; {rest}. Data: {opened.dataset} in {opened.data_dir}. Folder: {opened.folder}"
+        f"{cells}{part} cells{done}; {rest}. Data: {opened.dataset} in {opened.data_dir}. Folder: {opened.folder}"
     )

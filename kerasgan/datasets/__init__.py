@@ -19,7 +19,7 @@ from types import ModuleType
 from kerasgan import registry
 from kerasgan.config import AXIAL_ONLY, Plane
 from kerasgan.datasets._card import DatasetCard, labelled_classes
-from kerasgan.datasets._keys import create_secret, digest, find_secret, salted, secret_of
+from kerasgan.datasets._keys import SECRET, create_secret, digest, find_secret, salted, secret_of
 from kerasgan.datasets._scan import DOMAINS, Domain, Scan, files_digest
 from kerasgan.datasets._series import describe_found, find_listed, to_scan, usable_series
 from kerasgan.datasets._split import Part, Split, fewer_training_patients, split_by_patient
@@ -29,6 +29,7 @@ from kerasgan.scans.volume import Modality
 
 __all__ = [
     "DOMAINS",
+    "SECRET",
     "DatasetCard",
     "Domain",
     "Part",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from made_up_cells import open_finished
 from tiny_experiment import RESNET, write_experiment, write_hips
@@ -21,9 +23,8 @@ def test_dry_run_lists_the_cells_and_writes_nothing(kerasgan, tmp_path):
     result = kerasgan("reproduce", "hiasa2018", "--dry-run")
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
-    assert lines[1].split(maxsplit=3)[:3] == ["open", "4", "min"] and lines[1].endswith(
-        "train: without GC, small set, seed 0"
-    )
+    assert lines[1].split(maxsplit=4)[:4] == ["open", "4", "min", "train-none-small-seed0"]
+    assert lines[1].endswith("train: without GC, small set, seed 0")
     assert lines[-1].startswith("59 cells; about 1 h ") and "reproductions/hiasa2018-phantom_pelvis-laptop" in lines[-1]
     assert not list(tmp_path.iterdir())
 
@@ -41,6 +42,33 @@ def test_dry_run_shows_what_is_finished_and_a_run_computes_nothing_again(kerasga
     assert result.exit_code == 0, result.output
     assert "nothing left to compute" in result.stdout
     assert "Report: out/report.html; all numbers: out/report.json" in result.stdout
+
+
+def test_a_part_is_listed_with_what_it_needs(kerasgan):
+    words = ("reproduce", "hiasa2018", "--seeds", "3,5", "--cells", "evaluate-signed-large-*", "--dry-run")
+    lines = kerasgan(*words).stdout.splitlines()
+    names = [f"{kind}-signed-large-seed{seed}" for seed in (3, 5) for kind in ("train", "evaluate")]
+    assert [line.split()[3] for line in lines[1:5]] == names
+    assert lines[-1].startswith("4 of 113 cells; about 8 min left on two idle cores")
+
+
+def test_what_is_missing_is_said_at_the_end(kerasgan, hips, tmp_path):
+    file = write_experiment(tmp_path / "tiny.py", "hiasa2018", *RESNET)
+    opened = open_finished(tmp_path / "out", file, hips)
+    for cell in opened.cells:
+        if cell.key.startswith("segment"):
+            (opened.place(cell) / "result.json").unlink()
+    result = kerasgan("reproduce", file, "--data-dir", hips, "--out", "out", "--cells", "evaluate-*")
+    assert result.exit_code == 0, result.output
+    assert "segment-none-small-seed0" in result.stdout
+    assert "6 of 23 cells are missing; the report leaves out what needs them." in result.stdout
+    captions = [table["caption"] for table in json.loads((tmp_path / "out/report.json").read_text())["tables"]]
+    assert "Error against the true CT" in captions and not any("Dice" in caption for caption in captions)
+
+
+@pytest.mark.parametrize("seeds", ["three", "1,x", "0", ",", "-1"])
+def test_seeds_that_are_none(refused, seeds):
+    assert "--seeds" in (error := refused("reproduce", "hiasa2018", f"--seeds={seeds}")) or "repetition" in error
 
 
 def test_misspelt_name(refused):

@@ -47,11 +47,14 @@ class Scale:
 
 def cells(scale, seeds):
     first = Cell("first", "write one", Write(number={number}), seconds=60)
-    return [first, *(Cell(f"next{{n}}", f"write {{n}}", Write(number=n + 10), (first,), 60) for n in range(seeds))]
+    return [first, *(Cell(f"next-seed{{n}}", f"write {{n}}", Write(number=n + 10), (first,), 60) for n in range(seeds))]
+
+def numbers(found):
+    rows = [(f"next{{n}}", str(found.results[f"next-seed{{n}}"]["number"])) for n in range(found.seeds)]
+    return [Section("Numbers", (), [Table("Numbers", [("cell", "number"), *rows])])]
 
 def sections(found):
-    rows = [(key, str(result["number"])) for key, result in found.results.items()]
-    return [Section("Numbers", (), [Table("Numbers", [("cell", "number"), *rows])])]
+    return found.made(numbers)
 
 EXPERIMENT = replace(
     hiasa2018.EXPERIMENT, name="toy", scales={{"laptop": Scale()}}, cells=cells, sections=sections, published={{}},
@@ -149,7 +152,7 @@ def test_a_training_that_diverges_stops_only_what_needs_it(toy):
     opened = toy()
     (opened.data_dir / "diverge10").touch()
     with pytest.raises(
-        DivergenceError, match=r"^1 of 3 cells diverged: next0\. All that do not need them are finished\."
+        DivergenceError, match=r"^1 of 3 cells diverged: next-seed0\. All that do not need them are finished\."
     ):
         compute(opened)
     assert states(opened) == ["finished", "begun", "finished"]
@@ -178,6 +181,45 @@ def test_other_settings_are_other_cells_and_so_are_those_that_need_them(toy):
 def test_more_seeds_add_cells(toy):
     compute(toy(seeds=1))
     assert states(toy(seeds=3)) == ["finished", "finished", "open", "open"]
+
+
+def part(toy, tmp_path, name, **options):
+    """A part that is computed in a folder of its own; gives its report as `report.json` has it."""
+    return json.loads(compute(toy(out=tmp_path / name, **options)).with_suffix(".json").read_text())
+
+
+def numbers(content):
+    return [table["rows"][1:] for table in content["tables"] if table["caption"] == "Numbers"]
+
+
+def test_parts_of_two_folders_make_the_whole_when_their_cells_are_copied_together(toy, tmp_path):
+    whole = part(toy, tmp_path, "whole", seeds=3)
+    one = part(toy, tmp_path, "one", seeds=(0, 2))
+    missing = [table["rows"] for table in one["tables"] if table["caption"] == "Cells that are not finished"]
+    assert missing == [[["cell", "what it does"], ["next-seed1", "write 1"]]]
+    assert numbers(one) == [[["next0", "11"]]]  # the first repetition, as the second is missing
+    two = part(toy, tmp_path, "two", seeds=3, cells="*-seed1")
+    assert numbers(two) == [] and list(two["cells"]) == ["first", "next-seed1"]
+    for name in ("one", "two"):
+        shutil.copytree(tmp_path / name / "cells", tmp_path / "joined" / "cells", dirs_exist_ok=True)
+    joined = part(toy, tmp_path, "joined", seeds=3)
+    assert numbers(joined) == numbers(whole) == [[["next0", "11"], ["next1", "12"], ["next2", "13"]]]
+    assert joined["tables"][0] == whole["tables"][0]
+    assert len(list((tmp_path / "joined").rglob("log"))) == 4  # of which none was begun anew
+    assert all(path.read_text() == "begun\n" for path in (tmp_path / "joined").rglob("log"))
+
+
+def test_parts_on_other_data_are_refused(toy, tmp_path):
+    compute(toy(seeds=1))
+    result = next((tmp_path / "out/cells").glob("next*/result.json"))
+    result.write_text(json.dumps(json.loads(result.read_text()) | {"data": "of another machine"}))
+    with pytest.raises(RunError, match=r"1 cells in .* other data .*: next-seed0\. Remove them\. .*\.kerasgan-secret"):
+        compute(toy(seeds=2))
+
+
+def test_a_pattern_of_no_cell(toy):
+    with pytest.raises(KerasganError, match=r"No cell of .* is called 'train-\*' as first is; --dry-run lists"):
+        toy(cells="train-*")
 
 
 def test_time_left_follows_the_cells_that_are_finished(toy):
@@ -270,8 +312,9 @@ def test_a_dataset_the_other_way_round_is_refused(toy):
 
 
 def test_no_repetition_and_a_damaged_description(toy, tmp_path):
-    with pytest.raises(KerasganError, match="needs one repetition or more; got 0 seeds"):
-        toy(seeds=0)
+    for seeds in (0, (), (-1, 2)):
+        with pytest.raises(KerasganError, match="needs one repetition or more, counted from 0; got seeds"):
+            toy(seeds=seeds)
     compute(toy())
     (tmp_path / "out/experiment.json").write_text("{")
     with pytest.raises(RunError, match=r"experiment\.json is damaged: .*\. Name another folder"):
@@ -283,7 +326,9 @@ def test_cells_of_two_versions_make_no_report(toy):
     compute(opened)
     path = opened.place(opened.cells[1]) / "result.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"definitions": {"mae": "of another version"}}))
-    with pytest.raises(RunError, match=r"Cells first and next0 in .* define mae differently, .* delete the folder"):
+    with pytest.raises(
+        RunError, match=r"Cells first and next-seed0 in .* define mae differently, .* delete the folder"
+    ):
         compute(opened)
 
 

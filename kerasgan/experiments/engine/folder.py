@@ -11,7 +11,9 @@ report.html, report.json, pictures/
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from kerasgan import datasets, registry
@@ -31,11 +33,12 @@ class Reproduction:
         experiment: What is reproduced.
         name: The experiment's name or path, as the user gave it.
         scale: Name of the scale.
-        seeds: Repetitions.
+        seeds: Number of repetitions.
         dataset: Name or path of the dataset's file.
         data_dir: Folder of the data.
         folder: Folder for everything that is written.
         cells: All cells, in an order in which they can be computed.
+        part: Those that are computed here, with the ones that they need.
     """
 
     experiment: Experiment
@@ -46,6 +49,7 @@ class Reproduction:
     data_dir: Path
     folder: Path
     cells: tuple[Cell, ...]
+    part: tuple[Cell, ...]
 
     def place(self, cell: Cell) -> Path:
         """The folder of a cell."""
@@ -70,14 +74,22 @@ class Reproduction:
         return "begun" if self.place(cell).exists() else "open"
 
     def left(self) -> list[Cell]:
-        """The cells that are not finished."""
+        """The cells of the part that are not finished."""
+        return [cell for cell in self.part if self.result(cell) is None]
+
+    def missing(self) -> list[Cell]:
+        """The cells of the whole experiment that are not finished."""
         return [cell for cell in self.cells if self.result(cell) is None]
 
-    def seconds_left(self) -> float:
-        """Estimates the time for the rest: as planned for two idle cores, corrected by that of the finished cells."""
+    def speed(self) -> float:
+        """How much longer the finished cells took than planned for two idle cores; 1 for none."""
         finished = [(cell.seconds, found["seconds"]) for cell in self.cells if (found := self.result(cell))]
         planned, taken = (sum(values) for values in zip(*finished, strict=True)) if finished else (0.0, 0.0)
-        return sum(cell.seconds for cell in self.left()) * (taken / planned if planned else 1.0)
+        return taken / planned if planned else 1.0
+
+    def seconds_left(self) -> float:
+        """Estimates the time for the rest of the part: as planned, corrected by that of the finished cells."""
+        return sum(cell.seconds for cell in self.left()) * self.speed()
 
 
 def open_reproduction(
@@ -87,9 +99,15 @@ def open_reproduction(
     data_dir: str | Path | None = None,
     scale: str = "laptop",
     out: str | Path | None = None,
-    seeds: int | None = None,
+    seeds: int | Sequence[int] | None = None,
+    cells: str | None = None,
 ) -> Reproduction:
     """Opens the experiment that `reproduce` would run; nothing is written and TensorFlow is not loaded.
+
+    Args:
+        seeds: Number of repetitions, or those to compute here, such as `(3, 4)`; None: as many as the scale says.
+        cells: Pattern of the keys of the cells to compute here, such as `"train-*"`; None: all. What these cells need
+            is computed as well.
 
     Raises:
         KerasganError: For an unknown experiment, scale or dataset, data that is missing or does not fit, or a folder
@@ -103,8 +121,12 @@ def open_reproduction(
     experiment: Experiment = registry.find("experiments", name).EXPERIMENT
     if scale not in experiment.scales:
         raise KerasganError(f"{name} has no scale {scale!r}; choose from: {', '.join(experiment.scales)}.")
-    if seeds is not None and seeds < 1:
-        raise KerasganError(f"An experiment needs one repetition or more; got {seeds} seeds.")
+    if seeds is None:
+        seeds = experiment.scales[scale].seeds
+    chosen = None if isinstance(seeds, int) else frozenset(seeds)
+    count = seeds if isinstance(seeds, int) else max(seeds, default=-1) + 1
+    if count < 1 or (chosen and min(chosen) < 0):
+        raise KerasganError(f"An experiment needs one repetition or more, counted from 0; got seeds {seeds}.")
     dataset = dataset or experiment.dataset
     module = registry.find("datasets", dataset)
     root = Path(data_dir or module.CARD.default_dir)
@@ -121,11 +143,20 @@ def open_reproduction(
                 f"{folder} holds experiment {found['experiment']} on {found['dataset']}, not {experiment.name} on "
                 f"{dataset}; name another folder with --out."
             )
-    elif folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir()):
+    elif folder.is_dir() and any(path.name[0] != "." and path.name != "cells" for path in folder.iterdir()):
         raise RunError(f"{folder} is not empty and holds no experiment; name another folder with --out.")
-    count = seeds or experiment.scales[scale].seeds
-    cells = tuple(experiment.cells(experiment.scales[scale], count))
-    return Reproduction(experiment, name, scale, count, dataset, root, folder, cells)
+    every = tuple(experiment.cells(experiment.scales[scale], count))
+    wanted = [
+        cell
+        for cell in every
+        if (cells is None or fnmatchcase(cell.key, cells)) and (chosen is None or cell.seed in chosen)
+    ]
+    if not wanted:
+        raise KerasganError(f"No cell of {name} is called {cells!r} as {every[0].key} is; --dry-run lists their names.")
+    for cell in wanted:  # grows while it is walked
+        wanted += [need for need in cell.needs if need not in wanted]
+    part = tuple(cell for cell in every if cell in wanted)
+    return Reproduction(experiment, name, scale, count, dataset, root, folder, every, part)
 
 
 def duration(seconds: float) -> str:

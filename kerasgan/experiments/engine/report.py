@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+from collections.abc import Sequence
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from kerasgan import registry
 from kerasgan.config import Recipe, flat
 from kerasgan.errors import RunError
 from kerasgan.experiments.engine import html as _html
-from kerasgan.experiments.engine.types import Context, Findings, Picture, Section, Table, fingerprint
+from kerasgan.experiments.engine.types import Cell, Context, Findings, Picture, Section, Table, fingerprint
 from kerasgan.files import replacing
 from kerasgan.runs.run import load_run
 from kerasgan.text import NOT_FOR_DIAGNOSIS, valid_json
@@ -30,8 +31,10 @@ def write_report(reproduction: Reproduction, findings: Findings, context: Contex
     """
     experiment = reproduction.experiment
     _require_one_meaning(reproduction, findings)
+    missing = reproduction.missing()
     sections = [
-        *experiment.sections(findings),
+        *([_missing(missing, findings)] if missing else []),
+        *findings.made(experiment.sections),
         _recipe(reproduction, findings),
         _data(context, findings),
         _definitions(findings),
@@ -89,6 +92,15 @@ def write_report(reproduction: Reproduction, findings: Findings, context: Contex
     return path
 
 
+def _missing(cells: Sequence[Cell], findings: Findings) -> Section:
+    text = (
+        f"{len(cells)} of {len(cells) + len(findings.results)} cells are not finished. What needs them is left out of "
+        "this report, or shows fewer repetitions.",
+    )
+    rows = [("cell", "what it does"), *((cell.key, cell.title) for cell in cells)]
+    return Section("Missing cells", text, (Table("Cells that are not finished", rows),))
+
+
 def _require_one_meaning(reproduction: Reproduction, findings: Findings) -> None:
     """Checks that cells of one kind measured the same metrics.
 
@@ -98,7 +110,7 @@ def _require_one_meaning(reproduction: Reproduction, findings: Findings) -> None
         RunError: With the cells to compute again.
     """
     first: dict[tuple[str, str], tuple[str, Any]] = {}
-    for cell in reproduction.cells:
+    for cell in (cell for cell in reproduction.cells if cell.key in findings.results):
         definitions = findings.results[cell.key].get("definitions")
         kind = type(cell.task).__name__, str(getattr(cell.task, "direction", ""))
         former, wanted = first.setdefault(kind, (cell.key, definitions))
@@ -182,7 +194,8 @@ def _all_definitions(findings: Findings) -> list[dict[str, Any]]:
 def _work(reproduction: Reproduction, findings: Findings) -> Section:
     """Time, software and precision; a program of several versions shows all of them."""
     cells = [("cell", "minutes")]
-    cells += [(cell.title, f"{findings.results[cell.key]['seconds'] / 60:.1f}") for cell in reproduction.cells]
+    titles = {cell.key: cell.title for cell in reproduction.cells}
+    cells += [(titles[key], f"{result['seconds'] / 60:.1f}") for key, result in findings.results.items()]
     versions: dict[str, dict[str, None]] = {}
     for result in findings.results.values():
         for name, number in result["versions"].items():
@@ -194,7 +207,7 @@ def _work(reproduction: Reproduction, findings: Findings) -> Section:
         software.append(("precision of the trainings", ", ".join(precisions)))
     total = sum(result["seconds"] for result in findings.results.values()) / 60
     text = (
-        f"{len(reproduction.cells)} cells, {total:.0f} minutes in all, of interrupted ones those since they went on; "
+        f"{len(findings.results)} cells, {total:.0f} minutes in all, of interrupted ones those since they went on; "
         f"seeds 0 to {findings.seeds - 1}."
     )
     return Section("Work", (text,), (Table("Software", software), Table("Cells", cells)))

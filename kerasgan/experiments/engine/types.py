@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -100,6 +101,17 @@ class Cell:
     seconds: float = 0.0
 
     @property
+    def seed(self) -> int | None:
+        """The repetition to which the cell belongs; None for a cell of the whole experiment.
+
+        Example:
+            >>> Cell("train-none-seed3", "", None).seed
+            3
+        """
+        found = re.search(r"-seed(\d+)$", self.key)
+        return int(found[1]) if found else None
+
+    @property
     def folder_name(self) -> str:
         """The key and the digest of all settings, so that a finished cell never passes for one of other settings."""
         return f"{self.key}-{self.digest}"
@@ -186,14 +198,28 @@ class SegmentationScale(TrainingScale):
         return {"network": self.network, "steps": self.segmentation_steps, "learning_rate": self.segmentation_rate}
 
 
+class MissingCellError(KeyError):
+    """A cell of which a section needs the result is not finished."""
+
+
+Value = TypeVar("Value")
+
+
+class Finished(dict[str, Value]):
+    """Something of each finished cell by its key; one that is not finished raises `MissingCellError`."""
+
+    def __missing__(self, key: str) -> Value:
+        raise MissingCellError(key)
+
+
 @dataclass(frozen=True)
 class Findings:
-    """The results of all cells.
+    """The results of the finished cells.
 
     Attributes:
         scale: The scale of the experiment.
         seeds: Repetitions.
-        results: Results by cell key.
+        results: Results by cell key, see `Finished`.
         folders: Folders by cell key.
         pictures: Folder for pictures that the report draws.
     """
@@ -236,6 +262,27 @@ class Findings:
         """A metric of each patient in each repetition of a cell; see `column`."""
         return [self.column(stem, metric, "scores", factor, [seed]) for seed in range(self.seeds)]
 
+    def made(self, make: Callable[[Findings], Sequence[Section]]) -> list[Section]:
+        """The sections of a function, of as many repetitions as it finds finished; none where not even the first is.
+
+        Example:
+            >>> def errors(found):
+            ...     return [Section("Errors", [str(found.repetitions("a", "mae"))])]
+            >>> found = Findings(None, 2, Finished({"a-seed0": {"scores": {"p1": {"mae": 3.0}}}}), {}, Path())
+            >>> found.made(errors)[0].text
+            ('Shown: 1 of 2 repetitions, as cells of the others are missing.', "[{'p1': 3.0}]")
+        """
+        for seeds in range(self.seeds, 0, -1):
+            try:
+                sections = list(make(replace(self, seeds=seeds)))
+            except MissingCellError:
+                continue
+            if seeds == self.seeds:
+                return sections
+            note = f"Shown: {seeds} of {self.seeds} repetitions, as cells of the others are missing."
+            return [replace(section, text=(note, *section.text)) for section in sections]
+        return []
+
 
 @dataclass(frozen=True)
 class Experiment:
@@ -249,7 +296,8 @@ class Experiment:
         dataset: Used unless the user names another.
         scales: `"paper"`, as published, and `"laptop"`, for two cores and two hours.
         cells: All cells of a scale and a number of seeds; a cell comes after those it needs.
-        sections: The report's tables and pictures.
+        sections: The report's tables and pictures; those that go through `Findings.made` are left out by themselves
+            where a cell is missing.
         published: The paper's values that the report shows, by a key of the experiment's choice.
         pairs: Whether test patients need an aligned scan of each domain.
         labels: Whether scans of both domains need labels.

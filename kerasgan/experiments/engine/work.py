@@ -22,7 +22,7 @@ from kerasgan.experiments.engine.folder import (
     require,
 )
 from kerasgan.experiments.engine.scorer import check_labels
-from kerasgan.experiments.engine.types import UNFINISHED, Cell, Context, Findings
+from kerasgan.experiments.engine.types import UNFINISHED, Cell, Context, Findings, Finished, fingerprint
 from kerasgan.files import replacing
 
 VERSIONED = ("kerasgan", "tensorflow", "keras", "numpy", "scipy", "SimpleITK")
@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 
 def compute(reproduction: Reproduction) -> Path:
-    """Computes what is left and writes the report.
+    """Computes what is left of the part and writes the report, which says which cells are missing for the whole.
 
     Other processes may do the same in the same folder at the same time; each cell is computed by one of them, except
     a training that diverges, which each of them tries.
@@ -48,11 +48,12 @@ def compute(reproduction: Reproduction) -> Path:
     reproduction.folder.mkdir(parents=True, exist_ok=True)
     with FileLock(reproduction.folder / ".data.lock"):  # the first process makes the data where they are missing
         context = _context(reproduction)
-    for cell in reproduction.cells:
+    for cell in reproduction.part:
         cell.task.check(context)
+    _require_same_data(reproduction, context)
     _compute_left(reproduction, context)
-    results = {cell.key: reproduction.result(cell) or {} for cell in reproduction.cells}
-    folders = {cell.key: reproduction.place(cell) for cell in reproduction.cells}
+    results = Finished({cell.key: found for cell in reproduction.cells if (found := reproduction.result(cell))})
+    folders = Finished({cell.key: reproduction.place(cell) for cell in reproduction.cells if cell.key in results})
     for folder in folders.values():  # left by a process that ended between the result and its own removal
         shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
     scale = reproduction.experiment.scales[reproduction.scale]
@@ -86,6 +87,20 @@ def _context(reproduction: Reproduction) -> Context:
     return Context(reproduction.dataset, reproduction.data_dir, card, split, reproduction.folder / "cells", secret)
 
 
+def _require_same_data(reproduction: Reproduction, context: Context) -> None:
+    """Refuses cells that were copied here and computed on other data; those of former versions do not say on which."""
+    own = fingerprint(context.split)
+    found = ((cell, reproduction.result(cell)) for cell in reproduction.cells)
+    other = [cell.key for cell, result in found if result and result.get("data", own) != own]
+    if other:
+        raise RunError(
+            f"{len(other)} cells in {reproduction.folder} were computed on other data than those in "
+            f"{context.data_dir}, or call the patients otherwise: {', '.join(other[:3])}"
+            f"{', ...' if len(other) > 3 else ''}. Remove them. Before several machines compute parts, copy "
+            f"the data folder to all of them, with its hidden file {datasets.SECRET}."
+        )
+
+
 def _compute_left(reproduction: Reproduction, context: Context) -> None:
     """Computes all cells except those that need a training that diverged, and raises at the end if there is one."""
     waiting, diverged = False, set[str]()
@@ -100,7 +115,7 @@ def _compute_left(reproduction: Reproduction, context: Context) -> None:
         time.sleep(PAUSE_S)
     if diverged:
         raise DivergenceError(
-            f"{len(diverged)} of {len(reproduction.cells)} cells diverged: {', '.join(sorted(diverged))}. All that do "
+            f"{len(diverged)} of {len(reproduction.part)} cells diverged: {', '.join(sorted(diverged))}. All that do "
             "not need them are finished. An experiment's settings are changed in a copy of its file, whose path is "
             "then its name."
         )
@@ -116,8 +131,8 @@ def _compute_if_free(reproduction: Reproduction, cell: Cell, context: Context, d
         return False
     with held:
         if reproduction.result(cell) is None:  # it may have been finished since the last look
-            number, rest = reproduction.cells.index(cell) + 1, duration(reproduction.seconds_left())
-            total = len(reproduction.cells)
+            number, rest = reproduction.part.index(cell) + 1, duration(reproduction.seconds_left())
+            total = len(reproduction.part)
             logger.info("Cell %d of %d: %s; about %s left in all.", number, total, cell.title, rest)
             try:
                 _compute(reproduction, cell, context)
@@ -136,6 +151,7 @@ def _compute(reproduction: Reproduction, cell: Cell, context: Context) -> None:
     finally:
         keras.utils.clear_session()  # or the memory grows with every cell
     found |= {"seconds": round(time.monotonic() - begun, 1), "settings": cell.task.settings()}
+    found["data"] = fingerprint(context.split)
     found["versions"] = {name: version(name) for name in VERSIONED}
     with replacing(place / "result.json") as path:
         path.write_text(json.dumps(found, indent=1))

@@ -38,7 +38,13 @@ VARIANTS = {
     "signed": ("signed GC", ()),
     "magnitude": ("GC of magnitudes", ("losses.structure.gradients=magnitude",)),
 }
+GRADIENTS = {"none": "-", "signed": "signed", "magnitude": "magnitude"}  # that the structural loss compares
 METHODS = {(variant, size): f"{VARIANTS[variant][0]}, {SIZES[size]}" for size in SIZES for variant in VARIANTS}
+DICE = "Dice of each structure, mean ± SD over patients"
+SIGNED = (
+    "Signed gradients, as Eq. 4 prints them, punish an edge whose contrast is inverted between MR and CT, such as that "
+    "of cortical bone, for being right; magnitudes do not know the sign."
+)
 
 # "with GC" is the signed one: Eq. 4 correlates gradients with their sign.
 PUBLISHED = {
@@ -123,16 +129,24 @@ def cells(scale: HipScale, seeds: int) -> list[Cell]:
 
 def sections(found: Findings) -> list[Section]:
     """Table 1, Fig. 4, pictures, Fig. 6 and 7, the cross-validation and the losses."""
+    makers = (_errors, _information, _pictures, _segmentations, _cross_validation, _losses)
+    return [section for make in makers for section in found.made(make)]
+
+
+def _pictures(found: Findings) -> list[Section]:
     patient = tables.median_patient(found.column(_stem("evaluate", ("signed", "large")), "mae_255", seeds=[0]))
     pictures = [
         tables.comparison(found, f"{_stem('evaluate', method)}-seed0", patient, "mae_255", f"{title}, seed 0")
         for method, title in METHODS.items()
     ]
+    text = "The patient whose error is the median, with the error map: blue is too low, red too high."
+    return [Section("Synthetic and true CT", (text,), pictures)]
+
+
+def _information(found: Findings) -> list[Section]:
     information, metric = _columns(found, "mutual_information"), "mutual_information"
     caption = "Mutual information of each synthetic CT and its own MR, in nats."
-    trainings = {f"{METHODS[name, 'large']}, seed 0": f"train-{name}-large-seed0" for name in VARIANTS}
     return [
-        _errors(found),
         Section(
             "Mutual information with the source (Fig. 4)",
             ("It needs no truth, and says how much of the MR the synthetic CT keeps, not whether it is right.",),
@@ -141,24 +155,21 @@ def sections(found: Findings) -> list[Section]:
                 tables.claims_table("Change of the mutual information [nat]", _claims(found, metric, "higher"), 3),
             ),
         ),
-        Section(
-            "Synthetic and true CT",
-            ("The patient whose error is the median, with the error map: blue is too low, red too high.",),
-            pictures,
-        ),
-        *_segmentations(found),
-        tables.loss_curves(found, trainings),
     ]
 
 
-def _errors(found: Findings) -> Section:
+def _losses(found: Findings) -> list[Section]:
+    trainings = {f"{METHODS[name, 'large']}, seed 0": f"train-{name}-large-seed0" for name in VARIANTS}
+    return [tables.loss_curves(found, trainings)]
+
+
+def _errors(found: Findings) -> list[Section]:
     mae, psnr = (_columns(found, metric) for metric in ("mae_255", "psnr_255"))
     maes, psnrs = tables.spreads(mae, 2), tables.spreads(psnr, 2)
-    rows = [("method", "MAE, paper", "MAE, here", "PSNR [dB], paper", "PSNR [dB], here")]
-    rows += [
-        (title, _paper("mae_255", method), maes[title], _paper("psnr_255", method), psnrs[title])
-        for method, title in METHODS.items()
-    ]
+    rows = [("method", "MAE, paper", "MAE, here", "PSNR [dB], paper", "PSNR [dB], here", "gradients")]
+    for method, title in METHODS.items():
+        papers = [_paper(metric, method) for metric in ("mae_255", "psnr_255")]
+        rows.append((title, papers[0], maes[title], papers[1], psnrs[title], GRADIENTS[method[0]]))
     note = (
         "MAE in 0..255 units of the CT window. Mean ± SD over patients, repetitions averaged for each patient. The "
         "paper's small and large sets have 20 and more than 300 volumes of each modality."
@@ -166,9 +177,9 @@ def _errors(found: Findings) -> Section:
     per_seed = {title: found.repetitions(_stem("evaluate", method), "mae_255") for method, title in METHODS.items()}
     text = "Other scans, other sizes: the paper's level cannot be expected here, its directions can."
     scored = tables.scored(found.results[f"{_stem('evaluate', next(iter(METHODS)))}-seed0"])
-    return Section(
+    section = Section(
         "Error of the synthetic CT (Table 1)",
-        (text, scored),
+        (text, SIGNED, scored),
         (
             Table("Error against the true CT", rows, (note,)),
             tables.claims_table("Change of the MAE [0..255]", _claims(found, "mae_255", "lower"), 2),
@@ -178,10 +189,11 @@ def _errors(found: Findings) -> Section:
             tables.seeds_table("MAE of each repetition, mean over patients [0..255]", per_seed, 2),
         ),
     )
+    return [section]
 
 
 def _segmentations(found: Findings) -> list[Section]:
-    """Sec. 3.2 with Fig. 6 and 7, and the cross-validation of Sec. 4."""
+    """Sec. 3.2 with Fig. 6 and 7."""
     chosen = ("signed", "large")
     shown = f"{_stem('segment', chosen)}-seed0"
     names = found.results[shown]["structures"]
@@ -197,34 +209,29 @@ def _segmentations(found: Findings) -> list[Section]:
         found.folders[shown] / "overlay.png",
         "MR, synthetic CT, MR with true labels, MR with the labels found; an axial and a coronal section.",
     )
+    text = (
+        "A U-Net learns from labelled CT, with the CT and its synthetic MR as two channels, and is applied to MR with "
+        "its synthetic CT."
+    )
+    parts = (
+        Table(DICE, rows),
+        tables.box_plots(columns, found.pictures / "dice.png", "Dice of each structure."),
+        *claims,
+        overlay,
+    )
+    return [Section("Segmentation of MR without labelled MR (Sec. 3.2, Fig. 6 and 7)", (text,), parts)]
+
+
+def _cross_validation(found: Findings) -> list[Section]:
     folds = [("structure", "CT by cross-validation", "MR by synthetic CT, signed GC, large set")]
     for name in found.results["fold0"]["structures"]:
         patients = [row for fold in range(FOLDS) for row in found.results[f"fold{fold}"]["scores"].items()]
         values = {patient: scores[f"dice_{name}"] for patient, scores in patients}  # every patient is in one fold
         alone = {patient: value for patient, value in values.items() if value is not None}
-        cross = found.column(_stem("segment", chosen), f"dice_{name}")
+        cross = found.column(_stem("segment", ("signed", "large")), f"dice_{name}")
         folds.append((name, tables.spread(alone, 3), tables.spread(cross, 3)))
-    caption = "Dice of each structure, mean ± SD over patients"
-    return [
-        Section(
-            "Segmentation of MR without labelled MR (Sec. 3.2, Fig. 6 and 7)",
-            (
-                "A U-Net learns from labelled CT, with the CT and its synthetic MR as two channels, and is applied to "
-                "MR with its synthetic CT.",
-            ),
-            (
-                Table(caption, rows),
-                tables.box_plots(columns, found.pictures / "dice.png", "Dice of each structure."),
-                *claims,
-                overlay,
-            ),
-        ),
-        Section(
-            "One modality alone (Sec. 4)",
-            (f"The same U-Net with one channel, trained and tested on labelled CT in {FOLDS}-fold cross-validation.",),
-            (Table(caption, folds),),
-        ),
-    ]
+    text = f"The same U-Net with one channel, trained and tested on labelled CT in {FOLDS}-fold cross-validation."
+    return [Section("One modality alone (Sec. 4)", (text,), (Table(DICE, folds),))]
 
 
 def _stem(cell: str, method: Method) -> str:

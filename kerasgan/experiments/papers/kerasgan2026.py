@@ -64,11 +64,16 @@ def cells(scale: TrainingScale, seeds: int) -> list[Cell]:
 
 def sections(found: Findings) -> list[Section]:
     """Errors with tests, pictures and losses."""
+    return [section for make in (_errors, _losses) for section in found.made(make)]
+
+
+def _errors(found: Findings) -> list[Section]:
     text = "Every recipe has been trained on the same scans, for the same number of steps of the same size."
-    return [
-        *direction_sections(found, VARIANTS, CHANGES, text, directions=("ab",)),
-        loss_curves(found, first_trainings(VARIANTS)),
-    ]
+    return direction_sections(found, VARIANTS, CHANGES, text, directions=("ab",))
+
+
+def _losses(found: Findings) -> list[Section]:
+    return [loss_curves(found, first_trainings(VARIANTS))]
 
 
 EXPERIMENT = Experiment(

@@ -102,6 +102,10 @@ def cells(scale: LiverScale, seeds: int) -> list[Cell]:
 
 def sections(found: Findings) -> list[Section]:
     """Both scenarios and the gain, patients and repetitions, pictures and losses."""
+    return [section for make in (_overlap, _patients, _carried, _losses) for section in found.made(make)]
+
+
+def _patients(found: Findings) -> list[Section]:
     conditions, columns = _conditions(found.scale), {metric: _columns(found, metric) for metric in METRICS}
     per_seed = {
         _title(condition): found.repetitions(_stem(condition), f"iou_{LIVER}", factor=100) for condition in conditions
@@ -114,13 +118,7 @@ def sections(found: Findings) -> list[Section]:
         )
         for condition in conditions
     ]
-    described = "A CT slice in each row, plain and with the outline of its liver, and its synthetic MR in the same way."
-    carried = [
-        Picture(f"CT and synthetic MR, seed {seed}.", found.folders[f"outlines-seed{seed}"] / "outlines.png", described)
-        for seed in range(found.seeds)
-    ]
     return [
-        _overlap(found),
         Section(
             "Patients and repetitions",
             ("With fewer labelled scans than there are, each repetition draws others.",),
@@ -133,6 +131,16 @@ def sections(found: Findings) -> list[Section]:
             ),
         ),
         Section("Liver found in real MR", (), segmented),
+    ]
+
+
+def _carried(found: Findings) -> list[Section]:
+    described = "A CT slice in each row, plain and with the outline of its liver, and its synthetic MR in the same way."
+    carried = [
+        Picture(f"CT and synthetic MR, seed {seed}.", found.folders[f"outlines-seed{seed}"] / "outlines.png", described)
+        for seed in range(found.seeds)
+    ]
+    return [
         Section(
             "Labels carried over from CT",
             (
@@ -142,11 +150,14 @@ def sections(found: Findings) -> list[Section]:
             ),
             carried,
         ),
-        tables.loss_curves(found, {"EssNet, seed 0": "train-seed0"}),
     ]
 
 
-def _overlap(found: Findings) -> Section:
+def _losses(found: Findings) -> list[Section]:
+    return [tables.loss_curves(found, {"EssNet, seed 0": "train-seed0"})]
+
+
+def _overlap(found: Findings) -> list[Section]:
     scores = {metric: tables.spreads(_columns(found, metric), 2) for metric in METRICS}
     rows = [("training of the U-Net", *(f"{name} [%]" for name in METRICS.values()))]
     rows += [(title, *(scores[metric][title] for metric in METRICS)) for title in scores["iou"]]
@@ -170,7 +181,7 @@ def _overlap(found: Findings) -> Section:
             stems = _stem((count, "real")), _stem((count, "joined"))
             claims.append(tables.change(found, text, stems, f"{metric}_{LIVER}", *expected, factor=100))
         changes.append(tables.claims_table(f"Change of the {name} by synthetic MR [percentage points]", claims, 2))
-    return Section(
+    section = Section(
         "Liver in real MR with and without synthetic MR",
         (
             "A U-Net learns to segment the liver from labelled real MR, alone or with synthetic MR that carries the "
@@ -183,6 +194,7 @@ def _overlap(found: Findings) -> Section:
             tables.box_plots(plots, found.pictures / "overlap.png", "IoU and Dice of the liver."),
         ),
     )
+    return [section]
 
 
 def _gains(found: Findings) -> Table:

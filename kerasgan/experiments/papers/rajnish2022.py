@@ -43,11 +43,16 @@ def cells(scale: TrainingScale, seeds: int) -> list[Cell]:
 
 def sections(found: Findings) -> list[Section]:
     """Errors and pictures of each direction, and the losses."""
+    return [section for make in (_errors, _losses) for section in found.made(make)]
+
+
+def _errors(found: Findings) -> list[Section]:
     text = "The paper's figures were not at hand, so none stands beside ours, and no change is expected either way."
-    return [
-        *direction_sections(found, VARIANTS, [("least-squares", "log-likelihood")], text),
-        loss_curves(found, first_trainings(VARIANTS)),
-    ]
+    return direction_sections(found, VARIANTS, [("least-squares", "log-likelihood")], text)
+
+
+def _losses(found: Findings) -> list[Section]:
+    return [loss_curves(found, first_trainings(VARIANTS))]
 
 
 EXPERIMENT = Experiment(
