@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,6 +50,17 @@ def test_every_variant_is_a_recipe_of_the_papers_pixels():
             ("wasserstein", "absolute_error"),
         ]
         assert [recipe.discriminator.options["normalization"] for recipe in recipes] == ["batch"] * 3 + ["instance"]
+
+
+def test_the_papers_size_is_six_hundred_steps_a_training():
+    """315 images in batches of 128 are three steps an epoch, of which the paper has 200."""
+    scale = EXPERIMENT.scales["paper"]
+    cells = EXPERIMENT.cells(scale, scale.seeds)
+    assert [sum(cell.key.startswith(kind) for cell in cells) for kind in ("train", "evaluate", "losses")] == [4, 8, 4]
+    for recipe in (cell.task.built() for cell in cells if cell.key.startswith("train")):
+        assert (recipe.data.batch_size, recipe.schedule.epochs, recipe.data.training_patients) == (128, 200, None)
+        assert recipe.with_epochs_in_steps(315).schedule.steps == 600
+        assert (recipe.generator.options["filters"], recipe.discriminator.options["filters"]) == (64, 64)
 
 
 def test_table_2_has_the_papers_figures_beside_ours(opened):
@@ -118,3 +130,24 @@ def test_from_scans_to_the_report(opened, monkeypatch):
         assert last["G"] == pytest.approx(weighted, rel=1e-4)
         assert rows["G"][2 + number] == f"{last['G']:.3g}"
     assert len(table(content, "MAE [HU] of each patient")) == 1 + 2 + 1
+
+
+@pytest.mark.slow
+def test_two_parts_that_are_joined_have_the_table_of_the_whole(opened, heads, tmp_path, monkeypatch):
+    monkeypatch.setattr(nehra2021, "VARIANTS", {"least-squares": nehra2021.VARIANTS["least-squares"]})
+    monkeypatch.setattr(nehra2021, "direction_sections", lambda *arguments: [])  # no other variant to compare with
+    file = str(tmp_path / "tiny.py")
+
+    def losses(folder, **options):
+        content = read(compute(open_reproduction(file, data_dir=heads, out=tmp_path / folder, **options)))
+        tables = [table["rows"] for table in content["tables"] if table["section"].startswith("Last losses")]
+        return tables, {key: result.get("scores") for key, result in content["cells"].items()}
+
+    whole = losses("whole", seeds=2)
+    for folder, seed in (("one", 0), ("two", 1)):
+        losses(folder, seeds=(seed,), cells="[!e]*")  # without the evaluations
+        shutil.copytree(tmp_path / folder / "cells", tmp_path / "joined" / "cells", dirs_exist_ok=True)
+    trained = {path: path.stat().st_mtime_ns for path in (tmp_path / "joined").rglob("history.csv")}
+    joined = losses("joined", seeds=2)
+    assert joined == whole and len(joined[0]) == 2 and len(joined[0][1]) == 1 + 2
+    assert trained == {path: path.stat().st_mtime_ns for path in trained} and len(trained) == 2
