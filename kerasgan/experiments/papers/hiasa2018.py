@@ -213,7 +213,7 @@ def _segmentations(found: Findings) -> list[Section]:
         "A U-Net learns from labelled CT, with the CT and its synthetic MR as two channels, and is applied to MR with "
         "its synthetic CT."
     )
-    parts = (
+    parts: tuple[Table | Picture, ...] = (
         Table(DICE, rows),
         tables.box_plots(columns, found.pictures / "dice.png", "Dice of each structure."),
         *claims,
