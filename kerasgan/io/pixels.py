@@ -10,6 +10,7 @@ import numpy as np
 from pydicom import uid
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.pixels import apply_modality_lut, pixel_array
+from scipy import ndimage
 
 from kerasgan.errors import DicomError
 from kerasgan.io.decoder import SYNTAXES, decoder_of
@@ -20,6 +21,7 @@ from kerasgan.scans.volume import SourceSlice
 AIR_HU = -1024.0  # value of padding in CT, and the lowest value there
 NO_SIGNAL = 0.0  # value of padding in MR
 _TISSUE_HU = (-900.0, 3000.0)  # from lung to bone; a padding value in between is one of the body
+_PADDED = 0.001  # share of a slice that padding takes at least, where its value is one of the body
 
 
 class PixelReader:
@@ -111,7 +113,11 @@ def modality_values(stored: np.ndarray, flat: Dataset, modality: str) -> tuple[n
 
     Returns:
         float32 of the same shape, and the assumptions that were made. Padding becomes air in CT, where no value is
-        below -1024 HU, and 0 in MR.
+        below -1024 HU, and 0 in MR. Where its value is one of the body, nothing is taken as padding in CT, and in MR
+        what lies at the border of the image.
+
+    Reference:
+        https://dicom.nema.org/medical/dicom/current/output/chtml/part03/sect_C.7.5.html#sect_C.7.5.1.1.2
 
     Example:
         >>> flat = Dataset()
@@ -134,15 +140,25 @@ def modality_values(stored: np.ndarray, flat: Dataset, modality: str) -> tuple[n
         # Signed or not, the bits of the padding are those of the pixels.
         ends = np.array([value, value if limit is None else limit], np.int64).astype(stored.dtype)
         padded = (stored >= ends.min()) & (stored <= ends.max())
-        low, high = _TISSUE_HU
-        tissue = padded & (values > low) & (values < high)
-        if modality == "CT" and tissue.any():
-            remarks.append(
-                f"Pixel Padding Value (0028,0120) {value} is a value of the body in HU: its voxels were kept"
-            )
-        else:
-            values[padded] = fill_value(modality)
+        others = values[~padded]
+        low, high = _TISSUE_HU if modality == "CT" else (others.min(initial=np.inf), others.max(initial=-np.inf))
+        if (padded & (values > low) & (values < high)).any():  # the Standard takes a value that no native pixel has
+            outside = _outside(padded) if modality == "MR" else np.zeros_like(padded)
+            if (padded & ~outside).any():
+                kept = " in HU: its voxels were kept" if modality == "CT" else ": only at the border is it padding"
+                remarks.append(f"Pixel Padding Value (0028,0120) {value} is a value of the body{kept}")
+            padded = outside
+        values[padded] = fill_value(modality)
     return np.maximum(values, AIR_HU) if modality == "CT" else values, remarks
+
+
+def _outside(mask: np.ndarray) -> np.ndarray:
+    """The regions of a mask that reach the border of the image, without those of a few pixels."""
+    regions, count = ndimage.label(mask)
+    edges = [np.unique(np.take(regions, (0, -1), axis)) for axis in range(mask.ndim)]
+    large = np.bincount(regions.ravel(), minlength=count + 1) >= _PADDED * mask.size
+    large &= np.isin(np.arange(count + 1), np.concatenate(edges))
+    return mask & large[regions]
 
 
 def _transfer_syntax(dataset: FileDataset) -> str:

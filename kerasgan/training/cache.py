@@ -24,7 +24,7 @@ from kerasgan.scans.intensity import IntensityMap
 from kerasgan.scans.preparation import Preparation, prepare
 from kerasgan.scans.volume import VoxelGrid
 
-FORMAT = 7  # raise it whenever the same scan and settings would give another entry
+FORMAT = 8  # raise it whenever the same scan and settings would give another entry
 DATA_FORMAT = 3  # raise it where a run that was begun before must not go on with such entries
 WORKERS = 8  # each holds a whole scan, so their number bounds the memory
 STEPS = 32767  # int16 codes for [-1, 1]: half the size of float32 at 0.04 HU on a 2,600 HU window

@@ -104,6 +104,43 @@ def test_padding_that_is_a_value_of_the_body_is_kept_with_a_warning(tmp_path, di
     assert volume.warnings == (text,)
 
 
+def test_mr_padding_whose_value_tissue_has_counts_at_the_border_only(tmp_path, dicom):
+    y, x = np.mgrid[-1:1:64j, -1:1:64j]
+    seen = np.hypot(x, y) < 0.95  # a round field of view, padded to a square
+    values = np.where(seen, np.random.default_rng(0).integers(1, 450, seen.shape) * 2 - 1, 300).astype(np.uint16)
+    values[30:34, 30:34] = 300  # tissue
+    values[0, 32] = 7
+    padding = ~seen
+    padding[0, 32] = False
+    expected = np.where(padding, 0, values)
+    volume = read_volume(
+        dicom.save(dicom.make_slice(values=values, modality="MR", PixelPaddingValue=300), tmp_path / "p")
+    )
+    np.testing.assert_array_equal(volume.array[0], expected)
+    text = "Pixel Padding Value (0028,0120) 300 is a value of the body: only at the border is it padding"
+    assert volume.warnings == (text,)
+
+
+def test_mr_padding_that_no_pixel_is_beyond_counts_everywhere(tmp_path, dicom):
+    values = np.full((32, 32), 100, np.int16)
+    values[::2] = 50
+    values[8:12, 8:12], values[0, :5] = -2000, -2000  # a hole, and a corner
+    slice_ = dicom.make_slice(values=values, modality="MR", PixelPaddingValue=-2000)
+    volume = read_volume(dicom.save(slice_, tmp_path / "p"))
+    np.testing.assert_array_equal(volume.array[0], np.where(values == -2000, 0, values))
+    assert volume.warnings == ()
+
+
+def test_single_pixels_at_the_border_of_an_mr_are_no_padding(tmp_path, dicom):
+    values = np.random.default_rng(0).integers(1, 900, (64, 64)).astype(np.uint16)
+    values[0, 10] = values[20, 0] = 300
+    values[[0, 1, 20, 20, 0], [9, 10, 1, 63, 11]] = 400
+    volume = read_volume(
+        dicom.save(dicom.make_slice(values=values, modality="MR", PixelPaddingValue=300), tmp_path / "p")
+    )
+    np.testing.assert_array_equal(volume.array[0], values)
+
+
 def test_mr_is_read_with_and_without_rescale(tmp_path, dicom):
     values = np.uint16([[0, 100, 7]])
     plain = read_volume(dicom.save(dicom.make_slice(values=values, modality="MR"), tmp_path / "a"))
