@@ -81,6 +81,31 @@ class NamedLoss:
             )
         return tf.reduce_mean(loss)
 
+    def check(self, **values: Any) -> None:
+        """Traces the loss once, as a training step does; nothing is computed.
+
+        Args:
+            values: What steps have, by name: a `tf.TensorSpec` for each tensor, and the discriminator.
+
+        Raises:
+            KerasganError: For a loss that cannot be computed from these, or returns another shape.
+        """
+        values = {name: values[name] for name in set(PLACES[self.place].values())}
+        specs = {name: value for name, value in values.items() if isinstance(value, tf.TensorSpec)}
+        others = {name: value for name, value in values.items() if name not in specs}
+        step = tf.function(lambda tensors: self(**tensors, **others), autograph=False)
+        try:
+            step.get_concrete_function(specs)
+        except KerasganError:
+            raise
+        except Exception as error:  # a file of one's own raises what it likes
+            asked = [f"{name} {list(specs[value].shape)}" for name, value in self.asked.items() if value in specs]
+            reason = str(error).strip().partition("\n")[0].rstrip(".")
+            raise KerasganError(
+                f"The {self.place} loss {self.name!r} fails on {', '.join(asked)}: {type(error).__name__}: {reason}. "
+                "Correct its file or its options; --debug shows the line."
+            ) from error
+
 
 def _is_of(shape: tuple[Any, ...], whole: tuple[int | None, ...]) -> bool:
     """True for the shape of values of whole images, rows, pixels or channels, with or without the reduced axes."""

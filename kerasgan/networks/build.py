@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from kerasgan import registry
 from kerasgan.config import Component, Recipe
 from kerasgan.errors import KerasganError
+from kerasgan.networks.keras_settings import keras_defaults
 from kerasgan.text import nearest
 
 if TYPE_CHECKING:
@@ -86,14 +87,15 @@ def build_network(kind: str, component: Component, shape: tuple[int | None, int 
 
 
 def check_components(recipe: Recipe) -> None:
-    """Refuses a recipe with an unknown component or an option that it does not take, before any scan is read.
+    """Refuses a recipe whose components cannot be used as it says, before any scan is read.
 
     Args:
-        recipe: No network is built and no data is read.
+        recipe: Its losses are traced with images of its size; of its networks, only a discriminator is built.
 
     Raises:
         KerasganError: As `bind`, for the first component that is unknown or has an invalid option; for an unknown
-            method, and for a loss that asks for what a training step does not have.
+            method, a discriminator that cannot be built, and a loss that asks for what a training step does not have,
+            fails, or returns another shape than a scalar or a value for each image or pixel.
 
     Example:
         >>> from kerasgan.recipes.hiasa2018 import RECIPE
@@ -102,7 +104,9 @@ def check_components(recipe: Recipe) -> None:
         Traceback (most recent call last):
         kerasgan.errors.KerasganError: 'resnet' has no option 'filter'. Did you mean filters?
     """
-    from kerasgan.losses._named import NamedLoss  # here, as it loads TensorFlow
+    import tensorflow as tf  # here, as only a training needs it
+
+    from kerasgan.losses._named import NamedLoss
 
     registry.find("models", recipe.method)
     losses, segmentation, distillation = recipe.losses, recipe.segmentation, recipe.distillation
@@ -117,8 +121,22 @@ def check_components(recipe: Recipe) -> None:
         networks.append(("generators", distillation.generator))
     for kind, component in networks:
         bind(kind, component, "build")
-    for component, function, place in functions:
-        NamedLoss(bind("losses", component, function), place)
+    found = [NamedLoss(bind("losses", component, function), place) for component, function, place in functions]
+    batch, size = recipe.data.batch_size, recipe.data.size
+    classes = 1 + len(segmentation.structures) if segmentation else 1
+    image = tf.TensorSpec((batch, size, size, 1), tf.float32)
+    with keras_defaults():
+        judge = build_network("discriminators", recipe.discriminator, (size, size, 1), "discriminator")
+        scores = tf.TensorSpec((batch, *judge.output_shape[1:]), tf.float32)
+        for loss in found:
+            loss.check(
+                **dict.fromkeys(("source", "synthetic", "reconstructed", "real_images", "fake_images"), image),
+                **dict.fromkeys(("real_scores", "fake_scores"), scores),
+                discriminator=judge,
+                fractions=tf.TensorSpec((batch, 1, 1, 1), tf.float32),
+                labels=tf.TensorSpec((batch, size, size), tf.int32),
+                scores=tf.TensorSpec((batch, size, size, classes), tf.float32),
+            )
 
 
 def offers(kind: str, component: Component, function: str) -> bool:

@@ -12,6 +12,7 @@ from kerasgan.losses._named import PLACES, NamedLoss
 from kerasgan.models import CycleGAN
 from kerasgan.networks.build import check_components
 from kerasgan.recipes.cyclegan import RECIPE
+from kerasgan.registry import find
 
 RELATIVISTIC = '''
 """Jolicoeur-Martineau 2018, https://arxiv.org/abs/1807.00734, with the other kind's mean score as the yardstick."""
@@ -131,6 +132,49 @@ def test_an_unknown_argument_is_refused_with_those_that_there_are(tmp_path, kind
     path.write_text(function)
     with pytest.raises(KerasganError, match=text):
         check_components(recipe(f"losses.{kind}.name={path}"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "function", "text"),
+    [
+        (
+            "cycle",
+            "def loss(image, other): return abs(image - other)[0]",
+            r"The cycle loss '.*own.*loss' returned \[32, 32, 1\] for values of \[1, 32, 32, 1\]; expected a scalar",
+        ),
+        (
+            "structure",
+            "from keras import ops\ndef loss(image, other): return ops.mean(image - other, axis=[1, 2, 3, 4])",
+            r"The structure loss '.*own.*loss' fails on image \[1, 32, 32, 1\], other \[1, 32, 32, 1\]: ValueError: .*"
+            r"Correct its file or its options; --debug shows the line\.",
+        ),
+        ("structure", "def loss(image, other): return imgae", r"fails on .*: NameError: name 'imgae' is not defined\."),
+        (
+            "adversarial",
+            "def generator(fake_scores): return fake_scores\n"
+            "def discriminator(real_scores, fake_scores, discriminator): return real_scores.loss",
+            r"discriminator loss '.*own.*' fails on real_scores \[1, \d+, \d+, 1\].*AttributeError: .*'loss'",
+        ),
+    ],
+)
+def test_a_loss_that_a_step_could_not_compute_is_refused_before_anything_is_read(tmp_path, kind, function, text):
+    path = tmp_path / "own.py"
+    path.write_text(function)
+    with pytest.raises(KerasganError, match=text) as caught:
+        check_components(recipe(f"losses.{kind}.name={path}", "data.size=32"))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_loss_that_a_step_can_compute_is_not_computed_by_the_check(tmp_path):
+    path = tmp_path / "own.py"
+    path.write_text(
+        "import tensorflow as tf\ncalls = []\n"
+        "def loss(image, other):\n    calls.append((tf.executing_eagerly(), tuple(image.shape)))\n"
+        "    return tf.reduce_mean(abs(image - other), [1, 2, 3])\n"
+    )
+    chosen = recipe(f"losses.cycle.name={path}", "data.size=36", "data.batch_size=3")
+    check_components(chosen)
+    assert find("losses", chosen.losses.cycle.name).calls == [(False, (3, 36, 36, 1))]
 
 
 @pytest.mark.parametrize("place", PLACES)
