@@ -27,12 +27,11 @@ from kerasgan.evaluation.evaluate import unseen_pairs
 from kerasgan.io import read_volume
 from kerasgan.pictures.patients import image_grid
 from kerasgan.runs.run import Run, load_run
-from kerasgan.scans.contract import Contract, Direction
+from kerasgan.scans.contract import AIR_HU, Contract, Direction
 from kerasgan.scans.geometry import AXIAL, PLANES, SliceGrid, oriented, resampled_side, with_slices
 from kerasgan.scans.intensity import IntensityMap, body_mask
 from kerasgan.scans.volume import Volume
 from kerasgan.translation.of_run import RunTranslator
-from kerasgan.translation.translator import AIR_HU
 
 PAIRS = 4  # test pairs of a run whose roughness is measured
 WINDOW_HU = IntensityMap(-200.0, 1000.0)  # of the pictures
