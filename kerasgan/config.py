@@ -157,7 +157,7 @@ class Segmentation(_Frozen):
 class Distillation(_Frozen):
     """A run whose generator the recipe's own, smaller generator learns to imitate in one direction."""
 
-    teacher: str  # the run directory
+    teacher: str  # the run directory, from the folder of the student's; in former runs an absolute path
     direction: Direction
     student: str  # the budget that the small generator keeps to
     directions: tuple[Direction, ...] = DIRECTIONS  # the teacher's

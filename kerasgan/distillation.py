@@ -9,6 +9,7 @@ Reference:
 
 from __future__ import annotations
 
+import os
 import statistics
 import tempfile
 import time
@@ -34,6 +35,7 @@ from kerasgan.scans.contract import Direction, Frozen
 from kerasgan.scans.names import DEFAULT, IMAGE
 from kerasgan.training.choice import Pairs, masked_error
 from kerasgan.training.data import data_of_run
+from kerasgan.training.teacher import teacher_of
 
 REPORT = "distillation.json"
 TIMED_SLICES = 5
@@ -99,7 +101,9 @@ class Report(Frozen):
         return ["", "teacher", "student", "ratio"], lines
 
 
-def student_recipe(run: Run, student: str, direction: Direction, steps: int | None = None) -> Recipe:
+def student_recipe(
+    run: Run, student: str, direction: Direction, steps: int | None = None, place: Path | None = None
+) -> Recipe:
     """The recipe of a run's student: the run's own without the terms that concern the other direction.
 
     Args:
@@ -107,6 +111,7 @@ def student_recipe(run: Run, student: str, direction: Direction, steps: int | No
         student: A name in `costs.BUDGETS`.
         direction: The direction of the generator that the student imitates.
         steps: Number of training steps; None: as many as the teacher's.
+        place: The student's run directory; None: one beside the teacher's.
 
     Raises:
         RunError: For a run that is a student itself or has no weights yet.
@@ -117,7 +122,9 @@ def student_recipe(run: Run, student: str, direction: Direction, steps: int | No
     if student not in BUDGETS:
         raise ValueError(f"student must be {' or '.join(map(repr, BUDGETS))}; got {student!r}.")
     if recipe.distillation:
-        raise RunError(f"{run.path} is a student itself; distil its teacher: {recipe.distillation.teacher}.")
+        raise RunError(
+            f"{run.path} is a student itself; distil its teacher: {teacher_of(run.path, recipe.distillation)}."
+        )
     run.generator_path(direction)  # no long work for a teacher without weights
     size = (recipe.data.size, recipe.data.size)
     without_cycles = {"cycle_weight": 0.0, "cycle_weight_b": None, "identity_weight": 0.0}
@@ -130,7 +137,8 @@ def student_recipe(run: Run, student: str, direction: Direction, steps: int | No
         "deformation": None,
         "segmentation": None,
         "distillation": Distillation(
-            teacher=str(run.path.absolute()),
+            # A run goes from hand to hand, and the names of folders above it may be those of people.
+            teacher=os.path.relpath(run.path.resolve(), (place or run.path).resolve().parent),
             direction=direction,
             directions=run.facts.directions,
             student=student,
@@ -156,7 +164,7 @@ def write_report(run: Run, data_dir: Path | None = None) -> Report:
     if settings is None:
         raise RunError(f"{run.path} is no student; kerasgan distill trains one.")
     pairs = data_of_run(run, data_dir).paired_slices()
-    runs = {"teacher": load_run(settings.teacher), "student": run}
+    runs = {"teacher": load_run(teacher_of(run.path, settings)), "student": run}
     direction, size = settings.direction, run.recipe.data.size
     costs = {name: _cost(one.generator(direction), run, direction, pairs) for name, one in runs.items()}
     unit = "HU" if run.facts.modalities[direction[1]] == "CT" else "arbitrary"

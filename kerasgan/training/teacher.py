@@ -2,37 +2,57 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 from kerasgan.config import Distillation
 from kerasgan.errors import RunError
 from kerasgan.models import Distiller
 from kerasgan.runs import checkpoints
 from kerasgan.runs.run import load_run
+from kerasgan.scans.contract import Direction
 
 
-def load_teacher(model: Distiller, settings: Distillation, split: dict[str, dict[str, list[str]]]) -> None:
+def teacher_of(student: Path, settings: Distillation) -> Path:
+    """The teacher's run directory.
+
+    Args:
+        student: The student's run directory.
+        settings: Part of its recipe.
+
+    Example:
+        >>> settings = Distillation(teacher="first", direction="ab", student="small", generator={"name": "resnet"})
+        >>> teacher_of(Path("/runs/first-small"), settings).as_posix()
+        '/runs/first'
+    """
+    return Path(os.path.normpath(student.resolve().parent / settings.teacher))
+
+
+def load_teacher(model: Distiller, teacher: Path, direction: Direction, split: dict[str, dict[str, list[str]]]) -> None:
     """Gives a new distiller the teacher's generators and, where it has one, its discriminator.
 
     Args:
         model: The student's model.
-        settings: Which run, and which of its directions.
+        teacher: The teacher's run directory.
+        direction: The direction that the student learns.
         split: Patient keys of the student's data; the teacher's own must be the same, so that no patient whom one of
             both was trained on validates the other.
 
     Raises:
         RunError: For a teacher that is missing, not trained, has no checkpoint, or was trained on other patients.
     """
-    run = load_run(settings.teacher)
+    run = load_run(teacher)
     if run.split() != split:
         raise RunError(
-            f"The data is not divided into the patients that {settings.teacher} was trained, validated and tested "
+            f"The data is not divided into the patients that {teacher} was trained, validated and tested "
             "with; a student needs the same. Restore the data, or name its folder with --data-dir."
         )
-    for direction, network in (model.generators | {settings.direction: model.teacher}).items():
+    for way, network in (model.generators | {direction: model.teacher}).items():
         try:
-            network.set_weights(run.generator(direction).get_weights())
+            network.set_weights(run.generator(way).get_weights())
         except ValueError as error:
             raise RunError(
-                f"{run.generator_path(direction)} is not of the recipe in {run.path}: {error} Restore the teacher."
+                f"{run.generator_path(way)} is not of the recipe in {run.path}: {error} Restore the teacher."
             ) from error
     discriminators = {f"discriminator_{domain}": net.variables for domain, net in model.discriminators.items()}
     if discriminators and not checkpoints.restore(checkpoints.named(discriminators), run.path / "checkpoints"):

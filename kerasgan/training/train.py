@@ -44,7 +44,7 @@ from kerasgan.training.interruption import Interruption
 from kerasgan.training.request import Request
 from kerasgan.training.slices import SliceStore
 from kerasgan.training.targets import Targets, draw_targets, training_targets
-from kerasgan.training.teacher import load_teacher
+from kerasgan.training.teacher import load_teacher, teacher_of
 
 LOCK = ".lock"  # in a run directory: held by the process that trains the run
 SHOWN = ("generators", "discriminator_a", "discriminator_b")  # losses on the progress bar
@@ -94,7 +94,8 @@ def train_recipe(recipe: Recipe, request: Request, out: Path, former: Run | None
     image_shape = data.train[0][0].codes.shape[1:]  # (size, size, channels)
     model = build_model(recipe, image_shape, precision, seed)
     if recipe.distillation:
-        load_teacher(model, recipe.distillation, data.split.keys())
+        teacher = teacher_of(out, recipe.distillation)
+        load_teacher(model, teacher, recipe.distillation.direction, data.split.keys())
     facts = _facts(request, data, precision, tuple(model.generators))
     run = former or create_run(out, recipe, facts, data.split.keys())
     if former and former.facts.fingerprint != data.fingerprint:
