@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from kerasgan.files import path_of
 from kerasgan.networks.keras_settings import require_tensorflow
 from kerasgan.training.request import Request
 from kerasgan.training.start import check, choose_out, student_out
@@ -69,8 +70,10 @@ def train(
     """
     if isinstance(overrides, str | Mapping):
         raise TypeError(f"overrides must be a list such as ['schedule.steps=5000']; got {overrides!r}.")
-    request = Request(dataset, _optional(data_dir), recipe, quick, tuple(overrides), seed, strict, trust, modalities)
-    place = choose_out(request, _optional(out), resume)
+    request = Request(
+        dataset, _optional(data_dir, "data_dir"), recipe, quick, tuple(overrides), seed, strict, trust, modalities
+    )
+    place = choose_out(request, _optional(out, "out"), resume)
     check(request, place, resume)
 
     require_tensorflow()
@@ -114,7 +117,7 @@ def inspect(
     """
     from kerasgan.datasets import find_listed
 
-    return find_listed(Path(path), _known(modality), key, _text(series), orientation)
+    return find_listed(path_of(path, "path"), _known(modality), key, _text(series), orientation)
 
 
 def translate(
@@ -192,7 +195,9 @@ def evaluate(
     """
     from kerasgan.evaluation import evaluate as evaluation
 
-    return evaluation.evaluate(_path(run), _optional(data_dir), _optional(out), direction, dataset, trust)
+    return evaluation.evaluate(
+        _path(run), _optional(data_dir, "data_dir"), _optional(out, "out"), direction, dataset, trust
+    )
 
 
 def compare(runs: Sequence[RunOrPath], out: str | Path | None = None) -> RunComparison:
@@ -251,7 +256,9 @@ def export_serving(
     require_tensorflow()
     from kerasgan.export import export_serving
 
-    return export_serving(_path(run), output, name, version, _optional(data_dir), trust, force)
+    return export_serving(
+        _path(run), path_of(output, "output"), name, version, _optional(data_dir, "data_dir"), trust, force
+    )
 
 
 def export_tflite(
@@ -286,7 +293,9 @@ def export_tflite(
     require_tensorflow()
     from kerasgan.export import export_tflite
 
-    return export_tflite(_path(run), output, direction, size, precision, _optional(data_dir), trust)
+    return export_tflite(
+        _path(run), path_of(output, "output"), direction, size, precision, _optional(data_dir, "data_dir"), trust
+    )
 
 
 def distill(
@@ -324,7 +333,7 @@ def distill(
     Example:
         kerasgan.distill("runs/first", "tiny").path  # runs/first-tiny
     """
-    place = student_out(_path(run), student, _optional(out), trust)
+    place = student_out(_path(run), student, _optional(out, "out"), trust)
 
     require_tensorflow()
     from kerasgan import distillation
@@ -333,12 +342,13 @@ def distill(
 
     teacher = load_run(_path(run))
     facts = teacher.facts
-    root = _optional(data_dir)
+    root = _optional(data_dir, "data_dir")
     secret = teacher.patient_secret(root)
     request = Request(
         facts.dataset, root or teacher.data_dir, seed=facts.seed, modalities=facts.modalities, secret=secret
     )
-    trained = training.train_recipe(distillation.student_recipe(teacher, student, direction, steps), request, place)
+    recipe = distillation.student_recipe(teacher, student, direction, steps, place)
+    trained = training.train_recipe(recipe, request, place)
     distillation.write_report(trained, request.data_dir)
     return trained
 
@@ -383,7 +393,9 @@ def reproduce(
 
 
 def _path(run: RunOrPath) -> Path:
-    return Path(run) if isinstance(run, (str, Path)) else run.path
+    from kerasgan.runs.run import Run
+
+    return run.path if isinstance(run, Run) else path_of(run, "run", "A kerasgan.Run is taken, too.")
 
 
 def _known(modality: Modality | None) -> Modality | None:
@@ -396,5 +408,5 @@ def _text(series: str | int | None) -> str | None:
     return None if series is None else str(series)
 
 
-def _optional(path: str | Path | None) -> Path | None:
-    return None if path is None else Path(path)
+def _optional(path: str | Path | None, what: str) -> Path | None:
+    return None if path is None else path_of(path, what)

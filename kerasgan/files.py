@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from kerasgan.errors import KerasganError, RunError
-from kerasgan.text import problems
+from kerasgan.text import kind, problems
 
 NUMPY_WROTE_LESS = re.compile(r"\d+ requested and \d+ written")
 TEMPORARY = re.compile(r"\..*\.(?:(?P<machine>[0-9a-f]{8})-)?(?P<process>\d+)-\w+(?:\.\w+)?")
@@ -81,6 +81,25 @@ def staging_folder(target: Path) -> Iterator[Path]:
             yield Path(folder)
 
 
+def require_writable(target: Path) -> None:
+    """Makes sure, before a long computation, that its result can be written; nothing is left behind.
+
+    Args:
+        target: File or folder that is going to be written.
+
+    Raises:
+        KerasganError: For a place that cannot be written or a disk that is full.
+    """
+    missing = [folder for folder in target.absolute().parents if not folder.exists()]  # the deepest first
+    try:
+        with staging_folder(target):
+            pass
+    finally:
+        for folder in missing:
+            with suppress(OSError):  # another process has written into it
+                folder.rmdir()
+
+
 def remove_leftovers(folder: Path, pattern: str = ".*", alone: bool = False) -> None:
     """Removes what killed processes left half-written, of files by `replacing` and of folders by `staging_folder`.
 
@@ -127,6 +146,28 @@ def file_digest(path: Path) -> str:
     """
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def path_of(value: str | os.PathLike[str], what: str, instead: str = "") -> Path:
+    """The path that an argument of a function names.
+
+    Args:
+        value: What the caller gave.
+        what: Name of the argument, for the message.
+        instead: A sentence for the message: what to do with something else.
+
+    Raises:
+        TypeError: For anything but a text or a path.
+
+    Example:
+        >>> path_of(["a", "b"], "path")
+        Traceback (most recent call last):
+        TypeError: path must be a path, as text or pathlib.Path; got list.
+    """
+    if not isinstance(value, str | os.PathLike):
+        found = f"{what} must be a path, as text or pathlib.Path; got {kind(value)}."
+        raise TypeError(f"{found} {instead}".rstrip())
+    return Path(value)
 
 
 def require_folder_name(path: Path, known: Sequence[str]) -> None:

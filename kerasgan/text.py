@@ -114,6 +114,19 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def kind(value: object) -> str:
+    """Names the kind of an argument that cannot be used, and its shape where it has one.
+
+    Example:
+        >>> import numpy as np
+        >>> kind(np.zeros((3, 32, 32))), kind(["a"]), kind(None)
+        ('ndarray [3, 32, 32]', 'list', 'None')
+    """
+    name = "None" if value is None else type(value).__name__
+    shape = getattr(value, "shape", None)
+    return name if shape is None else f"{name} {list(shape)}"
+
+
 def points(texts: Sequence[str]) -> list[str]:
     """Writes texts as the wrapped items of a Markdown list.
 

@@ -36,3 +36,31 @@ def test_a_series_may_be_given_as_a_number(tmp_path):
 def test_spacing_that_is_not_three_numbers(spacing_mm):
     with pytest.raises(ValueError, match=r"^Spacing must be three positive numbers, in mm; got "):
         Volume(np.zeros((2, 2, 2)), spacing_mm=spacing_mm, modality="MR")
+
+
+ARRAY = np.zeros((3, 32, 32))
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda: kerasgan.translate(ARRAY, "in", "out"), r"model must be a path, .* got ndarray \[3, 32, 32\]\. A Run"),
+        (
+            lambda: kerasgan.translate("run", ARRAY, "out"),
+            r"source must be .* \[3, 32, 32\]\. .*translate_volume",
+        ),
+        (lambda: kerasgan.translate_volume(ARRAY, ARRAY), r"model must be a path"),
+        (lambda: kerasgan.inspect(["a", "b"]), r"path must be a path, as text or pathlib\.Path; got list\."),
+        (lambda: kerasgan.read_volume(None), r"path must be a path, .*; got None\."),
+        (lambda: kerasgan.io.discover(3), r"path must be a path, .*; got int\."),
+        (lambda: kerasgan.load_run(3), r"path must be a path"),
+        (lambda: kerasgan.evaluate(3), r"run must be a path, .*; got int\. A kerasgan\.Run is taken, too\."),
+        (lambda: kerasgan.compare([3, 4]), r"run must be a path"),
+        (lambda: kerasgan.export_tflite("run", 3), r"output must be a path"),
+        (lambda: kerasgan.export_serving("run", None), r"output must be a path"),
+        (lambda: kerasgan.train("phantom", data_dir=["a"]), r"data_dir must be a path"),
+    ],
+)
+def test_arguments_that_are_no_paths(call, text):
+    with pytest.raises(TypeError, match=f"^{text}"):
+        call()

@@ -78,6 +78,6 @@ def translate(
         else:
             translator = open_translator(runs[0])
             if translator.needs_tensorflow:
-                load_tensorflow()
+                translator.load = load_tensorflow
             written = api.translate(translator, source, output, *choices)
     say(f"Wrote {written}. {MAY_BE_WRONG}")

@@ -12,8 +12,9 @@ from typing import cast
 import numpy as np
 
 from kerasgan.errors import DicomError
+from kerasgan.files import path_of
 from kerasgan.io import grid
-from kerasgan.io.discovery import discover
+from kerasgan.io.discovery import discover, image_series
 from kerasgan.io.nifti import is_image, read_image
 from kerasgan.io.pixels import PixelReader, fill_value, values_refusal
 from kerasgan.io.series import Series
@@ -42,10 +43,7 @@ def read_series(series: Series, strict: bool = False) -> Volume:
         DicomError: For a series that is not usable, whose pixels cannot be decoded at all, whose values are none of
             its modality, or, under `strict`, that needs any repair.
     """
-    if not series.usable:
-        raise DicomError(f"{series.name} cannot be used: {series.reason.rstrip('.')}. Name another series.")
-    if strict:
-        _refuse(series, series.losses + series.irregularities)
+    _require_usable(series, strict)
     modality = cast(Modality, series.modality)
     if not series.slices:
         return _told(replace(read_image(series.files[0], modality, series.orientation), warnings=series.notes), series)
@@ -90,8 +88,12 @@ def read_volume(
         volume = read_volume("patient/T1")
         print(volume.array.shape, volume.spacing_mm, volume.modality)
     """
-    path = Path(path)
-    found = discover(path, modality, orientation)
+    path, volume = path_of(path, "path"), None
+    if path.is_file() and is_image(path):  # it is read as a whole to be judged, and not once more
+        image, volume = image_series(path, path.parent, modality, orientation)
+        found = [image]
+    else:
+        found = discover(path, modality, orientation)
     if found and series is not None:
         called = [one for one in found if one.is_called(series)]
         if not called:
@@ -104,7 +106,10 @@ def read_volume(
             raise DicomError(f"{chosen.name} is {chosen.modality}, not {modality}. Leave --modality out.")
         if orientation.upper() not in ("", chosen.axes):
             raise DicomError(f"{chosen.name} has the orientation {chosen.axes}, not {orientation}. Leave it out.")
-        return read_series(chosen, strict=strict)
+        if not volume:
+            return read_series(chosen, strict=strict)
+        _require_usable(chosen, strict)
+        return _told(volume, chosen)
     if not found:
         raise DicomError(f"{path.name} holds no DICOM, NIfTI or MetaImage file. Name the folder of one scan.")
     if is_image(path) and not usable:
@@ -117,6 +122,13 @@ def read_volume(
         f"{path.name} holds {len(usable)} usable series, one is needed; name the folder of one, or choose by --series "
         f"(in Python series=) with number, description, UID or what else tells them apart: {_listed(usable)}."
     )
+
+
+def _require_usable(series: Series, strict: bool) -> None:
+    if not series.usable:
+        raise DicomError(f"{series.name} cannot be used: {series.reason.rstrip('.')}. Name another series.")
+    if strict:
+        _refuse(series, series.losses + series.irregularities)
 
 
 def _told(volume: Volume, series: Series) -> Volume:

@@ -16,13 +16,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from kerasgan.errors import DicomError, KerasganError
+from kerasgan.files import path_of
 from kerasgan.io.archive import Unpacked, is_archive
 from kerasgan.io.headers import FrameHeader, looks_like_dicom, patient_key, read_frames
 from kerasgan.io.modality import image_modality, sidecar_modality
 from kerasgan.io.nifti import is_image, read_header, read_labels, stem
 from kerasgan.io.series import Series, series_of_frames
 from kerasgan.io.stacks import by_series
-from kerasgan.scans.volume import Modality, anatomical_axes
+from kerasgan.scans.volume import Modality, Volume, anatomical_axes
 from kerasgan.text import SYNTHETIC_WORDS
 
 _LOGGER = logging.getLogger(__name__)
@@ -66,7 +67,7 @@ def discover(path: Path | str, modality: Modality | None = None, orientation: st
         for series in discover("download"):
             print(series)
     """
-    path = Path(path)
+    path = path_of(path, "path")
     if not path.exists():
         raise DicomError(f"There is no file or folder {path}. Check the path.")
     if not path.is_dir() and not path.is_file():
@@ -125,8 +126,7 @@ def group(files: Iterable[Path], root: Path, modality: Modality | None = None, o
     for file in files:
         try:
             if is_image(file):
-                key = patient_key(image_patient(file.relative_to(root), root.name))
-                found.append(replace(_image_series(file, modality, orientation), patient=key))
+                found.append(image_series(file, root, modality, orientation)[0])
             elif file.suffix.lower() in _DICOM_SUFFIXES or looks_like_dicom(file):
                 read = read_frames(file)
                 frames += read
@@ -201,16 +201,24 @@ def _foreign(file: Path) -> str:
     return f"{name} ({suffix}), which is not read; convert it to .nii.gz" if name else ""
 
 
-def _image_series(file: Path, told: Modality | None, orientation: str) -> Series:
-    """The series of a NIfTI or MetaImage file; its values decide, with `told` where they do not, what it shows."""
+def image_series(file: Path, root: Path, told: Modality | None, orientation: str) -> tuple[Series, Volume | None]:
+    """The series of a NIfTI or MetaImage file, and its voxels where it can be used, which have been read to judge it.
+
+    Args:
+        file: The image.
+        root: Folder that was searched, whose folders stand for patients.
+        told: The modality, where the values do not decide what the image shows.
+        orientation: As for `read_image`, where the file does not say it.
+    """
+    patient = patient_key(image_patient(file.relative_to(root), root.name))
     try:
         volume = read_labels(file, orientation)
-    except KerasganError as error:
+    except (KerasganError, OSError) as error:
         reason = str(error).removeprefix(f"{file.name}: ")
-        return Series("", sidecar_modality(file), "", (file,), usable=False, reason=reason)
+        return Series("", sidecar_modality(file), patient, (file,), usable=False, reason=reason), None
     axes = anatomical_axes(volume.direction)
     series = Series(
-        *("", "", "", (file,), volume.shape, volume.spacing_mm, axes),
+        *("", "", patient, (file,), volume.shape, volume.spacing_mm, axes),
         irregularities=volume.warnings,
         orientation=orientation,
         synthetic=read_header(file).description.startswith(SYNTHETIC_WORDS),
@@ -218,8 +226,10 @@ def _image_series(file: Path, told: Modality | None, orientation: str) -> Series
     try:
         modality, doubt = image_modality(volume.array, file, told)
     except KerasganError as error:
-        return replace(series, modality=sidecar_modality(file), usable=False, reason=str(error))
-    return replace(series, modality=modality, notes=((doubt,) if doubt else ()) + volume.warnings)
+        return replace(series, modality=sidecar_modality(file), usable=False, reason=str(error)), None
+    notes = ((doubt,) if doubt else ()) + volume.warnings
+    judged = replace(volume.with_array(volume.array, modality), warnings=notes)
+    return replace(series, modality=modality, notes=notes), judged
 
 
 def _with_damaged(series: Series, damaged: Mapping[Path, list[str]]) -> Series:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from kerasgan.errors import KerasganError
+from kerasgan.text import kind
 
 
 def require_tensorflow() -> None:
@@ -78,6 +79,51 @@ def keras_defaults() -> Iterator[None]:
         finally:
             keras.config.set_floatx(former[0])
             keras.config.set_image_data_format(former[1])
+
+
+def refusing_others(network: Any) -> Any:
+    """The network itself, which from now on refuses what are no images that it gives back in their size.
+
+    Keras would show a page of numbers for arrays of another rank; and of sides that it halves with a remainder, a
+    network makes larger ones.
+
+    Args:
+        network: A network from images `[batch, height, width, channels]` to others of the same height and width.
+
+    Example:
+        >>> import keras, numpy as np
+        >>> image = keras.Input((None, None, 1))
+        >>> halved = keras.layers.UpSampling2D()(keras.layers.MaxPooling2D(padding="same")(image))
+        >>> refusing_others(keras.Model(image, halved))(np.zeros((1, 5, 4, 1)))
+        Traceback (most recent call last):
+        ValueError: The network gives images of 5 x 4 pixels back with 6 x 4. Pad them with -1 to multiples of 4, ...
+    """
+    call, channels = network.call, network.input_shape[-1]
+
+    def refusal(text: str) -> ValueError:
+        error = ValueError(text)
+        error._keras_call_info_injected = True  # type: ignore[attr-defined]  # so that Keras adds no lines
+        return error
+
+    def checked(inputs: Any, *arguments: Any, **options: Any) -> Any:
+        shape: Any = getattr(inputs, "shape", ())
+        if len(shape) != 4 or shape[-1] != channels:
+            raise refusal(
+                f"The network takes images [batch, height, width, {channels}]; got {kind(inputs)}. Of a slice "
+                "[height, width], slice[None, :, :, None] is such a batch."
+            )
+        outputs = call(inputs, *arguments, **options)
+        sides, found = (tuple(tensor.shape[1:3]) for tensor in (inputs, outputs))
+        if None not in sides + found and sides != found:
+            got = " x ".join(map(str, sides)), " x ".join(map(str, found))
+            raise refusal(
+                f"The network gives images of {got[0]} pixels back with {got[1]}. Pad them with -1 to multiples of 4, "
+                "and cut what it gives to their size."
+            )
+        return outputs
+
+    network.call = checked
+    return network
 
 
 def image_input(shape: tuple[int | None, int | None, int]) -> Any:

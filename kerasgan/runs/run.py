@@ -17,6 +17,7 @@ tensorboard/     event files
 from __future__ import annotations
 
 import json
+import math
 import zipfile
 from collections.abc import Iterable
 from functools import partial
@@ -29,8 +30,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from kerasgan import registry
 from kerasgan.config import LARGEST_SEED, Recipe, Window, from_json
 from kerasgan.errors import RunError
-from kerasgan.files import read_record, staging_folder
-from kerasgan.networks.keras_settings import require_tensorflow
+from kerasgan.files import LARGEST_RECORD, path_of, read_record, staging_folder
+from kerasgan.networks.keras_settings import refusing_others, require_tensorflow
 from kerasgan.scans.contract import DIRECTIONS, Direction, WayBack
 from kerasgan.scans.gate import Gate
 from kerasgan.scans.intensity import IntensityMap
@@ -206,6 +207,8 @@ class Run:
     def generator(self, direction: Direction, which: Which = "best") -> keras.Model:
         """A float32 generator from `[batch, height, width, 1]` in [-1, 1] to the same.
 
+        Height and width are multiples of 4; the generator raises ValueError for others, and for other arrays.
+
         Raises:
             RunError: For a run without weights, or a damaged file.
         """
@@ -240,6 +243,7 @@ class Run:
 def _network(path: Path) -> keras.Model:
     require_tensorflow()
     import keras
+    import tensorflow as tf
 
     import kerasgan.networks.deformable  # noqa: F401  registers, with kerasgan.networks.layers, the layers that the file names
 
@@ -247,6 +251,14 @@ def _network(path: Path) -> keras.Model:
         with zipfile.ZipFile(path) as archive:
             if damaged := archive.testzip():  # a flipped bit of a weight would go unnoticed
                 raise ValueError(f"the checksum of {damaged} in it is wrong")
+            config, stored = archive.getinfo("config.json"), archive.getinfo("model.weights.h5")
+            if config.file_size > LARGEST_RECORD or stored.file_size > 10 * stored.compress_size:  # a bomb
+                raise ValueError(f"it unpacks to {config.file_size + stored.file_size:,} bytes")
+            with tf.Graph().as_default():  # where variables take no memory
+                planned = keras.saving.deserialize_keras_object(json.loads(archive.read(config)), safe_mode=True)
+            needed = sum(math.prod(one.shape) * tf.as_dtype(one.dtype).size for one in planned.variables)
+            if needed > stored.file_size:
+                raise ValueError(f"its layers ask for {needed:,} bytes of weights, and it holds {stored.file_size:,}")
         network: keras.Model = keras.models.load_model(path, compile=False, safe_mode=True)
         shapes = [network.input_shape, network.output_shape]
         if any(not isinstance(shape, tuple) or len(shape) != 4 or None not in shape[:1] for shape in shapes):
@@ -259,7 +271,7 @@ def _network(path: Path) -> keras.Model:
         ) from error
     if not all(np.isfinite(weights).all() for weights in network.get_weights()):
         raise RunError(f"{path} holds weights that are NaN or infinite; train a new run, or name another one.")
-    return network
+    return refusing_others(network)
 
 
 def load_run(path: str | Path) -> Run:
@@ -268,7 +280,7 @@ def load_run(path: str | Path) -> Run:
     Raises:
         RunError: For a missing directory or an invalid file in it.
     """
-    path = Path(path)
+    path = path_of(path, "path")
     if not (path / "run.json").is_file():
         hint = ""  # for an exported model, which is easily named in place of its run
         if path.suffix == ".tflite":

@@ -126,11 +126,15 @@ def body_mask(volume: Volume) -> np.ndarray:
         image[:] = cv2.morphologyEx(np.ascontiguousarray(values > threshold).view(np.uint8), opening, erosion)
     if volume.modality == "CT":
         body = _large_regions(opened)
+        whole = np.packbits(body, axis=-1)  # an eighth of a copy
         # Thin sheets that touch the body are the table; ears and nose grow back from where they are attached.
         thick = _disc(volume, CT_TABLE_MM / 2)
-        core = _large_regions(_by_slice(lambda image: cv2.morphologyEx(image, opening, thick), body.copy()))
-        if core.any():
-            body &= _by_slice(lambda image: cv2.dilate(image, thick, iterations=2), core)
+        core = _large_regions(_by_slice(lambda image: cv2.morphologyEx(image, opening, thick), body))
+        found = core.any()
+        for image, bits in zip(core, whole, strict=True):
+            kept = np.unpackbits(bits, axis=-1, count=image.shape[-1])
+            image[:] = np.minimum(kept, cv2.dilate(image, thick, iterations=2)) if found else kept
+        body = core
     else:  # the scalp encloses the brain, from which the dark skull separates it
         body = _by_slice(_enclosed, opened)
         if body.any() and not _has_air(volume.array, body):
@@ -274,8 +278,10 @@ def _n4(array: np.ndarray, mask: np.ndarray) -> None:
     )
     # The field is smooth: of many slices every fourth is evaluated, and those between are interpolated.
     layers = max(min(len(array), N4_LAYERS), len(array) // N4_SHRINK) if array.ndim == 3 else len(array)
-    grid = sitk.Image((layers, *array.shape[1:])[::-1], sitk.sitkFloat32)
-    log_field = sitk.GetArrayFromImage(corrector.GetLogBiasFieldAsImage(grid))
+    grid = sitk.Image((layers, *array.shape[1:])[::-1], sitk.sitkUInt8)  # only its size counts
+    field = corrector.GetLogBiasFieldAsImage(grid)
+    del grid
+    log_field = sitk.GetArrayViewFromImage(field)  # without a copy, as long as `field` lives
     if array.ndim == 2:
         array, mask, log_field = array[None], mask[None], log_field[None]
 

@@ -79,7 +79,7 @@ class Prepared:
         grid: The way back to the grid of `axial`.
         axial: The volume the slices were made from, axial unless it is a single slice or a view, bias-corrected where
             the settings ask for it.
-        body: bool `[slices, rows, columns]`, the body on the grid of `axial`.
+        body_bits: uint8 `[slices, rows, columns / 8]`, `body` as `np.packbits` packs it.
         labels: uint8 `[slices, height, width]`, or None where the scan has none.
     """
 
@@ -88,8 +88,17 @@ class Prepared:
     map: IntensityMap
     grid: SliceGrid
     axial: Volume
-    body: np.ndarray
+    body_bits: np.ndarray
     labels: np.ndarray | None = None
+
+    @property
+    def body(self) -> np.ndarray:
+        """The body on the grid of `axial`, bool `[slices, rows, columns]`."""
+        return self.unpacked(self.body_bits)
+
+    def unpacked(self, bits: np.ndarray) -> np.ndarray:
+        """Some of `body_bits`, `[..., columns / 8]`, as bool `[..., columns]`."""
+        return np.unpackbits(bits, axis=-1, count=self.axial.shape[2]).view(bool)
 
     @property
     def slices(self) -> np.ndarray:
@@ -114,7 +123,9 @@ class Prepared:
         """
         low, high = target.window
         np.clip(values, low, high, out=values)
-        for image, kept in zip(values, grown(self.body, self.axial.spacing_mm, way_back.shell_mm), strict=True):
+        slices = map(self.unpacked, self.body_bits)  # one after the other, to spare memory
+        whole = grown(self.body, self.axial.spacing_mm, way_back.shell_mm) if way_back.shell_mm else slices
+        for image, kept in zip(values, whole, strict=True):
             image[~kept] = AIR_HU if target.modality == "CT" else low
         return self.axial.with_array(values, target.modality)
 
@@ -153,7 +164,8 @@ class Prepared:
             volume, body = oriented(values, PLANES[plane]), oriented(inside, PLANES[plane]).array >= 0.5
             grid = slice_grid(volume, pixel, self.settings.size, crop)
             grid = replace(grid, size=size or grid.size)
-            found.append(Prepared(self.settings, _seen(body, grid), self.map, grid, volume, body))
+            bits = np.packbits(body, axis=-1)
+            found.append(Prepared(self.settings, _seen(body, grid), self.map, grid, volume, bits))
         return found
 
     def from_cubes(self, values: np.ndarray, fill: float, enlarging: Enlarging) -> np.ndarray:
@@ -273,7 +285,7 @@ def prepare(
     if size is not None:
         grid = replace(grid, size=size)
     seen = None if labels is None else grid.labels_to_network(axial_labels(volume, labels))
-    prepared = Prepared(settings, _seen(body, grid), intensity_map, grid, axial, body, seen)
+    prepared = Prepared(settings, _seen(body, grid), intensity_map, grid, axial, np.packbits(body, axis=-1), seen)
     if settings.planes != AXIAL_ONLY:
         require_size(grid.scaled[0], (prepared.depth, grid.scaled[1]), settings.pixel_mm)
     return prepared

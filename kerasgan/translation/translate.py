@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from kerasgan.errors import KerasganError
-from kerasgan.files import require_folder_name
+from kerasgan.files import path_of, require_folder_name, require_writable
 from kerasgan.io import read_volume, write_dicom, write_image
 from kerasgan.io.dicom_write import source_headers
 from kerasgan.io.nifti import SUFFIXES, is_image
@@ -37,11 +37,14 @@ def translate(
     Raises:
         KerasganError: Where the model, the input or the output cannot be used.
     """
-    translator, output = open_translator(model), Path(output)
+    in_memory = "Voxels in memory are translated by kerasgan.translate_volume(model, kerasgan.Volume(...))."
+    source_path, output = path_of(source_path, "source", in_memory), path_of(output, "output")
+    translator = open_translator(model)
     if output.is_file() or (output.is_dir() and any(output.iterdir())):
         raise KerasganError(f"{output} exists; name another output, so that nothing is overwritten.")
     if not is_image(output):
         require_folder_name(output, SUFFIXES)
+    require_writable(output)
     source = read_volume(source_path, strict, modality, series, orientation)
     if not is_image(output) and not source.source:
         raise KerasganError(f"A DICOM series needs a DICOM input; name an output that ends in {' or '.join(SUFFIXES)}.")
@@ -79,11 +82,13 @@ def open_translator(model: Model) -> Translator:
 
     Raises:
         KerasganError: Where it is neither a run nor a TFLite file that kerasgan exported.
+        TypeError: For anything but a path, a run or a translator.
     """
     if isinstance(model, Translator):
         return model
     if isinstance(model, Run):
         return RunTranslator(model)
-    if Path(model).suffix == ".tflite":
+    model = path_of(model, "model", "A Run or a Translator is taken, too, and comes first.")
+    if model.suffix == ".tflite":
         return TFLiteTranslator(model)
     return RunTranslator(load_run(model))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +16,7 @@ from kerasgan.scans.intensity import IntensityMap
 from kerasgan.scans.preparation import Prepared, preparation_of, prepare
 from kerasgan.scans.slices import middle_channel, predict_batches
 from kerasgan.scans.volume import Modality, Volume
+from kerasgan.text import kind
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +31,9 @@ class Translator(ABC):
         name: What messages call the model.
         error: The class of errors about a scan that does not fit the model.
         batch_size: Number of slices that `predict` gets at once.
-        needs_tensorflow: Whether `predict` uses TensorFlow, which a command then loads beforehand.
+        needs_tensorflow: Whether `predict` uses TensorFlow.
+        load: Is called before the first slice is predicted, when the scan has been read and prepared. A command loads
+            TensorFlow there: a wrong scan is refused without the wait, and the preparation has the memory to itself.
         export_command: Command that exports the model again, for error messages; empty if there is none.
 
     Example:
@@ -55,6 +58,7 @@ class Translator(ABC):
     error: type[KerasganError] = KerasganError
     batch_size: int = 1
     needs_tensorflow: bool = False
+    load: Callable[[], None] = staticmethod(lambda: None)
     export_command: str = ""
 
     @abstractmethod
@@ -135,7 +139,13 @@ class Translator(ABC):
         Raises:
             KerasganError: For a modality that the model does not take, a body that is larger than its fixed size, a
                 foreign scan under `strict`, or a model that cannot be used.
+            TypeError: For anything but a volume.
         """
+        if not isinstance(volume, Volume):
+            raise TypeError(
+                f"A scan must be a kerasgan.Volume, voxels that know their place; got {kind(volume)}. Read one: "
+                "kerasgan.read_volume(path), or make one: kerasgan.Volume(array, spacing_mm=(x, y, z), modality='MR')."
+            )
         direction = self.direction(volume.modality, direction)
         contract = self.contract(direction)
         logger.info("%s to %s (--direction %s).", volume.modality, contract.target.modality, direction)
@@ -181,6 +191,8 @@ class Translator(ABC):
             values[np.setdiff1d(np.arange(len(values)), occupied)] = low
             starts = range(0, len(occupied), self.batch_size)
             batches += [(view, values, occupied[first : first + self.batch_size]) for first in starts]
+
+        self.load()
 
         def translated(images: np.ndarray) -> np.ndarray:
             found = self.predict(direction, images, prepared.map)
@@ -229,7 +241,8 @@ class Translator(ABC):
 
     def _require_whole_body(self, prepared: Prepared) -> None:
         """Refuses a scan whose body is cut by the model's fixed size: the rest would silently become air."""
-        grid, outline = prepared.grid, prepared.body.max(axis=0)[None].astype(np.float32)
+        grid, bits = prepared.grid, np.bitwise_or.reduce(prepared.body_bits)
+        outline = prepared.unpacked(bits)[None].astype(np.float32)
         whole = replace(grid, size=grid.scaled).to_network(outline, fill=0.0) >= 0.5
         seen = grid.to_network(outline, fill=0.0) >= 0.5
         if seen.sum() < whole.sum():

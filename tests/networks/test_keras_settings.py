@@ -6,12 +6,13 @@ import subprocess
 import sys
 
 import keras
+import numpy as np
 import pytest
 
 from kerasgan.errors import KerasganError
 from kerasgan.models import CycleGAN
 from kerasgan.networks import discriminators, generators
-from kerasgan.networks.keras_settings import dtype_policy, keras_defaults
+from kerasgan.networks.keras_settings import dtype_policy, keras_defaults, refusing_others
 
 
 @pytest.fixture
@@ -22,6 +23,31 @@ def settings():
     keras.config.set_floatx(former[0])
     keras.config.set_image_data_format(former[1])
     keras.config.set_dtype_policy(former[2])
+
+
+@pytest.mark.parametrize(
+    ("shape", "text"),
+    [
+        ((32, 32), r"takes images \[batch, height, width, 1\]; got ndarray \[32, 32\]\. Of a slice .*slice\[None"),
+        ((1, 32, 32), r"takes images .*; got ndarray \[1, 32, 32\]"),
+        ((1, 32, 32, 2), r"takes images \[batch, height, width, 1\]; got ndarray \[1, 32, 32, 2\]"),
+        ((1, 33, 30, 1), r"gives images of 33 x 30 pixels back with 36 x 32\. Pad them with -1 to multiples of 4, and"),
+    ],
+)
+def test_arrays_that_are_no_images_of_a_network_are_refused_in_one_line(shape, text):
+    network = refusing_others(generators.resnet((None, None, 1), filters=2, blocks=1))
+    with pytest.raises(ValueError, match=f"^The network {text}[^\n]*$"):
+        network(np.zeros(shape, np.float32))
+
+
+def test_a_checked_network_takes_images_of_other_sizes_in_all_ways():
+    network = refusing_others(generators.resnet((None, None, 1), filters=2, blocks=1))
+    images = np.linspace(-1, 1, 2 * 8 * 12, dtype=np.float32).reshape(2, 8, 12, 1)
+    expected = network(images).numpy()
+    assert expected.shape == images.shape
+    np.testing.assert_allclose(network.predict_on_batch(images), expected, atol=1e-6)
+    with pytest.raises(ValueError, match="gives images of 9 x 12 pixels back with 12 x 12"):
+        network.predict(np.zeros((1, 9, 12, 1), np.float32), verbose=0)
 
 
 def test_policy_is_put_back_even_after_an_error(settings):

@@ -252,6 +252,28 @@ def test_a_network_that_holds_code_or_is_no_generator(run):
             load_run(run).generator("ab")
 
 
+def test_a_network_that_asks_for_more_weights_than_it_holds_is_not_built(run, monkeypatch):
+    path = run / "generators" / "ab-best.keras"
+    with zipfile.ZipFile(path) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    config = json.loads(files["config.json"])
+    last = [layer for layer in config["config"]["layers"] if layer["class_name"] == "Conv2D"][-1]
+    last["config"]["kernel_size"] = [30_000, 30_000]  # of 4 channels: 14.4 GB of float32 in one layer
+
+    def rewritten(compression, **changes):
+        with zipfile.ZipFile(path, "w", compression) as archive:
+            for name, content in (files | changes).items():
+                archive.writestr(name, content)
+
+    monkeypatch.setattr(keras.models, "load_model", lambda *args, **options: pytest.fail("it is built"))
+    rewritten(zipfile.ZIP_STORED, **{"config.json": json.dumps(config)})
+    with pytest.raises(RunError, match=r"its layers ask for [\d,]{10,} bytes of weights, and it holds [\d,]{5,8}\. "):
+        load_run(run).generator("ab")
+    rewritten(zipfile.ZIP_DEFLATED, **{"model.weights.h5": bytes(10**6)})
+    with pytest.raises(RunError, match=r"it unpacks to 1,0\d\d,\d{3} bytes"):
+        load_run(run).generator("ab")
+
+
 def test_checkpoints_of_any_content(tmp_path):
     variables = {"a/0000": keras.Variable(np.zeros(3, np.float32))}
     checkpoints.save(variables, tmp_path, 10)

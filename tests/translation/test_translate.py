@@ -11,10 +11,11 @@ import SimpleITK as sitk
 from made_up_series import head
 
 from kerasgan.errors import DicomError, KerasganError, RunError
-from kerasgan.io import discover, read_image, read_volume
+from kerasgan.io import discover, nifti, read_image, read_volume
 from kerasgan.phantom.dicom import SeriesIdentity, write_series
 from kerasgan.scans import intensity
 from kerasgan.scans.volume import Volume
+from kerasgan.translation import translator as translator_module
 from kerasgan.translation.of_run import RunTranslator
 from kerasgan.translation.translate import open_translator, translate, translate_volume
 from kerasgan.translation.translator import Translator
@@ -106,6 +107,38 @@ def test_image_in_and_out(run, heads, tmp_path):
     out = translate(run.path, heads / "1BA000" / "mr.nii.gz", tmp_path / "ct.mha")
     assert discover(out)[0].synthetic
     assert read_image(out, "CT").same_grid(read_image(heads / "1BA000" / "mr.nii.gz", "MR"))
+
+
+def test_an_image_file_is_read_once(run, heads, tmp_path, monkeypatch):
+    read, original = [], nifti.read_voxels
+    monkeypatch.setattr(nifti, "read_voxels", lambda header: read.append(header.files) or original(header))
+    translate(Inverted(run), heads / "1BA000" / "mr.nii.gz", tmp_path / "ct.mha")
+    assert read == [(heads / "1BA000" / "mr.nii.gz",)]
+
+
+def test_a_model_is_loaded_when_the_scan_is_prepared_and_not_for_a_wrong_one(run, mr, heads, monkeypatch):
+    events, translator = [], Inverted(run)
+    prepared = translator_module.prepare
+    monkeypatch.setattr(translator_module, "prepare", lambda *a, **b: events.append("prepared") or prepared(*a, **b))
+    translator.load = lambda: events.append("loaded")
+    translator.translate(mr)
+    assert events == ["prepared", "loaded"]
+    with pytest.raises(KerasganError, match="The input is MR, but direction ba"):
+        translator.translate(mr, "ba")
+    assert events == ["prepared", "loaded"]
+
+
+@pytest.mark.parametrize("name", ["file/ct.mha", "file/new/series"])
+def test_an_output_that_cannot_be_written_is_noticed_before_the_scan_is_read(run, heads, tmp_path, name):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(KerasganError, match=r"Cannot write .*file/.*: (Not a directory|File exists)\..*Name a file"):
+        translate(Inverted(run), tmp_path / "no-such-scan.nii", tmp_path / name)
+
+
+def test_a_refused_scan_leaves_no_folder(run, heads, tmp_path):
+    with pytest.raises(DicomError, match="There is no file"):
+        translate(Inverted(run), tmp_path / "no-such-scan.nii", tmp_path / "new" / "folder" / "ct.mha")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_dicom_output_needs_a_dicom_input(run, heads, tmp_path):
