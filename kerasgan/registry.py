@@ -84,8 +84,9 @@ def find(kind: str, name: str) -> ModuleType:
     else:
         singular = "loss" if kind == "losses" else kind.removesuffix("s")
         hint = f"{nearest(name, known)} A path to a .py file works as well."
-        if kind == "datasets" and Path(name).is_dir():
-            hint = f"A folder is given with --data-dir; for scans of your own: --dataset folder --data-dir {name}"
+        if kind == "datasets" and Path(name).exists():
+            folder = name if Path(name).is_dir() else "FOLDER, after it was unpacked"
+            hint = f"A folder is given with --data-dir; for scans of your own: --dataset folder --data-dir {folder}"
         raise KerasganError(f"No {singular} is called {name!r}. {hint}")
     missing = [attribute for attribute in REQUIRED[kind] if not hasattr(module, attribute)]
     if missing:

@@ -50,6 +50,16 @@ class ErrorsInOneLine(TyperGroup):
                 raise
             say(f"Error: {describe_error(error)}", err=True)
             raise typer.Exit(BAD_INPUT) from error
+        except ModuleNotFoundError as error:
+            package = str(error.name).partition(".")[0]
+            if ctx.params.get("debug") or package == "kerasgan":
+                raise
+            say(
+                f"Error: The Python package {package} is missing, which this command needs. Install what all commands "
+                "need with: pip install kerasgan",
+                err=True,
+            )
+            raise typer.Exit(BAD_INPUT) from error
         except KeyboardInterrupt as error:
             raise stopped(error) from error
 

@@ -10,6 +10,7 @@ import typer
 
 from kerasgan.cli._app import app, trusted
 from kerasgan.cli._console import divide_cores, load_tensorflow, resumable, say, writing
+from kerasgan.errors import KerasganError
 
 if TYPE_CHECKING:
     from kerasgan.scans.volume import Modality
@@ -19,7 +20,24 @@ _MODALITIES: dict[str, tuple[str, Modality]] = {
 }
 
 
-@app.command()
+# What other programs call a setting of the recipe, or an option of this command.
+_ELSEWHERE = {
+    **dict.fromkeys(("lr", "initial_lr"), "optimizer.learning_rate"),
+    **{"beta1": "optimizer.beta_1", "beta2": "optimizer.beta_2", "fp16": "precision", "amp": "precision"},
+    **dict.fromkeys(("n_epochs", "max_epochs", "num_epochs"), "schedule.epochs"),
+    **dict.fromkeys(("iterations", "max_steps", "num_steps"), "schedule.steps"),
+    **dict.fromkeys(("img_size", "image_size", "crop_size", "load_size"), "data.size"),
+    **{"bs": "data.batch_size", "filters": "generator.filters", "ngf": "generator.filters"},
+    **{"blocks": "generator.blocks", "ndf": "discriminator.filters"},
+    **dict.fromkeys(("lambda_a", "lambda_cycle"), "losses.cycle_weight"),
+    **{"lambda_b": "losses.cycle_weight_b", "lambda_identity": "losses.identity_weight"},
+    **dict.fromkeys(("dataroot", "data", "data_root"), "--data-dir"),
+    **dict.fromkeys(("output", "output_dir", "name"), "--out"),
+    **{"continue_train": "--resume", "config": "--recipe"},
+}
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def train(
     context: typer.Context,
     dataset: Annotated[str | None, typer.Option(help="A dataset's name, or a .py file that defines one.")] = None,
@@ -49,6 +67,9 @@ def train(
     Example:
       kerasgan train --dataset adni --data-dir /data/ADNI --set schedule.steps=5000
     """
+    if context.args:
+        known = [option for parameter in context.command.params for option in parameter.opts]
+        raise KerasganError(_advice(context.args, known))
     from kerasgan import api
     from kerasgan.training import start
     from kerasgan.training.request import Request
@@ -92,6 +113,33 @@ def train(
         say(f"  kerasgan evaluate {path}")
     say(f"  kerasgan translate {path} INPUT OUTPUT")
     say(f"  kerasgan export {path} OUTPUT --format serving")
+
+
+def _advice(words: list[str], known: list[str]) -> str:
+    """Returns what to write in place of words that the command does not take, the first of which is looked at.
+
+    Args:
+        words: As the user wrote them.
+        known: The options of the command.
+    """
+    from kerasgan import registry
+    from kerasgan.config import Recipe, flat
+    from kerasgan.text import nearest
+
+    word, equals, value = words[0].partition("=")
+    if not word.startswith("-"):
+        is_folder = word not in registry.names("datasets") and Path(word).is_dir()
+        given = f"--dataset folder --data-dir {quote(word)}" if is_folder else f"--dataset {quote(word)}"
+        return f"Got an unexpected argument {word!r}. A dataset is named by an option: {given}"
+    name = word.lstrip("-").replace("-", "_").lower()
+    fields = {path.rpartition(".")[2]: path for path in flat(Recipe(name="").model_dump())}
+    place = _ELSEWHERE.get(name) or fields.get(name, "")
+    if place.startswith("--"):
+        return f"No such option: {word}. It is called {place} here."
+    if not place:
+        return f"No such option: {word}. {nearest(word, known)} Settings of the recipe are given with --set."
+    value = value if equals else next((found for found in words[1:2] if not found.startswith("-")), "VALUE")
+    return f"No such option: {word}. It is a setting of the recipe: --set {place}={value}"
 
 
 def how_to_resume(place: Path) -> str:

@@ -143,7 +143,8 @@ def no_data(card: DatasetCard, root: Path) -> DatasetError:
     if not root.exists():
         reason = "There is no such folder."
     elif not root.is_dir():
-        reason = "This is a file; a folder is needed."
+        is_packed = root.suffix.lower() in (".zip", ".gz", ".tar", ".7z")
+        reason = f"This is a file; a folder is needed{': unpack it, and name the folder' if is_packed else ''}."
     else:
         reason = f"Nothing in it is laid out like {card.name}." if any(root.iterdir()) else "The folder is empty."
     return DatasetError(

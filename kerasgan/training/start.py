@@ -6,6 +6,7 @@ that a misspelt name is reported without a wait.
 
 from __future__ import annotations
 
+import logging
 import time
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from kerasgan.errors import KerasganError, RunError
 from kerasgan.training.request import DEFAULT_RECIPE, Request
 
 RUNS = Path("runs")
+
+logger = logging.getLogger(__name__)
 
 
 def choose_out(request: Request, out: Path | None, resume: bool) -> Path:
@@ -35,13 +38,14 @@ def new_run_name(request: Request) -> Path:
 
 
 def newest_run(request: Request, runs: Path = RUNS) -> Path:
-    """Returns the run directory that was begun last and agrees with what the request says.
+    """Returns the run directory that was begun last and agrees with what the request says; tells which in the log.
 
     Raises:
         RunError: If no run directory agrees.
     """
     from kerasgan.runs.run import load_run
 
+    fitting = []
     for path in sorted(runs.glob("*/run.json"), key=lambda path: path.stat().st_mtime, reverse=True):
         try:
             run = load_run(path.parent)
@@ -49,7 +53,11 @@ def newest_run(request: Request, runs: Path = RUNS) -> Path:
             continue
         same_dataset = request.dataset in (None, run.facts.dataset)
         if same_dataset and request.recipe in (None, run.recipe.name) and request.quick <= run.quick:
-            return path.parent
+            fitting.append(path.parent)
+    if fitting:
+        of = f", the newest of {len(fitting)} runs that fit; name another one with --out" if fitting[1:] else ""
+        logger.info("Continuing %s%s.", fitting[0], of)
+        return fitting[0]
     wanted = [request.dataset or "any dataset", request.recipe, "quick" if request.quick else ""]
     raise RunError(
         f"{runs} holds no run of {' '.join(filter(None, wanted))} to resume; "
@@ -67,7 +75,9 @@ def check(request: Request, out: Path, resume: bool) -> None:
     if resume:
         from kerasgan.runs.run import load_run
 
-        request.resuming(load_run(out))
+        run = load_run(out)
+        request.resuming(run)
+        run.split()  # which a run that goes on without could never be evaluated by
         return
     request.build_recipe()
     if request.dataset is None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from kerasgan import api
 
 
 def left_behind(folder: Path) -> set[str]:
@@ -48,6 +51,29 @@ def test_folder_of_something_else(kerasgan, tmp_path):
     assert "No dataset is called 'photos'. A folder is given with --data-dir" in result.stderr
     assert "for scans of your own: --dataset folder --data-dir photos" in result.stderr
     assert left_behind(tmp_path) == {"photos"}
+
+
+def test_an_archive_in_place_of_a_folder(kerasgan, tmp_path):
+    (tmp_path / "scans.zip").write_bytes(b"PK")
+    told = kerasgan("train", "--dataset", "folder", "--data-dir", "scans.zip", "--dry-run").stderr
+    assert "This is a file; a folder is needed: unpack it, and name the folder." in told
+    told = kerasgan("train", "--dataset", "scans.zip").stderr
+    assert "A folder is given with --data-dir; for scans of your own: --dataset folder --data-dir FOLDER, after" in told
+
+
+def test_a_python_package_that_is_missing(refused, two_folders, monkeypatch):
+    def missing(*arguments):
+        raise ModuleNotFoundError("No module named 'SimpleITK'", name="SimpleITK")
+
+    monkeypatch.setattr(api, "inspect", missing)
+    error = refused("inspect", two_folders)
+    assert "The Python package SimpleITK is missing" in error and "pip install kerasgan" in error
+
+
+def test_a_run_without_its_split_is_not_continued(refused, untrained_run, two_folders):
+    (untrained_run / "split.json").unlink()
+    error = refused("train", "--resume", "--out", untrained_run, "--data-dir", two_folders)
+    assert "split.json cannot be read: there is no such file. Restore the file from a copy" in error
 
 
 def test_folder_without_one_of_the_modalities(refused, two_folders, tmp_path):
@@ -260,6 +286,39 @@ def test_resume_with_another_dataset(refused, untrained_run):
     assert "dataset folder, got phantom" in error
 
 
+def test_resuming_says_first_which_run_it_is(kerasgan, untrained_run, tmp_path):
+    for age, name in enumerate(("new", "old")):
+        run = shutil.copytree(untrained_run, tmp_path / "runs" / name)
+        os.utime(run / "run.json", (1e9 - age, 1e9 - age))
+    first = kerasgan("train", "--resume").stderr.splitlines()[0]
+    assert first == "Continuing runs/new, the newest of 2 runs that fit; name another one with --out."
+    shutil.rmtree(tmp_path / "runs" / "new")
+    assert kerasgan("train", "--resume").stderr.splitlines()[0] == "Continuing runs/old."
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        ("--lr 0.1", "No such option: --lr. It is a setting of the recipe: --set optimizer.learning_rate=0.1"),
+        (
+            "--dataset phantom --epochs=5",
+            "No such option: --epochs. It is a setting of the recipe: --set schedule.epoch",
+        ),
+        ("--batch-size 4 --quick", "--set data.batch_size=4"),
+        ("--crop_size --quick", "--set data.size=VALUE"),
+        ("--dataroot here", "No such option: --dataroot. It is called --data-dir here."),
+        ("--quikc", "No such option: --quikc. Did you mean --quick"),
+        ("heads", "Got an unexpected argument 'heads'. A dataset is named by an option: --dataset heads"),
+        ("phantom --quick", "--dataset phantom"),
+        ("scans", "--dataset folder --data-dir scans"),
+    ],
+)
+def test_words_of_other_programs_are_told_as_they_are_here(refused, tmp_path, words, text):
+    (tmp_path / "scans").mkdir()
+    assert text in refused("train", *words.split())
+    assert left_behind(tmp_path) == {"scans"}
+
+
 def test_resume_without_a_run(refused):
     assert "runs holds no run of phantom to resume" in refused("train", "--resume", "--dataset", "phantom")
     assert "nowhere is no run directory" in refused("train", "--resume", "--out", "nowhere")
@@ -339,6 +398,13 @@ def test_a_loss_of_ones_own_without_its_function(refused, two_folders, tmp_path)
     words = ("--dataset", "folder", "--data-dir", two_folders, "--set", "losses.cycle.name=mine.py", "--dry-run")
     error = refused("train", *words)
     assert "'mine.py' of losses has no function" in error and "Define it there, or choose from: absolute" in error
+
+
+def test_a_dry_run_refuses_a_loss_of_another_shape(refused, two_folders, tmp_path):
+    (tmp_path / "mine.py").write_text("def loss(image, other):\n    return abs(image - other)[0]\n")
+    words = ("--dataset", "folder", "--data-dir", two_folders, "--set", "losses.cycle.name=mine.py", "--dry-run")
+    error = refused("train", *words)
+    assert "mine" in error and "returned [256, 256, 1] for values of [1, 256, 256, 1]; expected a scalar" in error
 
 
 def test_a_modality_of_no_domain(kerasgan):

@@ -29,6 +29,12 @@ def test_dry_run_lists_the_cells_and_writes_nothing(kerasgan, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_file_in_place_of_the_data_is_refused_before_the_plan(kerasgan, tmp_path):
+    (tmp_path / "data").write_text("")
+    result = kerasgan("reproduce", "hiasa2018", "--data-dir", "data", "--dry-run")
+    assert result.exit_code == 2 and "This is a file; a folder is needed." in result.stderr
+
+
 def test_dry_run_shows_what_is_finished_and_a_run_computes_nothing_again(kerasgan, hips, tmp_path):
     file = write_experiment(tmp_path / "tiny.py", "hiasa2018", *RESNET)
     opened = open_finished(tmp_path / "out", file, hips)

@@ -130,7 +130,8 @@ def open_reproduction(
     dataset = dataset or experiment.dataset
     module = registry.find("datasets", dataset)
     root = Path(data_dir or module.CARD.default_dir)
-    if not (root.is_dir() and any(root.iterdir())) and not hasattr(module, "prepare"):
+    is_absent = not root.is_dir() or not any(root.iterdir())
+    if root.is_file() or (is_absent and not hasattr(module, "prepare")):
         raise datasets.no_data(module.CARD, root)
     if not hasattr(module, "describe"):  # else the card depends on the data, and is looked at with them
         require(experiment, module.CARD, dataset)
