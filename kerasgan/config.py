@@ -134,6 +134,8 @@ class Supervision(_Frozen):
     weight: float = Field(10.0, ge=0, le=HEAVIEST)  # of the mean absolute difference from the target
     target: Literal["random", "nearest", "median"] = "random"  # which of a slice's registered scans
     adversarial_from: int = Field(0, ge=0, le=MOST)  # the first step in which the generator heeds the discriminator
+    histogram: Component = Component(name="histogram_distance")
+    histogram_weight: float = Field(0.0, ge=0, le=HEAVIEST)
 
 
 class Deformation(_Frozen):

@@ -4,7 +4,7 @@
   discriminator's loss. `TERMS_ARE_SUMMED = True` says that `discriminator` adds up its terms for real and synthetic
   images; otherwise it takes their mean.
 - A loss that compares two images has `loss(image, other)`: a cycle loss compares an image with its reconstruction, a
-  structural loss an image with its translation.
+  structural loss an image with its translation, a histogram loss a translation with its target.
 - A loss of a segmentation has `segmentation(labels, scores)`.
 
 Each names as positional arguments what it wants from the training step, and as keyword-only arguments, with type and
@@ -19,6 +19,7 @@ step offers:
 - `fractions`: random numbers in [0, 1), `[batch, 1, 1, 1]`. For `discriminator` and `penalty`.
 - `source`, `synthetic`, `reconstructed`: real images, their translations, and the translations of these back again. For
   `generator` and `loss`, the first two for `segmentation` as well.
+- `target`: what a source is to become, or without pairs a real image of the target domain. For a histogram loss.
 - `image`, `other`: the two images that this place in the recipe compares. For `loss`.
 - `labels`, `scores`: classes, int32 `[batch, height, width]`, and scores before the softmax,
   `[batch, height, width, classes]`. For `segmentation`.
@@ -34,6 +35,7 @@ from kerasgan.losses.cross_entropy import segmentation as cross_entropy
 from kerasgan.losses.dice import over_batch as dice_over_batch
 from kerasgan.losses.dice import segmentation as dice
 from kerasgan.losses.gradient_consistency import loss as gradient_consistency
+from kerasgan.losses.histogram_distance import loss as histogram_distance
 from kerasgan.losses.mutual_information import loss as mutual_information
 from kerasgan.losses.squared_error import loss as squared_error
 
@@ -43,6 +45,7 @@ __all__ = [
     "dice",
     "dice_over_batch",
     "gradient_consistency",
+    "histogram_distance",
     "least_squares",
     "log_likelihood",
     "mutual_information",

@@ -22,6 +22,8 @@ PLACES: dict[str, dict[str, str]] = {
     | {"image": "source", "other": "reconstructed", "y_true": "source", "y_pred": "reconstructed"},
     "structure": {name: name for name in _IMAGES}
     | {"image": "source", "other": "synthetic", "y_true": "source", "y_pred": "synthetic"},
+    "histogram": {name: name for name in (*_IMAGES, "target")}
+    | {"image": "target", "other": "synthetic", "y_true": "target", "y_pred": "synthetic"},
     "segmentation": {name: name for name in ("labels", "scores", "source", "synthetic")}
     | {"y_true": "labels", "y_pred": "scores"},
 }
@@ -33,7 +35,8 @@ class NamedLoss:
     Args:
         function: Its positional arguments are names that `kerasgan.losses` lists for the place; a keyword-only argument
             is an option, which needs a default.
-        place: `"generator"`, `"discriminator"`, `"penalty"`, `"cycle"`, `"structure"` or `"segmentation"`.
+        place: `"generator"`, `"discriminator"`, `"penalty"`, `"cycle"`, `"structure"`, `"histogram"` or
+            `"segmentation"`.
 
     Raises:
         KerasganError: For an argument that the place does not offer; lists those that it does.

@@ -19,7 +19,7 @@ import keras
 import tensorflow as tf
 
 from kerasgan.config import Recipe
-from kerasgan.losses import absolute_error, gradient_consistency, least_squares
+from kerasgan.losses import absolute_error, gradient_consistency, histogram_distance, least_squares
 from kerasgan.losses._named import NamedLoss, step_values
 from kerasgan.models._adversarial import AdversarialModel, adversarial_functions
 from kerasgan.models._image_pool import seed_of_step
@@ -46,6 +46,8 @@ class OneSided(AdversarialModel):
         adversarial_from: The first step in which the generator heeds the discriminator, which learns from the first.
         structure: Compares an image with its translation.
         structure_weight: Weight of the structural loss.
+        histogram: Compares the values of a target, or without pairs of a real image of b, with those of a translation.
+        histogram_weight: Weight of the histogram loss.
         options: `pool_size`, `image_shape`, `seed` and `name`, as for a `CycleGAN`.
 
     Raises:
@@ -72,6 +74,8 @@ class OneSided(AdversarialModel):
         adversarial_from: int = 0,
         structure: Callable[..., Any] = gradient_consistency,
         structure_weight: float = 0.0,
+        histogram: Callable[..., Any] = histogram_distance,
+        histogram_weight: float = 0.0,
         **options: Any,
     ) -> None:
         if adversarial_weight and discriminator_b is None:
@@ -84,12 +88,13 @@ class OneSided(AdversarialModel):
                 "pairs_ab": pairs_weight,
                 "adversarial_ab": adversarial_weight,
                 "structure_ab": structure_weight,
+                "histogram_ab": histogram_weight,
             },
             **{"name": "one_sided"} | options,
         )
         self.generator_ab, self.discriminator_b = generator_ab, discriminator_b
         self.target, self.adversarial_from = target, adversarial_from
-        self.structure = NamedLoss(structure, "structure")
+        self.structure, self.histogram = NamedLoss(structure, "structure"), NamedLoss(histogram, "histogram")
 
     @classmethod
     def from_recipe(cls, recipe: Recipe, image_shape: tuple[int, int, int], seed: int = 0) -> OneSided:
@@ -108,6 +113,8 @@ class OneSided(AdversarialModel):
             adversarial_from=settings.adversarial_from,
             structure=bind("losses", losses.structure, "loss"),
             structure_weight=losses.structure_weight,
+            histogram=bind("losses", settings.histogram, "loss"),
+            histogram_weight=settings.histogram_weight,
             pool_size=recipe.pool_size,
             image_shape=image_shape,
             seed=seed,
@@ -135,8 +142,9 @@ class OneSided(AdversarialModel):
                 # 2. Losses, each a scalar
                 ab = step_values(a, synthetic_b, real_images=b, discriminator=self.discriminator_b)
                 losses = {}
+                draw = step * self.generator_iterations + update
+                target = self.chosen(targets[0], synthetic_b, draw) if targets else b
                 if "pairs_ab" in self.loss_weights:
-                    target = self.chosen(targets[0], synthetic_b, step * self.generator_iterations + update)
                     losses["pairs_ab"] = tf.reduce_mean(absolute_error(target, synthetic_b))
                 if "adversarial_ab" in self.loss_weights:
                     losses["adversarial_ab"] = tf.cond(
@@ -146,6 +154,8 @@ class OneSided(AdversarialModel):
                     )
                 if "structure_ab" in self.loss_weights:
                     losses["structure_ab"] = self.structure(**ab)
+                if "histogram_ab" in self.loss_weights:
+                    losses["histogram_ab"] = self.histogram(**ab, target=target)
                 losses["generators"] = sum(weight * losses[name] for name, weight in self.loss_weights.items())
 
             # 3. Update the generator

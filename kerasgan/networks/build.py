@@ -114,6 +114,7 @@ def check_components(recipe: Recipe) -> None:
     networks = [("generators", recipe.generator), ("discriminators", recipe.discriminator)]
     functions = [(losses.adversarial, name, name) for name in adversarial]
     functions += [(losses.cycle, "loss", "cycle"), (losses.structure, "loss", "structure")]
+    functions.append((recipe.supervision.histogram, "loss", "histogram"))
     if segmentation:
         networks.append(("segmenters", segmentation.network))
         functions.append((segmentation.loss, "segmentation", "segmentation"))

@@ -14,7 +14,9 @@ from kerasgan.losses._named import NamedLoss
 
 ADVERSARIAL = {"discriminator", "generator"}
 # The places in a training step where each function of a file is used; a place has its own names of values.
-PLACES = {"loss": ["cycle", "structure"]} | {name: [name] for name in (*ADVERSARIAL, "penalty", "segmentation")}
+PLACES = {"loss": ["cycle", "structure", "histogram"]} | {
+    name: [name] for name in (*ADVERSARIAL, "penalty", "segmentation")
+}
 NAMES = [*registry.names("losses"), str(Path(__file__).with_name("relativistic.py"))]
 FUNCTIONS = [
     (name, function)

@@ -65,6 +65,20 @@ def test_losses_are_those_of_numpy_in_float64(target, expected):
     assert losses["discriminator_b"] == pytest.approx((((scores[1] - 1) ** 2).mean() + (scores[0] ** 2).mean()) / 2)
 
 
+@pytest.mark.parametrize("pairs", ["registered", "null"])
+def test_histogram_loss_compares_with_the_target_or_without_pairs_with_a_real_image(pairs):
+    model = built(
+        f"data.pairs={pairs}", "method=one_sided", "supervision.weight=0", *ALONE, "supervision.histogram_weight=2"
+    )
+    a, b, targets = arrays()
+    synthetic = model.generator_ab(a).numpy()
+    target, data = (targets[..., :1], (a, b, targets[..., :1])) if pairs == "registered" else (b, (a, b))
+    values = (np.sort(image.reshape(2, -1), axis=-1) for image in (target, synthetic))
+    losses = {name: float(value) for name, value in model.train_step(data).items()}
+    assert losses["histogram_ab"] == pytest.approx(np.abs(np.subtract(*values)).mean(), rel=1e-5)
+    assert losses["generators"] == pytest.approx(2 * losses["histogram_ab"])
+
+
 def test_a_random_target_is_a_whole_one_of_each_image_drawn_by_the_step():
     model, (_, _, targets) = built("supervision.target=random"), arrays(3)
     drawn = []
