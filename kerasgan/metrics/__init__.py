@@ -17,21 +17,25 @@ Reference:
 """
 
 from kerasgan.metrics._metric import Metric, Summary, mean_row, score, summarise
-from kerasgan.metrics.catalogue import ct_metrics, mr_metrics
-from kerasgan.metrics.dependence import gradient_correlation, mutual_information
+from kerasgan.metrics.catalogue import PLACES, SHELL_MM, by_place, ct_metrics, mr_metrics
+from kerasgan.metrics.dependence import gradient_correlation, mutual_information, normalised_mutual_information
 from kerasgan.metrics.lookup import LookupTable, apply_lookup_table, fit_lookup_table
 from kerasgan.metrics.overlap import dice, hausdorff95, iou, label_metrics
 from kerasgan.metrics.similarity import ms_ssim, ssim
+from kerasgan.metrics.voxels import TISSUES, psnr, roughness
 from kerasgan.metrics.voxels import mean_absolute_error as mae
 from kerasgan.metrics.voxels import mean_error as me
-from kerasgan.metrics.voxels import psnr
 from kerasgan.metrics.voxels import root_mean_square_error as rmse
 
 __all__ = [
+    "PLACES",
+    "SHELL_MM",
+    "TISSUES",
     "LookupTable",
     "Metric",
     "Summary",
     "apply_lookup_table",
+    "by_place",
     "ct_metrics",
     "dice",
     "fit_lookup_table",
@@ -45,8 +49,10 @@ __all__ = [
     "mr_metrics",
     "ms_ssim",
     "mutual_information",
+    "normalised_mutual_information",
     "psnr",
     "rmse",
+    "roughness",
     "score",
     "ssim",
     "summarise",

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 
-from kerasgan.metrics._metric import Metric, Score, Window, checked_window
-from kerasgan.metrics.dependence import BINS, PERCENTILES, gradient_correlation, mutual_information
+import numpy as np
+
+from kerasgan.metrics._metric import Metric, Score, Value, Window, checked_window
+from kerasgan.metrics.dependence import (
+    BINS,
+    PERCENTILES,
+    gradient_correlation,
+    mutual_information,
+    normalised_mutual_information,
+)
+from kerasgan.metrics.overlap import dice
 from kerasgan.metrics.similarity import ms_ssim, ssim
 from kerasgan.metrics.voxels import (
     TISSUES,
     in_255,
+    in_region,
     in_tissue,
     mean_absolute_error,
     mean_error,
     psnr,
     root_mean_square_error,
+    roughness,
 )
 
 WINDOW_2023: Window = (-1024.0, 3000.0)
@@ -24,6 +35,16 @@ WINDOW_2023: Window = (-1024.0, 3000.0)
 WINDOW_2025: Window = (-1024.0, 3071.0)
 """HU range of the code that evaluated SynthRAD2025."""
 
+SHELL_MM = 4.0
+"""Width of the shell around the body that is found in the source, see `by_place`."""
+
+PLACES = {
+    "inside": "inside the body as it is found in the source",
+    "shell": f"outside that body, at most {SHELL_MM:g} mm from it in their slice",
+    "outside": f"more than {SHELL_MM:g} mm outside that body",
+}
+"""Where a voxel of the mask lies: the places of `by_place`."""
+
 _OVER_BODY = "over the body mask"
 _SSIM_TEXT = (
     "7x7x7 uniform window (7x7 in each slice for volumes under 7 slices), data range {:g}, 3 voxels cropped at the "
@@ -31,6 +52,12 @@ _SSIM_TEXT = (
 )
 _SOURCE_TEXT = "the source clipped to its {:g} and {:g} percentiles over the mask".format(*PERCENTILES)
 _CHANGE = "synthetic minus true"
+_BONE_TEXT = "Dice coefficient of the voxels of the body mask above 250 HU. Not defined where neither image has any."
+_ROUGHNESS_TEXT = (
+    "Mean absolute second difference along the slices, of voxels whose neighbours above and below are in the body mask "
+    "as well, divided by that of the true CT: 1 is as rough as a real CT, more means slices that do not agree. Not "
+    "defined for fewer than three slices."
+)
 
 
 def ct_metrics(window: Window) -> tuple[Metric, ...]:
@@ -41,7 +68,8 @@ def ct_metrics(window: Window) -> tuple[Metric, ...]:
 
     Returns:
         MAE, ME and RMSE in HU, each also split by tissue; MAE and PSNR (Hiasa 2018) and SSIM in 0..255 units of the
-        window; the image metrics of SynthRAD2023 and SynthRAD2025; and the dependence on the source.
+        window; the image metrics of SynthRAD2023 and SynthRAD2025; Dice of bone; roughness between slices; and the
+        dependence on the source.
 
     Example:
         >>> [metric.name for metric in ct_metrics((-1000, 1600))][:4]
@@ -65,6 +93,8 @@ def ct_metrics(window: Window) -> tuple[Metric, ...]:
         Metric("ssim_synthrad2023", "", similarity, partial(ssim, window=WINDOW_2023)),
         _ms_ssim("ms_ssim_synthrad2025", WINDOW_2025),
         _ms_ssim("ms_ssim_synthrad2025_3000", WINDOW_2023, in_table=False),
+        Metric("dice_bone", "", _BONE_TEXT, _bone_dice),
+        Metric("roughness", "", _ROUGHNESS_TEXT, roughness),
         *_dependence(window, name),
     )
 
@@ -93,6 +123,44 @@ def mr_metrics(window: Window = (-1.0, 1.0)) -> tuple[Metric, ...]:
         _ssim_255(window, name),
         *_dependence(window, name),
     )
+
+
+def by_place(metric: Metric, places: Mapping[str, np.ndarray]) -> tuple[Metric, ...]:
+    """Splits a metric of one patient by where voxels lie, and says how many lie there.
+
+    Args:
+        metric: For example the MAE.
+        places: bool `[slices, rows, columns]` for each of `PLACES`.
+
+    Returns:
+        The metric at each place, then the share of the mask's voxels in each.
+
+    Example:
+        >>> body = np.array([[[True, False, False]]])
+        >>> places = {"inside": body, "shell": np.roll(body, 1), "outside": np.roll(body, 2)}
+        >>> metrics = by_place(ct_metrics((-1000, 1600))[0], places)
+        >>> scores = kerasgan.metrics.score(np.array([[[7.0, 8, 9]]]), 0.0 * body, body | places["shell"], metrics)
+        >>> scores["mae_inside_hu"], scores["mae_outside_hu"], scores["share_shell"]
+        (7.0, None, 0.5)
+    """
+    stem, _, unit = metric.name.rpartition("_")
+    split, shares = [], []
+    for place, where in PLACES.items():
+        text = f"As {metric.name}, over the voxels of the body mask {where}; not defined where there is none."
+        function = in_region(metric.function, places[place])
+        split.append(Metric(f"{stem}_{place}_{unit}", metric.unit, text, function))
+        share = partial(_share, region=places[place])
+        shares.append(Metric(f"share_{place}", "", f"Share of the body mask's voxels {where}.", share, in_table=False))
+    return (*split, *shares)
+
+
+def _share(synthetic: np.ndarray, truth: np.ndarray, mask: np.ndarray, region: np.ndarray) -> float:
+    return float(region[mask].mean())
+
+
+def _bone_dice(synthetic: np.ndarray, truth: np.ndarray, mask: np.ndarray) -> Value:
+    first, second = (TISSUES[-1].contains(array) & mask for array in (synthetic, truth))
+    return dice(first, second)
 
 
 def _scale(window_name: str) -> str:
@@ -151,9 +219,14 @@ def _dependence(window: Window, window_name: str) -> tuple[Metric, ...]:
         "Correlation of the central differences of the synthetic image and of its own source, mean of both in-plane "
         f"directions, over voxels with both neighbours in the body mask, {clipped}; "
     )
+    normalised = (
+        "Normalised mutual information (H(X) + H(Y)) / H(X, Y) of the histogram over the body mask that "
+        "mutual_information has, from 1 (independent) to 2."
+    )
     signed, magnitude = (partial(gradient_correlation, window=window, magnitude=flag) for flag in (False, True))
     return (
         Metric("mutual_information", "nat", information, partial(mutual_information, window=window), "source"),
+        Metric("nmi", "", normalised, partial(normalised_mutual_information, window=window), "source"),
         Metric("gradient_correlation", "", f"{gradients}signed (Hiasa 2018, Eq. 4).", signed, "source", False),
         Metric("gradient_correlation_magnitude", "", f"{gradients}absolute values.", magnitude, "source", False),
     )

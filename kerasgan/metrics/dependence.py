@@ -5,11 +5,13 @@ source to target intensity, which sees no anatomy, has a high mutual information
 
 Reference:
     Hiasa et al. 2018, https://arxiv.org/abs/1803.06629, Fig. 4 (mutual information), Eq. 4 and 5 (gradient correlation)
+    Studholme et al. 1999, https://doi.org/10.1016/S0031-3203(98)00091-0 (normalised mutual information)
 """
 
 from __future__ import annotations
 
 import numpy as np
+from scipy.stats import entropy
 
 from kerasgan.metrics._metric import Value, Window
 from kerasgan.metrics.lookup import bin_index
@@ -32,14 +34,26 @@ def mutual_information(synthetic: np.ndarray, source: np.ndarray, mask: np.ndarr
         >>> round(mutual_information(1 - source, source, mask, (0.0, 1.0)), 3)  # ln 2
         0.693
     """
-    rows = bin_index(synthetic[mask], *window, BINS)
-    columns = bin_index(source[mask], *_range(source, mask), BINS)
-    counts = np.bincount(rows * BINS + columns, minlength=BINS**2).reshape(BINS, BINS)
-    joint = counts / counts.sum()
+    joint = _joint(synthetic, source, mask, window)
     independent = joint.sum(axis=1, keepdims=True) * joint.sum(axis=0, keepdims=True)
-    filled = counts > 0
+    filled = joint > 0
     information = np.sum(joint[filled] * np.log(joint[filled] / independent[filled]))
     return max(float(information), 0.0)  # rounding may leave it just below
+
+
+def normalised_mutual_information(synthetic: np.ndarray, source: np.ndarray, mask: np.ndarray, window: Window) -> float:
+    """Sum of both images' entropies over that of their joint histogram: from 1, independent or constant, to 2.
+
+    The arguments are those of `mutual_information`.
+
+    Example:
+        >>> source, mask = np.array([[[0.0, 1.0]]]), np.ones((1, 1, 2), bool)
+        >>> round(normalised_mutual_information(1 - source, source, mask, (0.0, 1.0)), 3)
+        2.0
+    """
+    joint = _joint(synthetic, source, mask, window)
+    whole = entropy(joint.ravel())
+    return float((entropy(joint.sum(axis=0)) + entropy(joint.sum(axis=1))) / whole) if whole else 1.0
 
 
 def gradient_correlation(
@@ -75,6 +89,15 @@ def gradient_correlation(
             scale = np.sqrt(np.sum(x * x) * np.sum(y * y))
             correlations.append(float(np.sum(x * y) / scale) if scale else 0.0)
     return float(np.mean(correlations)) if correlations else None
+
+
+def _joint(synthetic: np.ndarray, source: np.ndarray, mask: np.ndarray, window: Window) -> np.ndarray:
+    """The joint histogram over the mask, `[bins, bins]`, whose sum is 1."""
+    rows = bin_index(synthetic[mask], *window, BINS)
+    columns = bin_index(source[mask], *_range(source, mask), BINS)
+    counts = np.bincount(rows * BINS + columns, minlength=BINS**2).reshape(BINS, BINS)
+    joint: np.ndarray = counts / counts.sum()
+    return joint
 
 
 def _range(source: np.ndarray, mask: np.ndarray) -> Window:

@@ -1,4 +1,4 @@
-"""Errors voxel by voxel: ME, MAE, RMSE and PSNR, over the body or over one tissue class of the true CT.
+"""Errors voxel by voxel: ME, MAE, RMSE and PSNR, over the body or a part of it; and roughness between slices.
 
 Reference:
     Huijben et al. 2024, SynthRAD2023 challenge report, https://doi.org/10.1016/j.media.2024.103276 (MAE, PSNR)
@@ -82,6 +82,50 @@ def in_tissue(function: Score, tissue: Tissue) -> Score:
         return function(synthetic, truth, chosen) if chosen.any() else None
 
     return inside
+
+
+def in_region(function: Score, region: np.ndarray) -> Score:
+    """Restricts a metric to the body voxels of a region; it is `None` for a patient without any.
+
+    Args:
+        function: The metric.
+        region: bool `[slices, rows, columns]`.
+
+    Example:
+        >>> truth, left = np.zeros((1, 1, 2)), np.array([[[True, False]]])
+        >>> in_region(mean_absolute_error, left)(truth + [1, 50], truth, np.ones((1, 1, 2), bool))
+        1.0
+    """
+
+    def inside(synthetic: np.ndarray, truth: np.ndarray, mask: np.ndarray) -> Value:
+        chosen = mask & region
+        return function(synthetic, truth, chosen) if chosen.any() else None
+
+    return inside
+
+
+def roughness(synthetic: np.ndarray, truth: np.ndarray, mask: np.ndarray) -> Value:
+    """Mean absolute second difference from slice to slice, as a multiple of that of the truth.
+
+    A voxel counts where the ones above and below it are in the mask as well.
+
+    Returns:
+        1 for a volume as rough as the truth, more for slices that do not agree; `None` for fewer than three slices, or
+        a truth that is straight.
+
+    Example:
+        >>> truth, mask = np.array([0.0, 1.0, 0.0]).reshape(3, 1, 1), np.ones((3, 1, 1), bool)
+        >>> roughness(3 * truth + 7, truth, mask)
+        3.0
+    """
+    counts = mask[:-2] & mask[1:-1] & mask[2:]
+    if not counts.any():
+        return None
+    found, true = (
+        float(np.abs(array[:-2][counts] - 2 * array[1:-1][counts] + array[2:][counts]).mean())
+        for array in (synthetic, truth)
+    )
+    return found / true if true else None
 
 
 def psnr(synthetic: np.ndarray, truth: np.ndarray, mask: np.ndarray, window: Window) -> float:

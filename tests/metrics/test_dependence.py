@@ -34,15 +34,19 @@ def test_mutual_information_is_that_of_the_histogram(case):
     x, y = (volume[mask] for volume in clipped(*case))
     counts = np.histogram2d(x, y, bins=64, range=(WINDOW, (y.min(), y.max())))[0]
     expected = entropy(counts.sum(0)) + entropy(counts.sum(1)) - entropy(counts.ravel())
-    assert scores(synthetic, source, mask)["mutual_information"] == pytest.approx(expected, abs=1e-6)
+    found = scores(synthetic, source, mask)
+    assert found["mutual_information"] == pytest.approx(expected, abs=1e-6)
     assert expected > 0.1
+    whole = entropy(counts.ravel())
+    assert found["nmi"] == pytest.approx((expected + whole) / whole, abs=1e-6)
 
 
 def test_an_image_of_two_values_tells_ln_2_about_its_negative():
     source = np.zeros((1, 10, 10))
     source[:, :5] = 1
     mask = np.ones(source.shape, bool)
-    assert scores(700 - 900 * source, source, mask)["mutual_information"] == pytest.approx(np.log(2))
+    found = scores(700 - 900 * source, source, mask)
+    assert (found["mutual_information"], found["nmi"]) == pytest.approx((np.log(2), 2))
 
 
 def test_independent_halves_tell_nothing():
@@ -86,19 +90,22 @@ def test_the_outline_of_the_body_does_not_count():
 def test_flat_images_share_nothing():
     flat, noise = np.full((1, 8, 8), 40.0), np.random.default_rng(3).normal(0, 1, (1, 8, 8))
     for synthetic, source in ((flat, noise), (noise, flat), (flat, flat)):
-        assert set(scores(synthetic, source, np.ones(flat.shape)).values()) == {0.0}
+        found = scores(synthetic, source, np.ones(flat.shape))
+        assert found.pop("nmi") == 1
+        assert set(found.values()) == {0.0}
 
 
 def test_a_mask_without_neighbours_has_no_gradient_correlation():
     mask = np.zeros((1, 9, 9), bool)
     mask[0, 4, 4] = True
     result = scores(np.ones(mask.shape), np.ones(mask.shape), mask)
+    assert result.pop("nmi") == 1
     assert result == {"mutual_information": 0, "gradient_correlation": None, "gradient_correlation_magnitude": None}
 
 
 def test_the_source_is_needed_and_checked(case):
     synthetic, source, mask = case
-    with pytest.raises(ValueError, match="Got no source, which mutual_information, gradient_correlation"):
+    with pytest.raises(ValueError, match="Got no source, which mutual_information, nmi, gradient_correlation"):
         score(synthetic, synthetic, mask, CT)
     with pytest.raises(ValueError, match=r"got \(5, 24, 24\), \(5, 24, 24\) and mask \(5, 24, 25\). Resample"):
         score(synthetic, synthetic, mask, CT, source[..., 1:])

@@ -35,7 +35,7 @@ def test_mr_figures_in_units_of_the_window():
 
 
 def test_float32_and_integer_masks_are_accepted():
-    synthetic, truth, mask = random_case((1, 14, 15))
+    synthetic, truth, mask = random_case((3, 14, 15))
     expected = score(synthetic, truth, mask, TRUTH_ONLY)
     result = score(synthetic.astype(np.float32), truth.astype(np.float32), mask.astype(np.uint8), TRUTH_ONLY)
     assert result == pytest.approx(expected, rel=1e-5)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from metrics_tools import random_case
 
-from kerasgan.metrics import ct_metrics, score
+from kerasgan.metrics import by_place, ct_metrics, mr_metrics, roughness, score
 
 WINDOW = (-1000.0, 1550.0)  # 10 HU are one unit of 0..255
 CT = [metric for metric in ct_metrics(WINDOW) if metric.reference == "truth"]
@@ -50,6 +50,42 @@ def test_errors_with_their_sign_and_without():
     assert result["me_hu"] == pytest.approx(-10 / 3)
     assert result["mae_hu"] == pytest.approx(50 / 3)
     assert result["rmse_hu"] == pytest.approx(np.sqrt(1100 / 3))
+
+
+def test_bone_is_above_250_hu_and_counts_in_the_mask_alone():
+    result = score(row(300, 250, 700, 999), row(260, 900, 0, 999), row(1, 1, 1, 0), CT)
+    assert result["dice_bone"] == pytest.approx(2 * 1 / (2 + 2))
+    assert score(row(250, 0), row(0, -30), row(1, 1), CT)["dice_bone"] is None
+
+
+@pytest.mark.parametrize("make", [ct_metrics, mr_metrics])
+def test_the_places_of_the_mae_add_up_to_it(make):
+    places = {"inside": row(1, 1, 0, 0, 0), "shell": row(0, 0, 1, 0, 0), "outside": row(0, 0, 0, 1, 1)}
+    mae, *_ = make((-1275.0, 1275.0))  # 10 units are one of 0..255
+    metrics = by_place(mae, {name: place > 0 for name, place in places.items()})
+    errors, mask = row(10, 30, -50, 70, 999), row(1, 1, 1, 1, 0)
+    result = score(errors, 0 * errors, mask, [mae, *metrics])
+    factor, unit = (10, "255") if make is mr_metrics else (1, "hu")
+    found = [factor * result[f"mae_{place}_{unit}"] for place in places]
+    assert found == pytest.approx([20, 50, 70])
+    shares = [result[f"share_{place}"] for place in places]
+    assert shares == [0.5, 0.25, 0.25]
+    assert np.dot(found, shares) == pytest.approx(factor * result[mae.name])
+    nowhere = score(errors, 0 * errors, row(1, 1, 0, 0, 0), metrics)
+    assert (nowhere[f"mae_shell_{unit}"], nowhere["share_shell"]) == (None, 0)
+
+
+def test_roughness_is_relative_to_the_truth_along_slices():
+    truth = np.zeros((4, 1, 2))
+    truth[:, 0, 0] = 0, 10, 0, 10  # second differences of 20 each; the other column has none
+    synthetic = np.full(truth.shape, 7.0)
+    synthetic[:, 0, 1] = 0, 30, 0, 0  # -60 and 30
+    mask = np.ones(truth.shape, bool)
+    assert roughness(synthetic, truth, mask) == pytest.approx((60 + 30) / (20 + 20))
+    mask[3, 0, 1] = False  # the voxel below it has a neighbour outside
+    assert roughness(synthetic, truth, mask) == pytest.approx((60 / 3) / (40 / 3))
+    assert roughness(synthetic[:2], truth[:2], mask[:2]) is None
+    assert roughness(synthetic, 0 * truth, mask) is None
 
 
 def test_tissue_is_decided_by_the_true_value_and_includes_its_limits():
