@@ -126,12 +126,13 @@ def check_components(recipe: Recipe) -> None:
     batch, size = recipe.data.batch_size, recipe.data.size
     classes = 1 + len(segmentation.structures) if segmentation else 1
     image = tf.TensorSpec((batch, size, size, 1), tf.float32)
+    images = ("source", "synthetic", "reconstructed", "target", "real_images", "fake_images")
     with keras_defaults():
         judge = build_network("discriminators", recipe.discriminator, (size, size, 1), "discriminator")
         scores = tf.TensorSpec((batch, *judge.output_shape[1:]), tf.float32)
         for loss in found:
             loss.check(
-                **dict.fromkeys(("source", "synthetic", "reconstructed", "real_images", "fake_images"), image),
+                **dict.fromkeys(images, image),
                 **dict.fromkeys(("real_scores", "fake_scores"), scores),
                 discriminator=judge,
                 fractions=tf.TensorSpec((batch, 1, 1, 1), tf.float32),
