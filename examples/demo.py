@@ -31,7 +31,7 @@ def demo(folder: Path, settings: list[str]) -> None:
     command("translate", run, test_series(run), synthetic)
     command("evaluate", run)
 
-    pictures = sorted((run / "evaluation").glob("*.png"))
+    pictures = sorted((run / "evaluation").glob("p*.png"))  # one for each patient's key
     print(f"""
   Run             {run}
   For a server    {serving}

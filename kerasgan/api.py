@@ -173,6 +173,7 @@ def evaluate(
     direction: Direction = "ab",
     dataset: str | None = None,
     trust: bool = False,
+    part: Literal["test", "validation"] = "test",
 ) -> Evaluation:
     """Translates every paired test patient of a run and compares the result with the truth.
 
@@ -183,6 +184,7 @@ def evaluate(
         direction: `"ab"` or `"ba"`: the generator to score.
         dataset: Another dataset, or a `.py` file, of other people; None: the run's own.
         trust: Execute the `.py` file of the run's dataset, if it has one.
+        part: `"validation"` scores the patients who chose the generator, to decide by; report the others.
 
     Returns:
         The scores by patient, which are also written to `out` as CSV, JSON, a table and a picture for each pair.
@@ -196,7 +198,7 @@ def evaluate(
     from kerasgan.evaluation import evaluate as evaluation
 
     return evaluation.evaluate(
-        _path(run), _optional(data_dir, "data_dir"), _optional(out, "out"), direction, dataset, trust
+        _path(run), _optional(data_dir, "data_dir"), _optional(out, "out"), direction, dataset, trust, part
     )
 
 
@@ -341,12 +343,7 @@ def distill(
     from kerasgan.training import train as training
 
     teacher = load_run(_path(run))
-    facts = teacher.facts
-    root = _optional(data_dir, "data_dir")
-    secret = teacher.patient_secret(root)
-    request = Request(
-        facts.dataset, root or teacher.data_dir, seed=facts.seed, modalities=facts.modalities, secret=secret
-    )
+    request = Request.of(teacher, _optional(data_dir, "data_dir"))
     recipe = distillation.student_recipe(teacher, student, direction, steps, place)
     trained = training.train_recipe(recipe, request, place)
     distillation.write_report(trained, request.data_dir)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -25,10 +25,13 @@ def evaluate(
         Path | None,
         typer.Option(
             help="Folder for the results; kerasgan compare looks into RUN only.  "
-            "[default: RUN/evaluation, with -ba or -external if that applies]"
+            "[default: RUN/evaluation, with -ba, -external or -validation if that applies]"
         ),
     ] = None,
     direction: Annotated[Direction, typer.Option(help="Which generator.")] = "ab",
+    part: Annotated[
+        Literal["test", "validation"], typer.Option(help="Decide on the validation patients, report the test patients.")
+    ] = "test",
 ) -> None:
     """Score the run on paired test patients, or on other people: table, CSV, JSON and pictures.
 
@@ -40,6 +43,6 @@ def evaluate(
     from kerasgan import api
 
     with writing(out or run):
-        result = api.evaluate(run, data_dir, out, direction, dataset, trusted(context))
+        result = api.evaluate(run, data_dir, out, direction, dataset, trusted(context), part)
     say(result.table())
     say(f"\nTable, scores and a picture for each patient: {result.folder}")

@@ -86,6 +86,7 @@ def load(
     modalities: Mapping[str, Modality] | None = None,
     secret: bytes | None = None,
     planes: Sequence[Plane] = AXIAL_ONLY,
+    halved: bool = True,
 ) -> tuple[DatasetCard, Split]:
     """Finds a dataset's scans and splits them by patient.
 
@@ -97,6 +98,8 @@ def load(
         secret: What the patients' keys are made with; None for the secret of the folder, if it has one. The split does
             not depend on it.
         planes: Scans that are single slices of other planes are left out.
+        halved: Whether half of the pairs for validation are for the test where a split has none, see `Split.with_test`;
+            they were not in runs of former versions.
 
     Returns:
         The card, with the modalities that the data has, and the split.
@@ -120,6 +123,7 @@ def load(
             f"Training patients in both domains: {len(seen)}; unpaired training needs each in one of them. "
             "Correct the split."
         )
+    split = split.with_test() if halved and card.paired else split
     return card, split.under(find_secret(root) if secret is None else secret)
 
 

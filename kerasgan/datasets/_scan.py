@@ -40,6 +40,8 @@ class Scan:
         mask: Body mask image on the scan's grid.
         labels: Label map image on the scan's grid; or grey pictures, one for each of `files`, in their order.
         series: DICOM series that `files` form; None for an image file.
+        centre: Where the scan was made, as far as the dataset says it, such as `"A"`, for scores by centre; "" where
+            unknown. Tables and files show it: never a patient's id, nor a part of one that is theirs alone.
 
     Example:
         >>> Scan("p0123456789", "a", "MR", (Path("mr.nii.gz"),)).labels is None
@@ -53,6 +55,7 @@ class Scan:
     mask: Path | None = None
     labels: Path | tuple[Path, ...] | None = None
     series: Series | None = None
+    centre: str = ""
 
     @property
     def plane(self) -> Plane | None:

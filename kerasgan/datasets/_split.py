@@ -76,6 +76,28 @@ class Split:
         if shared:
             raise DatasetError(f"Patients in more than one part of the split: {shared}; put each into one part only.")
 
+    def with_test(self) -> Split:
+        """The split with every second pair of the validation part for the test, where there is no test part.
+
+        Or the patients who choose a run's best generator would be those whose scores are reported. They are counted in
+        the order of their centres and keys, so that both halves have patients of each centre, on every machine alike.
+
+        Example:
+            >>> scans = [Scan(f"p{n}", domain, "MR", ()) for n in range(4) for domain in DOMAINS]
+            >>> part = {domain: [f"p{n}" for n in range(4)] for domain in DOMAINS}
+            >>> split = Split.from_keys(scans, {"validation": part}).with_test()
+            >>> split.keys()["validation"]["a"], split.keys()["test"]["a"]
+            (['p0', 'p2'], ['p1', 'p3'])
+        """
+        if self.test.patients():
+            return self
+        centres = {scan.patient: scan.centre for scan, _ in self.validation.pairs()}
+        reported = sorted(centres, key=lambda patient: (centres[patient], patient))[1::2]
+        domains = self.validation.a, self.validation.b
+        validation = Part(*(tuple(scan for scan in scans if scan.patient not in reported) for scans in domains))
+        test = Part(*(tuple(scan for scan in scans if scan.patient in reported) for scans in domains))
+        return Split(self.train, validation, test)
+
     def under(self, secret: bytes) -> Split:
         """The split with the patients' keys under a secret, see `salted`; the order of the scans stays."""
         parts = ((part.a, part.b) for part in (self.train, self.validation, self.test))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -64,11 +65,12 @@ def scan(root: Path) -> list[Scan]:
     """
     scans = []
     for folder in _patient_folders(root):
-        key = patient_key(folder.name)
+        key, named = patient_key(folder.name), re.fullmatch(r"\d[BP]([A-Z])\d+", folder.name)
+        centre = named[1] if named else ""  # 1BA001 is brain 001 of centre A
         for end in SETS:
             mr, ct, mask = (_image(folder, f"{stem}{end}") for stem in ("mr", "ct", "mask"))
-            scans += [] if mr is None else [Scan(key, "a", "MR", (mr,), mask)]
-            scans += [] if ct is None else [Scan(key, "b", "CT", (ct,), mask)]
+            scans += [] if mr is None else [Scan(key, "a", "MR", (mr,), mask, centre=centre)]
+            scans += [] if ct is None else [Scan(key, "b", "CT", (ct,), mask, centre=centre)]
     if not scans:
         raise no_data(CARD, root)
     return scans

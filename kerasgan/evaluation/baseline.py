@@ -1,4 +1,4 @@
-"""The baseline of an evaluation: what intensities alone can do, by the best look-up table of all other patients."""
+"""The supervised baseline of an evaluation: what intensities alone can do, by the best look-up table of all others."""
 
 from __future__ import annotations
 

@@ -9,9 +9,15 @@ from shlex import quote
 from kerasgan.errors import RunError
 from kerasgan.evaluation.comparison import RunComparison, Section
 from kerasgan.evaluation.results import EvaluationSummary, Scores, is_current, read_scores, read_summary
+from kerasgan.evaluation.scale import CONSTANT, FLOOR
 from kerasgan.runs.run import Run, load_run
+from kerasgan.text import mean_and_spread
 
-AGAIN = {"ba": " --direction ba", "external": " --data-dir ..., and the same --dataset as before, if any"}
+AGAIN = {
+    "ba": " --direction ba",
+    "external": " --data-dir ..., and the same --dataset as before, if any",
+    "validation": " --part validation",
+}
 """Options of `kerasgan evaluate`, by what they put into the name of its folder."""
 
 
@@ -78,7 +84,19 @@ def _section(runs: Sequence[Run], name: str) -> Section:
         )
     first, notes = summaries[0], tuple(summary.note for summary in summaries)
     left_out = tuple(sorted(set().union(*definitions) - set(shared)))
-    return Section(name, first.direction, first.part, shared, scores, notes, left_out)
+    scale = _scale(summaries, next(iter(shared)))
+    return Section(name, first.direction, first.part, shared, scores, notes, left_out, scale)
+
+
+def _scale(summaries: Sequence[EvaluationSummary], metric: str) -> dict[str, str]:
+    """The mean of the constant and of the grid's floor, which has the run's number where runs differ in it."""
+    found: dict[str, str] = {}
+    for method in (CONSTANT, FLOOR):
+        means = [summary.methods.get(method, {}).get(metric) for summary in summaries]
+        texts = {number: mean_and_spread(mean["mean"], mean["sd"]) for number, mean in enumerate(means, 1) if mean}
+        differ = len(set(texts.values())) > 1
+        found |= {f"{method} of {number}" if differ else method: text for number, text in texts.items()}
+    return found
 
 
 def _read(run: Run, name: str) -> tuple[EvaluationSummary, Scores]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from kerasgan.evaluation.results import Scores, with_unit
+from kerasgan.evaluation.scale import DEFINITIONS
 from kerasgan.evaluation.statistics import (
     CONFIDENCE,
     FEW,
@@ -62,6 +63,7 @@ class Section:
         notes: What the reader of each run must know, such as "quick run".
         left_out: Metrics that only some runs have, or that mean something else in each because the models' windows
             differ.
+        scale: What the first metric, the MAE, is read beside, by its name; empty for evaluations of former versions.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Section:
     scores: tuple[Scores, ...]
     notes: tuple[str, ...]
     left_out: tuple[str, ...]
+    scale: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def patients(self) -> list[str]:
@@ -143,6 +146,8 @@ class RunComparison:
                         cells = result.cells(lambda value: rounded(value, 3), lambda value: rounded(value, 2), patients)
                     first = title if line.run == 1 else ""
                     rows.append([first, str(line.run), with_count(mean, line.summary.count, patients), *cells])
+                if name == next(iter(section.definitions)):
+                    rows += [["", *scale, "", "", "", ""] for scale in section.scale.items()]
             lines += ["", self.heading(section), "", *markdown_table(rows)]
             if section.left_out:
                 names = ", ".join(section.left_out)
@@ -203,7 +208,9 @@ class RunComparison:
 
     def _definitions(self) -> list[str]:
         entries = {name: entry for section in self.sections for name, entry in section.definitions.items()}
-        return [f"{name}: {entry['definition']}" for name, entry in entries.items() if entry["in_table"]]
+        metrics = [f"{name}: {entry['definition']}" for name, entry in entries.items() if entry["in_table"]]
+        has_scale = any(section.scale for section in self.sections)
+        return metrics + [f"{method}: {text}" for method, text in DEFINITIONS.items() if has_scale]
 
     def _records(self) -> Iterator[dict[str, Any]]:
         """A row for each evaluation, metric and run."""

@@ -1,9 +1,9 @@
-"""Scores a run on paired patients that it has not seen, beside what intensities alone can do."""
+"""Scores a run on paired patients that it has not seen, on a scale from no network at all to a perfect one."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +15,11 @@ from kerasgan.datasets import DatasetCard, Scan, Split, files_digest
 from kerasgan.errors import DatasetError
 from kerasgan.evaluation import baseline, results
 from kerasgan.evaluation.baseline import LookupBaseline
-from kerasgan.evaluation.results import METHOD, Evaluation, Scores
+from kerasgan.evaluation.results import METHOD, Evaluation, Part, Scores
+from kerasgan.evaluation.scale import CONSTANT, FLOOR, Perfect, constant, places
 from kerasgan.files import file_digest, remove_leftovers, staging_folder
-from kerasgan.metrics import ct_metrics, mean_row, mr_metrics, score
+from kerasgan.metrics import PLACES, Metric, by_place, ct_metrics, mean_row, mr_metrics, score
+from kerasgan.pictures.charts import bars_figure
 from kerasgan.pictures.patients import Comparison, comparison_figure
 from kerasgan.runs.run import Run, load_run, require_trust
 from kerasgan.scans.contract import Direction
@@ -49,6 +51,7 @@ def evaluate(
     direction: Direction = "ab",
     dataset: str | None = None,
     trust: bool = False,
+    wanted: Part = "test",
 ) -> Evaluation:
     """Translates every paired test patient and compares the result with the truth, see `kerasgan.evaluate`.
 
@@ -63,17 +66,20 @@ def evaluate(
     """
     run = load_run(run_path)
     require_trust(run, [dataset or run.facts.dataset], trust, [dataset])
-    translator, weights = RunTranslator(run), file_digest(run.generator_path(direction))
+    translator, perfect, weights = RunTranslator(run), Perfect(run), file_digest(run.generator_path(direction))
     secret, planes = run.patient_secret(data_dir), run.facts.preparation.planes
     if dataset in (None, run.facts.dataset):
         folder = data_dir or run.data_dir
         card, scans = datasets.load_scans(run.facts.dataset, folder, run.facts.modalities, secret, planes)
-        part, pairs, others = unseen_pairs(run, card, scans)
+        part, pairs, others = unseen_pairs(run, card, scans, wanted)
+    elif wanted == "validation":
+        raise DatasetError("The validation patients are those of the run's own dataset; leave --dataset or --part out.")
     else:
         card, scans = datasets.load_scans(dataset, data_dir, run.facts.modalities, secret, planes)
         part, pairs, others = "external", external_pairs(run, card, scans), []
     seen_scans = files_digest([scan for pair in pairs for scan in pair])
-    name = "evaluation" + ("-ba" if direction == "ba" else "") + ("-external" if part == "external" else "")
+    name = "evaluation" + "-ba" * (direction == "ba") + "-external" * (part == "external")
+    name += "-validation" * (wanted == "validation")
     folder = out or run.path / name
     if out is None and part == "external":
         results.require_same_scans(folder, seen_scans)
@@ -85,7 +91,7 @@ def evaluate(
     target = run.map(direction[1])
     metrics = (ct_metrics if run.facts.modalities[direction[1]] == "CT" else mr_metrics)((target.low, target.high))
     tables, seen = LookupBaseline(), Counter[str]()
-    rows: dict[str, dict[str, list[Row]]] = {METHOD: {}, baseline.NAME: {}}
+    rows: dict[str, dict[str, list[Row]]] = {METHOD: {}, CONSTANT: {}, baseline.NAME: {}, FLOOR: {}}
     # A look-up table needs samples of all other patients, so the baseline is scored at the end, from what is kept here.
     with staging_folder(folder / "baseline") as kept:
         for number, pair in enumerate(tqdm([*pairs, *others], desc="Evaluating", unit="pair")):
@@ -95,8 +101,16 @@ def evaluate(
             if number >= len(pairs):
                 continue
             synthetic = translator.translate_prepared(case.source, direction)
-            row = score(synthetic.array, case.truth.array, case.mask, metrics, case.acquired.array)
-            rows[METHOD].setdefault(case.key, []).append(row)
+            where = places(case.source)
+            found = {
+                METHOD: synthetic.array,
+                CONSTANT: constant(case.source, run, direction),
+                FLOOR: perfect.translate_truth(case.source, case.truth, direction).array,
+            }
+            for method, array in found.items():
+                row = score(array, case.truth.array, case.mask, _split(metrics, where), case.acquired.array)
+                rows[method].setdefault(case.key, []).append(row)
+            row = rows[METHOD][case.key][-1]
             seen[case.key] += 1
             picture = case.key if seen[case.key] == 1 else f"{case.key}-{seen[case.key]}"
             title = f"{case.key}   {metrics[0].name} {row[metrics[0].name]:.1f} {metrics[0].unit}"
@@ -104,15 +118,16 @@ def evaluate(
             compared = Comparison(case.source.axial, synthetic, case.truth, case.mask, window, title)
             comparison_figure(compared, folder / f"{picture}.png", note="quick run" if run.quick else "")
             # Metrics look at voxels of the body alone, so those are enough.
-            source, truth, acquired = (array[case.mask] for array in (scaled, case.truth.array, case.acquired.array))
-            np.savez(kept / f"{number}.npz", mask=case.mask, source=source, truth=truth, acquired=acquired)
+            volumes = {"source": scaled, "truth": case.truth.array, "acquired": case.acquired.array, **where}
+            voxels = {name: array[case.mask] for name, array in volumes.items()}
+            np.savez(kept / f"{number}.npz", mask=case.mask, **voxels)
         for number, (scan, _) in enumerate(tqdm(pairs, desc="Scoring the look-up table", unit="pair")):
             with np.load(kept / f"{number}.npz") as arrays:
                 mask = arrays["mask"]
-                source, truth, acquired = (_spread(arrays[name], mask) for name in ("source", "truth", "acquired"))
-            guess = tables.translate(scan.patient, source)
+                volumes = {name: _spread(arrays[name], mask) for name in arrays.files if name != "mask"}
+            guess = tables.translate(scan.patient, volumes["source"])
             if guess is not None:
-                row = score(guess, truth, mask, metrics, acquired)
+                row = score(guess, volumes["truth"], mask, _split(metrics, volumes), volumes["acquired"])
                 rows[baseline.NAME].setdefault(scan.patient, []).append(row)
 
     scores: dict[str, Scores] = {
@@ -120,17 +135,29 @@ def evaluate(
         for method, by_patient in rows.items()
         if by_patient
     }
+    centres = {scan.patient: scan.centre for scan, _ in pairs if scan.centre}
     chosen = part == "validation" and run.generator_path(direction).stem.endswith("best")
     notes = ["quick run"] * run.quick + ["the generator was chosen by these very patients"] * chosen
-    result = Evaluation(folder, part, metrics, scores, "; ".join(notes), direction, weights, seen_scans)
+    everything = _split(metrics, dict.fromkeys(PLACES, np.empty(0)))
+    result = Evaluation(folder, part, everything, scores, "; ".join(notes), direction, weights, seen_scans, centres)
+    title = f"{result.error}, {len(scores[METHOD])} {part} patients"
+    bars_figure(result.bars(), folder / results.PICTURE, title, result.note)
     results.write(result)
     return result
 
 
-def unseen_pairs(run: Run, card: DatasetCard, scans: Sequence[Scan]) -> tuple[str, list[Pair], list[Pair]]:
+def unseen_pairs(
+    run: Run, card: DatasetCard, scans: Sequence[Scan], wanted: Part = "test"
+) -> tuple[str, list[Pair], list[Pair]]:
     """Finds the paired patients to score, and further paired patients that training has not seen either.
 
     The split that the run recorded decides, whatever the data says today.
+
+    Args:
+        run: The run.
+        card: Card of the data.
+        scans: All of its scans.
+        wanted: `"validation"` for those that chose the generator, though there are others.
 
     Returns:
         `"test"` with its pairs and those of the validation part; else `"validation"` with its pairs; else `"external"`
@@ -141,10 +168,12 @@ def unseen_pairs(run: Run, card: DatasetCard, scans: Sequence[Scan]) -> tuple[st
     """
     _require_pairs(card)
     split = Split.from_keys(scans, run.split())
-    if test := split.test.pairs():
+    if wanted == "test" and (test := split.test.pairs()):
         return "test", test, split.validation.pairs()
     if validation := split.validation.pairs():
         return "validation", validation, []
+    if wanted == "validation":
+        raise DatasetError("The data has no pair of the run's validation patients; leave --part out.")
     return "external", external_pairs(run, card, scans), []
 
 
@@ -211,6 +240,11 @@ def _load(run: Run, pair: Pair, direction: Direction) -> _Case:
             values = run.map(direction[1]).inverse(target.map.forward(target.axial.array))
             scaled = target.axial.with_array(values)
     return _Case(source_scan.patient, oriented(source), prepared, scaled, mask)
+
+
+def _split(metrics: tuple[Metric, ...], where: Mapping[str, np.ndarray]) -> tuple[Metric, ...]:
+    """The metrics with the first one, the MAE, split by place as well."""
+    return (*metrics[:1], *by_place(metrics[0], where), *metrics[1:])
 
 
 def _spread(values: np.ndarray, mask: np.ndarray) -> np.ndarray:

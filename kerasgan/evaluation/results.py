@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -13,9 +13,10 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from kerasgan.errors import RunError
-from kerasgan.evaluation import baseline
+from kerasgan.evaluation import baseline, scale
 from kerasgan.files import file_digest, read_record, replacing
-from kerasgan.metrics import Metric, Summary, summarise
+from kerasgan.metrics import PLACES, TISSUES, Metric, Summary, summarise
+from kerasgan.pictures.charts import Bar
 from kerasgan.runs.run import Run
 from kerasgan.scans.contract import Direction
 from kerasgan.text import markdown_table, mean_and_spread, points, valid_json, with_count
@@ -23,6 +24,14 @@ from kerasgan.text import markdown_table, mean_and_spread, points, valid_json, w
 AGAIN = "Evaluate again with kerasgan evaluate."
 METHOD = "kerasgan"
 """The name of the run's own generator beside the baseline."""
+
+DEFINITIONS = {baseline.NAME: baseline.DEFINITION, **scale.DEFINITIONS}
+"""What stands beside the run in every table."""
+
+PICTURE = "errors.png"
+
+Part = Literal["test", "validation"]
+"""Patients of a run to score; where it has no test patients, those of its validation are scored either way."""
 
 Scores = dict[str, dict[str, float | None]]
 """Scores by patient key and metric; `None` where a metric is not defined."""
@@ -36,12 +45,13 @@ class Evaluation:
         folder: Folder of the table, CSV, JSON and pictures.
         part: `"test"`, `"validation"` or `"external"`: which patients, see `unseen_pairs`.
         metrics: What was measured, each with its definition.
-        scores: Scores by patient key of `"kerasgan"` and, with two patients or more, of the look-up table; the mean
-            over the pairs where a patient has several.
+        scores: Scores by patient key of `"kerasgan"`, the constant, the grid's floor and, with two patients or more,
+            the look-up table; the mean over the pairs where a patient has several.
         note: What a reader must know of the run, such as `"quick run"`; else `""`.
         direction: Which generator.
         weights: Digest of the generator's file.
         scans: Digest of what was translated and compared with.
+        centres: The centre of each patient, where the dataset knows it.
     """
 
     folder: Path
@@ -52,10 +62,41 @@ class Evaluation:
     direction: Direction
     weights: str
     scans: str
+    centres: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def error(self) -> str:
+        """The name of the first metric, the MAE, with its unit."""
+        return with_unit(self.metrics[0].name, self.metrics[0].unit)
 
     def summaries(self) -> dict[str, dict[str, Summary]]:
         """Computes mean and SD over patients for each method and metric."""
         return {method: summarise(list(rows.values())) for method, rows in self.scores.items()}
+
+    def by_centre(self) -> dict[str, dict[str, Summary]]:
+        """Computes mean and SD of the first metric, the MAE, over the patients of each centre, for each method."""
+        found: dict[str, dict[str, Summary]] = {}
+        for centre in sorted(set(self.centres.values())):
+            for method, rows in self.scores.items():
+                own = [row for key, row in rows.items() if self.centres.get(key) == centre]
+                found.setdefault(centre, {})[method] = summarise(own)[self.metrics[0].name]
+        return found
+
+    def bars(self) -> dict[str, list[Bar]]:
+        """The means of the MAE of each method over the mask and, where it is split, by place and by tissue."""
+        summaries, (stem, _, unit) = self.summaries(), self.metrics[0].name.rpartition("_")
+        tissues = [tissue.name for tissue in TISSUES]
+        groups = {"mask": ["all"], "by place (share of the mask)": PLACES, "by true tissue": tissues}
+        found: dict[str, list[Bar]] = {}
+        for heading, parts in groups.items():
+            for part in parts:
+                name = self.metrics[0].name if part == "all" else f"{stem}_{part}_{unit}"
+                if name in summaries[METHOD]:
+                    share = summaries[METHOD].get(f"share_{part}")
+                    label = f"{part} ({share.mean:.0%})" if share and share.mean is not None else part
+                    bar = Bar(label, {method: summary[name].mean for method, summary in summaries.items()})
+                    found.setdefault(heading, []).append(bar)
+        return found
 
     def table(self) -> str:
         """Writes the main metrics in Markdown: mean and SD over patients, with the definitions below."""
@@ -67,11 +108,15 @@ class Evaluation:
             cells = [with_count(mean_and_spread(value.mean, value.sd), value.count, patients) for value in values]
             rows.append([with_unit(metric.name, metric.unit), *cells])
         definitions = [f"{metric.name}: {metric.definition}" for metric in shown]
-        if baseline.NAME in summaries:
-            definitions.append(f"{baseline.NAME}: {baseline.DEFINITION}")
+        definitions += [f"{method}: {DEFINITIONS[method]}" for method in summaries if method in DEFINITIONS]
+        centres = [[f"{self.error} by centre", "patients", *summaries]]
+        for centre, means in self.by_centre().items():
+            count = max(value.count for value in means.values())
+            centres.append([centre, str(count), *(mean_and_spread(value.mean, value.sd) for value in means.values())])
+        tables = [*markdown_table(rows), *(["", *markdown_table(centres)] if self.centres else [])]
         heading = f"{patients} {self.part} patients, mean ± SD{self.note and f' ({self.note})'}"
         hidden = f"All {len(self.metrics)} figures with their definitions: scores.csv, summary.json."
-        return "\n".join([heading, "", *markdown_table(rows), "", *points(definitions), "", hidden])
+        return "\n".join([heading, "", *tables, "", *points(definitions), "", hidden])
 
 
 def with_unit(name: str, unit: str) -> str:
@@ -107,9 +152,10 @@ class EvaluationSummary(BaseModel):
 
 
 def clear(folder: Path) -> None:
-    """Removes a former evaluation's `summary.json`, which marks a whole one, and the pictures of its patients."""
+    """Removes a former evaluation's `summary.json`, which marks a whole one, and its pictures."""
     if (folder / "summary.json").exists():
         (folder / "summary.json").unlink()
+        (folder / PICTURE).unlink(missing_ok=True)
         with suppress(RunError):  # a damaged one does not tell its patients
             keys = set(read_scores(folder))
             for picture in folder.glob("*.png"):  # what a file calls a patient never becomes a path
@@ -154,6 +200,14 @@ def write(result: Evaluation) -> None:
         "definitions": {
             metric.name: {"unit": metric.unit, "definition": metric.definition, "in_table": metric.in_table}
             for metric in result.metrics
+        },
+        "baselines": {method: DEFINITIONS[method] for method in result.scores if method in DEFINITIONS},
+        "centres": {
+            centre: {
+                "patients": [key for key, own in result.centres.items() if own == centre],
+                result.metrics[0].name: {method: asdict(value) for method, value in means.items()},
+            }
+            for centre, means in result.by_centre().items()
         },
         "methods": {
             method: {name: asdict(value) for name, value in summary.items()}

@@ -40,7 +40,7 @@ SHELL_MM = 4.0
 
 PLACES = {
     "inside": "inside the body as it is found in the source",
-    "shell": f"outside that body, at most {SHELL_MM:g} mm from it in their slice",
+    "shell": f"outside that body, at most {SHELL_MM:g} mm from it",
     "outside": f"more than {SHELL_MM:g} mm outside that body",
 }
 """Where a voxel of the mask lies: the places of `by_place`."""

@@ -1,9 +1,9 @@
-"""Box plots of the scores of patients."""
+"""Box plots of the scores of patients, and bars of an error beside its scale."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +18,8 @@ COLUMNS = 4  # panels side by side, at most
 WIDTH, HEIGHT = 2.1, 1.9  # of a panel, in inches
 CHARACTER = 0.085  # of the text below the title, in inches, wide ones included
 DOT = "#4fc3f7"
+MARKS = (ACCENT, FAINT, "#81c995")  # of what an error is compared with
+BAR_WIDTH = 0.78  # of a bar and the gap after it, in inches
 
 
 class Panel(NamedTuple):
@@ -61,6 +63,59 @@ def paired_figure(panels: Sequence[Panel], path: Path, title: str = "", note: st
     page.lines(texts)
     for index, panel in enumerate(panels):
         _plot(page.panel(*divmod(index, columns)), panel)
+    page.save(path)
+
+
+class Bar(NamedTuple):
+    """An error and what it is compared with.
+
+    Attributes:
+        label: Text below the bar.
+        values: By method; the first is the bar, the others are marks on it. None where it is not defined.
+    """
+
+    label: str
+    values: Mapping[str, float | None]
+
+
+def bars_figure(groups: Mapping[str, Sequence[Bar]], path: Path, title: str = "", note: str = "") -> None:
+    """Draws groups of bars, each with its value below it, and across each bar a mark for every further method.
+
+    Args:
+        groups: Bars by the heading of their group; all have the same methods, four at most.
+        path: The PNG file.
+        title: Text in the upper left corner.
+        note: Text in the upper right corner, such as "quick run".
+
+    Example:
+        bars_figure({"whole body": [Bar("all", {"a run": 110.0, "constant": 148.0})]}, Path("errors.png"), "MAE [HU]")
+    """
+    width = BAR_WIDTH * sum(len(bars) + 0.5 for bars in groups.values())
+    page = Page(Layout([width], [2.4], left=0.5, right=0.15, top=0.85, bottom=0.6), title, note)
+    axes = page.panel(0, 0)
+    place, ticks, labels = 0.0, list[float](), list[str]()
+    for heading, bars in groups.items():
+        axes.text(place - 0.45, 1.02, heading, transform=axes.get_xaxis_transform(), color=TEXT, fontsize=8)
+        for bar in bars:
+            (method, value), *others = bar.values.items()
+            is_first = not ticks  # which gives the legend its labels
+            axes.bar(place, value or 0.0, 0.7, color=DOT, alpha=0.75, label=method if is_first else "")
+            for colour, (name, mark) in zip(MARKS, others, strict=False):
+                if mark is not None:
+                    ends, label = [place - 0.42, place + 0.42], name if is_first else ""
+                    axes.plot(ends, [mark, mark], color=colour, linewidth=2, label=label)
+            ticks.append(place)
+            labels.append(f"{bar.label}\n{'-' if value is None else f'{value:.0f}'}")
+            place += 1
+        place += 0.5
+    axes.set_xlim(-0.5, place - 1)
+    axes.set_xticks(ticks, labels)
+    axes.yaxis.set_major_locator(MaxNLocator(6))
+    axes.tick_params(colors=FAINT, labelsize=7, length=2)
+    axes.set_axisbelow(True)
+    axes.grid(color=FAINT, alpha=0.2, linewidth=0.5, axis="y")
+    legend: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 1.09), "borderpad": 0, "borderaxespad": 0}
+    axes.legend(ncols=4, fontsize=8, frameon=False, labelcolor=TEXT, **legend)
     page.save(path)
 
 

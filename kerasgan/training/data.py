@@ -135,7 +135,13 @@ def split_patients(request: Request, recipe: Recipe) -> tuple[DatasetCard, Split
     settings, seed = recipe.data, request.seed or 0
     split_seed = seed if settings.split_seed is None else settings.split_seed
     card, split = datasets.load(
-        request.dataset or "", request.data_dir, split_seed, request.modalities, request.secret, settings.planes
+        request.dataset or "",
+        request.data_dir,
+        split_seed,
+        request.modalities,
+        request.secret,
+        settings.planes,
+        request.halved,
     )
     return card, datasets.fewer_training_patients(split, settings.training_patients, seed)
 
@@ -147,15 +153,7 @@ def data_of_run(run: Run, data_dir: Path | None = None) -> Data:
         run: The run.
         data_dir: The folder of its dataset; None: where it was in training.
     """
-    facts = run.facts
-    request = Request(
-        facts.dataset,
-        data_dir or run.data_dir,
-        seed=facts.seed,
-        modalities=facts.modalities,
-        secret=run.patient_secret(data_dir),
-    )
-    return prepare_data(request, run.recipe, run.path.parent / ".cache")
+    return prepare_data(Request.of(run, data_dir), run.recipe, run.path.parent / ".cache")
 
 
 def _thinned(slices: Sequence) -> Sequence:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,7 @@ class Request:
         trust: Execute `.py` files that the run to resume names, though the user does not name them.
         modalities: The modality of a domain, for image files that do not show it themselves.
         secret: What the patients' keys are made with; None for the secret of the data folder, if it has one.
+        halved: Whether half of the pairs for validation are for the test where the split has none.
 
     Raises:
         TypeError: For a dataset or recipe that is no text.
@@ -53,6 +54,7 @@ class Request:
     trust: bool = False
     modalities: Mapping[str, Modality] | None = None
     secret: bytes | None = None
+    halved: bool = True
 
     def __post_init__(self) -> None:
         if self.seed is not None and (not isinstance(self.seed, int) or not 0 <= self.seed <= LARGEST_SEED):
@@ -66,6 +68,18 @@ class Request:
             or not set(self.modalities.values()) <= {"MR", "CT"}
         ):
             raise ValueError(f"modalities must be such as {{'a': 'MR', 'b': 'CT'}}; got {self.modalities!r}.")
+
+    @classmethod
+    def of(cls, run: Run, data_dir: Path | None = None) -> Request:
+        """The request for the data of a run, with its seed and its split.
+
+        Args:
+            run: The run.
+            data_dir: The folder of its dataset; None: where it was in training.
+        """
+        facts, halved = run.facts, bool(run.split()["test"]["a"])
+        root, secret = data_dir or run.data_dir, run.patient_secret(data_dir)
+        return cls(facts.dataset, root, seed=facts.seed, modalities=facts.modalities, secret=secret, halved=halved)
 
     def build_recipe(self) -> Recipe:
         """The named recipe, scaled down if asked, with the overrides applied.
@@ -106,14 +120,8 @@ class Request:
                     f"--resume continues a run with {name} {own}, got {asked}. Leave --{name} out, or choose another "
                     "--out."
                 )
-        return Request(
-            facts.dataset,
-            self.data_dir or run.data_dir,
-            seed=facts.seed,
-            strict=self.strict,
-            modalities={**facts.modalities, **(self.modalities or {})},
-            secret=run.patient_secret(self.data_dir),
-        )
+        modalities = {**facts.modalities, **(self.modalities or {})}
+        return replace(Request.of(run, self.data_dir), strict=self.strict, modalities=modalities)
 
 
 def differences(old: Recipe, new: Recipe) -> list[str]:

@@ -334,7 +334,8 @@ def test_translate_image_and_series(kerasgan, trained, tmp_path, write_dicom):
 def test_evaluate_prints_the_table_beside_the_baseline(kerasgan, trained):
     result = kerasgan("evaluate", trained / "run")
     assert result.exit_code == 0, result.output
-    assert re.search(r"^\| metric +\| kerasgan +\| best look-up table \|$", result.stdout, re.MULTILINE)
+    heads = r"^\| metric +\| kerasgan +\| constant +\| best look-up table \| grid floor"
+    assert re.search(heads, result.stdout, re.MULTILINE)
     assert f"{trained / 'run' / 'evaluation'}" in result.stdout.splitlines()[-1]
     assert list((trained / "run" / "evaluation").glob("*.png"))
 

@@ -1,10 +1,11 @@
 import itertools
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from kerasgan.datasets import Part, Scan, Split, fewer_training_patients, split_by_patient
+from kerasgan.datasets import DOMAINS, Part, Scan, Split, fewer_training_patients, split_by_patient
 from kerasgan.errors import DatasetError
 
 MODALITY = {"a": "MR", "b": "CT"}
@@ -161,3 +162,19 @@ def test_too_few_patients_to_hold_any_out_are_told(caplog, sizes, paired, parts)
 def test_patients_that_suffice_for_every_part(caplog, sizes, paired):
     split_by_patient(scans_of(*sizes), paired)
     assert not caplog.records
+
+
+def test_half_of_the_validation_pairs_of_each_centre_are_reported_where_there_is_no_test():
+    scans = [replace(scan, centre="AAAABBBBB"[int(scan.patient[1:])]) for scan in scans_of(both=7, only_a=2)]
+    people = {domain: [f"p{number:03}" for number in range(8)] for domain in DOMAINS}
+    whole = Split.from_keys(scans, {"train": {"a": ["p008"]}, "validation": people})
+    split = whole.with_test()
+    assert split.train == whole.train
+    assert split.test.keys() == {domain: ["p001", "p003", "p005"] for domain in DOMAINS}  # of A: 0 to 3, of B: 4 to 6
+    # One of them has no CT, so it can be no test patient.
+    chooses = ["p000", "p002", "p004", "p006"]
+    assert split.validation.keys() == {"a": [*chooses, "p007"], "b": chooses}
+    assert split.with_test() == split
+    assert whole.under(b"secret").with_test().test != split.under(b"secret").test  # so it comes before the secret
+    one = Split.from_keys(scans, {"validation": {domain: ["p000"] for domain in DOMAINS}})
+    assert one.with_test() == one

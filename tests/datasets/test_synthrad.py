@@ -124,6 +124,19 @@ def test_split_file_without_test(tmp_path):
     write_split(tmp_path, train_mr=["1BA004"], train_ct=["1BA002"], val=["1BA001"])
     _, split = load("synthrad", tmp_path)
     assert split.test.keys() == {"a": [], "b": []}
+    write_split(tmp_path, train_mr=["1BA004"], train_ct=["1BA002"], val=["1BA001", "1BA003"])
+    _, split = load("synthrad", tmp_path)
+    chooses, reported = sorted(map(patient_key, ("1BA001", "1BA003")))
+    assert split.validation.keys() == {"a": [chooses], "b": [chooses]}
+    assert split.test.keys() == {"a": [reported], "b": [reported]}
+    _, split = load("synthrad", tmp_path, halved=False)
+    assert len(split.validation.pairs()) == 2 and not split.test.pairs()
+
+
+def test_the_centre_is_the_letter_of_a_patients_name(tmp_path):
+    write_patients(tmp_path, ["1BA001", "1BC002", "mine", "1BA7x"])
+    found = {found.patient: found.centre for found in scan(tmp_path)}
+    assert [found[patient_key(name)] for name in ("1BA001", "1BC002", "mine", "1BA7x")] == ["A", "C", "", ""]
 
 
 def test_patients_of_the_split_that_are_missing_are_counted(tmp_path, caplog):

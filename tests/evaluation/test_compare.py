@@ -66,6 +66,24 @@ def test_the_table(make_run):
     assert max(len(line) for line in lines if line.startswith("|")) <= 110
 
 
+def test_the_error_stands_beside_its_scale(make_run):
+    paths = [make_run("base"), make_run("other")]
+    for path, floor in zip(paths, (60.0, 45.0), strict=True):
+        file = path / "evaluation" / "summary.json"
+        content = json.loads(file.read_text())
+        for method, mean in (("constant", 150.0), ("grid floor", floor)):
+            content["methods"][method] = {"mae_hu": {"mean": mean, "sd": 20.0, "count": 8}}
+        file.write_text(json.dumps(content))
+    text = compare(paths).table()
+    lines = text.splitlines()
+    (first,) = (number for number, line in enumerate(lines) if line.startswith("| mae_hu [HU]"))
+    cells = [[cell.strip() for cell in line.split("|")[1:4]] for line in lines[first + 2 : first + 5]]
+    rows = [("constant", "150 ± 20"), ("grid floor of 1", "60 ± 20"), ("grid floor of 2", "45 ± 20")]
+    assert cells == [["", *row] for row in rows]
+    assert "- constant: no network: 35 HU" in text
+    assert "constant" not in compare([make_run("former"), make_run("run")]).table()
+
+
 def test_two_runs_need_no_correction(make_run):
     text = compare([make_run("base"), make_run("better", BETTER)]).table()
     assert "one comparison a metric" in text and "Holm" not in text

@@ -19,8 +19,10 @@ from kerasgan.evaluation import evaluate as module
 from kerasgan.evaluation import results
 from kerasgan.evaluation.baseline import LookupBaseline
 from kerasgan.evaluation.evaluate import evaluate
-from kerasgan.metrics import apply_lookup_table, fit_lookup_table, score
+from kerasgan.evaluation.scale import places
+from kerasgan.metrics import apply_lookup_table, by_place, ct_metrics, fit_lookup_table, score
 from kerasgan.training.train import train
+from kerasgan.translation.of_run import RunTranslator
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +39,9 @@ def test_every_unseen_patient_is_scored_drawn_and_written(run):
     result = evaluate(run.path)
     patients = set(run.split()["test"]["a"])
     assert result.part == "test"
-    assert set(result.scores["kerasgan"]) == set(result.scores["best look-up table"]) == patients
-    assert {path.stem for path in result.folder.glob("*.png")} == patients
+    assert list(result.scores) == ["kerasgan", "constant", "best look-up table", "grid floor"]
+    assert all(set(scores) == patients for scores in result.scores.values())
+    assert {path.stem for path in result.folder.glob("*.png")} == patients | {"errors"}
     with (result.folder / "scores.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert {row["patient"] for row in rows} == patients
@@ -50,8 +53,55 @@ def test_every_unseen_patient_is_scored_drawn_and_written(run):
     assert "body mask" in summary["definitions"]["mae_hu"]["definition"]
     assert summary["direction"] == "ab"
     assert set(rows[0]) == {"patient", "method", *summary["definitions"]}
-    assert max(map(len, result.table().splitlines())) <= 100
+    assert summary["baselines"].keys() == result.scores.keys() - {"kerasgan"}
+    assert set(summary["centres"]["A"]["patients"]) == patients  # they are all called 1BA...
+    assert max(map(len, result.table().splitlines())) <= 110
     assert result.table() + "\n" == (result.folder / "table.md").read_text()
+
+
+def test_the_constant_and_the_floor_are_what_they_are_said_to_be(run, heads, tmp_path):
+    result = evaluate(run.path, out=tmp_path / "out")
+    _, pairs, _ = module.unseen_pairs(run, *datasets.load_scans("synthrad", heads))
+    case = module._load(run, pairs[0], "ab")
+    truth, inside = case.truth.array, case.source.body
+    errors = np.abs(np.where(inside, 35.0, -1000.0) - truth)
+    row = result.scores["constant"][case.key]
+    assert row["mae_hu"] == pytest.approx(errors[case.mask].mean())
+    assert row["mae_inside_hu"] == pytest.approx(errors[case.mask & inside].mean())
+    # A network that gives the truth's own images, whichever it is shown.
+    images = iter(case.source.grid.to_network(run.map("b").forward(truth), fill=-1.0)[..., None])
+
+    class Knowing(RunTranslator):
+        def predict(self, direction, shown, scan):
+            return run.map("b").inverse(np.stack([next(images) for _ in shown]))
+
+    assert case.source.mask.any(axis=(1, 2)).all()  # so that all slices are shown, in order
+    expected = Knowing(run).translate_prepared(case.source, "ab").array
+    metrics = module._split(ct_metrics(run.facts.maps["b"]), places(case.source))
+    found = score(expected, truth, case.mask, metrics, case.acquired.array)
+    assert result.scores["grid floor"][case.key] == found
+    assert 0 < result.scores["grid floor"][case.key]["mae_hu"] < row["mae_hu"]
+
+
+def test_the_shell_is_4_mm_wide(run, heads):
+    """Of voxels of 2 x 2 x 3 mm it has 12 in the slice of a body of one voxel, and 5 in each slice beside it."""
+    _, pairs, _ = module.unseen_pairs(run, *datasets.load_scans("synthrad", heads))
+    source = module._load(run, pairs[0], "ab").source
+    body = np.zeros_like(source.body)
+    body[1, 5, 5] = True
+    found = places(replace(source, body=body, axial=replace(source.axial, spacing_mm=(2.0, 2.0, 3.0))))
+    assert [int(image.sum()) for image in found["shell"]] == [5, 12, 5, 0]
+    assert (sum(place.astype(int) for place in found.values()) == 1).all()
+
+
+def test_the_patients_who_choose_are_scored_where_they_are_asked_for(run, tmp_path):
+    result = evaluate(run.path, wanted="validation")
+    assert (result.part, result.folder.name) == ("validation", "evaluation-validation")
+    assert set(result.scores["kerasgan"]) == set(run.split()["validation"]["a"])
+    assert "the generator was chosen by these very patients" in result.note
+    shutil.rmtree(result.folder)
+    with pytest.raises(DatasetError, match=r"those of the run's own dataset; leave --dataset or --part out"):
+        evaluate(run.path, tmp_path, dataset="folder", wanted="validation")
 
 
 def test_a_damaged_generator_does_not_cost_the_former_results(run, tmp_path):
@@ -70,7 +120,7 @@ def test_a_damaged_generator_does_not_cost_the_former_results(run, tmp_path):
 
 def test_the_other_way_is_scored_on_the_models_mr_scale(run, tmp_path):
     result = evaluate(run.path, out=tmp_path / "ba", direction="ba")
-    assert [metric.name for metric in result.metrics][:2] == ["mae_255", "psnr_255"]
+    assert [metric.name for metric in result.metrics][:2] == ["mae_255", "mae_inside_255"]
     assert json.loads((result.folder / "summary.json").read_text())["direction"] == "ba"
     assert all(0 <= scores["mae_255"] <= 255 for scores in result.scores["kerasgan"].values())
 
@@ -101,7 +151,8 @@ def test_the_baseline_is_that_of_all_other_patients_held_back(run, heads, tmp_pa
     for case, source in zip(cases[: len(pairs)], sources, strict=False):
         kept = [(s, c.truth.array, c.mask) for s, c in zip(sources, cases, strict=True) if c.key != case.key]
         guess = apply_lookup_table(fit_lookup_table(*zip(*kept, strict=True)), source)
-        expected = score(guess, case.truth.array, case.mask, result.metrics, case.acquired.array)
+        metrics = (*result.metrics[:1], *by_place(result.metrics[0], places(case.source)), *result.metrics[7:])
+        expected = score(guess, case.truth.array, case.mask, metrics, case.acquired.array)
         assert result.scores["best look-up table"][case.key] == expected
 
 
@@ -139,7 +190,7 @@ def test_a_patient_with_two_pairs_counts_once(run, heads, tmp_path, monkeypatch)
     for name in ("mae_hu", "psnr_synthrad2023"):
         expected = (single[first][name] + single[second][name]) / 2
         assert result.scores["kerasgan"][first][name] == pytest.approx(expected)
-    assert {path.name for path in result.folder.glob("*.png")} == {f"{first}.png", f"{first}-2.png"}
+    assert {path.stem for path in result.folder.glob("*.png")} == {first, f"{first}-2", "errors"}
     assert result.table().startswith("1 test patients")
 
 

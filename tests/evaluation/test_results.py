@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -61,6 +62,28 @@ def test_table_shows_the_main_figures_and_where_the_rest_is(tmp_path):
 
 def test_a_figure_that_no_patient_has_is_a_dash(tmp_path):
     assert "| mae_bone_hu [HU] | -        | -                  |" in evaluation(tmp_path, (None, None)).table()
+
+
+def test_centres_have_a_table_and_entries_of_their_own(tmp_path):
+    result = replace(evaluation(tmp_path, bone=(250.0, 350.0, 150.0)), centres={"p0": "A", "p1": "B", "p2": "A"})
+    lines = result.table().splitlines()
+    (head,) = (number for number, line in enumerate(lines) if line.startswith("| mae_hu [HU] by centre"))
+    assert [cell.strip() for cell in lines[head + 2].split("|")[1:4]] == ["A", "2", "120 ± 28"]
+    assert [cell.strip() for cell in lines[head + 3].split("|")[1:4]] == ["B", "1", "120"]
+    write(result)
+    found = json.loads((tmp_path / "summary.json").read_text())["centres"]
+    assert found["A"]["patients"] == ["p0", "p2"]
+    assert found["A"]["mae_hu"]["kerasgan"] == {"mean": 120, "sd": pytest.approx(math.sqrt(800)), "count": 2}
+    assert "by centre" not in evaluation(tmp_path).table()
+
+
+def test_an_evaluation_of_a_former_version_is_read(tmp_path):
+    write(evaluation(tmp_path))
+    path = tmp_path / "summary.json"
+    summary = json.loads(path.read_text())
+    del summary["centres"], summary["baselines"]
+    path.write_text(json.dumps(summary))
+    assert read_summary(tmp_path).methods["kerasgan"]["mae_hu"]["mean"] == 110
 
 
 @pytest.mark.parametrize("direction", ["ab", "ba"])

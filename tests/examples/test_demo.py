@@ -24,5 +24,5 @@ def test_demo_trains_exports_translates_and_evaluates(tmp_path):
     products = tmp_path / "demo" / "products"
     assert (products / "model.tflite").is_file() and list(products.glob("serving/*/1/saved_model.pb"))
     assert kerasgan.read_volume(products / "synthetic-ct").modality == "CT"
-    [picture] = (tmp_path / "demo" / "run" / "evaluation").glob("*.png")
+    [picture] = (tmp_path / "demo" / "run" / "evaluation").glob("p*.png")
     assert f"Picture         {picture.relative_to(tmp_path)}" in first.stdout

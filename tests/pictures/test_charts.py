@@ -1,10 +1,10 @@
-"""Box plots: where figures stand in the picture."""
+"""Box plots and bars: where figures stand in the picture."""
 
 import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from kerasgan.pictures.charts import Panel, paired_figure
+from kerasgan.pictures.charts import MARKS, Bar, Panel, bars_figure, paired_figure
 from kerasgan.pictures.page import DOTS_PER_INCH, LINE
 
 DOT = (79, 195, 247)
@@ -58,3 +58,15 @@ def test_the_names_of_many_methods_stand_in_lines_of_their_own(tmp_path):
     title = int(0.19 * DOTS_PER_INCH)
     assert is_free[title : title + int(LINE * DOTS_PER_INCH)].all(axis=1).any()  # between title and names
     assert is_free[title + int(LINE * DOTS_PER_INCH) : len(image) // 3, -10:].all()  # no name leaves the page
+
+
+def test_a_mark_stands_on_its_bar_as_high_as_its_value(tmp_path):
+    values = {"run": 100.0, "constant": 75.0, "table": None, "floor": 25.0}
+    bars_figure({"mask": [Bar("all", values)]}, tmp_path / "bars.png")
+    panel = picture(tmp_path / "bars.png")[int(0.85 * DOTS_PER_INCH) : int(3.25 * DOTS_PER_INCH)]  # below the legend
+    heights = []
+    for colour in (MARKS[0], MARKS[2]):
+        wanted = [int(colour[place : place + 2], 16) for place in (1, 3, 5)]
+        rows = np.argwhere((np.abs(panel - wanted) < 4).all(axis=-1))[:, 0]
+        heights.append(len(panel) - rows.mean())
+    assert heights[1] / heights[0] == pytest.approx(25 / 75, abs=0.02)

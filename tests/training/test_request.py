@@ -51,11 +51,16 @@ def test_a_name_that_is_no_text_is_refused_at_once():
         Request(Path("my.py"))
 
 
-def run_of(recipe):
-    """What a request sees of a run."""
+def run_of(recipe, tested=("p1",)):
+    """What a request sees of a run; without test patients it is one of a former version."""
     facts = SimpleNamespace(dataset="heads", seed=7, modalities={"a": "MR", "b": "CT"})
     return SimpleNamespace(
-        path=Path("run"), recipe=recipe, facts=facts, data_dir=Path("data"), patient_secret=lambda folder: b"secret"
+        path=Path("run"),
+        recipe=recipe,
+        facts=facts,
+        data_dir=Path("data"),
+        patient_secret=lambda folder: b"secret",
+        split=lambda: {"test": {"a": list(tested), "b": list(tested)}},
     )
 
 
@@ -75,3 +80,8 @@ def test_the_modalities_of_the_run_hold_when_it_is_resumed():
     run = run_of(Recipe(name="mine"))
     assert Request().resuming(run).modalities == {"a": "MR", "b": "CT"}
     assert Request(modalities={"a": "CT"}).resuming(run).modalities["a"] == "CT"  # refused once the data is found
+
+
+def test_a_run_keeps_the_validation_patients_with_whom_it_began():
+    assert Request().resuming(run_of(Recipe(name="mine"))).halved
+    assert not Request().resuming(run_of(Recipe(name="mine"), tested=())).halved

@@ -1,0 +1,61 @@
+"""The scale on which an error is read: that of a constant, and that which the networks' grid leaves to any network."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from kerasgan.metrics import SHELL_MM
+from kerasgan.runs.run import Run
+from kerasgan.scans.contract import AIR_HU, Direction
+from kerasgan.scans.geometry import grown
+from kerasgan.scans.intensity import IntensityMap
+from kerasgan.scans.preparation import Prepared
+from kerasgan.scans.volume import Volume
+from kerasgan.translation.of_run import RunTranslator
+
+SOFT_TISSUE_HU = 35.0  # of brain, and between muscle and the mean of a body with fat
+
+CONSTANT, FLOOR = "constant", "grid floor"
+"""Their names beside those of the run and of the look-up table."""
+
+DEFINITIONS = {
+    CONSTANT: f"no network: {SOFT_TISSUE_HU:g} HU, soft tissue, inside the body that is found in the source and "
+    f"{AIR_HU:g} HU outside; of an MR, the middle of the model's window and its lower end. Fitted to no scan.",
+    FLOOR: "the truth in the place of a network: through the run's own window and pixels and back, with the rule that "
+    "makes air around the source's body. What is left of the error for the network to mend lies above it.",
+}
+
+
+def constant(source: Prepared, run: Run, direction: Direction) -> np.ndarray:
+    """One value inside the source's body and another outside, on the grid of its axial volume; see `DEFINITIONS`."""
+    target = run.map(direction[1])
+    inside, outside = (target.low + target.high) / 2, target.low
+    if run.facts.modalities[direction[1]] == "CT":
+        inside, outside = SOFT_TISSUE_HU, AIR_HU
+    return np.where(source.body, np.float32(inside), np.float32(outside))
+
+
+class Perfect(RunTranslator):
+    """A run whose generators are perfect: what remains is the error of everything else in a translation."""
+
+    def translate_truth(self, source: Prepared, truth: Volume, direction: Direction) -> Volume:
+        """Takes the truth through the network's grid, and back as any translation of the source.
+
+        Args:
+            source: The source, prepared.
+            truth: The true target on the grid of the source's axial volume, in the unit of the model's output.
+            direction: From source to truth.
+        """
+        return self.translate_prepared(replace(source, axial=truth, map=self.run.map(direction[1])), direction)
+
+    def predict(self, direction: Direction, images: np.ndarray, scan: IntensityMap) -> np.ndarray:
+        """The images themselves, in the target's unit."""
+        return scan.inverse(images)
+
+
+def places(source: Prepared) -> dict[str, np.ndarray]:
+    """Where voxels lie, for `kerasgan.metrics.by_place`: each bool `[slices, rows, columns]`."""
+    wide = grown(source.body, source.axial.spacing_mm, SHELL_MM)
+    return {"inside": source.body, "shell": wide & ~source.body, "outside": ~wide}
