@@ -1,9 +1,15 @@
+import json
+
+import numpy as np
 import pytest
 
 from kerasgan.errors import ExportError
 from kerasgan.export.card import contract_page
-from kerasgan.export.serving_contract import read_serving_contract, serving_contract
+from kerasgan.export.serving_contract import ServingContract, read_serving_contract, serving_contract
+from kerasgan.runs.run import load_run
 from kerasgan.scans.contract import Contract, Encoding, WayBack
+from kerasgan.scans.gate import fit_gate
+from kerasgan.scans.measurements import DIRECT
 
 
 def test_both_directions(served_contract, finished_run):
@@ -19,6 +25,18 @@ def test_both_directions(served_contract, finished_run):
     assert there.generator_sha256 != back.generator_sha256
     assert there.data_fingerprint == finished_run.facts.fingerprint
     assert "Not a medical device" in there.statement
+
+
+def test_each_direction_has_the_input_gate_of_its_source(run):
+    former = serving_contract(run, "mr2ct", 1).directions
+    assert all("gate" not in json.loads(one.model_dump_json()) for one in former.values())
+    scans = np.random.default_rng(0).uniform(1, 20, (10, DIRECT + 64))
+    gate = fit_gate([(scan, str(number)) for number, scan in enumerate(scans)])
+    facts = run.facts.model_copy(update={"gates": {"b": gate}})  # too few patients of domain a
+    (run.path / "run.json").write_text(facts.model_dump_json())
+    described = serving_contract(load_run(run.path), "mr2ct", 1)
+    read = ServingContract.model_validate_json(described.model_dump_json())
+    assert (read.directions["ab"].gate, read.directions["ba"].gate) == (None, gate)
 
 
 def test_which_signatures_take_the_slices_of_one_scan(served_contract):
