@@ -28,7 +28,7 @@ from kerasgan.datasets import Scan
 from kerasgan.files import replacing
 from kerasgan.networks.build import bind
 from kerasgan.scans.preparation import Prepared, preparation, prepare
-from kerasgan.scans.registration import FIRST, Template
+from kerasgan.scans.registration import Template
 from kerasgan.training.request import DEFAULT_RECIPE
 
 KEPT = Path(__file__).resolve().parents[1] / "docs" / "results" / "structure_losses-synthrad.json"
@@ -82,7 +82,7 @@ def cases_of(pairs: Iterable[tuple[Prepared, Prepared]], others: Iterable[Prepar
     for mr, ct in pairs:
         index = _largest(mr)
         (source, mask), (truth, _) = _slice(mr, index), _slice(ct, index)
-        template = Template(source, mask, mr.settings.pixel_mm, FIRST)
+        template = Template(source, mask, mr.settings.pixel_mm)
         likest = sorted(moving, key=lambda slices: -template.likeness(*slices))[:count]
         yield Case(source, truth, mask, [template.register(*slices)[1] for slices in likest])
 

@@ -10,7 +10,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -23,15 +23,14 @@ from kerasgan import datasets
 from kerasgan.config import Plane, Recipe
 from kerasgan.datasets import Part, Split
 from kerasgan.errors import DatasetError, KerasganError
-from kerasgan.scans.registration import FIRST, SECOND, Method, Template
+from kerasgan.scans.registration import SyntheticTemplate, Template
 from kerasgan.scans.slices import middle_channel
 from kerasgan.training import cache as slice_cache
 from kerasgan.training.cache import STEPS, CachedScan
 from kerasgan.training.data import Data
 from kerasgan.training.request import Request
 
-FORMAT = 1  # raise it whenever the same slices and settings would give other targets
-REFINED = 10  # slices that are registered; the others are too unlike after scaling already
+FORMAT = 2  # raise it whenever the same slices and settings would give other targets
 SHOWN = 5  # scans in a picture
 HEIGHTS = (0.0, -0.05, 0.05)  # of a volume: where its slices are looked for, beside the height of the source slice
 
@@ -124,8 +123,8 @@ def registered_targets(
 
     Of each scan of b the slice at the same height is scaled to the body of the source; in a volume, which is height
     among the slices with body, those a twentieth of the whole height above and below as well, and the likest of the
-    three counts. The ten likest are then deformed (`kerasgan.scans.registration`), and the likest of these kept, the
-    best first. Entries that the cache has are not made again.
+    three counts. The likest of all are then deformed (`kerasgan.scans.registration`), ten, or thirty onto a synthetic
+    slice, and the likest of these kept, the best first. Entries that the cache has are not made again.
 
     Args:
         data: The prepared scans; those of validation and test are not looked at.
@@ -140,7 +139,7 @@ def registered_targets(
     Raises:
         DatasetError: For fewer patients in the training part of b than `atlases`, besides the source's own.
     """
-    sources, pixel_mm, method = data.train[0], data.settings.pixel_mm, FIRST if synthetic is None else SECOND
+    sources, pixel_mm = data.train[0], data.settings.pixel_mm
     stems: list[Path] = []
     jobs: dict[Path, list[_Job]] = {}
     for number, source in enumerate(sources):
@@ -153,14 +152,12 @@ def registered_targets(
                 )
         images = None if synthetic is None else np.rint(synthetic[number] * STEPS).astype(np.int16)
         content = [FORMAT, slice_cache.FORMAT, source.digest, [scan.digest for scan in others], pixel_mm, atlases]
-        content += [REFINED, HEIGHTS, asdict(method), images is not None and hashlib.sha256(images).hexdigest()]
+        content += [HEIGHTS, images is not None and hashlib.sha256(images).hexdigest()]
         stem = folder / hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
         stems.append(stem)
         if slice_cache.read_facts(stem) is None:
             shown = [None] * len(source.positions) if images is None else list(images)
-            jobs[stem] = [
-                _Job(source, row, image, others, pixel_mm, atlases, method) for row, image in enumerate(shown)
-            ]
+            jobs[stem] = [_Job(source, row, image, others, pixel_mm, atlases) for row, image in enumerate(shown)]
     if jobs:
         _work(jobs, data.card.modalities[1])
     return [Targets(stem, tuple(range(len(source.positions)))) for stem, source in zip(stems, sources, strict=True)]
@@ -197,12 +194,13 @@ class _Job:
     others: list[CachedScan]
     pixel_mm: float
     atlases: int
-    method: Method
 
     def __call__(self) -> np.ndarray:
         """The registered slices, the best first, int16 `[size, size, atlases]`."""
-        codes = middle_channel(self.source.codes[self.row]) if self.synthetic is None else self.synthetic
-        template = Template(codes.astype(np.float32) / STEPS, self.source.mask[self.row], self.pixel_mm, self.method)
+        kind, codes = SyntheticTemplate, self.synthetic
+        if codes is None:
+            kind, codes = Template, middle_channel(self.source.codes[self.row])
+        template = kind(codes.astype(np.float32) / STEPS, self.source.mask[self.row], self.pixel_mm)
         plane = self.source.planes[self.row]
         beside = _rows(self.source, plane)
         height = beside.index(self.row) / max(1, len(beside) - 1)
@@ -214,7 +212,7 @@ class _Job:
                 best = int(np.argmax(likeness))
                 found.append((likeness[best], scan, rows[places[best]]))
         found.sort(key=lambda one: -one[0])
-        bent = [template.register(*_slice(scan, row)) for _, scan, row in found[: max(REFINED, self.atlases)]]
+        bent = [template.register(*_slice(scan, row)) for _, scan, row in found[: max(kind.refined, self.atlases)]]
         bent.sort(key=lambda one: -one[0])
         return np.rint(np.stack([image for _, image in bent[: self.atlases]], axis=-1) * STEPS).astype(np.int16)
 

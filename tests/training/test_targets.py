@@ -10,7 +10,6 @@ from tiny import request, write_head, write_heads
 
 from kerasgan.datasets import Part, Split
 from kerasgan.errors import DatasetError, KerasganError
-from kerasgan.scans.registration import FIRST, SECOND
 from kerasgan.training import cache as slice_cache
 from kerasgan.training import targets
 from kerasgan.training.cache import STEPS
@@ -72,7 +71,7 @@ def test_registered_scans_fit_and_are_the_same_with_any_number_of_processes(data
 
 def test_finished_entries_are_kept_and_damaged_ones_made_again(data, tmp_path, jobs):
     found = registered_targets(data, 2, tmp_path)
-    assert len(jobs) == 16 and {job.method for job in jobs} == {FIRST}
+    assert len(jobs) == 16 and {job.synthetic is None for job in jobs} == {True}
     registered_targets(data, 2, tmp_path)
     assert len(jobs) == 16
     found[2].stem.with_suffix(".npy").write_bytes(b"damaged")
@@ -118,7 +117,7 @@ def test_an_entry_depends_on_all_that_it_is_made_of(data, tmp_path, jobs, change
 def test_a_second_round_registers_to_the_synthetic_slices(data, tmp_path, jobs):
     images = [np.full((4, 32, 32), number / 10) for number in range(4)]
     registered_targets(data, 2, tmp_path, images)
-    assert {job.method for job in jobs} == {SECOND}
+    assert {job.synthetic is None for job in jobs} == {False}
     assert [job.synthetic[0, 0] for job in jobs[::4]] == [round(number / 10 * STEPS) for number in range(4)]
 
 
@@ -153,6 +152,8 @@ def test_slices_come_from_the_height_of_their_source_and_its_plane(data, monkeyp
     class Seen:
         """Likes the slices above the middle best."""
 
+        refined = 1
+
         def __init__(self, *arguments):
             pass
 
@@ -167,7 +168,7 @@ def test_slices_come_from_the_height_of_their_source_and_its_plane(data, monkeyp
     monkeypatch.setattr(targets, "_slice", lambda scan, row: (asked.append(row) or row, None))
     monkeypatch.setattr(slice_cache, "read_codes", lambda stem: np.zeros((10, 32, 32, 1), np.int16))
     monkeypatch.setattr(type(source), "mask", np.ones((10, 32, 32), bool))
-    job = targets._Job(source, 6, None, [other], 8.0, 1, FIRST)
+    job = targets._Job(source, 6, None, [other], 8.0, 1)
     assert job().shape == (32, 32, 1)
     assert asked == [23, 25, 27, 27, 27]  # three are compared, and the likest is read and registered
 
