@@ -87,7 +87,7 @@ class Template:
         bent = sitk.Resample(_image(shown, self.pixel_mm, self.pixel_mm), grid, whole, sitk.sitkLinear, AIR)
         return self._likeness(small, whole), sitk.GetArrayFromImage(bent)
 
-    def _scaling(self, mask: np.ndarray) -> sitk.Transform:
+    def _scaling(self, mask: np.ndarray) -> sitk.AffineTransform:
         """From places here to those in a slice with that body, in mm."""
         box = _body_box(mask) * self.pixel_mm
         scaling = sitk.AffineTransform(2)

@@ -197,9 +197,8 @@ class _Job:
 
     def __call__(self) -> np.ndarray:
         """The registered slices, the best first, int16 `[size, size, atlases]`."""
-        kind, codes = SyntheticTemplate, self.synthetic
-        if codes is None:
-            kind, codes = Template, middle_channel(self.source.codes[self.row])
+        kind = Template if self.synthetic is None else SyntheticTemplate
+        codes = middle_channel(self.source.codes[self.row]) if self.synthetic is None else self.synthetic
         template = kind(codes.astype(np.float32) / STEPS, self.source.mask[self.row], self.pixel_mm)
         plane = self.source.planes[self.row]
         beside = _rows(self.source, plane)
