@@ -3,10 +3,9 @@
     python benchmarks/registered_pairs.py DATA [--run RUN] [--patients N] [--keep] [--pictures FILE]
 
 DATA is laid out as SynthRAD2023 with a `split.json`, so that the training patients have a CT that training never reads
-(`--set data.pairs=registered`); here it is read to score. For the first round, CT to MR, and a second one, CT to a
-synthetic CT, it prints the mean absolute error inside the MR's body on the training grid, of one registered CT and of
-the median of five, the Dice of bone (above 250 HU), and the seconds. The synthetic CT is that of RUN's generator;
-without RUN it is the median of the first round, for which no network is needed.
+(`--set data.pairs=registered`); here it is read to score. For the first round, CT to MR, and with RUN a second one, CT
+to the synthetic CT of its generator, it prints the mean absolute error inside the MR's body on the training grid, of
+one registered CT and of the median of five, the Dice of bone (above 250 HU), and the seconds.
 """
 
 from __future__ import annotations
@@ -23,13 +22,14 @@ from pathlib import Path
 import bench
 import numpy as np
 
+from kerasgan.files import file_digest
 from kerasgan.metrics.overlap import dice
 from kerasgan.pictures.patients import image_grid
 from kerasgan.runs.run import load_run
 from kerasgan.scans.intensity import IntensityMap
-from kerasgan.scans.slices import predict_slices
 from kerasgan.training.cache import STEPS
 from kerasgan.training.data import Data, prepare_data
+from kerasgan.training.guide import Guide
 from kerasgan.training.request import Request
 from kerasgan.training.targets import Targets, registered_targets, true_targets
 
@@ -64,10 +64,10 @@ def scores(found: np.ndarray, truth: np.ndarray, body: np.ndarray) -> dict[str, 
     }
 
 
-def measure(data: Data, truths: Sequence[np.ndarray], folder: Path, synthetic: Sequence[np.ndarray] | None) -> dict:
+def measure(data: Data, truths: Sequence[np.ndarray], folder: Path, guide: Guide | None) -> dict:
     """The scores of a round, of each patient and on average, and what it cost."""
     (clock, used), window = spent(), IntensityMap(*data.settings.ct_window_hu)
-    targets = registered_targets(data, ATLASES, folder, synthetic)
+    targets = registered_targets(data, ATLASES, folder, guide)
     seconds, cpu_seconds = (after - before for after, before in zip(spent(), (clock, used), strict=True))
     hu = [in_hu(own, window) for own in targets]
     rows = [scores(*case) for case in zip(hu, truths, (scan.mask for scan in data.train[0]), strict=True)]
@@ -77,7 +77,7 @@ def measure(data: Data, truths: Sequence[np.ndarray], folder: Path, synthetic: S
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Prints a table of both rounds, and keeps it with the scores of each patient on request."""
+    """Prints a table of the rounds, and keeps it with the scores of each patient on request."""
     options = argparse.ArgumentParser(description="Registered CTs beside the true CTs of training patients.")
     options.add_argument("data", type=Path, help="folder of the patients and split.json")
     options.add_argument("--run", type=Path, help="whose generator makes the synthetic CT of the second round")
@@ -99,12 +99,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         window = IntensityMap(*data.settings.ct_window_hu)
         truths = [in_hu(own, window)[..., 0] for own in true_targets(request, data, folder)]
         rounds = {"to MR": measure(data, truths, folder, None)}
-        first = [np.median(hu, axis=-1) for hu in rounds["to MR"]["hu"]]
-        synthetic = [window.forward(hu) for hu in first]
         if chosen.run:
-            generator = load_run(chosen.run).generator("ab")
-            synthetic = [predict_slices(generator, scan.slices())[..., 0] for scan in data.train[0]]
-        rounds["to synthetic CT"] = measure(data, truths, folder, synthetic)
+            run = load_run(chosen.run)
+            guide = Guide(run, file_digest(run.generator_path("ab")))
+            rounds["to synthetic CT"] = measure(data, truths, folder, guide)
         if chosen.pictures:
             draw(data, truths, rounds, chosen.pictures)
     found = {
@@ -112,7 +110,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "size": chosen.size,
         "pixel_mm": data.settings.pixel_mm,
         "atlases": ATLASES,
-        "synthetic": "a run's generator" if chosen.run else "the median of the first round",
         "machine": bench.machine(["SimpleITK"]),
         "rounds": {name: {key: one[key] for key in one if key != "hu"} for name, one in rounds.items()},
     }
@@ -133,7 +130,7 @@ def report(found: dict) -> str:
     ]
     below = (
         f"{found['patients']} training patients, {found['atlases']} registered CTs each, {found['size']} pixels of "
-        f"{found['pixel_mm']:g} mm, inside the MR's body. The synthetic CT is {found['synthetic']}."
+        f"{found['pixel_mm']:g} mm, inside the MR's body."
     )
     return f"{bench.markdown(heads, lines)}\n\n{below}"
 

@@ -136,6 +136,7 @@ class Supervision(_Frozen):
     adversarial_from: int = Field(0, ge=0, le=MOST)  # the first step in which the generator heeds the discriminator
     histogram: Component = Component(name="histogram_distance")
     histogram_weight: float = Field(0.0, ge=0, le=HEAVIEST)
+    guide: str | None = None  # a run, seen from the new run's folder: scans are registered to its synthetic images
 
 
 class Deformation(_Frozen):
@@ -247,6 +248,11 @@ class Recipe(_Frozen):
             raise KerasganError(
                 f"The recipe has data.pairs={self.data.pairs}, which method {self.method!r} does not use. Use --set "
                 "method=one_sided, or --set data.pairs=null."
+            )
+        if self.supervision.guide and self.data.pairs != "registered":
+            raise KerasganError(
+                "The recipe has a supervision.guide, to which scans are registered, and data.pairs is not registered. "
+                "Use --set data.pairs=registered, or --set supervision.guide=null."
             )
         if self.method == "one_sided" and not self.data.pairs and self.supervision.weight:
             raise KerasganError(

@@ -7,12 +7,13 @@ import json
 import multiprocessing
 import os
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -33,6 +34,17 @@ from kerasgan.training.request import Request
 FORMAT = 2  # raise it whenever the same slices and settings would give other targets
 SHOWN = 5  # scans in a picture
 HEIGHTS = (0.0, -0.05, 0.05)  # of a volume: where its slices are looked for, beside the height of the source slice
+
+
+class Synthesis(Protocol):
+    """What makes synthetic images of domain b, such as a `Guide`."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all that decides what it makes."""
+
+    def synthetic(self, scan: CachedScan) -> np.ndarray:
+        """Those of a scan's slices, `[slices, height, width]` in [-1, 1]."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +72,9 @@ class Targets:
         slice_cache.require_whole(self.stem)
 
 
-def training_targets(request: Request, recipe: Recipe, data: Data, cache: Path) -> list[Targets] | None:
+def training_targets(
+    request: Request, recipe: Recipe, data: Data, cache: Path, guide: Synthesis | None = None
+) -> list[Targets] | None:
     """The targets of the training scans of domain a, as `data.pairs` of the recipe asks for; None without pairs.
 
     Args:
@@ -68,6 +82,7 @@ def training_targets(request: Request, recipe: Recipe, data: Data, cache: Path) 
         recipe: Which pairs, and how many scans are registered to each one.
         data: The prepared scans.
         cache: The folder of prepared slices.
+        guide: The run that the recipe names as its guide.
 
     Raises:
         DatasetError: For too few scans of other patients, or for scans without their true partner.
@@ -76,7 +91,7 @@ def training_targets(request: Request, recipe: Recipe, data: Data, cache: Path) 
         return None
     if recipe.data.pairs == "true":
         return true_targets(request, data, cache)
-    return registered_targets(data, recipe.data.atlases, cache)
+    return registered_targets(data, recipe.data.atlases, cache, guide)
 
 
 def true_targets(request: Request, data: Data, folder: Path) -> list[Targets]:
@@ -116,9 +131,7 @@ def true_targets(request: Request, data: Data, folder: Path) -> list[Targets]:
     return [Targets(truth.stem, source.positions) for source, truth in zip(data.train[0], truths, strict=True)]
 
 
-def registered_targets(
-    data: Data, atlases: int, folder: Path, synthetic: Sequence[np.ndarray] | None = None
-) -> list[Targets]:
+def registered_targets(data: Data, atlases: int, folder: Path, guide: Synthesis | None = None) -> list[Targets]:
     """Training slices of domain b of other patients, registered to each training slice of domain a.
 
     Of each scan of b the slice at the same height is scaled to the body of the source; in a volume, which is height
@@ -130,8 +143,8 @@ def registered_targets(
         data: The prepared scans; those of validation and test are not looked at.
         atlases: Slices to keep.
         folder: The cache of prepared slices.
-        synthetic: For a second round, what a generator makes of the training scans of a: for each of them, in their
-            order, `[slices, height, width]` in [-1, 1]. Slices of b are then registered to that, by its own contrast.
+        guide: For a second round, what makes synthetic images of a scan's slices: slices of b are then registered to
+            those, by their own contrast. Its digest stands for it in the cache.
 
     Returns:
         One for each training scan of a.
@@ -139,10 +152,10 @@ def registered_targets(
     Raises:
         DatasetError: For fewer patients in the training part of b than `atlases`, besides the source's own.
     """
-    sources, pixel_mm = data.train[0], data.settings.pixel_mm
+    pixel_mm = data.settings.pixel_mm
     stems: list[Path] = []
     jobs: dict[Path, list[_Job]] = {}
-    for number, source in enumerate(sources):
+    for source in data.train[0]:
         others = [scan for scan in data.train[1] if scan.patient != source.patient]
         for plane in dict.fromkeys(source.planes):
             if (count := len({scan.patient for scan in others if plane in scan.planes})) < atlases:
@@ -150,17 +163,20 @@ def registered_targets(
                     f"data.atlases={atlases} needs as many training patients with {plane} slices of domain b besides "
                     f"patient {source.patient}; there are {count}. Lower it, or add patients."
                 )
-        images = None if synthetic is None else np.rint(synthetic[number] * STEPS).astype(np.int16)
         content = [FORMAT, slice_cache.FORMAT, source.digest, [scan.digest for scan in others], pixel_mm, atlases]
-        content += [HEIGHTS, images is not None and hashlib.sha256(images).hexdigest()]
+        content += [HEIGHTS, guide and guide.digest]
         stem = folder / hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
         stems.append(stem)
         if slice_cache.read_facts(stem) is None:
-            shown = [None] * len(source.positions) if images is None else list(images)
+            shown: Iterable[np.ndarray | None] = [None] * len(source.positions)
+            if guide:
+                shown = np.rint(guide.synthetic(source) * STEPS).astype(np.int16)
             jobs[stem] = [_Job(source, row, image, others, pixel_mm, atlases) for row, image in enumerate(shown)]
     if jobs:
         _work(jobs, data.card.modalities[1])
-    return [Targets(stem, tuple(range(len(source.positions)))) for stem, source in zip(stems, sources, strict=True)]
+    return [
+        Targets(stem, tuple(range(len(source.positions)))) for stem, source in zip(stems, data.train[0], strict=True)
+    ]
 
 
 def draw_targets(data: Data, targets: Sequence[Targets], path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from importlib.metadata import version
@@ -40,6 +41,7 @@ from kerasgan.training.callbacks import (
     network_files,
 )
 from kerasgan.training.data import Data, prepare_data
+from kerasgan.training.guide import Guide
 from kerasgan.training.interruption import Interruption
 from kerasgan.training.request import Request
 from kerasgan.training.slices import SliceStore
@@ -65,6 +67,10 @@ def train(request: Request, out: Path, resume: bool = False) -> Run:
     if not resume:
         recipe = request.build_recipe()
         check_components(recipe)
+        if recipe.supervision.guide:  # from the folder of the run, so that both can be moved
+            guide = os.path.relpath(Path(recipe.supervision.guide).resolve(), out.resolve().parent)
+            supervision = recipe.supervision.model_copy(update={"guide": Path(guide).as_posix()})
+            recipe = recipe.model_copy(update={"supervision": supervision})
         root = datasets.create(request.dataset or "", request.data_dir)
         if request.secret is None:
             datasets.create_secret(root)
@@ -85,10 +91,13 @@ def train_recipe(recipe: Recipe, request: Request, out: Path, former: Run | None
     """
     seed = request.seed or 0
     check_components(recipe)
+    guide = Guide.of(out, recipe)
     data = prepare_data(request, recipe, out.parent / ".cache")
+    if guide:
+        guide.require_same_data(data)
     if not former:
         recipe = recipe.with_epochs_in_steps(max(len(SliceStore(scans)) for scans in data.train))
-    targets = training_targets(request, recipe, data, out.parent / ".cache")
+    targets = training_targets(request, recipe, data, out.parent / ".cache", guide)
     keras.utils.set_random_seed(seed)
     precision = former.facts.precision if former else resolve_precision(recipe.precision)
     image_shape = data.train[0][0].codes.shape[1:]  # (size, size, channels)
@@ -96,6 +105,8 @@ def train_recipe(recipe: Recipe, request: Request, out: Path, former: Run | None
     if recipe.distillation:
         teacher = teacher_of(out, recipe.distillation)
         load_teacher(model, teacher, recipe.distillation.direction, data.split.keys())
+    if guide:
+        guide.give_weights(model.generators["ab"], recipe)
     facts = _facts(request, data, precision, tuple(model.generators))
     run = former or create_run(out, recipe, facts, data.split.keys())
     if former and former.facts.fingerprint != data.fingerprint:

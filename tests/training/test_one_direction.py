@@ -7,7 +7,7 @@ import pytest
 from tiny import assert_same_checkpoint, copy_after, newest_checkpoint, request, table, write_heads
 
 import kerasgan
-from kerasgan.errors import ExportError, RunError, ServingError
+from kerasgan.errors import ExportError, KerasganError, RunError, ServingError
 from kerasgan.export.serving_contract import read_serving_contract
 from kerasgan.io import read_volume
 from kerasgan.networks import costs
@@ -118,3 +118,45 @@ def test_its_served_model_has_one_direction_and_replaces_none_of_both(run, tmp_p
     contract.write_text(described.model_copy(update={"directions": both}).model_dump_json())
     with pytest.raises(ExportError, match=r"direction ba would be missing. Give another --name"):
         kerasgan.export_serving(run, tmp_path / "models", "head")
+
+
+PAIRS = ("data.pairs=registered", "data.atlases=1", "generator.filters=12", "generator.blocks=3")
+
+
+@pytest.fixture(scope="module")
+def guided(data, run):
+    """A run whose targets are registered to what the other one makes; its first checkpoint is that of step 4."""
+    asked = (*PAIRS, f"supervision.guide={run.path}", "losses.adversarial_weight=0", "losses.structure_weight=0")
+    with pytest.MonkeyPatch.context() as patch:
+        copy_after(patch, 4, run.path.with_name("guided"), run.path.with_name("guided-cut"))
+        return train(request(data, *asked), run.path.with_name("guided"))
+
+
+def test_a_guided_run_names_its_guide_from_its_own_folder_and_starts_from_its_weights(data, run, guided, monkeypatch):
+    assert guided.recipe.supervision.guide == "run"
+
+    def stop(model, *others):
+        for weight, own in zip(model.generator_ab.get_weights(), run.generator("ab").get_weights(), strict=True):
+            np.testing.assert_array_equal(weight, own)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("kerasgan.training.train.fit", stop)
+    with pytest.raises(KeyboardInterrupt):
+        train(request(data, *PAIRS, f"supervision.guide={run.path}"), run.path.with_name("started"))
+
+
+def test_resumed_a_guided_run_equals_the_uninterrupted_one_to_the_last_bit(data, guided):
+    resumed = train(Request(data_dir=data), guided.path.with_name("guided-cut"), resume=True)
+    assert_same_checkpoint(resumed.path, guided.path)
+
+
+def test_a_guide_of_other_patients_is_refused_before_anything_is_registered(data, run, tmp_path):
+    shutil.copytree(run.path, tmp_path / "other")
+    split = (tmp_path / "other" / "split.json").read_text()
+    former = load_run(run.path).split()["train"]["a"][0]
+    (tmp_path / "other" / "split.json").write_text(split.replace(former, "p000000000000"))
+    asked = request(data, *PAIRS, f"supervision.guide={tmp_path / 'other'}")
+    with pytest.raises(RunError, match="other training, validation and test patients than this training"):
+        train(asked, tmp_path / "run")
+    with pytest.raises(KerasganError, match=r"supervision.guide.*data.pairs is not registered\. Use --set"):
+        request(data, *ONE_SIDED, "supervision.guide=x").build_recipe()

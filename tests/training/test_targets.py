@@ -69,6 +69,16 @@ def test_registered_scans_fit_and_are_the_same_with_any_number_of_processes(data
     assert ct[~body].mean() < -0.9
 
 
+class Painter:
+    """Paints the slices of a scan evenly, one brighter than the other."""
+
+    def __init__(self, step):
+        self.step, self.digest = step, str(step)
+
+    def synthetic(self, scan):
+        return np.arange(4)[:, None, None] * self.step * np.ones((4, 32, 32))
+
+
 def test_finished_entries_are_kept_and_damaged_ones_made_again(data, tmp_path, jobs):
     found = registered_targets(data, 2, tmp_path)
     assert len(jobs) == 16 and {job.synthetic is None for job in jobs} == {True}
@@ -99,26 +109,24 @@ def test_an_interrupted_registration_goes_on_where_it_stopped(data, tmp_path, jo
 
 @pytest.mark.parametrize("change", ["atlases", "synthetic", "others", "pixels"])
 def test_an_entry_depends_on_all_that_it_is_made_of(data, tmp_path, jobs, change):
-    images = [np.zeros((4, 32, 32)) for _ in data.train[0]]
-    former = registered_targets(data, 2, tmp_path, images)
+    guide = Painter(0.1)
+    former = registered_targets(data, 2, tmp_path, guide)
     changed, atlases = data, 2
     if change == "atlases":
         atlases = 3
     elif change == "synthetic":
-        images = [image + 0.5 for image in images]
+        guide = Painter(0.2)
     elif change == "others":
         changed = replace(data, train=(data.train[0], data.train[1][1:]))
     else:
         changed = replace(data, settings=data.settings.model_copy(update={"pixel_mm": 4.0}))
-    found = registered_targets(changed, atlases, tmp_path, images)
+    found = registered_targets(changed, atlases, tmp_path, guide)
     assert not {own.stem for own in former} & {own.stem for own in found}
 
 
 def test_a_second_round_registers_to_the_synthetic_slices(data, tmp_path, jobs):
-    images = [np.full((4, 32, 32), number / 10) for number in range(4)]
-    registered_targets(data, 2, tmp_path, images)
-    assert {job.synthetic is None for job in jobs} == {False}
-    assert [job.synthetic[0, 0] for job in jobs[::4]] == [round(number / 10 * STEPS) for number in range(4)]
+    registered_targets(data, 2, tmp_path, Painter(0.1))
+    assert [job.synthetic[0, 0] for job in jobs] == [round(row / 10 * STEPS) for _ in range(4) for row in range(4)]
 
 
 def test_scans_of_the_same_patient_or_outside_training_are_never_registered(data, tmp_path, jobs):

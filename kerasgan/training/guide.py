@@ -1,0 +1,82 @@
+"""What a training on registered pairs takes over from the run that guides it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from kerasgan.config import Recipe
+from kerasgan.errors import RunError
+from kerasgan.files import file_digest
+from kerasgan.runs.run import Run, load_run
+from kerasgan.scans.slices import middle_channel, predict_slices
+from kerasgan.training.cache import CachedScan
+from kerasgan.training.data import Data
+
+
+@dataclass(frozen=True)
+class Guide:
+    """A trained run of the same data, whose synthetic images show where scans of other patients are to be bent.
+
+    Attributes:
+        run: The run.
+        digest: SHA-256 of its generator, as which it is known to the cache.
+    """
+
+    run: Run
+    digest: str
+
+    @classmethod
+    def of(cls, out: Path, recipe: Recipe) -> Guide | None:
+        """The guide that a recipe names; None where it names none.
+
+        Args:
+            out: The directory of the run that is guided.
+            recipe: Its recipe.
+
+        Raises:
+            RunError: For a guide that is missing, not trained, or has no generator from a to b.
+        """
+        if recipe.supervision.guide is None:
+            return None
+        run = load_run(Path(os.path.normpath(out.resolve().parent / recipe.supervision.guide)))
+        return cls(run, file_digest(run.generator_path("ab")))
+
+    def require_same_data(self, data: Data) -> None:
+        """Refuses other patients, of whom one might validate what the guide learned from, and other preparations.
+
+        Raises:
+            RunError: For these.
+        """
+        for name, own, other in (
+            ("training, validation and test patients", self.run.split(), data.split.keys()),
+            ("preparation of scans", self.run.facts.preparation, data.settings),
+        ):
+            if own != other:
+                raise RunError(
+                    f"The guide {self.run.path} has other {name} than this training. Train it on the same dataset, "
+                    "with the same seed and the same data and intensity, or name another run as supervision.guide."
+                )
+
+    def synthetic(self, scan: CachedScan) -> np.ndarray:
+        """The guide's translation of a scan's slices: the mean with that of the mirrored slices, except sagittal ones.
+
+        Returns:
+            `[slices, height, width]` in [-1, 1].
+        """
+        generator, images = self.run.generator("ab"), scan.slices()
+        found = predict_slices(generator, images)
+        both = np.array([plane != "sagittal" for plane in scan.planes])
+        if both.any():
+            mirrored = predict_slices(generator, images[both, :, ::-1])
+            found[both] = (found[both] + mirrored[:, :, ::-1]) / 2
+        return middle_channel(found)
+
+    def give_weights(self, generator: keras.Model, recipe: Recipe) -> None:
+        """Starts a new generator of the same architecture from the guide's weights; another one stays as it is."""
+        if self.run.recipe.generator == recipe.generator:
+            generator.set_weights(self.run.generator("ab").get_weights())
