@@ -115,9 +115,8 @@ def test_shown_commands_exist(page, options_of):
         _, command, *words = line.split()
         for option in (word.strip("[].,;").split("=")[0] for word in words if word.startswith(("--", "[--"))):
             assert option in options_of(command), f"{page}: {line}: no option {option}"
-        for setting in re.findall(r"--set (\S+)", line):
-            if not setting.endswith(("=...", "VALUE")):
-                Request(overrides=(setting.strip("'"),)).build_recipe()  # quoted for the shell
+        settings = [setting.strip("'") for setting in re.findall(r"--set (\S+)", line)]  # quoted for the shell
+        Request(overrides=tuple(one for one in settings if not one.endswith(("=...", "VALUE")))).build_recipe()
 
 
 def test_shown_python_exists():
