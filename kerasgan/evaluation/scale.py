@@ -57,5 +57,6 @@ class Perfect(RunTranslator):
 
 def places(source: Prepared) -> dict[str, np.ndarray]:
     """Where voxels lie, for `kerasgan.metrics.by_place`: each bool `[slices, rows, columns]`."""
-    wide = grown(source.body, source.axial.spacing_mm, SHELL_MM)
-    return {"inside": source.body, "shell": wide & ~source.body, "outside": ~wide}
+    body = source.body
+    wide = np.stack([*grown(body, source.axial.spacing_mm, SHELL_MM)])
+    return {"inside": body, "shell": wide & ~body, "outside": ~wide}

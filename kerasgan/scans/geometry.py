@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, repeat
 from typing import Literal
 
 import cv2
@@ -192,18 +194,21 @@ def with_slices(array: np.ndarray, count: int, enlarging: Enlarging = "linear") 
     return _resized(array.swapaxes(0, 1), (count, array.shape[2]), enlarging).swapaxes(0, 1)
 
 
-def grown(mask: np.ndarray, spacing_mm: tuple[float, float, float], width_mm: float) -> np.ndarray:
+def grown(mask: Iterable[np.ndarray], spacing_mm: tuple[float, float, float], width_mm: float) -> Iterator[np.ndarray]:
     """A mask and all voxels whose centres lie within a distance of the centre of one of its own, also across slices.
 
     Args:
-        mask: bool `[slices, rows, columns]`.
+        mask: Its slices, each bool `[rows, columns]`; only those within the distance are held in memory.
         spacing_mm: Distances of the voxels along columns, rows and slices.
         width_mm: The distance; 0 gives the mask itself.
+
+    Yields:
+        The slices of the result.
 
     Example:
         >>> mask = np.zeros((2, 3, 7), bool)
         >>> mask[0, 1, 3] = True
-        >>> grown(mask, (1, 3, 2), width_mm=3).astype(int)
+        >>> np.stack([*grown(mask, (1, 3, 2), width_mm=3)]).astype(int)
         array([[[0, 0, 0, 1, 0, 0, 0],
                 [1, 1, 1, 1, 1, 1, 1],
                 [0, 0, 0, 1, 0, 0, 0]],
@@ -213,16 +218,24 @@ def grown(mask: np.ndarray, spacing_mm: tuple[float, float, float], width_mm: fl
                 [0, 0, 0, 0, 0, 0, 0]]])
     """
     if not width_mm:
-        return mask
-    (x, y, z), limit, result = spacing_mm, width_mm + ROUNDING_MM, mask.copy()
+        yield from mask
+        return
+    (x, y, z), limit = spacing_mm, width_mm + ROUNDING_MM
     reach = int(limit // z)
-    for index, image in enumerate(mask):
-        if not image.any():
-            continue
-        distance = ndimage.distance_transform_edt(~image, sampling=(y, x))
-        for other in range(max(0, index - reach), min(len(mask), index + reach + 1)):
-            result[other] |= np.hypot(distance, (other - index) * z) <= limit
-    return result
+    offsets = range(-reach, reach + 1)
+    distances: deque[np.ndarray | None] = deque([None] * len(offsets), len(offsets))  # None where no voxel is near
+    for index, image in enumerate(chain(mask, repeat(None, reach))):
+        distances.append(None)
+        if image is not None:
+            shape = image.shape
+            if image.any():
+                distances[-1] = ndimage.distance_transform_edt(~image, sampling=(y, x))
+        if index >= reach:  # all that lies near the slice in the middle is known
+            result = np.zeros(shape, bool)
+            for offset, distance in zip(offsets, distances, strict=True):
+                if distance is not None:
+                    result |= np.hypot(distance, offset * z) <= limit
+            yield result
 
 
 def _resized(slices: np.ndarray, shape: tuple[int, int], enlarging: Enlarging = "linear") -> np.ndarray:

@@ -6,6 +6,7 @@ brightness is percent of the scan's window: 0 is its lower end and 100 its upper
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import cv2
@@ -55,11 +56,11 @@ NAMES = tuple(kind.name for kind in KINDS)
 DIRECT = len(KINDS) - 1  # all but the last, which compares the picture with that of the training scans
 
 
-def slices_of_most_body(body: np.ndarray) -> np.ndarray:
+def slices_of_most_body(body: Iterable[np.ndarray]) -> np.ndarray:
     """Indices of the slices that are measured: a few, evenly chosen among those with most body.
 
     Args:
-        body: bool `[slices, rows, columns]`.
+        body: Its slices, each bool `[rows, columns]`.
 
     Example:
         >>> body = np.zeros((5, 4, 4), bool)
@@ -67,7 +68,7 @@ def slices_of_most_body(body: np.ndarray) -> np.ndarray:
         >>> slices_of_most_body(body)
         array([1, 2, 3])
     """
-    area = np.count_nonzero(body, axis=(1, 2))
+    area = np.array([np.count_nonzero(image) for image in body])
     most = np.flatnonzero(area >= MOST_BODY * area.max())
     count = min(SLICES, len(most))
     return most[[(2 * index + 1) * len(most) // (2 * count) for index in range(count)]]

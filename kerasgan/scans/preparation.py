@@ -123,9 +123,8 @@ class Prepared:
         """
         low, high = target.window
         np.clip(values, low, high, out=values)
-        slices = map(self.unpacked, self.body_bits)  # one after the other, to spare memory
-        whole = grown(self.body, self.axial.spacing_mm, way_back.shell_mm) if way_back.shell_mm else slices
-        for image, kept in zip(values, whole, strict=True):
+        whole = grown(map(self.unpacked, self.body_bits), self.axial.spacing_mm, way_back.shell_mm)
+        for image, kept in zip(values, whole, strict=True):  # slice by slice, to spare memory
             image[~kept] = AIR_HU if target.modality == "CT" else low
         return self.axial.with_array(values, target.modality)
 
@@ -188,10 +187,10 @@ class Prepared:
         """What the input gate looks at, see `kerasgan.scans.measurements`; None for a slice that is not axial."""
         if orientation(self.axial) != AXIAL:
             return None
-        rows = slices_of_most_body(self.body)
+        rows = slices_of_most_body(map(self.unpacked, self.body_bits))
         grid = replace(self.grid, size=self.grid.scaled)  # whole slices, also where those for training are cropped
         images = grid.to_network(self.map.forward(self.axial.array[rows]), fill=self.map.target_low)
-        body = grid.to_network(self.body[rows].astype(np.float32), fill=0.0) >= 0.5
+        body = grid.to_network(self.unpacked(self.body_bits[rows]).astype(np.float32), fill=0.0) >= 0.5
         return measure(images, body, self.settings.pixel_mm)
 
 

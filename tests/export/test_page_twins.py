@@ -110,7 +110,7 @@ def check_scan(volume, array, geometry):
     mask = body_mask(axial)
     assert 0.1 < mask.mean() < 0.9
     np.testing.assert_array_equal(array("body", np.uint8), mask.ravel())
-    np.testing.assert_array_equal(array("grown", np.uint8), grown(mask, axial.spacing_mm, 4.0).ravel())
+    np.testing.assert_array_equal(array("grown", np.uint8), np.ravel([*grown(mask, axial.spacing_mm, 4.0)]))
     grid = slice_grid(axial, PIXEL_MM, min(SIZE), crop=False)
     assert tuple(geometry["scaled"]) == grid.scaled
     grid = SliceGrid(grid.source, grid.scaled, SIZE)

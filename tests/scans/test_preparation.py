@@ -148,9 +148,8 @@ CT, MR = Side(modality="CT", unit="HU", window=(-1024, 1600)), Side(modality="MR
 def one_row(body, modality="MR"):
     """A slice of one row with voxels of 1 mm, and one without a body 10 mm above it."""
     mask = np.array([[body], [np.zeros_like(body)]], bool)
-    return Prepared(
-        settings(), mask, None, None, Volume(np.zeros(mask.shape, "float32"), (1.0, 1.0, 10.0), modality), mask
-    )
+    volume = Volume(np.zeros(mask.shape, "float32"), (1.0, 1.0, 10.0), modality)
+    return Prepared(settings(), mask, None, None, volume, np.packbits(mask, axis=-1))
 
 
 @pytest.mark.parametrize(
