@@ -11,7 +11,6 @@ Reference:
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import entropy
 
 from kerasgan.metrics._metric import Value, Window
 from kerasgan.metrics.lookup import bin_index
@@ -51,9 +50,43 @@ def normalised_mutual_information(synthetic: np.ndarray, source: np.ndarray, mas
         >>> round(normalised_mutual_information(1 - source, source, mask, (0.0, 1.0)), 3)
         2.0
     """
-    joint = _joint(synthetic, source, mask, window)
-    whole = entropy(joint.ravel())
-    return float((entropy(joint.sum(axis=0)) + entropy(joint.sum(axis=1))) / whole) if whole else 1.0
+    return shared_information(_joint(synthetic, source, mask, window))
+
+
+def shared_information(joint: np.ndarray) -> float:
+    """Normalised mutual information of two images by their joint histogram.
+
+    Args:
+        joint: What `joint_histogram` counts.
+
+    Returns:
+        The sum of both entropies divided by that of the joint histogram: from 1 to 2, and 1 where one value has all.
+
+    Example:
+        >>> shared_information(np.array([[0.5, 0.0], [0.0, 0.5]])), shared_information(np.full((2, 2), 0.25))
+        (2.0, 1.0)
+    """
+    parts = joint.sum(axis=0), joint.sum(axis=1), joint
+    first, second, both = (-float(np.sum(part[part > 0] * np.log(part[part > 0]))) for part in parts)
+    return (first + second) / both if both > 0 else 1.0
+
+
+def joint_histogram(rows: np.ndarray, columns: np.ndarray, bins: int) -> np.ndarray:
+    """The shares of all pairs of two images' bins, `[bins, bins]`, whose sum is 1.
+
+    Args:
+        rows: The bin of each value of one image, `[values]`, see `kerasgan.metrics.lookup.bin_index`.
+        columns: Those of the other one.
+        bins: Their number.
+
+    Example:
+        >>> joint_histogram(np.array([0, 1, 1, 1]), np.array([0, 0, 0, 1]), bins=2)
+        array([[0.25, 0.  ],
+               [0.5 , 0.25]])
+    """
+    counts = np.bincount(rows * bins + columns, minlength=bins**2).reshape(bins, bins)
+    shares: np.ndarray = counts / len(rows)
+    return shares
 
 
 def gradient_correlation(
@@ -92,12 +125,10 @@ def gradient_correlation(
 
 
 def _joint(synthetic: np.ndarray, source: np.ndarray, mask: np.ndarray, window: Window) -> np.ndarray:
-    """The joint histogram over the mask, `[bins, bins]`, whose sum is 1."""
+    """The joint histogram over the mask."""
     rows = bin_index(synthetic[mask], *window, BINS)
     columns = bin_index(source[mask], *_range(source, mask), BINS)
-    counts = np.bincount(rows * BINS + columns, minlength=BINS**2).reshape(BINS, BINS)
-    joint: np.ndarray = counts / counts.sum()
-    return joint
+    return joint_histogram(rows, columns, BINS)
 
 
 def _range(source: np.ndarray, mask: np.ndarray) -> Window:

@@ -12,6 +12,9 @@ import cv2
 import numpy as np
 import SimpleITK as sitk
 
+from kerasgan.metrics.dependence import joint_histogram, shared_information
+from kerasgan.metrics.lookup import bin_index
+
 AIR = -1.0
 BINS = 32
 MARGIN = 0.1  # of the body's sides, around it: what the deformation covers
@@ -150,13 +153,8 @@ def normalised_mutual_information(first: np.ndarray, second: np.ndarray) -> floa
         >>> normalised_mutual_information(image, -image), normalised_mutual_information(image, 0 * image)
         (2.0, 1.0)
     """
-    rows, columns = (
-        np.clip((image.ravel() + 1) * (BINS / 2), 0, BINS - 1).astype(np.int64) for image in (first, second)
-    )
-    joint = np.bincount(rows * BINS + columns, minlength=BINS**2).reshape(BINS, BINS) / first.size
-    parts = joint.sum(axis=0), joint.sum(axis=1), joint
-    entropy_a, entropy_b, both = (-float(np.sum(part[part > 0] * np.log(part[part > 0]))) for part in parts)
-    return (entropy_a + entropy_b) / both if both > 0 else 1.0
+    rows, columns = (bin_index(image.ravel(), -1.0, 1.0, BINS) for image in (first, second))
+    return shared_information(joint_histogram(rows, columns, BINS))
 
 
 def _bytes(image: np.ndarray) -> np.ndarray:
