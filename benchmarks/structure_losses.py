@@ -4,8 +4,9 @@
 
 HEADS is laid out as in datasets/synthrad.md. For the largest slice of each held-out patient there are CT images whose
 error is known: those of ten other patients bent onto the MR, the true CT, and the true CT shifted by 1 to 3 pixels. A
-loss that is worth training with ranks them as their error does, is less for the true CT than for another patient's, and
-least where that is not shifted.
+loss that is worth training with ranks the true CT and the others as their error does, is less for the true CT than for
+another patient's, and least where that is not shifted. Beyond the skin all images are air: bent ones have no head
+holder.
 """
 
 from __future__ import annotations
@@ -27,8 +28,9 @@ from kerasgan import datasets, losses, registry
 from kerasgan.datasets import Scan
 from kerasgan.files import replacing
 from kerasgan.networks.build import bind
+from kerasgan.scans.geometry import grown
 from kerasgan.scans.preparation import Prepared, preparation, prepare
-from kerasgan.scans.registration import Template
+from kerasgan.scans.registration import SKIN_MM, Template
 from kerasgan.training.request import DEFAULT_RECIPE
 
 KEPT = Path(__file__).resolve().parents[1] / "docs" / "results" / "structure_losses-synthrad.json"
@@ -84,7 +86,11 @@ def cases_of(pairs: Iterable[tuple[Prepared, Prepared]], others: Iterable[Prepar
         (source, mask), (truth, _) = _slice(mr, index), _slice(ct, index)
         template = Template(source, mask, mr.settings.pixel_mm)
         likest = sorted(moving, key=lambda slices: -template.likeness(*slices))[:count]
-        yield Case(source, truth, mask, [template.register(*slices)[1] for slices in likest])
+        pixel_mm = mr.settings.pixel_mm
+        (near,) = grown(mask[None], (pixel_mm, pixel_mm, 1.0), SKIN_MM)
+        images = [truth, *(template.register(*slices)[1] for slices in likest)]
+        truth, *bent = (np.where(near, image, np.float32(-1)) for image in images)
+        yield Case(source, truth, mask, bent)
 
 
 def _largest(prepared: Prepared) -> int:
@@ -111,7 +117,7 @@ def judge(loss: Callable[..., Any], case: Case) -> dict[str, float]:
     found = np.asarray(loss(source[..., None], images[..., None]))
     bent = len(case.bent) + 1
     return {
-        "rank": float(spearmanr(found, errors).statistic),
+        "rank": float(spearmanr(found[:bent], errors[:bent]).statistic),
         "true_beats_bent": float((found[0] < found[1:bent]).mean()),
         "unshifted_is_least": float(found[0] < found[bent:].min()),
     }
