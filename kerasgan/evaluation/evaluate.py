@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from tqdm import tqdm
@@ -60,10 +61,13 @@ def evaluate(
     that `dataset` must have other people.
 
     Raises:
+        ValueError: For another part than `"test"` or `"validation"`.
         DatasetError: Where there are no paired patients outside the training part.
         RunError: Where the run cannot be used or names code that is not trusted, or its folder for external patients
             has those of other data.
     """
+    if wanted not in get_args(Part):
+        raise ValueError(f"part must be 'test' or 'validation'; got {wanted!r}.")
     run = load_run(run_path)
     require_trust(run, [dataset or run.facts.dataset], trust, [dataset])
     translator, perfect, weights = RunTranslator(run), Perfect(run), file_digest(run.generator_path(direction))

@@ -104,6 +104,11 @@ def test_the_patients_who_choose_are_scored_where_they_are_asked_for(run, tmp_pa
         evaluate(run.path, tmp_path, dataset="folder", wanted="validation")
 
 
+def test_a_part_that_there_is_not_is_no_other_one(run):
+    with pytest.raises(ValueError, match="part must be 'test' or 'validation'; got 'train'"):
+        evaluate(run.path, wanted="train")
+
+
 def test_a_damaged_generator_does_not_cost_the_former_results(run, tmp_path):
     folder = evaluate(run.path, out=tmp_path / "result").folder
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
