@@ -53,7 +53,7 @@ def export(
     kind = kind or ("tflite" if output.suffix == ".tflite" else "serving")
     if kind == "serving" and (direction or size or precision):
         raise typer.BadParameter(
-            "--direction, --size and --precision are for --format tflite; a served model has both directions, any size."
+            "--direction, --size and --precision are for --format tflite; a served model has all directions, any size."
         )
     if kind == "tflite" and (name or version or force):
         raise typer.BadParameter(

@@ -107,6 +107,8 @@ def _check_former(model: Path, described: ServingContract) -> None:
         changes.append("it is from a full training, this one from a quick run, whose images mean nothing")
     if lost := last.directions.keys() - described.directions.keys():
         changes.append(f"direction {lost.pop()} would be missing")
+    if unseen := set(last.either.planes) - set(described.either.planes):
+        changes.append(f"it was not trained on {' and '.join(sorted(unseen))} slices")
     if changes:
         raise ExportError(
             f"{model} holds version {last.version}, which a server would replace by this one: {'; '.join(changes)}. "

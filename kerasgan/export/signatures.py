@@ -1,4 +1,4 @@
-"""The signatures of a served model as TensorFlow functions: in floats and in raw pixels, in both directions."""
+"""The signatures of a served model as TensorFlow functions: in floats and in raw pixels, in each direction."""
 
 from __future__ import annotations
 

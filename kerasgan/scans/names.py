@@ -8,7 +8,7 @@ serving_windowed          image, window                                -> synthe
 serving_bytes             pixels_bytes, rows, columns, slope,          -> synthetic_bytes
                           intercept
 serving_bytes_windowed    the same, window                             -> synthetic_bytes  MR sources only
-contract                  index                                        -> contract         for both directions
+contract                  index                                        -> contract         for all directions
 
 image, synthetic          float32 `[batch, height, width, 1]`, physical units
 window                    float32 `[batch, 2]`, `low, high` of each image

@@ -110,11 +110,12 @@ def test_a_second_model_joins_the_first(run, models):
         ({"modalities": {"a": "CT", "b": "MR"}}, r"modalities MR \(a\) and CT \(b\), now CT \(a\) and MR \(b\)"),
         ({"anatomy": "pelvis"}, r"anatomy head, now pelvis"),
         ({"pixel_mm": 3.0}, r"pixel size 2 mm, now 3 mm"),
+        ({"planes": ("coronal", "sagittal")}, r"it was not trained on axial slices"),
     ],
 )
 def test_a_model_is_not_replaced_by_one_that_means_something_else(run, models, change, said):
     facts = run.facts
-    if "pixel_mm" in change:
+    if change.keys() <= {"pixel_mm", "planes"}:
         change = {"preparation": facts.preparation.model_copy(update=change)}
     (run.path / "run.json").write_text(facts.model_copy(update=change).model_dump_json())
     expected = (
