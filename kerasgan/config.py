@@ -82,7 +82,7 @@ class Component(BaseModel):
 class Augmentation(_Frozen):
     """Limits of the random geometric changes of each training slice, to either side of no change."""
 
-    flip: bool = True  # left-right
+    flip: bool = True  # left-right, so not of sagittal slices
     shift: float = Field(0.03, ge=0, le=0.5)  # fraction of the field of view
     scale: float = Field(0.05, ge=0, le=0.5)  # relative
     rotation_degrees: float = Field(5.0, ge=0, le=180)

@@ -9,11 +9,11 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from kerasgan.config import AXIAL_ONLY, Percentiles, Planes, Recipe, Window
+from kerasgan.config import AXIAL_ONLY, Percentiles, Plane, Planes, Recipe, Window
 from kerasgan.scans.bounds import NETWORK_SIDE, SPACING_MM
 from kerasgan.scans.contract import AIR_HU, Contract, Side, WayBack
 from kerasgan.scans.geometry import (
-    AXIAL,
+    NORMALS,
     PLANES,
     Enlarging,
     SliceGrid,
@@ -101,6 +101,11 @@ class Prepared:
         return np.unpackbits(bits, axis=-1, count=self.axial.shape[2]).view(bool)
 
     @property
+    def plane(self) -> Plane:
+        """The plane of the slices."""
+        return NORMALS[orientation(self.axial)[-1]]
+
+    @property
     def slices(self) -> np.ndarray:
         """All images of the scan, see `images`."""
         return self.images(np.arange(len(self.mask)))
@@ -185,7 +190,7 @@ class Prepared:
 
     def measurements(self) -> np.ndarray | None:
         """What the input gate looks at, see `kerasgan.scans.measurements`; None for a slice that is not axial."""
-        if orientation(self.axial) != AXIAL:
+        if self.plane != "axial":
             return None
         rows = slices_of_most_body(map(self.unpacked, self.body_bits))
         grid = replace(self.grid, size=self.grid.scaled)  # whole slices, also where those for training are cropped

@@ -65,7 +65,7 @@ def training_dataset(
     first = stores[0]
     shape = (batch_size, *first[0].shape)  # [batch, size, size, channels]
     codes = tf.TensorSpec(shape, tf.int16)
-    signature = [tf.TensorSpec((), tf.int32), codes, codes]
+    signature = [tf.TensorSpec((), tf.int32), tf.TensorSpec((2, batch_size), tf.bool), codes, codes]
     if first.classes is not None:
         signature.append(tf.TensorSpec(shape[:-1], tf.int32))
     if first.targets is not None:
@@ -82,18 +82,21 @@ def training_dataset(
                 found.append(np.stack([first.labels(index).astype(np.int32) for index in indices_a]))
             if first.targets is not None:
                 found.append(np.stack([first.target(index) for index in indices_a]))
-            yield step, *found
+            drawn = zip(stores, (indices_a, indices_b), strict=True)
+            yield step, np.array([[store.may_be_mirrored(index) for index in own] for store, own in drawn]), *found
 
-    def finish(step: tf.Tensor, a: tf.Tensor, b: tf.Tensor, *of_a: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    def finish(
+        step: tf.Tensor, mirrored: tf.Tensor, a: tf.Tensor, b: tf.Tensor, *of_a: tf.Tensor
+    ) -> tuple[tf.Tensor, ...]:
         key = tf.random.experimental.stateless_fold_in([seed, 0], step)
-        a, b = decode(a), augment(decode(b), augmentation, key + 1)
+        a, b = decode(a), augment(decode(b), augmentation, key + 1, mirrored[1])
         moved = [
             augment_labelled(a, more, augmentation, key)[1]
             if more.dtype == tf.int32
-            else augment(decode(more), augmentation, key)
+            else augment(decode(more), augmentation, key, mirrored[0])
             for more in of_a
         ]
-        return augment(a, augmentation, key), b, *moved
+        return augment(a, augmentation, key, mirrored[0]), b, *moved
 
     dataset = tf.data.Dataset.from_generator(generate, output_signature=tuple(signature))
     options = tf.data.Options()
@@ -146,13 +149,17 @@ def decode(codes: tf.Tensor) -> tf.Tensor:
     return tf.cast(codes, tf.float32) / STEPS
 
 
-def augment(images: tf.Tensor, limits: Augmentation, seed: tf.Tensor) -> tf.Tensor:
+def augment(
+    images: tf.Tensor, limits: Augmentation, seed: tf.Tensor, may_be_mirrored: tf.Tensor | bool = True
+) -> tf.Tensor:
     """Turns, scales, shifts and mirrors each image at random, in one bilinear interpolation.
 
     Args:
         images: `[batch, height, width, channels]` in [-1, 1].
         limits: How far.
         seed: int32 `[2]`; the same one moves other images of this size and number in the same way.
+        may_be_mirrored: Of each image, bool `[batch]`, or of all: whether its rows run from one side of the body to the
+            other.
 
     Returns:
         Images of the same shape and range; pixels from outside are air (-1). Limits of zero change nothing.
@@ -162,7 +169,7 @@ def augment(images: tf.Tensor, limits: Augmentation, seed: tf.Tensor) -> tf.Tens
         >>> float(tf.reduce_mean(augment(tf.ones((1, 8, 8, 1)), limits, tf.constant([1, 2]))))
         1.0
     """
-    return _moved(images, _transforms(images.shape, limits, seed), "BILINEAR", fill=-1.0)
+    return _moved(images, _transforms(images.shape, limits, seed, may_be_mirrored), "BILINEAR", fill=-1.0)
 
 
 def augment_labelled(
@@ -181,14 +188,16 @@ def augment_labelled(
     return _moved(images, transforms, "BILINEAR", fill=-1.0), moved[..., 0]
 
 
-def _transforms(shape: tf.TensorShape, limits: Augmentation, seed: tf.Tensor) -> tf.Tensor:
+def _transforms(
+    shape: tf.TensorShape, limits: Augmentation, seed: tf.Tensor, may_be_mirrored: tf.Tensor | bool = True
+) -> tf.Tensor:
     """The map from output to input pixels of each image, `[batch, 8]` as `ImageProjectiveTransformV3` takes it."""
     batch, height, width = shape[0], shape[1], shape[2]
     extents = [limits.rotation_degrees * pi / 180, limits.scale, limits.shift * width, limits.shift * height]
     angle, scale, right, down = tf.unstack(
         tf.random.stateless_uniform([4, batch], seed, -1.0, 1.0) * tf.constant(extents)[:, None]
     )
-    mirrored = limits.flip & (tf.random.stateless_uniform([batch], seed + 2) < 0.5)
+    mirrored = limits.flip & (tf.random.stateless_uniform([batch], seed + 2) < 0.5) & may_be_mirrored
     sign = tf.where(mirrored, -1.0, 1.0)
     cosine, sine = tf.cos(angle) * (1 + scale), tf.sin(angle) * (1 + scale)
     # Output pixel -> input pixel, about the image's centre: input = R (output - centre) + centre + shift.

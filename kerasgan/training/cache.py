@@ -19,7 +19,6 @@ from kerasgan.config import Plane
 from kerasgan.datasets import Scan
 from kerasgan.errors import DatasetError
 from kerasgan.files import file_digest, remove_leftovers, replacing
-from kerasgan.scans.geometry import NORMALS, orientation
 from kerasgan.scans.intensity import IntensityMap
 from kerasgan.scans.preparation import Preparation, prepare
 from kerasgan.scans.volume import VoxelGrid
@@ -239,7 +238,7 @@ def _write(scan: Scan, settings: Preparation, stem: Path, strict: bool) -> dict[
         digest.update(np.ascontiguousarray(array).data)
     facts = {
         "positions": np.concatenate([own + first for own, first in zip(rows, firsts, strict=True)]).tolist(),
-        "planes": [NORMALS[orientation(view.axial)[-1]] for view, own in zip(views, rows, strict=True) for _ in own],
+        "planes": [view.plane for view, own in zip(views, rows, strict=True) for _ in own],
         "map": [prepared.map.low, prepared.map.high],
         "measurements": None if measured is None else measured.tolist(),
         "repaired": bool(volume.warnings),

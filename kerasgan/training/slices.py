@@ -91,6 +91,11 @@ class SliceStore:
         scan, row = self.number(index)
         return self.targets[scan][row]
 
+    def may_be_mirrored(self, index: int) -> bool:
+        """Whether left and right may change places in one slice; in a sagittal one, front and back would."""
+        scan, row = self.place(index)
+        return scan.planes[row : row + 1] != ("sagittal",)
+
     def place(self, index: int) -> tuple[CachedScan, int]:
         """The scan that a slice belongs to, and its number there."""
         scan, row = self.number(index)

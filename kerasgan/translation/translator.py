@@ -129,7 +129,8 @@ class Translator(ABC):
             volume: A scan of any orientation and grid.
             direction: `"ab"` or `"ba"`; None: the one that takes the volume's modality.
             overwrite: The result may take the place of the volume's own values, which halves the memory.
-            flip: Take the mean of what the model makes of each slice and of the slice mirrored, in twice the time.
+            flip: Take the mean of what the model makes of each slice and of the slice mirrored, in twice the time. Left
+                and right change places, so sagittal slices are not mirrored.
             strict: Refuse a scan that is foreign to the model.
 
         Returns:
@@ -193,10 +194,11 @@ class Translator(ABC):
             batches += [(view, values, occupied[first : first + self.batch_size]) for first in starts]
 
         self.load()
+        planes = iter([view.plane for view, *_ in batches])
 
         def translated(images: np.ndarray) -> np.ndarray:
             found = self.predict(direction, images, prepared.map)
-            if not flip:
+            if next(planes) == "sagittal" or not flip:
                 return found
             mirrored = np.ascontiguousarray(images[:, :, ::-1])
             return (found + self.predict(direction, mirrored, prepared.map)[:, :, ::-1]) / 2

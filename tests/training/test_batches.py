@@ -53,6 +53,22 @@ def only(**limits: float) -> Augmentation:
     return NONE.model_copy(update=limits)
 
 
+def test_sagittal_slices_and_their_targets_are_not_mirrored(tmp_path):
+    """The left column of the axial slice has the code 200, that of the sagittal one 100, and the rest is 0."""
+    codes = np.zeros((2, 4, 4), np.int16)
+    codes[:, :, 0] = [[200], [100]]
+    scan = replace(stored(tmp_path, "planes", [0, 0]), planes=("axial", "sagittal"))
+    np.save(tmp_path / "planes.npy", codes)
+    store = SliceStore([scan], targets=[codes[..., None]])
+    found = []
+    for a, b, targets in training_dataset((store, store), only(flip=True), 2, seed=0, first_step=0).take(12):
+        np.testing.assert_array_equal(targets, a)
+        rows = np.rint(np.stack([a, b])[:, :, 0, :, 0] * STEPS).astype(int).tolist()  # the first of each image
+        found.append([{tuple(row) for row in own} for own in rows])
+    for own in zip(*found, strict=True):
+        assert set.union(*own) == {(200, 0, 0, 0), (0, 0, 0, 200), (100, 0, 0, 0)}
+
+
 def test_store_finds_every_slice_of_every_scan(stores):
     assert len(stores[0]) == 5
     assert [int(stores[0][i][0, 0, 0]) for i in range(5)] == [1, 2, 3, 4, 5]

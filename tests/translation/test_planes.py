@@ -119,6 +119,14 @@ def test_flip_is_the_mean_with_what_the_mirrored_slice_gives():
     np.testing.assert_allclose(flipped, volume.array / 2, atol=1e-3)  # ramp and mirrored ramp add up to 1
 
 
+def test_flip_leaves_sagittal_slices_as_they_are():
+    """Sixteen axial slices [20, 24] and twenty coronal ones [16, 24] are asked about twice, 24 sagittal ones once."""
+    model = Made(lambda images: 1000 * images)
+    model.batch_size = 1
+    model.translate(cubes(), flip=True)
+    assert [image.shape for image in model.asked] == [(20, 24)] * 32 + [(16, 24)] * 40 + [(16, 20)] * 24
+
+
 def test_more_voxels_than_memory_are_refused():
     tall = Volume(np.zeros((2100, 16, 16), np.float32), (2.0, 2.0, 2.0), modality="CT")
     with pytest.raises(KerasganError, match=r"its 16 slices have 2100 x 16 pixels, expected at most 2048 a side"):
