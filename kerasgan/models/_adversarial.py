@@ -321,7 +321,7 @@ def adversarial_functions(component: Component) -> SimpleNamespace:
         KerasganError: For an unknown loss or option.
 
     Example:
-        >>> from kerasgan.config import DIRECTIONS, Component, Direction, Recipe
+        >>> from kerasgan.config import Component
         >>> sorted(vars(adversarial_functions(Component(name="least_squares"))))
         ['discriminator', 'generator']
     """
