@@ -264,9 +264,9 @@ class Recipe(_Frozen):
                 "Method 'one_sided' has no way back and no identity loss. Use --set losses.cycle_weight=0 --set "
                 "losses.identity_weight=0."
             )
-        if self.method == "cyclegan" and unused:
+        if self.method in ("cyclegan", "one_sided") and unused:
             raise KerasganError(
-                f"The recipe has {' and '.join(unused)}, which method 'cyclegan' does not train. Use --set "
+                f"The recipe has {' and '.join(unused)}, which method {self.method!r} does not train. Use --set "
                 f"method={'distiller' if 'distillation' in unused else 'essnet'}, or --set {unused[0]}=null."
             )
         return self

@@ -295,3 +295,6 @@ def test_the_method_follows_the_parts_and_refuses_those_that_it_does_not_train()
     wanted = r"has segmentation, which method 'cyclegan'.*--set method=essnet, or --set segmentation=null"
     with pytest.raises(KerasganError, match=wanted):
         Recipe(name="mine").with_overrides([segmentation, "method=cyclegan"])
+    paired = ["data.pairs=true", "method=one_sided", "losses.cycle_weight=0", "losses.identity_weight=0"]
+    with pytest.raises(KerasganError, match=wanted.replace("cyclegan", "one_sided")):
+        Recipe(name="mine").with_overrides([segmentation, *paired])
