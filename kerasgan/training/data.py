@@ -38,6 +38,7 @@ class Data:
         pairs: Validation scans of both domains on one grid.
         unpaired: Validation scans of domain a and b of a dataset without pairs.
         classes: uint8 `[256]`, the class of each label value of domain a, where the recipe asks for labels.
+        truths: The true scans of b of the training patients of a, where the recipe learns from these pairs.
     """
 
     card: DatasetCard
@@ -47,11 +48,13 @@ class Data:
     pairs: list[tuple[CachedScan, CachedScan]]
     unpaired: tuple[list[CachedScan], list[CachedScan]]
     classes: np.ndarray | None = None
+    truths: tuple[CachedScan, ...] = ()
 
     @property
     def fingerprint(self) -> str:
         """Digest of all prepared scans, see `cache.fingerprint`."""
-        return slice_cache.fingerprint([*chain(*self.train), *chain(*self.pairs), *chain(*self.unpaired)])
+        scans = chain(*self.train, *self.pairs, *self.unpaired, self.truths)
+        return slice_cache.fingerprint(list(scans))
 
     def previews(self) -> tuple[np.ndarray, np.ndarray]:
         """A few slices to look at, as many of each domain, those with most body of their scans.

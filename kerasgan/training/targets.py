@@ -31,7 +31,7 @@ from kerasgan.training.cache import STEPS, CachedScan
 from kerasgan.training.data import Data
 from kerasgan.training.request import Request
 
-FORMAT = 2  # raise it whenever the same slices and settings would give other targets
+FORMAT = 3  # raise it whenever the same slices and settings would give other targets
 SHOWN = 5  # scans in a picture
 HEIGHTS = (0.0, -0.05, 0.05)  # of a volume: where its slices are looked for, beside the height of the source slice
 
@@ -54,10 +54,12 @@ class Targets:
     Attributes:
         stem: The cache entry's path without endings.
         rows: The place of each slice's targets in the entry.
+        truth: The true scan; None for registered ones, which the training scans of b decide.
     """
 
     stem: Path
     rows: tuple[int, ...]
+    truth: CachedScan | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -128,7 +130,7 @@ def true_targets(request: Request, data: Data, folder: Path) -> list[Targets]:
     truths = slice_cache.build([truth for _, truth in pairs], everywhere, folder, request.strict)
     for source, truth in zip(data.train[0], truths, strict=True):
         source.grid.require(truth.grid, source.patient)
-    return [Targets(truth.stem, source.positions) for source, truth in zip(data.train[0], truths, strict=True)]
+    return [Targets(truth.stem, source.positions, truth) for source, truth in zip(data.train[0], truths, strict=True)]
 
 
 def registered_targets(data: Data, atlases: int, folder: Path, guide: Synthesis | None = None) -> list[Targets]:
@@ -218,7 +220,7 @@ class _Job:
         template = kind(codes.astype(np.float32) / STEPS, self.source.mask[self.row], self.pixel_mm)
         plane = self.source.planes[self.row]
         beside = _rows(self.source, plane)
-        height = beside.index(self.row) / max(1, len(beside) - 1)
+        height = beside.index(self.row) / (len(beside) - 1) if len(beside) > 1 else 0.5
         found = []
         for scan in self.others:
             if rows := _rows(scan, plane):

@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
@@ -98,6 +99,7 @@ def train_recipe(recipe: Recipe, request: Request, out: Path, former: Run | None
     if not former:
         recipe = recipe.with_epochs_in_steps(max(len(SliceStore(scans)) for scans in data.train))
     targets = training_targets(request, recipe, data, out.parent / ".cache", guide)
+    data = replace(data, truths=tuple(own.truth for own in targets or () if own.truth))
     keras.utils.set_random_seed(seed)
     precision = former.facts.precision if former else resolve_precision(recipe.precision)
     image_shape = data.train[0][0].codes.shape[1:]  # (size, size, channels)

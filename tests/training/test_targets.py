@@ -1,20 +1,23 @@
 """The targets of training slices: from whom they come, at which height, and what is kept of them."""
 
 import os
+import shutil
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from tiny import request, write_head, write_heads
+from tiny import assert_same_checkpoint, copy_after, request, write_head, write_heads
 
 from kerasgan.datasets import Part, Split
-from kerasgan.errors import DatasetError, KerasganError
+from kerasgan.errors import DatasetError, KerasganError, RunError
 from kerasgan.training import cache as slice_cache
 from kerasgan.training import targets
 from kerasgan.training.cache import STEPS
 from kerasgan.training.data import Data, prepare_data
+from kerasgan.training.request import Request
 from kerasgan.training.targets import draw_targets, registered_targets, training_targets, true_targets
+from kerasgan.training.train import train
 
 
 @pytest.fixture(scope="module")
@@ -256,6 +259,35 @@ def test_a_recipe_without_pairs_has_no_targets(heads, data, tmp_path, jobs):
     assert arrays(training_targets(asked, asked.build_recipe(), data, tmp_path))[0].shape == (4, 32, 32, 3)
     asked = request(heads, "data.pairs=true")
     assert arrays(training_targets(asked, asked.build_recipe(), data, tmp_path))[0].shape == (4, 32, 32, 1)
+
+
+def test_a_run_of_true_pairs_goes_on_without_its_cache_and_refuses_other_truths(tmp_path):
+    """A power cut, and a cache that is gone: the rest is the same. Another CT of a training patient of a is noticed."""
+    folder, runs = write_heads(tmp_path / "data"), tmp_path / "runs"
+    with pytest.MonkeyPatch.context() as patch:
+        copy_after(patch, 4, runs / "run", runs / "cut")
+        run = train(request(folder, "data.pairs=true", "data.batch_size=2"), runs / "run")
+    shutil.rmtree(runs / ".cache")
+    shutil.copytree(runs / "cut", runs / "other")
+    assert_same_checkpoint(train(Request(data_dir=folder), runs / "cut", resume=True).path, run.path)
+    assert (run.path / "previews" / "targets.png").is_file()
+
+    source = prepare_data(Request.of(run), run.recipe, runs / ".cache").split.train.a[0].files[0]
+    shutil.copy(source.with_name("mask.nii.gz"), source.with_name("ct.nii.gz"))
+    with pytest.raises(RunError, match=r"The data differs from what .*other was trained on"):
+        train(Request(data_dir=folder), runs / "other", resume=True)
+
+
+def test_a_single_slice_is_looked_for_in_the_middle_of_a_volume(data, monkeypatch):
+    """Of 41 slices the middle one and those two away."""
+    source = replace(data.train[0][0], positions=(0,), planes=("axial",))
+    other = replace(data.train[1][0], positions=tuple(range(41)), planes=("axial",) * 41)
+    asked = []
+    monkeypatch.setattr(targets.Template, "likeness", lambda self, *found: 0.0)
+    monkeypatch.setattr(targets.Template, "register", lambda self, *found: (0.0, np.zeros((32, 32), np.float32)))
+    monkeypatch.setattr(targets, "_slice", lambda scan, row: (asked.append(row), None))
+    targets._Job(source, 0, None, [other], 8.0, 1)()
+    assert asked[:3] == [18, 20, 22]
 
 
 def test_the_picture_has_a_row_a_scan_and_a_column_a_target(data, tmp_path, monkeypatch):
