@@ -6,12 +6,12 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from kerasgan.config import Recipe
 from kerasgan.errors import RunError
 from kerasgan.files import file_digest
+from kerasgan.models import AdversarialModel
 from kerasgan.runs.run import Run, load_run
 from kerasgan.scans.slices import middle_channel, predict_slices
 from kerasgan.training.cache import CachedScan
@@ -76,7 +76,12 @@ class Guide:
             found[both] = (found[both] + mirrored[:, :, ::-1]) / 2
         return middle_channel(found)
 
-    def give_weights(self, generator: keras.Model, recipe: Recipe) -> None:
-        """Starts a new generator of the same architecture from the guide's weights; another one stays as it is."""
+    def give_weights(self, model: AdversarialModel, recipe: Recipe) -> None:
+        """Starts a generator of the guide's architecture from its weights, and its moving average, if it has one.
+
+        Another generator stays as it is.
+        """
         if self.run.recipe.generator == recipe.generator:
-            generator.set_weights(self.run.generator("ab").get_weights())
+            weights = self.run.generator("ab").get_weights()
+            for network in (model.networks["generator_ab"], model.generators["ab"]):
+                network.set_weights(weights)

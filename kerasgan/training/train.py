@@ -108,7 +108,7 @@ def train_recipe(recipe: Recipe, request: Request, out: Path, former: Run | None
         teacher = teacher_of(out, recipe.distillation)
         load_teacher(model, teacher, recipe.distillation.direction, data.split.keys())
     if guide:
-        guide.give_weights(model.generators["ab"], recipe)
+        guide.give_weights(model, recipe)
     facts = _facts(request, data, precision, tuple(model.generators))
     run = former or create_run(out, recipe, facts, data.split.keys())
     if former and former.facts.fingerprint != data.fingerprint:

@@ -136,13 +136,16 @@ def test_a_guided_run_names_its_guide_from_its_own_folder_and_starts_from_its_we
     assert guided.recipe.supervision.guide == "run"
 
     def stop(model, *others):
-        for weight, own in zip(model.generator_ab.get_weights(), run.generator("ab").get_weights(), strict=True):
-            np.testing.assert_array_equal(weight, own)
+        assert model.generators["ab"] is not model.generator_ab
+        for network in (model.generator_ab, model.generators["ab"]):
+            for weight, own in zip(network.get_weights(), run.generator("ab").get_weights(), strict=True):
+                np.testing.assert_array_equal(weight, own)
         raise KeyboardInterrupt
 
     monkeypatch.setattr("kerasgan.training.train.fit", stop)
     with pytest.raises(KeyboardInterrupt):
-        train(request(data, *PAIRS, f"supervision.guide={run.path}"), run.path.with_name("started"))
+        averaged = "optimizer.average_decay=0.9"
+        train(request(data, *PAIRS, averaged, f"supervision.guide={run.path}"), run.path.with_name("started"))
 
 
 def test_resumed_a_guided_run_equals_the_uninterrupted_one_to_the_last_bit(data, guided):
