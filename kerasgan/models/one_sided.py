@@ -185,7 +185,6 @@ class OneSided(AdversarialModel):
             )  # [batch, height, width]
         else:
             seed = seed_of_step(self.seed, draw) + 3  # apart from the draws of the pools and penalties
-            # No integers, of which XLA draws others.
             choice = tf.cast(count * tf.random.stateless_uniform([batch, 1, 1], seed), tf.int32)
         return tf.reduce_sum(tf.one_hot(choice, count, dtype=targets.dtype) * targets, axis=-1, keepdims=True)
 
