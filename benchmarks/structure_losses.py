@@ -4,7 +4,7 @@
 
 HEADS is laid out as in datasets/synthrad.md. For the largest slice of each held-out patient there are CT images whose
 error is known: those of ten other patients bent onto the MR, the true CT, and the true CT shifted by 1 to 3 pixels. A
-loss that is worth training with ranks the true CT and the others as their error does, is less for the true CT than for
+loss that is worth training with ranks them all as their error does, is less for the true CT than for
 another patient's, and least where that is not shifted. Beyond the skin all images are air: bent ones have no head
 holder.
 """
@@ -117,7 +117,7 @@ def judge(loss: Callable[..., Any], case: Case) -> dict[str, float]:
     found = np.asarray(loss(source[..., None], images[..., None]))
     bent = len(case.bent) + 1
     return {
-        "rank": float(spearmanr(found[:bent], errors[:bent]).statistic),
+        "rank": float(spearmanr(found, errors).statistic),
         "true_beats_bent": float((found[0] < found[1:bent]).mean()),
         "unshifted_is_least": float(found[0] < found[bent:].min()),
     }
