@@ -66,6 +66,7 @@ class RunFacts(BaseModel):
         directions: Those that it has generators for.
         fingerprint: Digest of the training and validation data.
         gates: The input gate of each domain with enough training patients; empty in runs of former versions.
+        guide: SHA-256 of the generator that guided the registration of pairs; None without a guide.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -85,6 +86,7 @@ class RunFacts(BaseModel):
     directions: tuple[Direction, ...] = Field(DIRECTIONS, min_length=1)  # of former versions: both
     fingerprint: str
     gates: dict[str, Gate] = {}
+    guide: str | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> RunFacts:

@@ -62,6 +62,18 @@ class Guide:
                     "with the same seed and the same data and intensity, or name another run as supervision.guide."
                 )
 
+    def require_unchanged(self, former: Run) -> None:
+        """Refuses to go on with a guided run whose guide has another generator by now, and so other targets.
+
+        Raises:
+            RunError: For such a guide.
+        """
+        if former.facts.guide != self.digest:
+            raise RunError(
+                f"The guide {self.run.path} has another generator than when {former.path} was begun. Restore it, or "
+                "start a new run."
+            )
+
     def synthetic(self, scan: CachedScan) -> np.ndarray:
         """The guide's translation of a scan's slices: the mean with that of the mirrored slices, except sagittal ones.
 

@@ -93,6 +93,8 @@ def train_recipe(recipe: Recipe, request: Request, out: Path, former: Run | None
     seed = request.seed or 0
     check_components(recipe)
     guide = Guide.of(out, recipe)
+    if guide and former:
+        guide.require_unchanged(former)
     data = prepare_data(request, recipe, out.parent / ".cache")
     if guide:
         guide.require_same_data(data)
@@ -110,6 +112,7 @@ def train_recipe(recipe: Recipe, request: Request, out: Path, former: Run | None
     if guide:
         guide.give_weights(model, recipe)
     facts = _facts(request, data, precision, tuple(model.generators))
+    facts = facts.model_copy(update={"guide": guide and guide.digest})
     run = former or create_run(out, recipe, facts, data.split.keys())
     if former and former.facts.fingerprint != data.fingerprint:
         raise RunError(

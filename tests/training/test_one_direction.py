@@ -153,6 +153,14 @@ def test_resumed_a_guided_run_equals_the_uninterrupted_one_to_the_last_bit(data,
     assert_same_checkpoint(resumed.path, guided.path)
 
 
+def test_a_guide_that_was_trained_on_since_is_refused(data, run, guided, tmp_path):
+    shutil.copytree(run.path, tmp_path / "run")
+    shutil.copytree(guided.path, tmp_path / "guided")
+    shutil.copy(guided.generator_path("ab"), tmp_path / "run" / "generators" / "ab-best.keras")
+    with pytest.raises(RunError, match=r"run has another generator than when .*guided was begun\. Restore it"):
+        train(Request(data_dir=data), tmp_path / "guided", resume=True)
+
+
 def test_a_guide_of_other_patients_is_refused_before_anything_is_registered(data, run, tmp_path):
     shutil.copytree(run.path, tmp_path / "other")
     split = (tmp_path / "other" / "split.json").read_text()
