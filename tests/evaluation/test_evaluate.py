@@ -89,7 +89,8 @@ def test_the_shell_is_4_mm_wide(run, heads):
     source = module._load(run, pairs[0], "ab").source
     body = np.zeros_like(source.body)
     body[1, 5, 5] = True
-    found = places(replace(source, body=body, axial=replace(source.axial, spacing_mm=(2.0, 2.0, 3.0))))
+    bits = np.packbits(body, axis=-1)
+    found = places(replace(source, body_bits=bits, axial=replace(source.axial, spacing_mm=(2.0, 2.0, 3.0))))
     assert [int(image.sum()) for image in found["shell"]] == [5, 12, 5, 0]
     assert (sum(place.astype(int) for place in found.values()) == 1).all()
 

@@ -48,7 +48,7 @@ def test_one_of_each_cell_from_scans_to_figures(tiny, hips, tmp_path):
 
     experiment = replace(tiny, cells=few, sections=lambda findings: [])
     cells = tuple(few(experiment.scales["laptop"], 1))
-    opened = Reproduction(experiment, "hiasa2018", "laptop", 1, "phantom_pelvis", hips, tmp_path / "out", cells)
+    opened = Reproduction(experiment, "hiasa2018", "laptop", 1, "phantom_pelvis", hips, tmp_path / "out", cells, cells)
     compute(opened)
     trained, evaluated, segmented, fold = (opened.result(cell) for cell in cells)
     run = load_run(opened.place(cells[0]))

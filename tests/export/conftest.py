@@ -13,7 +13,7 @@ from kerasgan.export.serving_contract import read_serving_contract
 from kerasgan.runs.run import load_run
 
 MR_WINDOW, CT_WINDOW = (20.0, 320.0), (-1000.0, 1600.0)
-PATIENTS = {"train_mr": ["1BA001"], "train_ct": ["1BA002"], "val": ["1BA003", "1BA004"]}
+PATIENTS = {"train_mr": ["1BA001"], "train_ct": ["1BA002"], "val": ["1BA003", "1BA004"], "test": ["1BA005"]}
 
 
 def write_head(folder, seed, slices=6):

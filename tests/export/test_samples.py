@@ -116,7 +116,7 @@ def test_data_that_is_gone(run, data_dir):
 
 
 def test_data_of_other_patients(run, data_dir, patients):
-    for patient, other in zip(chain(*patients.values()), ("1BB001", "1BB002", "1BB003", "1BB004"), strict=True):
-        (data_dir / patient).rename(data_dir / other)
+    for n, patient in enumerate(chain(*patients.values())):
+        (data_dir / patient).rename(data_dir / f"1BB00{n}")
     with pytest.raises(ExportError, match="holds no MR scan of the run's patients"):
         real_slices(run, "ab")
