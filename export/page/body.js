@@ -172,14 +172,19 @@ const inverted = (image) => image.map((value) => 1 - value);
 export const eroded = (image, size, kernel) => inverted(dilated(inverted(image), size, kernel));
 
 /** Returns a slice with all that is not connected to its border. */
-function enclosed(image, [rows, columns]) {
-  const outside = inverted(image);
-  for (let index = 0; index < outside.length; index++) {
+function enclosed(image, size) {
+  return inverted(regionsAtBorder(inverted(image), size));
+}
+
+/** Returns the regions of an image that reach its border, without those of fewer pixels than `least`. */
+export function regionsAtBorder(image, [rows, columns], least = 0) {
+  const [result, shape] = [Uint8Array.from(image), [1, rows, columns]];
+  for (let index = 0; index < result.length; index++) {
     const [row, column] = [Math.floor(index / columns), index % columns];
     const isBorder = row === 0 || row === rows - 1 || column === 0 || column === columns - 1;
-    if (isBorder && outside[index] === 1) fill(outside, [1, rows, columns], index, 2);
+    if (isBorder && result[index] === 1 && fill(result, shape, index, 2) < least) fill(result, shape, index, 0, 2);
   }
-  return outside.map((value) => Number(value !== 2));
+  return result.map((value) => Number(value === 2));
 }
 
 /** Returns the regions of voxels that touch by their faces, without those far smaller than the largest. */

@@ -1,5 +1,6 @@
 /** Uncompressed DICOM slices in: one series as a volume. */
 
+import {regionsAtBorder} from './body.js';
 import {requirePlace, requireValues} from './checks.js';
 import {positions, SAME_POSITION_MM, spaced, splitCrowded, TRAITS} from './stacks.js';
 
@@ -20,6 +21,7 @@ const COMMON = {'Patient ID': 0x00100020, 'Study Instance UID': 0x0020000d};  //
 const BINARY = {0x00189082: 'FD', 0x00189087: 'FD', 0x00209128: 'UL'};  // the VR of those TRAITS that are no text
 const READERS = {FD: [8, 'getFloat64'], FL: [4, 'getFloat32'], UL: [4, 'getUint32'], US: [2, 'getUint16']};
 const TISSUE_HU = [-900, 3000];  // a padding value in between is one of the body
+const PADDED = 0.001;  // share of a slice that padding takes at least, where its value is one of the body
 const [TORN_MM, TORN_GAPS] = [25, 3];  // a hole that is wider is not passed over
 const UNDEFINED = 0xffffffff;
 const COSINE_OR_MM = 1e-3;  // by which cosines and pixel spacings of one scan may differ
@@ -244,11 +246,13 @@ function pixels({name, file, size: [rows, columns]}, modality) {
   const isCt = modality === 'CT';
   const all = Float32Array.from({length: rows * columns}, (_, index) => read((index * bits) / 8, true));
   const values = all.map((value) => value * slope + intercept);
-  const isPadding = (value) => value >= low && value <= high;
-  const isBody = (value) => value > TISSUE_HU[0] && value < TISSUE_HU[1];
-  const keepsPadding = !ends.length || (isCt && all.some((value, index) => isPadding(value) && isBody(values[index])));
+  const padded = Uint8Array.from(all, (value) => Number(value >= low && value <= high));
+  const [darkest, brightest] = isCt ? TISSUE_HU : values.reduce(
+    ([least, most], value, index) => (padded[index] ? [least, most] : [Math.min(least, value), Math.max(most, value)]), [Infinity, -Infinity]);
+  const isBody = values.some((value, index) => padded[index] && value > darkest && value < brightest);
+  const outside = !isBody ? padded : isCt ? padded.fill(0) : regionsAtBorder(padded, [rows, columns], PADDED * padded.length);
   return values.map((value, index) => {
-    const kept = keepsPadding || !isPadding(all[index]) ? value : isCt ? -1024 : 0;
+    const kept = !outside[index] ? value : isCt ? -1024 : 0;
     return isCt ? Math.max(kept, -1024) : kept;
   });
 }
