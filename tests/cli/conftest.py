@@ -159,4 +159,5 @@ def untrained_run(tmp_path) -> Path:
         xla=False,
         fingerprint="",
     )
-    return create_run(tmp_path / "run", recipe, facts, {}).path
+    split = {part: {"a": [], "b": []} for part in ("train", "validation", "test")}
+    return create_run(tmp_path / "run", recipe, facts, split).path

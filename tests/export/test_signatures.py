@@ -156,7 +156,7 @@ def test_the_range_of_an_mr_is_found_from_the_whole_batch(signatures, mr_images,
     result = call(signatures, "serving_default", images)["synthetic"]
     np.testing.assert_allclose(result, expected_ct(images, window), atol=0.05)
     alone = call(signatures, "serving_default", images[:1])["synthetic"]
-    assert np.abs(alone - result[:1]).max() > 5  # the brighter slice is gone
+    assert np.abs(alone - result[:1]).max() > 1  # the brighter slice is gone
 
 
 def test_the_unit_of_an_mr_does_not_matter(signatures, mr_images):

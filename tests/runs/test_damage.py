@@ -139,7 +139,7 @@ def test_pixels_that_would_take_all_memory_are_refused_before(run, former, tmp_p
     content = json.loads((run / "run.json").read_text())
     (run / "run.json").write_text(changed(content, ("preparation", "pixel_mm"), 0.01))
     with pytest.raises(
-        RunError, match=r"On pixels of 0\.01 mm its slices have \d+ x \d+ pixels, expected at most 2048"
+        RunError, match=r"On pixels of 0\.01 mm its 4 slices have \d+ x \d+ pixels, expected at most 2048 a side"
     ):
         kerasgan.translate(run, former / "mr.nii.gz", tmp_path / "ct.nii.gz")
 
