@@ -132,7 +132,7 @@ def test_resumed_distillation_equals_the_uninterrupted_one_to_the_last_bit(stude
 
 def test_student_begins_with_the_teachers_discriminator(teacher, monkeypatch, tmp_path, no_report):
     seen = {}
-    monkeypatch.setattr("kerasgan.training.train.fit", lambda model, run, data: seen.update(model=model))
+    monkeypatch.setattr("kerasgan.training.train.fit", lambda model, *others: seen.update(model=model))
     monkeypatch.setattr("kerasgan.pictures.patients.loss_figure", lambda *args, **options: None)
     kerasgan.distill(teacher.path, out=tmp_path / "student", steps=2)
     model, kept = seen["model"], newest_checkpoint(teacher.path)

@@ -54,7 +54,7 @@ class RecipeTask(Task):
             del built["data"]["planes"]
         if "pairs" not in built["data"]:
             del built["data"]["atlases"]
-            if built["supervision"] == Supervision().model_dump(mode="json"):
+            if built["supervision"] == Supervision().model_dump(mode="json", exclude_none=True):
                 del built["supervision"]
         return {**self.model_dump(mode="json", exclude={"quick", "overrides"}), "recipe": built}
 
