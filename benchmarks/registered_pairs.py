@@ -22,7 +22,6 @@ from pathlib import Path
 import bench
 import numpy as np
 
-from kerasgan.files import file_digest
 from kerasgan.metrics.overlap import dice
 from kerasgan.pictures.patients import image_grid
 from kerasgan.runs.run import load_run
@@ -100,9 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         truths = [in_hu(own, window)[..., 0] for own in true_targets(request, data, folder)]
         rounds = {"to MR": measure(data, truths, folder, None)}
         if chosen.run:
-            run = load_run(chosen.run)
-            guide = Guide(run, file_digest(run.generator_path("ab")))
-            rounds["to synthetic CT"] = measure(data, truths, folder, guide)
+            rounds["to synthetic CT"] = measure(data, truths, folder, Guide(load_run(chosen.run)))
         if chosen.pictures:
             draw(data, truths, rounds, chosen.pictures)
     found = {

@@ -9,7 +9,6 @@ Reference:
 
 from __future__ import annotations
 
-import os
 import statistics
 import tempfile
 import time
@@ -26,7 +25,7 @@ from kerasgan.errors import RunError
 from kerasgan.export.device_graph import for_devices
 from kerasgan.export.graph import PhysicalGenerator, write_savedmodel
 from kerasgan.export.tflite import convert
-from kerasgan.files import read_record, replacing
+from kerasgan.files import beside, read_record, replacing, seen_beside
 from kerasgan.networks.costs import BUDGETS, macs, student_generator
 from kerasgan.networks.keras_settings import keras_defaults
 from kerasgan.runs.run import Run, load_run
@@ -35,7 +34,6 @@ from kerasgan.scans.contract import Direction, Frozen
 from kerasgan.scans.names import DEFAULT, IMAGE
 from kerasgan.training.choice import Pairs, masked_error
 from kerasgan.training.data import data_of_run
-from kerasgan.training.teacher import teacher_of
 
 REPORT = "distillation.json"
 TIMED_SLICES = 5
@@ -123,7 +121,7 @@ def student_recipe(
         raise ValueError(f"student must be {' or '.join(map(repr, BUDGETS))}; got {student!r}.")
     if recipe.distillation:
         raise RunError(
-            f"{run.path} is a student itself; distil its teacher: {teacher_of(run.path, recipe.distillation)}."
+            f"{run.path} is a student itself; distil its teacher: {beside(run.path, recipe.distillation.teacher)}."
         )
     run.generator_path(direction)  # no long work for a teacher without weights
     size = (recipe.data.size, recipe.data.size)
@@ -137,8 +135,7 @@ def student_recipe(
         "deformation": None,
         "segmentation": None,
         "distillation": Distillation(
-            # A run goes from hand to hand, and the names of folders above it may be those of people.
-            teacher=os.path.relpath(run.path.resolve(), (place or run.path).resolve().parent),
+            teacher=seen_beside(place or run.path, run.path),
             direction=direction,
             directions=run.facts.directions,
             student=student,
@@ -164,7 +161,7 @@ def write_report(run: Run, data_dir: Path | None = None) -> Report:
     if settings is None:
         raise RunError(f"{run.path} is no student; kerasgan distill trains one.")
     pairs = data_of_run(run, data_dir).paired_slices()
-    runs = {"teacher": load_run(teacher_of(run.path, settings)), "student": run}
+    runs = {"teacher": load_run(beside(run.path, settings.teacher)), "student": run}
     direction, size = settings.direction, run.recipe.data.size
     costs = {name: _cost(one.generator(direction), run, direction, pairs) for name, one in runs.items()}
     unit = "HU" if run.facts.modalities[direction[1]] == "CT" else "arbitrary"

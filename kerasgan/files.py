@@ -148,6 +148,28 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def seen_beside(run: Path, path: Path) -> str:
+    """A path as seen from the folder that a run lies in; the run and what lies beside it can then be moved together.
+
+    The names of folders above may be those of people, and a run goes from hand to hand.
+
+    Example:
+        >>> seen_beside(Path("/runs/second"), Path("/runs/first"))
+        'first'
+    """
+    return Path(os.path.relpath(path.resolve(), run.resolve().parent)).as_posix()
+
+
+def beside(run: Path, name: str) -> Path:
+    """The path that `seen_beside` wrote as `name`.
+
+    Example:
+        >>> beside(Path("/runs/second"), "../old/first").as_posix()
+        '/old/first'
+    """
+    return Path(os.path.normpath(run.resolve().parent / name))
+
+
 def path_of(value: str | os.PathLike[str], what: str, instead: str = "") -> Path:
     """The path that an argument of a function names.
 

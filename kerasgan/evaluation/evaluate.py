@@ -111,8 +111,9 @@ def evaluate(
                 CONSTANT: constant(case.source, run, direction),
                 FLOOR: perfect.translate_truth(case.source, case.truth, direction).array,
             }
+            everything = _split(metrics, where)
             for method, array in found.items():
-                row = score(array, case.truth.array, case.mask, _split(metrics, where), case.acquired.array)
+                row = score(array, case.truth.array, case.mask, everything, case.acquired.array)
                 rows[method].setdefault(case.key, []).append(row)
             row = rows[METHOD][case.key][-1]
             seen[case.key] += 1

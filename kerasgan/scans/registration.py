@@ -119,7 +119,8 @@ class SyntheticTemplate(Template):
     def register(self, moving: np.ndarray, mask: np.ndarray) -> tuple[float, np.ndarray]:
         """Another slice, bent onto this one; how like both are is minus their mean absolute difference."""
         shown = _without_surroundings(moving, mask, self.pixel_mm)
-        (across, _, _, down), shift = self._scaling(mask).GetMatrix(), self._scaling(mask).TransformPoint((0.0, 0.0))
+        scaling = self._scaling(mask)
+        (across, _, _, down), shift = scaling.GetMatrix(), scaling.TransformPoint((0.0, 0.0))
         rows, columns = np.mgrid[: shown.shape[0], : shown.shape[1]].astype(np.float32)
 
         def bent(flow: np.ndarray) -> np.ndarray:

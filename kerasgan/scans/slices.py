@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -34,28 +34,34 @@ def predict_slices(
     """
     if not len(slices):
         raise ValueError("predict_slices needs at least one slice; got none.")
-    batches = (slices[first : first + batch_size] for first in range(0, len(slices), batch_size))
-    return np.concatenate(list(predict_batches(predict, batches, len(slices), title)))
+    found = []
+    with tqdm(desc=title, total=len(slices), unit="slice", leave=False, disable=title is None) as bar:
+        for first in range(0, len(slices), batch_size):
+            found.append(np.asarray(predict(slices[first : first + batch_size])))
+            bar.update(len(found[-1]))
+    return np.concatenate(found)
 
 
-def predict_batches(
-    predict: Callable[[np.ndarray], Any], batches: Iterable[np.ndarray], total: int, title: str | None = None
-) -> Iterator[np.ndarray]:
-    """Applies a network to batches that need not be in memory all at once.
+def mean_with_mirrored(predict: Callable[[np.ndarray], Any]) -> Callable[[np.ndarray], np.ndarray]:
+    """A network whose result is the mean with that of the mirrored images, mirrored back, in twice the time.
+
+    Left and right change places, which sagittal slices do not stand: front and back would.
 
     Args:
-        predict: The network: `[batch, height, width, channels]` to an array or tensor `[batch, ...]`.
-        batches: The batches, in order.
-        total: Number of slices in all of them.
-        title: Title of the progress bar; None shows none.
+        predict: The network: `[batch, height, width, channels]` to the same.
 
-    Yields:
-        What the network gives for each batch, before the next one is taken.
+    Example:
+        >>> shifted = mean_with_mirrored(lambda images: np.roll(images, 1, axis=2))
+        >>> shifted(np.array([1.0, 0.0, 0.0, 0.0]).reshape(1, 1, 4, 1)).ravel()
+        array([0. , 0.5, 0. , 0.5])
     """
-    with tqdm(desc=title, total=total, unit="slice", leave=False, disable=title is None) as bar:
-        for batch in batches:
-            yield np.asarray(predict(batch))
-            bar.update(len(batch))
+
+    def both(images: np.ndarray) -> np.ndarray:
+        there = np.asarray(predict(images))
+        back = np.asarray(predict(np.ascontiguousarray(images[:, :, ::-1])))[:, :, ::-1]
+        return (there + back) / 2
+
+    return both
 
 
 def middle_channel(images: np.ndarray) -> np.ndarray:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
+import keras
 import numpy as np
 
 from kerasgan.config import Recipe
 from kerasgan.errors import RunError
-from kerasgan.files import file_digest
+from kerasgan.files import beside, file_digest
 from kerasgan.models import AdversarialModel
 from kerasgan.runs.run import Run, load_run
-from kerasgan.scans.slices import middle_channel, predict_slices
+from kerasgan.scans.slices import mean_with_mirrored, middle_channel, predict_slices
 from kerasgan.training.cache import CachedScan
 from kerasgan.training.data import Data
 
@@ -24,11 +25,9 @@ class Guide:
 
     Attributes:
         run: The run.
-        digest: SHA-256 of its generator, as which it is known to the cache.
     """
 
     run: Run
-    digest: str
 
     @classmethod
     def of(cls, out: Path, recipe: Recipe) -> Guide | None:
@@ -43,8 +42,19 @@ class Guide:
         """
         if recipe.supervision.guide is None:
             return None
-        run = load_run(Path(os.path.normpath(out.resolve().parent / recipe.supervision.guide)))
-        return cls(run, file_digest(run.generator_path("ab")))
+        run = load_run(beside(out, recipe.supervision.guide))
+        run.generator_path("ab")  # no long work for a guide without weights
+        return cls(run)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of its generator, as which it is known to the cache."""
+        return file_digest(self.run.generator_path("ab"))
+
+    @cached_property
+    def generator(self) -> keras.Model:
+        """Its generator from a to b."""
+        return self.run.generator("ab")
 
     def require_same_data(self, data: Data) -> None:
         """Refuses other patients, of whom one might validate what the guide learned from, and other preparations.
@@ -80,12 +90,12 @@ class Guide:
         Returns:
             `[slices, height, width]` in [-1, 1].
         """
-        generator, images = self.run.generator("ab"), scan.slices()
-        found = predict_slices(generator, images)
-        both = np.array([plane != "sagittal" for plane in scan.planes])
-        if both.any():
-            mirrored = predict_slices(generator, images[both, :, ::-1])
-            found[both] = (found[both] + mirrored[:, :, ::-1]) / 2
+        images = scan.slices()
+        found = np.empty_like(images)
+        sagittal = np.array([scan.planes[row : row + 1] == ("sagittal",) for row in range(len(images))])
+        for rows, predict in ((sagittal, self.generator), (~sagittal, mean_with_mirrored(self.generator))):
+            if rows.any():
+                found[rows] = predict_slices(predict, images[rows])
         return middle_channel(found)
 
     def give_weights(self, model: AdversarialModel, recipe: Recipe) -> None:
@@ -94,6 +104,6 @@ class Guide:
         Another generator stays as it is.
         """
         if self.run.recipe.generator == recipe.generator:
-            weights = self.run.generator("ab").get_weights()
+            weights = self.generator.get_weights()
             for network in (model.networks["generator_ab"], model.generators["ab"]):
                 network.set_weights(weights)

@@ -2,30 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
-from kerasgan.config import Distillation
 from kerasgan.errors import RunError
 from kerasgan.models import Distiller
 from kerasgan.runs import checkpoints
 from kerasgan.runs.run import load_run
 from kerasgan.scans.contract import Direction
-
-
-def teacher_of(student: Path, settings: Distillation) -> Path:
-    """The teacher's run directory.
-
-    Args:
-        student: The student's run directory.
-        settings: Part of its recipe.
-
-    Example:
-        >>> settings = Distillation(teacher="first", direction="ab", student="small", generator={"name": "resnet"})
-        >>> teacher_of(Path("/runs/first-small"), settings).as_posix()
-        '/runs/first'
-    """
-    return Path(os.path.normpath(student.resolve().parent / settings.teacher))
 
 
 def load_teacher(model: Distiller, teacher: Path, direction: Direction, split: dict[str, dict[str, list[str]]]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -19,7 +18,7 @@ from filelock import FileLock, Timeout
 from kerasgan import datasets, registry
 from kerasgan.config import Recipe
 from kerasgan.errors import RunError
-from kerasgan.files import remove_leftovers
+from kerasgan.files import beside, remove_leftovers, seen_beside
 from kerasgan.models import AdversarialModel
 from kerasgan.networks.build import check_components
 from kerasgan.networks.keras_settings import dtype_policy, keras_defaults
@@ -47,7 +46,7 @@ from kerasgan.training.interruption import Interruption
 from kerasgan.training.request import Request
 from kerasgan.training.slices import SliceStore
 from kerasgan.training.targets import Targets, draw_targets, training_targets
-from kerasgan.training.teacher import load_teacher, teacher_of
+from kerasgan.training.teacher import load_teacher
 
 LOCK = ".lock"  # in a run directory: held by the process that trains the run
 SHOWN = ("generators", "discriminator_a", "discriminator_b")  # losses on the progress bar
@@ -68,9 +67,9 @@ def train(request: Request, out: Path, resume: bool = False) -> Run:
     if not resume:
         recipe = request.build_recipe()
         check_components(recipe)
-        if recipe.supervision.guide:  # from the folder of the run, so that both can be moved
-            guide = os.path.relpath(Path(recipe.supervision.guide).resolve(), out.resolve().parent)
-            supervision = recipe.supervision.model_copy(update={"guide": Path(guide).as_posix()})
+        if recipe.supervision.guide:
+            guide = seen_beside(out, Path(recipe.supervision.guide))
+            supervision = recipe.supervision.model_copy(update={"guide": guide})
             recipe = recipe.model_copy(update={"supervision": supervision})
         root = datasets.create(request.dataset or "", request.data_dir)
         if request.secret is None:
@@ -107,12 +106,11 @@ def train_recipe(recipe: Recipe, request: Request, out: Path, former: Run | None
     image_shape = data.train[0][0].codes.shape[1:]  # (size, size, channels)
     model = build_model(recipe, image_shape, precision, seed)
     if recipe.distillation:
-        teacher = teacher_of(out, recipe.distillation)
+        teacher = beside(out, recipe.distillation.teacher)
         load_teacher(model, teacher, recipe.distillation.direction, data.split.keys())
     if guide:
         guide.give_weights(model, recipe)
-    facts = _facts(request, data, precision, tuple(model.generators))
-    facts = facts.model_copy(update={"guide": guide and guide.digest})
+    facts = _facts(request, data, precision, tuple(model.generators), guide)
     run = former or create_run(out, recipe, facts, data.split.keys())
     if former and former.facts.fingerprint != data.fingerprint:
         raise RunError(
@@ -224,7 +222,9 @@ def _alone(run: Run) -> Iterator[None]:
         yield
 
 
-def _facts(request: Request, data: Data, precision: str, directions: tuple[Direction, ...]) -> RunFacts:
+def _facts(
+    request: Request, data: Data, precision: str, directions: tuple[Direction, ...], guide: Guide | None
+) -> RunFacts:
     maps, modalities, gates = {}, {}, {}
     for domain, cached, scans in zip("ab", data.train, (data.split.train.a, data.split.train.b), strict=True):
         low, high = np.median([(scan.map.low, scan.map.high) for scan in cached], axis=0)
@@ -255,4 +255,5 @@ def _facts(request: Request, data: Data, precision: str, directions: tuple[Direc
         directions=directions,
         fingerprint=data.fingerprint,
         gates=gates,
+        guide=guide and guide.digest,
     )

@@ -8,13 +8,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
+from tqdm import tqdm
 
 from kerasgan.errors import KerasganError
 from kerasgan.scans.contract import Contract, Direction
 from kerasgan.scans.geometry import AXIAL, MULTIPLE, orientation, oriented
 from kerasgan.scans.intensity import IntensityMap
 from kerasgan.scans.preparation import Prepared, preparation_of, prepare
-from kerasgan.scans.slices import middle_channel, predict_batches
+from kerasgan.scans.slices import mean_with_mirrored, middle_channel
 from kerasgan.scans.volume import Modality, Volume
 from kerasgan.text import kind
 
@@ -194,30 +195,22 @@ class Translator(ABC):
             batches += [(view, values, occupied[first : first + self.batch_size]) for first in starts]
 
         self.load()
-        planes = iter([view.plane for view, *_ in batches])
 
-        def translated(images: np.ndarray) -> np.ndarray:
-            found = self.predict(direction, images, prepared.map)
-            if next(planes) == "sagittal" or not flip:
-                return found
-            mirrored = np.ascontiguousarray(images[:, :, ::-1])
-            return (found + self.predict(direction, mirrored, prepared.map)[:, :, ::-1]) / 2
+        def predict(images: np.ndarray) -> np.ndarray:
+            return self.predict(direction, images, prepared.map)
 
-        found = predict_batches(
-            translated,
-            # [batch, height, width, channels], made when the network is ready for it
-            (view.images(rows) for view, _, rows in batches),
-            sum(len(rows) for *_, rows in batches),
-            "Translating",
-        )
-        for (view, values, rows), synthetic in zip(batches, found, strict=True):
-            if bad := synthetic.size - np.count_nonzero(np.isfinite(synthetic)):
-                export = f"Export it again: {self.export_command}" if self.export_command else "Name another model."
-                raise self.error(
-                    f"Of the values that {self.name} gave, {bad} of {synthetic.size} are NaN or infinite. The scan is "
-                    f"sound, the model is not. {export}"
-                )
-            values[rows] = view.grid.to_source(middle_channel(synthetic), low, enlarging)
+        with tqdm(desc="Translating", total=sum(len(rows) for *_, rows in batches), unit="slice", leave=False) as bar:
+            for view, values, rows in batches:
+                network = mean_with_mirrored(predict) if flip and view.plane != "sagittal" else predict
+                synthetic = np.asarray(network(view.images(rows)))  # [batch, height, width, channels]
+                if bad := synthetic.size - np.count_nonzero(np.isfinite(synthetic)):
+                    export = f"Export it again: {self.export_command}" if self.export_command else "Name another model."
+                    raise self.error(
+                        f"Of the values that {self.name} gave, {bad} of {synthetic.size} are NaN or infinite. The scan "
+                        f"is sound, the model is not. {export}"
+                    )
+                values[rows] = view.grid.to_source(middle_channel(synthetic), low, enlarging)
+                bar.update(len(rows))
         values = passes[0][1]
         if passes[0][0] is not prepared:
             turned = [oriented(view.axial.with_array(array), AXIAL).array for view, array in passes]
