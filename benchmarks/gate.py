@@ -71,14 +71,14 @@ def measured(volumes: Iterable[Volume], settings: Preparation = SETTINGS) -> lis
 
 
 def row(model: str, scans: str, wanted: str, gate: Gate, found: Sequence[np.ndarray]) -> Row:
-    """How often each answer was given."""
+    """Counts how often each answer was given."""
     counts = Counter(gate.judge(scan).answer for scan in found)
     print(f"{model:12} {scans:45} {len(found):4} " + "  ".join(f"{counts[answer]} {answer}" for answer in ANSWERS))
     return {"model": model, "scans": scans, "wanted": wanted, "number": len(found), **{a: counts[a] for a in ANSWERS}}
 
 
 def changes() -> dict[str, Callable[[Volume, Volume], Volume]]:
-    """What makes a real head foreign, by name: a function of its MR and of its registered CT."""
+    """The changes that make a real head foreign, by name: each a function of its MR and of its registered CT."""
 
     def turned(turn: Callable[[np.ndarray], np.ndarray]) -> Callable[[Volume, Volume], Volume]:
         return lambda mr, _: replace(mr, array=np.ascontiguousarray(turn(mr.array)))

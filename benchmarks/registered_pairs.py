@@ -51,7 +51,7 @@ def in_hu(targets: Targets, window: IntensityMap) -> np.ndarray:
 
 
 def scores(found: np.ndarray, truth: np.ndarray, body: np.ndarray) -> dict[str, float]:
-    """Of registered CTs `[slices, size, size, targets]` and the true one `[slices, size, size]`, inside the body."""
+    """Scores registered CTs `[slices, size, size, targets]` by the true one `[slices, size, size]`, inside the body."""
     one, wanted = found[body], truth[body]  # [pixels, targets], [pixels]
     median = np.median(one, axis=-1)
     bones = [float(dice(image > BONE_HU, wanted > BONE_HU) or 0.0) for image in (*one.T, median)]

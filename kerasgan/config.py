@@ -129,7 +129,7 @@ class Losses(_Frozen):
 
 
 class Supervision(_Frozen):
-    """What the one-sided method learns from `data.pairs`, beside the adversarial and the structural loss."""
+    """The part that `data.pairs` have in the one-sided method, beside the adversarial and the structural loss."""
 
     weight: float = Field(10.0, ge=0, le=HEAVIEST)  # of the mean absolute difference from the target
     target: Literal["random", "nearest", "median"] = "random"  # which of a slice's registered scans

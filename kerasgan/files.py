@@ -82,7 +82,7 @@ def staging_folder(target: Path) -> Iterator[Path]:
 
 
 def require_writable(target: Path) -> None:
-    """Makes sure, before a long computation, that its result can be written; nothing is left behind.
+    """Refuses, before a long computation, a place where its result cannot be written; nothing is left behind.
 
     Args:
         target: File or folder that is going to be written.

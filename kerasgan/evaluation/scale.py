@@ -56,7 +56,7 @@ class Perfect(RunTranslator):
 
 
 def places(source: Prepared) -> dict[str, np.ndarray]:
-    """Where voxels lie, for `kerasgan.metrics.by_place`: each bool `[slices, rows, columns]`."""
+    """The voxels of each place, for `kerasgan.metrics.by_place`: each bool `[slices, rows, columns]`."""
     body = source.body
     wide = np.stack([*grown(body, source.axial.spacing_mm, SHELL_MM)])
     return {"inside": body, "shell": wide & ~body, "outside": ~wide}

@@ -78,8 +78,7 @@ def in_tissue(function: Score, tissue: Tissue) -> Score:
     """
 
     def inside(synthetic: np.ndarray, truth: np.ndarray, mask: np.ndarray) -> Value:
-        chosen = mask & tissue.contains(truth)
-        return function(synthetic, truth, chosen) if chosen.any() else None
+        return in_region(function, tissue.contains(truth))(synthetic, truth, mask)
 
     return inside
 

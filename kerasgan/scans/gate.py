@@ -72,7 +72,7 @@ class Verdict:
 
 
 class Gate(BaseModel):
-    """What the gate of one modality knows of the training scans; plain numbers, of which nobody can be recognised.
+    """The gate of one modality: plain numbers about its training scans, by which nobody can be recognised.
 
     Attributes:
         patients: Number of training patients.

@@ -94,7 +94,7 @@ def measure(images: np.ndarray, body: np.ndarray, pixel_mm: float) -> np.ndarray
 
 
 def upright(picture: np.ndarray, training: np.ndarray) -> float:
-    """How much what tells front from back in a picture is as in the training scans, from -100 to 100 %.
+    """The likeness to the training scans of what tells front from back in a picture, from -100 to 100 %.
 
     Args:
         picture: The picture at the end of what `measure` returns.

@@ -189,7 +189,7 @@ class Prepared:
         return resampled_side(len(self.mask), self.axial.spacing_mm[2], self.settings.pixel_mm)
 
     def measurements(self) -> np.ndarray | None:
-        """What the input gate looks at, see `kerasgan.scans.measurements`; None for a slice that is not axial."""
+        """The values that the input gate judges (`kerasgan.scans.measurements`); None for a slice that is not axial."""
         if self.plane != "axial":
             return None
         rows = slices_of_most_body(map(self.unpacked, self.body_bits))

@@ -30,7 +30,7 @@ class Labelled(Protocol):
 
 
 class Rows(Protocol):
-    """What the slices of a scan are to become: an array, or an object that is read like one."""
+    """The targets of the slices of a scan: an array, or an object that is read like one."""
 
     def __getitem__(self, row: int, /) -> np.ndarray:
         """int16 codes `[size, size, targets]` of one slice."""
@@ -92,7 +92,7 @@ class SliceStore:
         return self.targets[scan][row]
 
     def may_be_mirrored(self, index: int) -> bool:
-        """Whether left and right may change places in one slice; in a sagittal one, front and back would."""
+        """Tells whether left and right may change places in one slice; in a sagittal one, front and back would."""
         scan, row = self.place(index)
         return scan.planes[row : row + 1] != ("sagittal",)
 

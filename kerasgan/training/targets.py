@@ -37,7 +37,7 @@ HEIGHTS = (0.0, -0.05, 0.05)  # of a volume: where its slices are looked for, be
 
 
 class Synthesis(Protocol):
-    """What makes synthetic images of domain b, such as a `Guide`."""
+    """A maker of synthetic images of domain b, such as a `Guide`."""
 
     @property
     def digest(self) -> str:

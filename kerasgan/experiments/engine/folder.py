@@ -82,7 +82,7 @@ class Reproduction:
         return [cell for cell in self.cells if self.result(cell) is None]
 
     def speed(self) -> float:
-        """How much longer the finished cells took than planned for two idle cores; 1 for none."""
+        """The time that the finished cells took, divided by that planned for two idle cores; 1 for none."""
         finished = [(cell.seconds, found["seconds"]) for cell in self.cells if (found := self.result(cell))]
         planned, taken = (sum(values) for values in zip(*finished, strict=True)) if finished else (0.0, 0.0)
         return taken / planned if planned else 1.0
