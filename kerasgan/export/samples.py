@@ -17,6 +17,7 @@ from kerasgan.runs.run import Run
 from kerasgan.scans.contract import Direction
 from kerasgan.scans.intensity import IntensityMap
 from kerasgan.scans.preparation import Preparation, prepare
+from kerasgan.scans.slices import evenly_chosen
 
 Size = tuple[int, int]
 PartName = Literal["validation", "train"]
@@ -153,7 +154,7 @@ def _read(
     """Up to `count` slices of scans from all over the list."""
     samples: list[Sample] = []
     with tqdm(desc=title, total=count, unit="slice") as progress:
-        for index in _spread(len(pairs), count):
+        for index in evenly_chosen(len(pairs), count):
             scan, partner = pairs[index]
             samples.append(_sample(scan, partner, run.facts.preparation, run.map(direction[1]), size))
             progress.update(len(samples[-1].images))
@@ -169,7 +170,7 @@ def _sample(scan: Scan, partner: Scan | None, settings: Preparation, target: Int
     with scan.usable():
         prepared = prepare(scan.load(), settings, crop=False)
     informative = prepared.informative(settings.minimum_body_fraction)
-    rows = informative[_spread(len(informative), SLICES_OF_A_SCAN)]
+    rows = informative[evenly_chosen(len(informative), SLICES_OF_A_SCAN)]
     grid = replace(prepared.grid, size=size or prepared.grid.size)
     images = settings.images(grid.to_network(prepared.axial.array, fill=prepared.map.low))[rows]
     body = grid.to_network(prepared.body[rows].astype(np.float32), fill=0.0) >= 0.5
@@ -181,9 +182,3 @@ def _sample(scan: Scan, partner: Scan | None, settings: Preparation, target: Int
         values = target.inverse(other.map.forward(other.axial.array[rows])).astype(np.float32)
         truth = grid.to_network(values, fill=target.low)
     return Sample(images, prepared.map, body, truth)
-
-
-def _spread(length: int, count: int) -> list[int]:
-    """Up to `count` different indices below `length`, each in the middle of an equal share of them."""
-    count = min(length, count)
-    return [(2 * i + 1) * length // (2 * count) for i in range(count)]

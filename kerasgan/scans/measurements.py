@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from kerasgan.scans.geometry import SliceGrid
+from kerasgan.scans.slices import evenly_chosen
 
 MOST_BODY = 0.9  # of the largest body area of a slice: slices with at least this much are measured
 SLICES = 9  # at most, evenly chosen among those
@@ -70,8 +71,7 @@ def slices_of_most_body(body: Iterable[np.ndarray]) -> np.ndarray:
     """
     area = np.array([np.count_nonzero(image) for image in body])
     most = np.flatnonzero(area >= MOST_BODY * area.max())
-    count = min(SLICES, len(most))
-    return most[[(2 * index + 1) * len(most) // (2 * count) for index in range(count)]]
+    return most[evenly_chosen(len(most), SLICES)]
 
 
 def measure(images: np.ndarray, body: np.ndarray, pixel_mm: float) -> np.ndarray:

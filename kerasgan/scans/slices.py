@@ -64,6 +64,17 @@ def mean_with_mirrored(predict: Callable[[np.ndarray], Any]) -> Callable[[np.nda
     return both
 
 
+def evenly_chosen(length: int, count: int) -> list[int]:
+    """Up to `count` different indices below `length`, each in the middle of an equal share of them.
+
+    Example:
+        >>> evenly_chosen(9, 3)
+        [1, 4, 7]
+    """
+    count = min(length, count)
+    return [(2 * index + 1) * length // (2 * count) for index in range(count)]
+
+
 def middle_channel(images: np.ndarray) -> np.ndarray:
     """The slices themselves of images `[..., channels]`, which go back onto a scan's grid, or are drawn or scored.
 

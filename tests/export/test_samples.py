@@ -6,17 +6,10 @@ import pytest
 import SimpleITK
 
 from kerasgan.errors import ExportError
-from kerasgan.export.samples import Sample, _spread, calibration_slices, real_slices
+from kerasgan.export.samples import Sample, calibration_slices, real_slices
 from kerasgan.io import patient_key
 from kerasgan.io.nifti import read_image
 from kerasgan.scans.intensity import IntensityMap
-
-
-@pytest.mark.parametrize(
-    ("length", "count", "indices"), [(4, 4, [0, 1, 2, 3]), (2, 4, [0, 1]), (9, 3, [1, 4, 7]), (100, 1, [50])]
-)
-def test_indices_lie_in_the_middle_of_equal_shares(length, count, indices):
-    assert _spread(length, count) == indices
 
 
 @pytest.mark.parametrize(("direction", "name", "fill"), [("ab", "mr", None), ("ba", "ct", -1000.0)])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kerasgan.scans.slices import middle_channel, predict_slices
+from kerasgan.scans.slices import evenly_chosen, middle_channel, predict_slices
 
 SLICES = np.arange(5.0).reshape(5, 1, 1, 1)
 
@@ -29,3 +29,10 @@ def test_the_slice_of_an_image_is_its_middle_channel():
     images = np.arange(12).reshape(1, 2, 2, 3)
     np.testing.assert_array_equal(middle_channel(images), [[[1, 4], [7, 10]]])
     np.testing.assert_array_equal(middle_channel(SLICES), SLICES[..., 0])
+
+
+@pytest.mark.parametrize(
+    ("length", "count", "indices"), [(4, 4, [0, 1, 2, 3]), (2, 4, [0, 1]), (9, 3, [1, 4, 7]), (100, 1, [50])]
+)
+def test_indices_lie_in_the_middle_of_equal_shares(length, count, indices):
+    assert evenly_chosen(length, count) == indices
