@@ -55,9 +55,10 @@ def kerasgan_candidate(workload: Workload, policy: str) -> Candidate:
 
     from kerasgan.models import CycleGAN
     from kerasgan.recipes.hiasa2018 import RECIPE
-    from kerasgan.runs.device import divide_cores
+    from kerasgan.runs.device import divide_cores, keep_freed_memory
 
     divide_cores()
+    keep_freed_memory()
     keras.utils.set_random_seed(0)
     keras.config.set_dtype_policy(policy)
     w = workload

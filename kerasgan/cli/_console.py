@@ -95,12 +95,13 @@ def load_tensorflow() -> None:
         )
 
 
-def divide_cores() -> None:
-    """Shares the cores between TensorFlow's two thread pools, unless the user's environment has done so."""
+def prepare_training() -> None:
+    """Shares the cores between TensorFlow's thread pools and keeps freed memory, unless the environment has chosen."""
     from kerasgan.runs import device
 
     if TENSORFLOW_THREADS.isdisjoint(os.environ):
         device.divide_cores()
+    device.keep_freed_memory()
 
 
 def require_run(path: Path) -> None:

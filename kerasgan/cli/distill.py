@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from kerasgan.cli._app import Direction, RunPath, app, trusted
-from kerasgan.cli._console import load_tensorflow, resumable, say, table, writing
+from kerasgan.cli._console import load_tensorflow, prepare_training, resumable, say, table, writing
 from kerasgan.cli.train import how_to_resume
 
 
@@ -43,6 +43,7 @@ def distill(
     with writing(place), resumable(lambda: how_to_resume(place)):
         from kerasgan.distillation import REPORT, read_report
 
+        prepare_training()
         trained = api.distill(
             run, student, direction=direction, out=place, steps=steps, data_dir=data_dir, trust=trusted(context)
         )

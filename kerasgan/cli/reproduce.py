@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from kerasgan.cli._app import app
-from kerasgan.cli._console import divide_cores, load_tensorflow, resumable, say, table, writing
+from kerasgan.cli._console import load_tensorflow, prepare_training, resumable, say, table, writing
 from kerasgan.errors import KerasganError
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def reproduce(
     with writing(opened.folder), resumable(lambda: "The same command goes on from here; what is finished is kept."):
         if opened.left():  # the report alone needs no TensorFlow
             load_tensorflow()
-            divide_cores()
+            prepare_training()
             # Many networks in one process look to TensorFlow like one that is traced again and again.
             logging.getLogger("tensorflow").setLevel(logging.ERROR)
         report = compute(opened)

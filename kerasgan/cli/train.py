@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kerasgan.cli._app import app, trusted
-from kerasgan.cli._console import divide_cores, load_tensorflow, resumable, say, writing
+from kerasgan.cli._console import load_tensorflow, prepare_training, resumable, say, writing
 from kerasgan.errors import KerasganError
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def train(
         say(plan(request, place, resume))
         return
     with writing(place), resumable(lambda: how_to_resume(place)):
-        divide_cores()
+        prepare_training()
         run = api.train(
             dataset,
             data_dir=data_dir,

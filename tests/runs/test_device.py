@@ -1,6 +1,7 @@
 """Precision and compilation are chosen for the machine."""
 
 import os
+import platform
 import subprocess
 import sys
 
@@ -108,3 +109,27 @@ def test_a_step_of_discriminators_with_leaky_relu_reports_no_error_of_the_remapp
     with device.steady_graphs():
         step()
     assert "remapper" not in capfd.readouterr().err
+
+
+def faults_of_a_second_tensor(code: str = "", **environment: str) -> int:
+    """Pages that the system clears for 64 MB which were freed before, in a fresh process that runs some code first."""
+    program = f"""import numpy as np
+import resource
+from kerasgan.runs.device import keep_freed_memory
+{code}
+np.ones(2**23)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+np.ones(2**23)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+    environment = {**os.environ, "NUMPY_MADVISE_HUGEPAGE": "0", **environment}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment)
+    return int(done.stdout)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="an option of the GNU C library")
+def test_freed_memory_is_used_again_unless_the_user_has_chosen():
+    pages = 2**26 // os.sysconf("SC_PAGE_SIZE")
+    assert faults_of_a_second_tensor() > pages / 2
+    assert faults_of_a_second_tensor("keep_freed_memory()") < pages / 20
+    assert faults_of_a_second_tensor("keep_freed_memory()", MALLOC_TOP_PAD_="131072") > pages / 2
