@@ -136,7 +136,9 @@ class Supervision(_Frozen):
     adversarial_from: int = Field(0, ge=0, le=MOST)  # the first step in which the generator heeds the discriminator
     histogram: Component = Component(name="histogram_distance")
     histogram_weight: float = Field(0.0, ge=0, le=HEAVIEST)
-    guide: str | None = None  # a run, seen from the new run's folder: scans are registered to its synthetic images
+    # A run, seen from the new run's folder, or a recipe that is trained first: scans are registered to its results.
+    guide: str | None = None
+    guide_length: float = Field(1.0, gt=0, le=1000)  # of a guide that is a recipe, in schedule.steps
 
 
 class Deformation(_Frozen):

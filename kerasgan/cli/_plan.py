@@ -12,6 +12,7 @@ from kerasgan.runs.device import resolve_precision, uses_xla
 from kerasgan.runs.run import load_run
 from kerasgan.scans.preparation import preparation
 from kerasgan.training.data import split_patients
+from kerasgan.training.guide import guide_place, recipe_of_guide
 from kerasgan.training.request import Request
 
 
@@ -27,6 +28,11 @@ def plan(request: Request, out: Path, resume: bool) -> str:
     recipe = former.recipe if former else request.build_recipe()
     request = request.resuming(former) if former else request
     check_components(recipe)
+    first = ""
+    if not former and (own := recipe_of_guide(recipe)):
+        check_components(own)
+        place = guide_place(out, recipe.supervision.guide or "")
+        first = f"First its guide: {own.schedule.steps} steps of {own.name}, in {place}"
     name = request.dataset or ""
     module = registry.find("datasets", name)
     root = request.data_dir or Path(module.CARD.default_dir)
@@ -50,4 +56,4 @@ def plan(request: Request, out: Path, resume: bool) -> str:
     compiled = "compiled with XLA" if uses_xla() else "without XLA"
     device = f"Device: {', '.join(devices) or 'CPU'}, {resolve_precision(recipe.precision)}, {compiled}"
     heading = "Would continue" if resume else "Would write"
-    return "\n\n".join([data, recipe_text(recipe), device, f"{heading} {out}"])
+    return "\n\n".join(filter(None, [data, recipe_text(recipe), device, first, f"{heading} {out}"]))

@@ -144,6 +144,10 @@ def _advice(words: list[str], known: list[str]) -> str:
 
 def how_to_resume(place: Path) -> str:
     """Returns what continues an interrupted training: its checkpoint, or the same command before the first step."""
+    from kerasgan.training.start import own_guide
+
     if (place / "run.json").exists():
         return f"Continue from its checkpoint with: kerasgan train --resume --out {quote(str(place))}"
+    if own_guide(place).exists():
+        return f"Its guide had begun; the same command with --out {quote(str(place))} goes on from there."
     return "The first step had not begun. Prepared slices are kept; the same command goes on from there."

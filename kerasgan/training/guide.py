@@ -9,14 +9,86 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from kerasgan import registry
 from kerasgan.config import Recipe
-from kerasgan.errors import RunError
-from kerasgan.files import beside, file_digest
+from kerasgan.errors import KerasganError, RunError
+from kerasgan.files import beside, file_digest, seen_beside
 from kerasgan.models import AdversarialModel
 from kerasgan.runs.run import Run, load_run
 from kerasgan.scans.slices import mean_with_mirrored, middle_channel, predict_slices
 from kerasgan.training.cache import CachedScan
 from kerasgan.training.data import Data
+from kerasgan.training.start import own_guide
+
+
+def is_recipe(guide: str) -> bool:
+    """Whether a recipe names its guide by a recipe, which is trained first, and not by a run.
+
+    Example:
+        >>> is_recipe("kerasgan2026"), is_recipe("mine.py"), is_recipe("../first")
+        (True, True, False)
+    """
+    return guide.endswith(".py") or guide in registry.names("recipes")
+
+
+def guide_place(out: Path, guide: str) -> Path:
+    """The run directory of the guide that the recipe of the run in `out` names.
+
+    Example:
+        >>> guide_place(Path("/runs/second"), "first").as_posix()
+        '/runs/first'
+        >>> guide_place(Path("/runs/second"), "kerasgan2026").as_posix()
+        '/runs/second-guide'
+    """
+    return own_guide(out) if is_recipe(guide) else beside(out, guide)
+
+
+def with_guide_beside(recipe: Recipe, out: Path) -> Recipe:
+    """The recipe of a new run that names the run that is its guide, if it has one, from the new run's folder.
+
+    Example:
+        >>> from kerasgan.config import Data, Supervision
+        >>> wanted = Recipe(name="mine", data=Data(pairs="registered"), supervision=Supervision(guide="/runs/first"))
+        >>> with_guide_beside(wanted, Path("/runs/second")).supervision.guide
+        'first'
+    """
+    guide = recipe.supervision.guide
+    if guide is None or is_recipe(guide):
+        return recipe
+    seen = seen_beside(out, Path(guide))
+    guide = f"./{seen}" if is_recipe(seen) else seen  # a run may be called like a recipe
+    return recipe.model_copy(update={"supervision": recipe.supervision.model_copy(update={"guide": guide})})
+
+
+def recipe_of_guide(recipe: Recipe) -> Recipe | None:
+    """The recipe by which the guide of a recipe is trained first; None where it has no guide, or a run.
+
+    Method, losses and pairs are those of the named recipe. The slices, their intensities, the networks and the
+    precision are the guided run's own, and so is the length, `guide_length` times its own.
+
+    Raises:
+        KerasganError: For an unknown recipe, or one that has a recipe as its guide itself.
+    """
+    settings = recipe.supervision
+    if settings.guide is None or not is_recipe(settings.guide):
+        return None
+    named: Recipe = registry.find("recipes", settings.guide).RECIPE
+    if named.supervision.guide:
+        raise KerasganError(
+            f"The guide {settings.guide} has a guide itself, {named.supervision.guide}. Train it on its own, and name "
+            "its run as supervision.guide."
+        )
+    named = named.as_quick() if recipe.quick else named
+    steps = max(1, round(settings.guide_length * recipe.schedule.steps))
+    values = named.model_dump()
+    values["data"] = recipe.data.model_dump() | {name: values["data"][name] for name in ("pairs", "atlases")}
+    values["schedule"] = recipe.schedule.model_dump() | {
+        "steps": steps,
+        "constant_fraction": named.schedule.constant_fraction,
+    }
+    for part in ("generator", "discriminator", "intensity", "precision"):
+        values[part] = recipe.model_dump()[part]
+    return Recipe.model_validate(values)
 
 
 @dataclass(frozen=True)
@@ -42,7 +114,7 @@ class Guide:
         """
         if recipe.supervision.guide is None:
             return None
-        run = load_run(beside(out, recipe.supervision.guide))
+        run = load_run(guide_place(out, recipe.supervision.guide))
         run.generator_path("ab")  # no long work for a guide without weights
         return cls(run)
 

@@ -96,6 +96,11 @@ def check(request: Request, out: Path, resume: bool) -> None:
     require_free(out)
 
 
+def own_guide(out: Path) -> Path:
+    """Returns the directory of the guide that is trained first for the run in `out`, where a recipe asks for one."""
+    return out.with_name(f"{out.name}-guide")
+
+
 def student_out(run: Path, student: str, out: Path | None, trust: bool = False) -> Path:
     """Returns the run directory of a student: the one given, or a name next to its teacher's.
 

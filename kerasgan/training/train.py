@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from kerasgan import datasets, registry
 from kerasgan.config import Recipe
 from kerasgan.errors import RunError
-from kerasgan.files import beside, remove_leftovers, seen_beside
+from kerasgan.files import beside, remove_leftovers
 from kerasgan.models import AdversarialModel
 from kerasgan.networks.build import check_components
 from kerasgan.networks.keras_settings import dtype_policy, keras_defaults
@@ -41,9 +41,9 @@ from kerasgan.training.callbacks import (
     network_files,
 )
 from kerasgan.training.data import Data, prepare_data
-from kerasgan.training.guide import Guide
+from kerasgan.training.guide import Guide, guide_place, recipe_of_guide, with_guide_beside
 from kerasgan.training.interruption import Interruption
-from kerasgan.training.request import Request
+from kerasgan.training.request import Request, differences
 from kerasgan.training.slices import SliceStore
 from kerasgan.training.targets import Targets, draw_targets, training_targets
 from kerasgan.training.teacher import load_teacher
@@ -65,12 +65,8 @@ def train(request: Request, out: Path, resume: bool = False) -> Run:
         KerasganError: For bad input, each with its remedy; see `kerasgan.errors`.
     """
     if not resume:
-        recipe = request.build_recipe()
+        recipe = with_guide_beside(request.build_recipe(), out)
         check_components(recipe)
-        if recipe.supervision.guide:
-            guide = seen_beside(out, Path(recipe.supervision.guide))
-            supervision = recipe.supervision.model_copy(update={"guide": guide})
-            recipe = recipe.model_copy(update={"supervision": supervision})
         root = datasets.create(request.dataset or "", request.data_dir)
         if request.secret is None:
             datasets.create_secret(root)
@@ -91,6 +87,8 @@ def train_recipe(recipe: Recipe, request: Request, out: Path, former: Run | None
     """
     seed = request.seed or 0
     check_components(recipe)
+    if not former and (own := recipe_of_guide(recipe)):
+        train_guide(own, request, guide_place(out, recipe.supervision.guide or ""))
     guide = Guide.of(out, recipe)
     if guide and former:
         guide.require_unchanged(former)
@@ -123,6 +121,31 @@ def train_recipe(recipe: Recipe, request: Request, out: Path, former: Run | None
         fit(model, run, data, targets)
     report.loss_figure(run.path / "history.csv", run.path / "losses.png", note="quick run" if run.quick else "")
     return run
+
+
+def train_guide(recipe: Recipe, request: Request, out: Path) -> None:
+    """Trains the guide of a run before the run itself, or what is left of it.
+
+    Args:
+        recipe: The guide's.
+        request: Dataset and seed of both.
+        out: The guide's run directory.
+
+    Raises:
+        RunError: For a guide in `out` that was begun with other settings.
+    """
+    check_components(recipe)
+    former = load_run(out) if out.exists() else None
+    if former:
+        seeds = former.facts.seed, request.seed or 0
+        changed = differences(former.recipe, recipe) + [f"seed: {seeds[0]} -> {seeds[1]}"] * (seeds[0] != seeds[1])
+        if changed:
+            raise RunError(
+                f"The guide {out} was begun with other settings ({'; '.join(changed)}). Choose another --out, or "
+                "remove the guide."
+            )
+    logger.info("First its guide: %d steps of %s, in %s.", recipe.schedule.steps, recipe.name, out)
+    train_recipe(recipe, request, out, former)
 
 
 def build_model(recipe: Recipe, image_shape: tuple[int, ...], precision: str, seed: int) -> AdversarialModel:
