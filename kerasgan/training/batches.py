@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import pi
 from typing import Any
@@ -105,30 +105,32 @@ def training_dataset(
 
 
 def labelled_dataset(
-    slices: Labelled, augmentation: Augmentation, batch_size: int, seed: int, first_step: int = 0
+    sets: Sequence[Labelled], augmentation: Augmentation, batch_size: int, seed: int, first_step: int = 0
 ) -> tf.data.Dataset:
     """Endless batches `(images, classes)`: float32 `[batch, height, width, channels]`, int32 `[batch, height, width]`.
 
-    Order and augmentation depend on the seed and the step's number only, as in `training_dataset`.
+    A batch has as many slices of each set, one set after the other. Order and augmentation depend on the seed and the
+    step's number only, as in `training_dataset`, and the order of a set not on the sets after it.
 
     Args:
-        slices: Images and classes, all of one size.
+        sets: Sets of images and classes, all of one size.
         augmentation: Limits of the random geometric changes, the same for an image and its classes.
-        batch_size: Slices in a batch.
+        batch_size: Slices of each set in a batch.
         seed: Seed of order and augmentation.
         first_step: Number of the first batch.
     """
-    image, classes = slices[0]
+    image, classes = sets[0][0]
     signature = (
-        tf.TensorSpec((batch_size, *image.shape), tf.float32),
-        tf.TensorSpec((batch_size, *classes.shape), tf.int32),
+        tf.TensorSpec((batch_size * len(sets), *image.shape), tf.float32),
+        tf.TensorSpec((batch_size * len(sets), *classes.shape), tf.int32),
         tf.TensorSpec((), tf.int32),
     )
 
     def generate() -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
-        order = Shuffled(len(slices), (seed, 0)).batches(batch_size, first_step)
-        for step, indices in enumerate(order, first_step):
-            images, labels = zip(*(slices[index] for index in indices), strict=True)
+        orders = [Shuffled(len(own), (seed, i)).batches(batch_size, first_step) for i, own in enumerate(sets)]
+        for step, drawn in enumerate(zip(*orders, strict=True), first_step):
+            found = [own[index] for own, indices in zip(sets, drawn, strict=True) for index in indices]
+            images, labels = zip(*found, strict=True)
             yield np.stack(images), np.stack(labels).astype(np.int32), step
 
     def finish(images: tf.Tensor, labels: tf.Tensor, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

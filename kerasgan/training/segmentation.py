@@ -31,7 +31,8 @@ from kerasgan.training.callbacks import Checkpoint, Progress
 from kerasgan.training.slices import Labelled
 from kerasgan.training.train import reporting_periods
 
-CHECKPOINT_EVERY = 200  # steps
+CHECKPOINT_EVERY = 200  # steps; and validated as often
+AT_ONCE = 8  # slices in a validation's batch
 
 
 class Settings(BaseModel):
@@ -40,7 +41,7 @@ class Settings(BaseModel):
     Attributes:
         network: The segmenter and its options.
         steps: Number of training steps.
-        batch_size: Slices in a step.
+        batch_size: Slices of each set in a step.
         learning_rate: Adam's rate over the first half of the steps; then it falls linearly to 0.
         augmentation: Limits of the random geometric changes. A mirrored right kidney would still be labelled as the
             right one, so only structures without a side may be flipped.
@@ -65,8 +66,66 @@ class _StopOnNonFinite(keras.callbacks.Callback):
             raise DivergenceError(f"The segmentation loss became {loss:.3g} at step {step}; lower the learning rate.")
 
 
+class Validation(keras.callbacks.Callback):
+    """Keeps the weights with the highest IoU on slices of other patients, and ends a training that stays below it.
+
+    The IoU is that of all pixels of a structure together, and its mean over the structures; one that is neither there
+    nor found counts 0. It is taken every 200 steps and after the last one.
+
+    Args:
+        slices: Labelled slices of patients that the network does not learn from.
+        patience: Steps without a higher IoU after which the training ends.
+
+    Attributes:
+        iou: The highest IoU, 0 to 1; -1 before the first.
+        step: The step that it belongs to.
+    """
+
+    def __init__(self, slices: Labelled, patience: int) -> None:
+        super().__init__()
+        self.slices, self.patience = slices, patience
+        self.iou, self.step = tf.Variable(-1.0, dtype=tf.float64), tf.Variable(0, dtype=tf.int64)
+
+    def begin(self, network: keras.Model) -> dict[str, list[tf.Variable]]:
+        """Makes room for the best weights of a compiled network, and returns what belongs into a checkpoint."""
+        self.best = [tf.Variable(weight.numpy()) for weight in network.weights]
+        self.steps = network.optimizer.iterations
+        return {"best": self.best, "validation": [self.iou, self.step]}
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the IoU has not risen for as many steps as the patience says."""
+        return int(self.steps) - int(self.step) >= self.patience
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Takes the IoU, and keeps the weights where it is the highest so far."""
+        intersection = union = np.zeros(self.model.output_shape[-1] - 1)
+        for start in range(0, len(self.slices), AT_ONCE):
+            rows = (self.slices[row] for row in range(start, min(start + AT_ONCE, len(self.slices))))
+            images, classes = map(np.stack, zip(*rows, strict=True))
+            found = ops.convert_to_numpy(self.model.predict_on_batch(images)).argmax(axis=-1)
+            pairs = [(found == number, classes == number) for number in range(1, len(union) + 1)]
+            intersection = intersection + [np.count_nonzero(one & other) for one, other in pairs]
+            union = union + [np.count_nonzero(one | other) for one, other in pairs]
+        if (iou := float(np.mean(intersection / np.maximum(union, 1)))) > float(self.iou):
+            self.iou.assign(iou)
+            self.step.assign(int(self.steps))
+            for kept, weight in zip(self.best, self.model.weights, strict=True):
+                kept.assign(weight.numpy())
+        self.model.stop_training = self.is_over
+
+
 @keras_defaults()
-def train(slices: Labelled, classes: int, settings: Settings, seed: int = 0, folder: Path | None = None) -> keras.Model:
+def train(
+    slices: Labelled,
+    classes: int,
+    settings: Settings,
+    seed: int = 0,
+    folder: Path | None = None,
+    *,
+    added: Labelled | None = None,
+    validation: Validation | None = None,
+) -> keras.Model:
     """Trains a network by the sum of cross-entropy and of the Dice loss of the structures over a batch.
 
     Args:
@@ -76,6 +135,9 @@ def train(slices: Labelled, classes: int, settings: Settings, seed: int = 0, fol
         seed: Seed of weights, order and augmentation; the same seed gives the same weights again.
         folder: For checkpoints, from the newest of which an interrupted training goes on to the same weights; None for
             none.
+        added: Further slices, such as synthetic ones. A step has a batch of them beside that of `slices`, which come
+            in the order, and as often, as without them.
+        validation: Chooses the weights and ends the training early; None: all steps, and the last weights.
 
     Returns:
         A float32 network from `[batch, height, width, channels]` in [-1, 1] to logits
@@ -95,16 +157,26 @@ def train(slices: Labelled, classes: int, settings: Settings, seed: int = 0, fol
     rate = ConstantThenLinear(settings.learning_rate, settings.steps, settings.steps // 2)
     network.compile(keras.optimizers.Adam(rate), _loss, jit_compile=uses_xla())
     network.optimizer.build(network.trainable_variables)
-    state = checkpoints.named({"segmenter": network.variables, "optimizer": network.optimizer.variables})
+    parts = {"segmenter": network.variables, "optimizer": network.optimizer.variables}
+    if validation:
+        parts |= validation.begin(network)
+    state = checkpoints.named(parts)
     done = checkpoints.resume(state, folder) if folder else 0
     with steady_graphs(), closing(Progress("Training segmentation", done, settings.steps, ["loss"])) as progress:
         callbacks: list[keras.callbacks.Callback] = [progress, _StopOnNonFinite()]
+        if validation:
+            callbacks.append(validation)
         if folder:
             callbacks.append(Checkpoint(progress, CHECKPOINT_EVERY, lambda: state, folder))
+        sets = [slices, added] if added else [slices]
         for steps, periods in reporting_periods(done, settings.steps, CHECKPOINT_EVERY):
-            batches = labelled_dataset(slices, settings.augmentation, settings.batch_size, seed, progress.step)
+            if validation and validation.is_over:
+                break
+            batches = labelled_dataset(sets, settings.augmentation, settings.batch_size, seed, progress.step)
             batches = batches.take(steps * periods)
             network.fit(batches, epochs=periods, steps_per_epoch=steps, callbacks=callbacks, verbose=0, shuffle=False)
+    if validation:
+        network.set_weights(validation.best)
     return checkpoints.float32_copy(network)
 
 

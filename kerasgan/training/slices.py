@@ -1,4 +1,4 @@
-"""Sets of prepared slices behind one index: of many scans, with labels, joined, and as a generator translates them."""
+"""Sets of prepared slices behind one index: of many scans, with labels, and as a generator translates them."""
 
 from __future__ import annotations
 
@@ -130,31 +130,10 @@ class LabelledStore:
         return scan.slices([row])[0], self.store.labels(index)
 
 
-class JoinedSlices:
-    """Several sets of labelled slices as one, such as real and synthetic images.
-
-    Args:
-        parts: Sets of slices of one size, one after the other.
-    """
-
-    def __init__(self, *parts: Labelled) -> None:
-        self.parts = parts
-        self.ends = np.cumsum([len(part) for part in parts])
-
-    def __len__(self) -> int:
-        return int(self.ends[-1]) if len(self.ends) else 0
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """One slice of one part, see `Labelled`."""
-        part = int(np.searchsorted(self.ends, index, side="right"))
-        return self.parts[part][int(index - (self.ends[part - 1] if part else 0))]
-
-
 class TranslatedSlices:
     """Labelled slices as a generator translates them: synthetic images with the classes of their sources.
 
-    All are translated at once and kept as 16-bit codes, as prepared slices are. Together with real slices:
-    `JoinedSlices(real, TranslatedSlices(source, generator, path))`.
+    All are translated at once and kept as 16-bit codes, as prepared slices are.
 
     Args:
         slices: Images of the generator's source domain, with classes.

@@ -21,6 +21,7 @@ from kerasgan.experiments.engine.types import Context, Findings
 from kerasgan.experiments.papers import mujtaba2025
 
 ALL, FEW = "segment-all", "segment-1"
+SEGMENTED = [f"{key}-{kind}" for key in (ALL, FEW) for kind in ("real", "joined")]
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +38,7 @@ def content(liver_file, abdomens, tmp_path_factory):
 
 
 def task(**changes) -> AugmentedSegmentation:
-    return AugmentedSegmentation(recipe="mujtaba2025", quick=True, structures=("liver",), **changes)
+    return AugmentedSegmentation(recipe="mujtaba2025", quick=True, structures=("liver",), patience=600, **changes)
 
 
 def table(content, caption):
@@ -59,8 +60,11 @@ def test_from_scans_to_figures(liver_file, abdomens, tmp_path):
     cells, test = content["cells"], content["patients"]["test"]
     assert all(set(cells[f"{key}-{kind}-seed0"]["scores"]) == set(test["b"])
                for key in (ALL, FEW) for kind in ("real", "joined"))  # fmt: skip
-    count = {key: cells[f"{key}-seed0"]["training_slices"] for key in (f"{ALL}-real", f"{ALL}-joined", f"{FEW}-real")}
-    assert count[f"{FEW}-real"] < count[f"{ALL}-real"] < count[f"{ALL}-joined"]
+    real, synthetic = ({key: cells[f"{key}-seed0"][f"{kind}_slices"] for key in SEGMENTED}
+                       for kind in ("real", "synthetic"))  # fmt: skip
+    assert 0 < real[f"{FEW}-real"] == real[f"{FEW}-joined"] < real[f"{ALL}-real"] == real[f"{ALL}-joined"]
+    assert synthetic[f"{FEW}-real"] == synthetic[f"{ALL}-real"] == 0 < synthetic[f"{ALL}-joined"]
+    assert {cells[f"{key}-seed0"]["step"] for key in SEGMENTED} == {2}
     assert sorted(cells["outlines-seed0"]["patients"]) == sorted(test["a"])
     pictures = [opened.place(cell) for cell in opened.cells]
     assert imread(pictures[1] / "outlines.png").ndim == 3 and imread(pictures[2] / "overlay.png").ndim == 3
@@ -93,6 +97,7 @@ def test_fewer_scans_are_a_part_of_more_and_another_seed_draws_others():
 @pytest.mark.parametrize(
     ("part", "domain", "which"),
     [("train", "b", "2 training scans of domain b"), ("test", "b", "2 test scans of domain b"),
+     ("validation", "b", "1 validation scans of domain b"),
      ("train", "a", "2 training scans of domain a")],
 )  # fmt: skip
 def test_scans_without_labels(context, part, domain, which):
@@ -118,6 +123,11 @@ def test_overlap_of_both_scenarios(content):
     assert set(rows) >= {"all labelled MR", "1 labelled MR", "1 labelled MR, synthetic MR"}
     dice = np.mean(scores(content, f"{FEW}-real", "dice_liver"))
     assert rows["1 labelled MR"][2].startswith(f"{dice:.2f} ± ")
+
+
+def test_the_step_that_was_kept_stands_beside_its_iou(content):
+    rows = table(content, "Step of the weights that were kept, and their IoU on the validation patients [%]")
+    assert rows["1"] == ["1", "400: 80.00", "400: 85.00", "400: 80.00", "400: 85.00"]
 
 
 def test_the_papers_gain_stands_beside_ours_in_both_readings(content):

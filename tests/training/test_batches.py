@@ -20,7 +20,7 @@ from kerasgan.training.batches import (
     training_dataset,
 )
 from kerasgan.training.cache import STEPS, CachedScan
-from kerasgan.training.slices import JoinedSlices, LabelledStore, SliceStore
+from kerasgan.training.slices import LabelledStore, SliceStore
 
 NONE = Augmentation(flip=False, shift=0, scale=0, rotation_degrees=0)
 RNG = np.random.default_rng(0)
@@ -345,19 +345,20 @@ def test_store_asked_for_labels_needs_them(tmp_path):
         SliceStore([unlabelled]).labels(0)
 
 
-def test_joined_slices_follow_one_another():
-    parts = [
-        [(np.full((2, 2, 1), n, np.float32), np.full((2, 2), n, np.uint8)) for n in ns] for ns in ([1, 2], [], [3])
-    ]
-    joined = JoinedSlices(*parts)
-    assert len(joined) == 3 and len(JoinedSlices()) == 0
-    assert [(int(image[0, 0, 0]), int(classes[0, 0])) for image, classes in (joined[i] for i in range(3))] == [
-        (1, 1),
-        (2, 2),
-        (3, 3),
-    ]
-    batches = list(labelled_dataset(joined, NONE, 3, 0).take(1))
-    assert sorted(batches[0][1][:, 0, 0].numpy()) == [1, 2, 3]
+def flat(numbers):
+    """Slices of one value, which is also their class."""
+    return [(np.full((2, 2, 1), n / 10, np.float32), np.full((2, 2), n, np.uint8)) for n in numbers]
+
+
+def test_a_labelled_batch_has_as_many_slices_of_each_set_and_further_sets_change_nothing_of_the_first():
+    real, synthetic = flat([1, 2, 3]), flat([7, 8, 9, 10, 11])
+    alone, both = ([classes[:, 0, 0].numpy().tolist() for _, classes in labelled_dataset(sets, NONE, 2, 0).take(15)]
+                   for sets in ([real], [real, synthetic]))  # fmt: skip
+    assert [batch[:2] for batch in both] == alone
+    drawn = [number for batch in both for number in batch[2:]]
+    assert len(drawn) == 30 and {drawn.count(number) for number in (7, 8, 9, 10, 11)} == {6}
+    images, classes = next(iter(labelled_dataset([real, synthetic], NONE, 2, 0)))
+    np.testing.assert_allclose(images[..., 0], classes / 10, atol=1e-6)
 
 
 def labelled_batches(count: int, first: int = 0, seed: int = 0, limits: Augmentation = NONE):
@@ -367,7 +368,7 @@ def labelled_batches(count: int, first: int = 0, seed: int = 0, limits: Augmenta
         image = np.full((8, 8, 2), number / 10, np.float32)
         image[0, 0] = 1
         slices.append((image, np.full((8, 8), number, np.uint8)))
-    batches = labelled_dataset(slices, limits, 2, seed, first).take(count)
+    batches = labelled_dataset([slices], limits, 2, seed, first).take(count)
     return [(images.numpy(), classes.numpy()) for images, classes in batches]
 
 

@@ -16,9 +16,9 @@ from kerasgan.scans.geometry import oriented
 from kerasgan.scans.preparation import preparation, prepare
 from kerasgan.training import segmentation
 from kerasgan.training.cache import build
-from kerasgan.training.segmentation import Settings, segment, segment_prepared, train
+from kerasgan.training.segmentation import Settings, Validation, segment, segment_prepared, train
 from kerasgan.training.segmentation import _loss as loss
-from kerasgan.training.slices import JoinedSlices, LabelledStore, TranslatedSlices, WithSynthetic
+from kerasgan.training.slices import LabelledStore, TranslatedSlices, WithSynthetic
 
 OVERRIDES = ["data.size=32", "intensity.bias_correction=false", "data.minimum_body_fraction=0.01"]
 PREPARATION = preparation(Recipe(name="x").with_overrides(OVERRIDES), "head", (-1000.0, 1600.0), 256.0)
@@ -101,6 +101,63 @@ def test_an_interrupted_training_goes_on_to_the_same_weights(slices, tmp_path, m
     assert sorted(cut.iterdir())[-1].stem == "step-000000006"
 
 
+@pytest.fixture(scope="module")
+def others(scans, tmp_path_factory):
+    """The slices of a patient that is not trained on."""
+    return LabelledStore(build(scans[3:], PREPARATION, tmp_path_factory.mktemp("cache")), CLASSES)
+
+
+def test_the_weights_with_the_highest_iou_are_kept_by_hand():
+    """Pixels 0 and 1 of class 1; a network that finds those brighter than its threshold."""
+    image, classes = np.array([[[0.9], [0.1], [-0.5], [-0.9]]], np.float32), np.array([[1, 1, 0, 0]], np.uint8)
+    inputs = keras.Input((None, None, 1))
+    network = keras.Model(inputs, keras.layers.Conv2D(2, 1)(inputs))
+    network.compile(keras.optimizers.Adam())
+    validation = Validation([(image, classes)] * 9, patience=20)
+    validation.set_model(network)
+    validation.begin(network)
+    found = []
+    for step, threshold in ((10, 0.5), (20, -0.7), (30, 0.5), (40, -2.0)):  # 1, 3, 1 and 4 pixels found
+        network.set_weights([np.array([[[[0.0, 1.0]]]]), np.array([0.0, -threshold])])
+        network.optimizer.iterations.assign(step)
+        validation.on_epoch_end(0)
+        found.append((float(validation.iou), int(validation.step), network.stop_training))
+    np.testing.assert_allclose([iou for iou, *_ in found], [1 / 2, 2 / 3, 2 / 3, 2 / 3])
+    assert [rest for _, *rest in found] == [[10, False], [20, False], [20, False], [20, True]]
+    np.testing.assert_allclose(validation.best[1], [0, 0.7])
+
+
+def test_a_training_ends_where_the_iou_does_not_rise_and_goes_back(slices, others, tmp_path, monkeypatch):
+    """Validated on slices without a structure, so that no IoU is higher than the first one."""
+    monkeypatch.setattr(segmentation, "CHECKPOINT_EVERY", 2)
+    empty = [(image, np.zeros_like(classes)) for image, classes in (others[row] for row in range(len(others)))]
+    wanted = train(slices, 3, SETTINGS.model_copy(update={"steps": 2}), 1).get_weights()
+    for _ in range(2):  # the second time nothing is left to train
+        validation = Validation(empty, patience=4)
+        network = train(slices, 3, SETTINGS, 1, tmp_path, validation=validation)
+        assert int(validation.step) == 2 and float(validation.iou) == 0
+        assert sorted(tmp_path.iterdir())[-1].stem == "step-000000006"
+        for array, expected in zip(network.get_weights(), wanted, strict=True):
+            np.testing.assert_array_equal(array, expected)
+
+
+def test_an_interrupted_training_with_validation_and_added_slices_goes_on_to_the_same_weights(
+    slices, others, tmp_path, monkeypatch
+):
+    settings = SETTINGS.model_copy(update={"steps": 6})
+    monkeypatch.setattr(segmentation, "CHECKPOINT_EVERY", 2)
+    folder, cut = tmp_path / "whole", tmp_path / "cut"
+    found = []
+    for place in (folder, cut):
+        validation = Validation(others, patience=100)
+        with monkeypatch.context() as patch:
+            copy_after(patch, 4, place, cut)
+            network = train(slices, 3, settings, 5, place, added=slices, validation=validation)
+        found.append((int(validation.step), float(validation.iou), *network.get_weights()))
+    for array, expected in zip(*found, strict=True):
+        np.testing.assert_array_equal(array, expected)
+
+
 def test_the_network_is_plain_and_float32_after_mixed_precision(slices, tmp_path):
     settings = SETTINGS.model_copy(update={"steps": 2, "precision": "mixed_bfloat16"})
     network = train(slices, 3, settings)
@@ -174,9 +231,8 @@ def test_slices_are_translated_once(slices, tmp_path):
 def test_synthetic_slices_teach_what_the_real_ones_lack(slices, scans, tmp_path):
     """Real images of the other contrast come without the brain; translated CT brings it."""
     without_brain = [(-image, np.where(classes == 2, 0, classes)) for image, classes in (slices[0], slices[1])]
-    joined = JoinedSlices(without_brain, TranslatedSlices(slices, inverting(), tmp_path / "codes.npy"))
-    assert len(joined) == len(slices) + 2
-    network = train(joined, 3, SETTINGS, seed=1)
+    synthetic = TranslatedSlices(slices, inverting(), tmp_path / "codes.npy")
+    network = train(without_brain, 3, SETTINGS, seed=1, added=synthetic)
     prepared = prepare(scans[3].load(), PREPARATION, crop=False)
     found = segment_prepared(network, prepared, -prepared.slices)
     assert dice(found, CLASSES[scans[3].load_labels()], 2) > 0.9

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from pydantic import Field
 
 from kerasgan.datasets import Scan
 from kerasgan.errors import DatasetError
@@ -20,7 +20,7 @@ from kerasgan.experiments.engine.types import UNFINISHED, Content, Context, Task
 from kerasgan.pictures.overlay import Outlined, outline_figure
 from kerasgan.scans.preparation import Preparation, prepare
 from kerasgan.scans.slices import middle_channel, predict_slices
-from kerasgan.training.slices import JoinedSlices, TranslatedSlices
+from kerasgan.training.slices import TranslatedSlices
 
 PATIENTS = 4  # in a picture, at most
 
@@ -29,16 +29,18 @@ class AugmentedSegmentation(OneChannelSegmentation):
     """A segmentation of domain b by a network that learns from labelled scans of b, alone or with synthetic ones.
 
     The synthetic scans are the labelled training scans of domain a, translated by the generator of a training cell,
-    with the labels of their sources. Their slices and the real ones make one set, each slice as likely as any other.
-    Without them, the same number of steps sees the real slices alone.
+    with the labels of their sources. A step then has as many synthetic slices beside the real ones, which come in the
+    same order and as often as without them. The weights are those with the highest IoU on the validation patients.
 
     Attributes:
         real_scans: How many labelled training scans of b, drawn by the seed; None: all.
         synthetic: Whether synthetic scans are added; the cell then depends on the cell that trained the generator.
+        patience: Steps without a higher IoU after which the training ends.
     """
 
     real_scans: int | None = None
     synthetic: bool = False
+    patience: int = Field(ge=1)
 
     def check(self, context: Context) -> None:
         """Checks that there are labels to learn from and to score against."""
@@ -50,6 +52,7 @@ class AugmentedSegmentation(OneChannelSegmentation):
                 "dataset that has it, or name it in the card of your own (kerasgan datasets NAME)."
             )
         require_labels(context.split.train.b, "training scans of domain b", self.real_scans or 1)
+        require_labels(context.split.validation.b, "validation scans of domain b")
         require_labels(context.split.test.b, "test scans of domain b")
         if self.synthetic:  # the training segments all of them
             scans = context.split.train.a
@@ -58,13 +61,18 @@ class AugmentedSegmentation(OneChannelSegmentation):
     def run(self, context: Context, needs: Sequence[Path], folder: Path) -> Content:
         """Trains, scores every labelled test patient, and draws the one whose Dice is the median."""
         from kerasgan.runs.run import load_run
+        from kerasgan.training.segmentation import Validation
 
-        slices: Any = self.store(context, self.drawn(labelled(context.split.train.b)))
+        slices = self.store(context, self.drawn(labelled(context.split.train.b)))
+        validation = Validation(self.store(context, labelled(context.split.validation.b)), self.patience)
+        added = None
         if self.synthetic:
             source, kept = self.store(context, labelled(context.split.train.a)), folder / UNFINISHED / SYNTHETIC
-            slices = JoinedSlices(slices, TranslatedSlices(source, load_run(needs[0]).generator("ab"), kept))
-        found = self.score(context, slices, labelled(context.split.test.b), folder, folder / "overlay.png")
-        return found | {"training_slices": len(slices)}
+            added = TranslatedSlices(source, load_run(needs[0]).generator("ab"), kept)
+        scans, picture = labelled(context.split.test.b), folder / "overlay.png"
+        found = self.score(context, slices, scans, folder, picture, added=added, validation=validation)
+        counts = {"real_slices": len(slices), "synthetic_slices": len(added) if added else 0}
+        return found | counts | {"step": int(validation.step), "validation_iou": float(validation.iou)}
 
     def drawn(self, scans: list[Scan]) -> list[Scan]:
         """Draws as many scans as the task asks for; with one seed, fewer are a part of more."""

@@ -39,7 +39,7 @@ class Network(Task):
         network: The segmenter.
         steps: Training steps.
         learning_rate: Learning rate of the first half of the steps.
-        batch_size: Slices in a step.
+        batch_size: Slices in a step; as many synthetic ones beside them, where there are any.
     """
 
     structures: tuple[str, ...]
@@ -53,14 +53,14 @@ class Network(Task):
         common = tuple(name for name, where in card.structures.items() if len(where) == 2)
         return tuple(name for name in self.structures if name in common) or common
 
-    def train(self, slices: Any, classes: int, seed: int, folder: Path) -> keras.Model:
-        """Trains the network; the cell's folder keeps how far it is."""
+    def train(self, slices: Any, classes: int, seed: int, folder: Path, **more: Any) -> keras.Model:
+        """Trains the network, see `kerasgan.training.segmentation.train`; the cell's folder keeps how far it is."""
         from kerasgan.training.segmentation import Settings, train
 
         settings = Settings(
             network=self.network, steps=self.steps, learning_rate=self.learning_rate, batch_size=self.batch_size
         )
-        return train(slices, classes, settings, seed, folder / UNFINISHED)
+        return train(slices, classes, settings, seed, folder / UNFINISHED, **more)
 
 
 class TwoChannelSegmentation(Network):
@@ -120,13 +120,19 @@ class OneChannelSegmentation(RecipeTask, Network):
         return LabelledStore(build(scans, self.preparation(context.card), context.cells / ".cache"), classes)
 
     def score(
-        self, context: Context, slices: Any, scans: Sequence[Scan], folder: Path, picture: Path | None = None
+        self,
+        context: Context,
+        slices: Any,
+        scans: Sequence[Scan],
+        folder: Path,
+        picture: Path | None = None,
+        **more: Any,
     ) -> Content:
-        """Trains a network on slices and scores it on labelled scans of domain b, see `score_labels`."""
+        """Trains a network on slices, see `train`, and scores it on labelled scans of domain b, see `score_labels`."""
         from kerasgan.training.segmentation import segment_prepared
 
         names, settings = self.chosen(context.card), self.preparation(context.card)
-        network = self.train(slices, len(names) + 1, self.seed, folder)
+        network = self.train(slices, len(names) + 1, self.seed, folder, **more)
         classes = context.card.classes("b", names)
 
         def segment(scan: Scan) -> Overlay:
