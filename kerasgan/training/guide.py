@@ -47,9 +47,8 @@ def with_guide_beside(recipe: Recipe, out: Path) -> Recipe:
     """The recipe of a new run that names the run that is its guide, if it has one, from the new run's folder.
 
     Example:
-        >>> from kerasgan.config import Data, Supervision
-        >>> wanted = Recipe(name="mine", data=Data(pairs="registered"), supervision=Supervision(guide="/runs/first"))
-        >>> with_guide_beside(wanted, Path("/runs/second")).supervision.guide
+        >>> mine = Recipe(name="mine").with_overrides(["data.pairs=registered", "supervision.guide=/runs/first"])
+        >>> with_guide_beside(mine, Path("/runs/second")).supervision.guide
         'first'
     """
     guide = recipe.supervision.guide

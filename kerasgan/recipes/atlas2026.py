@@ -1,0 +1,28 @@
+"""Two rounds of registered CTs of other patients, any anatomy: the most exact recipe without pairs.
+
+The recipe has no paper. Its guide is `onesided2026`, which is trained first. Where that puts bone about right, CTs of
+other patients are bent to its synthetic CTs by optical flow, which is more exact than to register them to the MR. The
+median of ten such CTs is then what the generator learns from, by the mean absolute difference alone; it starts from the
+guide's weights.
+
+Reference:
+    Kroeger et al. 2016, https://arxiv.org/abs/1603.03590 (optical flow)
+
+    kerasgan train --recipe atlas2026 --dataset adni --data-dir ADNI
+"""
+
+from kerasgan.config import Component, Data, Losses, Optimizer, Recipe, Schedule, Supervision
+
+RECIPE = Recipe(
+    name="atlas2026",
+    title="Two rounds of registered scans of other patients, any anatomy",
+    citation="kerasgan; after Kroeger et al., ECCV 2016, https://arxiv.org/abs/1603.03590",
+    method="one_sided",
+    generator=Component(name="resnet", filters=64, blocks=9, upsampling="resize"),
+    discriminator=Component(name="patchgan", filters=64),
+    losses=Losses(adversarial_weight=0.0, cycle_weight=0.0),
+    supervision=Supervision(weight=1.0, target="median", guide="onesided2026", guide_length=2.0),
+    optimizer=Optimizer(learning_rate=5e-4, average_decay=0.998),
+    schedule=Schedule(steps=50_000, constant_fraction=0.5),
+    data=Data(size=256, batch_size=1, pairs="registered", atlases=10),
+)

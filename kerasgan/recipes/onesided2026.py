@@ -1,0 +1,32 @@
+"""A generator that learns from registered CTs of other patients beside an adversary, without the way back.
+
+The recipe has no paper. Unpaired training compares a synthetic CT with real ones as a whole; what says where things are
+is the way back of a CycleGAN, which can be fooled. Here CTs of other patients that are registered to the MR say it, and
+a second generator and the cycle are not needed: a step costs about half of one of `kerasgan2026`.
+
+Reference:
+    Zhu et al., ICCV 2017, https://arxiv.org/abs/1703.10593 (least-squares adversary and image pool)
+
+    kerasgan train --recipe onesided2026 --dataset adni --data-dir ADNI
+"""
+
+from kerasgan.config import Component, Data, Losses, Optimizer, Recipe, Schedule, Supervision
+
+RECIPE = Recipe(
+    name="onesided2026",
+    title="One-sided training on registered scans of other patients, any anatomy",
+    citation="kerasgan; after Zhu et al., ICCV 2017, https://arxiv.org/abs/1703.10593",
+    method="one_sided",
+    generator=Component(name="resnet", filters=64, blocks=9, upsampling="resize"),
+    discriminator=Component(name="patchgan", filters=64),
+    losses=Losses(
+        adversarial=Component(name="least_squares"),
+        cycle_weight=0.0,
+        structure=Component(name="mutual_information"),
+        structure_weight=1.0,
+    ),
+    supervision=Supervision(weight=3.0, target="nearest"),
+    optimizer=Optimizer(learning_rate=2e-4, average_decay=0.998),
+    schedule=Schedule(steps=100_000, constant_fraction=0.5),
+    data=Data(size=256, batch_size=1, pairs="registered", atlases=5),
+)
