@@ -138,7 +138,8 @@ class Supervision(_Frozen):
     histogram_weight: float = Field(0.0, ge=0, le=HEAVIEST)
     # A run, seen from the new run's folder, or a recipe that is trained first: scans are registered to its results.
     guide: str | None = None
-    guide_length: float = Field(1.0, gt=0, le=1000)  # of a guide that is a recipe, in schedule.steps
+    guide_length: float = Field(1.0, gt=0, le=1000)  # of a guide that is a recipe, in steps of the run
+    rounds: int = Field(1, ge=1, le=10)  # with a guide that is a recipe: how often both are trained, by each other
 
 
 class Deformation(_Frozen):

@@ -12,7 +12,7 @@ from kerasgan.runs.device import resolve_precision, uses_xla
 from kerasgan.runs.run import load_run
 from kerasgan.scans.preparation import preparation
 from kerasgan.training.data import split_patients
-from kerasgan.training.guide import guide_place, recipe_of_guide
+from kerasgan.training.guide import stages
 from kerasgan.training.request import Request
 
 
@@ -28,11 +28,10 @@ def plan(request: Request, out: Path, resume: bool) -> str:
     recipe = former.recipe if former else request.build_recipe()
     request = request.resuming(former) if former else request
     check_components(recipe)
-    first = ""
-    if not former and (own := recipe_of_guide(recipe)):
+    before = [] if former else stages(recipe, out)
+    for _, own in before:
         check_components(own)
-        place = guide_place(out, recipe.supervision.guide or "")
-        first = f"First its guide: {own.schedule.steps} steps of {own.name}, in {place}"
+    first = "\n".join(f"Before it: {own.schedule.steps} steps of {own.name}, in {place}" for place, own in before)
     name = request.dataset or ""
     module = registry.find("datasets", name)
     root = request.data_dir or Path(module.CARD.default_dir)

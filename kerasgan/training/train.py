@@ -41,7 +41,7 @@ from kerasgan.training.callbacks import (
     network_files,
 )
 from kerasgan.training.data import Data, prepare_data
-from kerasgan.training.guide import Guide, guide_place, recipe_of_guide, with_guide_beside
+from kerasgan.training.guide import Guide, stages, with_guide_beside
 from kerasgan.training.interruption import Interruption
 from kerasgan.training.request import Request, differences
 from kerasgan.training.slices import SliceStore
@@ -87,8 +87,11 @@ def train_recipe(recipe: Recipe, request: Request, out: Path, former: Run | None
     """
     seed = request.seed or 0
     check_components(recipe)
-    if not former and (own := recipe_of_guide(recipe)):
-        train_guide(own, request, guide_place(out, recipe.supervision.guide or ""))
+    first = stages(recipe, out) if not former else []
+    for number, (place, own) in enumerate(first, 1):
+        text = "First run %d of %d: %d steps of %s, in %s."
+        logger.info(text, number, len(first) + 1, own.schedule.steps, own.name, place)
+        _train_stage(own, request, place)
     guide = Guide.of(out, recipe)
     if guide and former:
         guide.require_unchanged(former)
@@ -121,31 +124,6 @@ def train_recipe(recipe: Recipe, request: Request, out: Path, former: Run | None
         fit(model, run, data, targets)
     report.loss_figure(run.path / "history.csv", run.path / "losses.png", note="quick run" if run.quick else "")
     return run
-
-
-def train_guide(recipe: Recipe, request: Request, out: Path) -> None:
-    """Trains the guide of a run before the run itself, or what is left of it.
-
-    Args:
-        recipe: The guide's.
-        request: Dataset and seed of both.
-        out: The guide's run directory.
-
-    Raises:
-        RunError: For a guide in `out` that was begun with other settings.
-    """
-    check_components(recipe)
-    former = load_run(out) if out.exists() else None
-    if former:
-        seeds = former.facts.seed, request.seed or 0
-        changed = differences(former.recipe, recipe) + [f"seed: {seeds[0]} -> {seeds[1]}"] * (seeds[0] != seeds[1])
-        if changed:
-            raise RunError(
-                f"The guide {out} was begun with other settings ({'; '.join(changed)}). Choose another --out, or "
-                "remove the guide."
-            )
-    logger.info("First its guide: %d steps of %s, in %s.", recipe.schedule.steps, recipe.name, out)
-    train_recipe(recipe, request, out, former)
 
 
 def build_model(recipe: Recipe, image_shape: tuple[int, ...], precision: str, seed: int) -> AdversarialModel:
@@ -243,6 +221,19 @@ def _alone(run: Run) -> Iterator[None]:
         for name in ("", "generators", "segmenters", "previews"):
             remove_leftovers(run.path / name, alone=True)
         yield
+
+
+def _train_stage(recipe: Recipe, request: Request, out: Path) -> None:
+    """Trains a run that another one waits for, or what is left of it, unless it was begun with other settings."""
+    former = load_run(out) if out.exists() else None
+    if former:
+        seeds = former.facts.seed, request.seed or 0
+        changed = differences(former.recipe, recipe) + [f"seed: {seeds[0]} -> {seeds[1]}"] * (seeds[0] != seeds[1])
+        if changed:
+            raise RunError(
+                f"{out} was begun with other settings ({'; '.join(changed)}). Choose another --out, or remove it."
+            )
+    train_recipe(recipe, request, out, former)
 
 
 def _facts(
