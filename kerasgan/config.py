@@ -139,7 +139,6 @@ class Supervision(_Frozen):
     # A run, seen from the new run's folder, or a recipe that is trained first: scans are registered to its results.
     guide: str | None = None
     guide_length: float = Field(1.0, gt=0, le=1000)  # of a guide that is a recipe, in steps of the run
-    rounds: int = Field(1, ge=1, le=10)  # with a guide that is a recipe: how often both are trained, by each other
 
 
 class Deformation(_Frozen):

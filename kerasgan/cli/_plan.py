@@ -12,8 +12,9 @@ from kerasgan.runs.device import resolve_precision, uses_xla
 from kerasgan.runs.run import load_run
 from kerasgan.scans.preparation import preparation
 from kerasgan.training.data import split_patients
-from kerasgan.training.guide import stages
+from kerasgan.training.guide import recipe_of_guide
 from kerasgan.training.request import Request
+from kerasgan.training.start import own_guide
 
 
 def plan(request: Request, out: Path, resume: bool) -> str:
@@ -28,10 +29,10 @@ def plan(request: Request, out: Path, resume: bool) -> str:
     recipe = former.recipe if former else request.build_recipe()
     request = request.resuming(former) if former else request
     check_components(recipe)
-    before = [] if former else stages(recipe, out)
-    for _, own in before:
+    own = None if former else recipe_of_guide(recipe)
+    if own:
         check_components(own)
-    first = "\n".join(f"Before it: {own.schedule.steps} steps of {own.name}, in {place}" for place, own in before)
+    first = f"First its guide: {own.schedule.steps} steps of {own.name}, in {own_guide(out)}" if own else ""
     name = request.dataset or ""
     module = registry.find("datasets", name)
     root = request.data_dir or Path(module.CARD.default_dir)

@@ -23,7 +23,7 @@ RECIPE = Recipe(
         adversarial=Component(name="least_squares"),
         cycle_weight=0.0,
         structure=Component(name="mutual_information"),
-        structure_weight=1.0,
+        structure_weight=4.0,
     ),
     supervision=Supervision(weight=3.0, target="nearest"),
     optimizer=Optimizer(learning_rate=2e-4, average_decay=0.998),

@@ -20,7 +20,6 @@ from kerasgan.training.cache import CachedScan
 from kerasgan.training.data import Data
 from kerasgan.training.start import own_guide
 
-LATER = 0.5  # length of the guide of a later round, in steps of the run
 WHICH: Which = "last"  # of a guide's generators: the other is chosen by patients that are to validate the run
 
 
@@ -41,14 +40,13 @@ def guide_place(out: Path, recipe: Recipe) -> Path | None:
         >>> mine = Recipe(name="mine").with_overrides(["data.pairs=registered", "supervision.guide=first"])
         >>> guide_place(Path("/runs/second"), mine).as_posix()
         '/runs/first'
-        >>> mine = mine.with_overrides(["supervision.guide=onesided2026", "supervision.rounds=2"])
-        >>> guide_place(Path("/runs/second"), mine).as_posix()
-        '/runs/second-guide2'
+        >>> guide_place(Path("/runs/second"), mine.with_overrides(["supervision.guide=onesided2026"])).as_posix()
+        '/runs/second-guide'
     """
-    settings = recipe.supervision
-    if settings.guide is None:
+    guide = recipe.supervision.guide
+    if guide is None:
         return None
-    return own_guide(out, settings.rounds) if is_recipe(settings.guide) else beside(out, settings.guide)
+    return own_guide(out) if is_recipe(guide) else beside(out, guide)
 
 
 def with_guide_beside(recipe: Recipe, out: Path) -> Recipe:
@@ -64,59 +62,35 @@ def with_guide_beside(recipe: Recipe, out: Path) -> Recipe:
         return recipe
     seen = seen_beside(out, Path(guide))
     guide = f"./{seen}" if is_recipe(seen) else seen  # a run may be called like a recipe
-    return _changed(recipe, guide=guide)
+    return recipe.model_copy(update={"supervision": recipe.supervision.model_copy(update={"guide": guide})})
 
 
-def stages(recipe: Recipe, out: Path) -> list[tuple[Path, Recipe]]:
-    """The runs that are trained before a run whose guide is a recipe, in their order: their directories and recipes.
+def recipe_of_guide(recipe: Recipe) -> Recipe | None:
+    """The recipe by which the guide of a run is trained before it; None where it has no guide, or a run.
 
-    The first is the guide, `guide_length` times as long as the run itself. In each further round a run of the own
-    recipe follows, which it guides, and the guide's recipe again, half as long as the run, guided by that. Method,
-    losses and pairs of a guide are those of its recipe; slices, intensities, networks and precision are the run's.
+    Method, losses and pairs are those of the recipe that is named. Slices, intensities, networks and precision are the
+    run's own, and so is the length, `guide_length` times its own.
 
     Args:
         recipe: The recipe of the run.
-        out: Its directory, beside which those of the stages are.
 
     Raises:
-        KerasganError: For an unknown recipe, one that has a guide itself, or several rounds of one without pairs.
+        KerasganError: For an unknown recipe, or one that has a guide itself.
     """
     settings = recipe.supervision
     if settings.guide is None or not is_recipe(settings.guide):
-        return []
+        return None
     named: Recipe = registry.find("recipes", settings.guide).RECIPE
     if named.supervision.guide:
         raise KerasganError(
             f"The guide {settings.guide} has a guide itself, {named.supervision.guide}. Train it on its own, and name "
             "its run as supervision.guide."
         )
-    if settings.rounds > 1 and named.data.pairs != "registered":
-        raise KerasganError(
-            f"supervision.rounds={settings.rounds} needs a guide that learns from registered pairs, and "
-            f"{settings.guide} does not. Use --set supervision.guide=onesided2026, or --set supervision.rounds=1."
-        )
     named = named.as_quick() if recipe.quick else named
-    found: list[tuple[Path, Recipe]] = []
-    for number in range(1, settings.rounds + 1):
-        length = settings.guide_length
-        if found:
-            place = out.with_name(f"{out.name}-round{number - 1}")
-            found.append((place, _changed(recipe, guide=f"./{found[-1][0].name}", rounds=1)))
-            named, length = _changed(named, guide=f"./{place.name}"), LATER
-        found.append((own_guide(out, number), _shared(named, recipe, max(1, round(length * recipe.schedule.steps)))))
-    return found
-
-
-def _changed(recipe: Recipe, **supervision: object) -> Recipe:
-    """The recipe with other settings of its supervision."""
-    return recipe.model_copy(update={"supervision": recipe.supervision.model_copy(update=supervision)})
-
-
-def _shared(guide: Recipe, recipe: Recipe, steps: int) -> Recipe:
-    """The recipe of a guide with what it shares with the run that it guides, and a number of steps."""
-    values, of_run = guide.model_dump(), recipe.model_dump()
+    values, of_run = named.model_dump(), recipe.model_dump()
+    steps = max(1, round(settings.guide_length * recipe.schedule.steps))
     own_data = {name: values["data"][name] for name in ("pairs", "atlases")}
-    own_schedule = {"steps": steps, "epochs": None, "constant_fraction": guide.schedule.constant_fraction}
+    own_schedule = {"steps": steps, "epochs": None, "constant_fraction": named.schedule.constant_fraction}
     values |= {part: of_run[part] for part in ("anatomy", "generator", "discriminator", "intensity", "precision")}
     values |= {"data": of_run["data"] | own_data, "schedule": of_run["schedule"] | own_schedule}
     return Recipe.model_validate(values)

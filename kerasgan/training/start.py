@@ -96,14 +96,14 @@ def check(request: Request, out: Path, resume: bool) -> None:
     require_free(out)
 
 
-def own_guide(out: Path, round_number: int = 1) -> Path:
-    """Returns the directory of a guide that is trained before the run in `out`, where its recipe asks for one.
+def own_guide(out: Path) -> Path:
+    """Returns the directory of the guide that is trained before the run in `out`, where its recipe asks for one.
 
     Example:
-        >>> own_guide(Path("runs/second"), 2).as_posix()
-        'runs/second-guide2'
+        >>> own_guide(Path("runs/second")).as_posix()
+        'runs/second-guide'
     """
-    return out.with_name(f"{out.name}-guide{round_number}")
+    return out.with_name(f"{out.name}-guide")
 
 
 def student_out(run: Path, student: str, out: Path | None, trust: bool = False) -> Path:

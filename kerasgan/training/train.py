@@ -41,10 +41,11 @@ from kerasgan.training.callbacks import (
     network_files,
 )
 from kerasgan.training.data import Data, prepare_data
-from kerasgan.training.guide import Guide, stages, with_guide_beside
+from kerasgan.training.guide import Guide, recipe_of_guide, with_guide_beside
 from kerasgan.training.interruption import Interruption
 from kerasgan.training.request import Request, differences
 from kerasgan.training.slices import SliceStore
+from kerasgan.training.start import own_guide
 from kerasgan.training.targets import Targets, draw_targets, training_targets
 from kerasgan.training.teacher import load_teacher
 
@@ -87,11 +88,8 @@ def train_recipe(recipe: Recipe, request: Request, out: Path, former: Run | None
     """
     seed = request.seed or 0
     check_components(recipe)
-    first = stages(recipe, out) if not former else []
-    for number, (place, own) in enumerate(first, 1):
-        text = "First run %d of %d: %d steps of %s, in %s."
-        logger.info(text, number, len(first) + 1, own.schedule.steps, own.name, place)
-        _train_stage(own, request, place)
+    if not former and (own := recipe_of_guide(recipe)):
+        _train_guide(own, request, own_guide(out))
     guide = Guide.of(out, recipe)
     if guide and former:
         guide.require_unchanged(former)
@@ -223,8 +221,8 @@ def _alone(run: Run) -> Iterator[None]:
         yield
 
 
-def _train_stage(recipe: Recipe, request: Request, out: Path) -> None:
-    """Trains a run that another one waits for, or what is left of it, unless it was begun with other settings."""
+def _train_guide(recipe: Recipe, request: Request, out: Path) -> None:
+    """Trains the guide of a run before it, or what is left of it, unless it was begun with other settings."""
     former = load_run(out) if out.exists() else None
     if former:
         seeds = former.facts.seed, request.seed or 0
@@ -233,6 +231,7 @@ def _train_stage(recipe: Recipe, request: Request, out: Path) -> None:
             raise RunError(
                 f"{out} was begun with other settings ({'; '.join(changed)}). Choose another --out, or remove it."
             )
+    logger.info("First its guide: %d steps of %s, in %s.", recipe.schedule.steps, recipe.name, out)
     train_recipe(recipe, request, out, former)
 
 

@@ -2,14 +2,13 @@
 
 import shutil
 
-import numpy as np
 import pytest
 from tiny import assert_same_checkpoint, copy_after, newest_checkpoint, request, write_heads
 
 from kerasgan.cli.train import how_to_resume
 from kerasgan.config import Recipe
 from kerasgan.errors import KerasganError, RunError
-from kerasgan.training.guide import stages
+from kerasgan.training.guide import recipe_of_guide
 from kerasgan.training.train import train
 
 PAIRS = ("data.pairs=registered", "data.atlases=1", "losses.adversarial_weight=0", "losses.structure_weight=0")
@@ -26,13 +25,13 @@ def run(data, tmp_path_factory):
     """Beside it there is what a power cut after the first checkpoint of its guide had left."""
     folder = tmp_path_factory.mktemp("runs")
     with pytest.MonkeyPatch.context() as patch:
-        copy_after(patch, 4, folder / "run-guide1", folder / "cut-guide1")
+        copy_after(patch, 4, folder / "run-guide", folder / "cut-guide")
         return train(request(data, *GUIDED), folder / "run")
 
 
 def test_one_command_gives_what_two_give(data, run):
     guide = train(request(data, "schedule.steps=6", "pool_size=50"), run.path.with_name("first"))
-    assert_same_checkpoint(run.path.with_name("run-guide1"), guide.path)
+    assert_same_checkpoint(run.path.with_name("run-guide"), guide.path)
     second = train(request(data, *PAIRS, f"supervision.guide={guide.path}"), run.path.with_name("second"))
     assert_same_checkpoint(run.path, second.path)
 
@@ -40,80 +39,43 @@ def test_one_command_gives_what_two_give(data, run):
 def test_the_same_command_goes_on_from_the_guides_checkpoint(data, run):
     cut = run.path.with_name("cut")
     assert f"the same command with --out {cut} goes on" in how_to_resume(cut)
-    assert [path.stem for path in (cut.with_name("cut-guide1") / "checkpoints").iterdir()] == ["step-000000004"]
+    assert [path.stem for path in (cut.with_name("cut-guide") / "checkpoints").iterdir()] == ["step-000000004"]
     assert_same_checkpoint(train(request(data, *GUIDED), cut).path, run.path)
     assert f"--resume --out {cut}" in how_to_resume(cut)
 
 
 def test_resumed_it_needs_its_guide_and_no_recipe_of_it(data, run, tmp_path, monkeypatch):
-    for name in ("run", "run-guide1"):
+    for name in ("run", "run-guide"):
         shutil.copytree(run.path.with_name(name), tmp_path / name)
     newest = max((tmp_path / "run" / "checkpoints").iterdir())
     newest.unlink()
-    monkeypatch.setattr("kerasgan.training.train.stages", None)
+    monkeypatch.setattr("kerasgan.training.train.recipe_of_guide", None)
     train(request(data, *GUIDED), tmp_path / "run", resume=True)
     assert_same_checkpoint(tmp_path / "run", run.path)
     newest.unlink()
-    shutil.rmtree(tmp_path / "run-guide1")
-    with pytest.raises(RunError, match="run-guide1"):
+    shutil.rmtree(tmp_path / "run-guide")
+    with pytest.raises(RunError, match="run-guide"):
         train(request(data, *GUIDED), tmp_path / "run", resume=True)
 
 
 def test_a_guide_of_other_settings_is_not_gone_on_with(data, run):
-    before = newest_checkpoint(run.path.with_name("run-guide1")).keys()
-    shutil.copytree(run.path.with_name("run-guide1"), run.path.with_name("other-guide1"))
-    message = r"other-guide1 was begun with other settings \(schedule.steps: 6 -> 3; seed: 0 -> 1\)"
+    before = newest_checkpoint(run.path.with_name("run-guide")).keys()
+    shutil.copytree(run.path.with_name("run-guide"), run.path.with_name("other-guide"))
+    message = r"other-guide was begun with other settings \(schedule.steps: 6 -> 3; seed: 0 -> 1\)"
     with pytest.raises(RunError, match=message):
         train(request(data, *GUIDED, "supervision.guide_length=0.375", seed=1), run.path.with_name("other"))
-    assert newest_checkpoint(run.path.with_name("other-guide1")).keys() == before
+    assert newest_checkpoint(run.path.with_name("other-guide")).keys() == before
 
 
-def test_the_guide_shares_slices_networks_and_precision_with_the_run(data, tmp_path):
+def test_the_guide_shares_slices_networks_and_precision_with_the_run(data):
     recipe = request(data, *GUIDED, "intensity.mr_percentiles=[1, 99]", "data.atlases=7").build_recipe()
-    [(place, guide)] = stages(recipe, tmp_path / "run")
-    assert (place.name, guide.name, guide.method) == ("run-guide1", "hiasa2018", "cyclegan")
+    guide = recipe_of_guide(recipe)
+    assert (guide.name, guide.method) == ("hiasa2018", "cyclegan")
     assert (guide.data.pairs, guide.schedule.steps) == (None, 6)
     shared = ("anatomy", "generator", "discriminator", "intensity", "precision")
     assert [getattr(guide, part) for part in shared] == [getattr(recipe, part) for part in shared]
     assert guide.data.augmentation == recipe.data.augmentation and guide.data.size == recipe.data.size
-    assert stages(Recipe(name="mine"), tmp_path / "run") == []
-
-
-def test_in_a_second_round_both_are_trained_by_each_other(data, tmp_path):
-    asked = (*PAIRS, "supervision.guide=onesided2026", "supervision.rounds=2", "schedule.steps=4")
-    recipe = request(data, *asked).build_recipe()
-    planned = [
-        (place.name, own.name, own.schedule.steps, own.data.pairs, own.supervision.guide, own.losses.adversarial_weight)
-        for place, own in stages(recipe, tmp_path / "run")
-    ]
-    assert planned == [
-        ("run-guide1", "onesided2026", 4, "registered", None, 1),
-        ("run-round1", "hiasa2018", 4, "registered", "./run-guide1", 0),
-        ("run-guide2", "onesided2026", 2, "registered", "./run-round1", 1),
-    ]
-
-
-def test_a_second_round_is_trained_as_planned(data, tmp_path, monkeypatch):
-    trained = {}
-
-    def record(model, run, *others):
-        run.path.joinpath("generators").mkdir()
-        trained[run.path.name] = [weight.copy() for weight in model.generator_ab.get_weights()]
-        model.generator_ab.trainable_variables[0].assign_add(model.generator_ab.trainable_variables[0] * 0 + 0.125)
-        model.generator_ab.save(run.path / "generators" / "ab-last.keras")
-
-    monkeypatch.setattr("kerasgan.training.train.fit", record)
-    monkeypatch.setattr("kerasgan.pictures.patients.loss_figure", lambda *args, **options: None)
-    smaller = tmp_path / "smaller.py"
-    smaller.write_text(
-        "from kerasgan.recipes.onesided2026 import RECIPE as LARGE\n"
-        "RECIPE = LARGE.with_overrides(['data.atlases=1', 'optimizer.average_decay=null'])\n"
-    )
-    asked = (*PAIRS, f"supervision.guide={smaller}", "supervision.rounds=2")
-    train(request(data, *asked), tmp_path / "run")
-    assert [*trained] == ["run-guide1", "run-round1", "run-guide2", "run"]
-    for former, run in zip([*trained.values()][:-1], [*trained.values()][1:], strict=True):
-        np.testing.assert_array_equal(run[0], former[0] + np.float32(0.125))  # each goes on from the one before it
+    assert recipe_of_guide(Recipe(name="mine")) is None
 
 
 def test_a_guide_that_has_a_guide_and_an_unknown_one_are_refused(data, tmp_path):
@@ -125,7 +87,5 @@ def test_a_guide_that_has_a_guide_and_an_unknown_one_are_refused(data, tmp_path)
     )
     with pytest.raises(KerasganError, match=r"twice\.py has a guide itself, hiasa2018\. Train it on its own"):
         train(request(data, *PAIRS, f"supervision.guide={twice}"), tmp_path / "run")
-    with pytest.raises(KerasganError, match=r"rounds=2 needs a guide that learns from registered pairs, and hiasa2018"):
-        train(request(data, *GUIDED, "supervision.rounds=2"), tmp_path / "run")
     with pytest.raises(RunError, match="hiasa2017"):
         train(request(data, *PAIRS, "supervision.guide=hiasa2017"), tmp_path / "run")
