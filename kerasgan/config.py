@@ -261,10 +261,11 @@ class Recipe(_Frozen):
                 "Method 'one_sided' learns from pairs, and the recipe has none. Use --set data.pairs=registered or "
                 "true, or --set supervision.weight=0."
             )
-        if self.method == "one_sided" and (self.losses.cycle_weight or self.losses.identity_weight):
+        losses = self.losses
+        if self.method == "one_sided" and (losses.cycle_weight or losses.cycle_weight_b or losses.identity_weight):
             raise KerasganError(
                 "Method 'one_sided' has no way back and no identity loss. Use --set losses.cycle_weight=0 --set "
-                "losses.identity_weight=0."
+                "losses.cycle_weight_b=null --set losses.identity_weight=0."
             )
         if self.method in ("cyclegan", "one_sided") and unused:
             raise KerasganError(
@@ -381,6 +382,13 @@ class Recipe(_Frozen):
             if values["method"] == "one_sided" and isinstance(values["losses"], dict):  # which has no way back
                 unused = {"cycle_weight": 0.0, "cycle_weight_b": None, "identity_weight": 0.0}
                 values["losses"] |= {name: off for name, off in unused.items() if f"losses.{name}" not in paths}
+            without_cycle = not self.losses.cycle_weight and "losses.cycle_weight" not in paths
+            if (self.method, values["method"]) == ("one_sided", "cyclegan") and without_cycle:
+                raise KerasganError(
+                    "Without pairs the recipe is a CycleGAN, and its cycle has the weight 0. Give it one with --set "
+                    "losses.cycle_weight=10, or keep one generator with --set method=one_sided --set "
+                    "supervision.weight=0."
+                )
         try:
             recipe = Recipe.model_validate(values)
         except ValidationError as error:

@@ -53,7 +53,14 @@ def test_pairs_bring_their_method_and_are_refused_by_the_others():
     without_cycle = RECIPE.with_overrides(["losses.cycle_weight=0"])
     recipe = RECIPE.with_overrides(["data.pairs=true"])
     assert (recipe.data.pairs, recipe.method) == ("true", "one_sided")
-    assert recipe.with_overrides(["data.pairs=null"]) == without_cycle
+    assert recipe.with_overrides(["data.pairs=null", "losses.cycle_weight=0"]) == without_cycle
+    with pytest.raises(KerasganError, match=r"a CycleGAN, and its cycle has the weight 0\. .* losses.cycle_weight=10"):
+        recipe.with_overrides(["data.pairs=null"])
+    assert recipe.with_overrides(["data.pairs=null", "losses.cycle_weight=3"]).losses.cycle_weight == 3
+    kept = recipe.with_overrides(["data.pairs=null", "method=one_sided", "supervision.weight=0"])
+    assert (kept.method, kept.losses.cycle_weight) == ("one_sided", 0)
+    with pytest.raises(KerasganError, match=r"no way back .* losses.cycle_weight_b=null"):
+        recipe.with_overrides(["losses.cycle_weight_b=5"])
     assert without_cycle.with_overrides(["data.pairs=registered"]).data.atlases == 5
     with pytest.raises(KerasganError, match=r"data.pairs=true, which method 'cyclegan' does not use. Use --set method"):
         RECIPE.with_overrides(["data.pairs=true", "method=cyclegan"])
