@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import made_up_cells
 import pytest
 from made_up_cells import finish, table
 from tiny_experiment import write_experiment
@@ -42,7 +43,7 @@ def content(request, written):
 
 
 @pytest.mark.parametrize("section", BOTH)
-def test_errors_stand_beside_those_of_the_look_up_table(content, section):
+def test_errors_stand_beside_their_scale(content, section):
     rows = table(content, "Error against the truth", section)
     unit = "HU" if section == "MR to CT" else "0..255"
     assert rows["method"] == ["method", f"MAE [{unit}]", *OTHERS[section]]
@@ -50,7 +51,8 @@ def test_errors_stand_beside_those_of_the_look_up_table(content, section):
     assert float(mae[0]) == pytest.approx(30.5, abs=0.15) and float(mae[2]) == pytest.approx(1.29, abs=0.2)
     assert float(psnr[0]) == pytest.approx(14.5, abs=0.15)  # 45 - 30.5
     assert float(ssim[0]) == pytest.approx(0.033, abs=0.001)  # 1 / 30.5
-    assert float(rows[baseline.NAME][1].split()[0]) == 40
+    found = [float(rows[name][1].split()[0]) for name in ("constant", baseline.NAME, "grid floor")]
+    assert found == [70, 40, 10]
 
 
 @pytest.mark.parametrize("section", BOTH)
@@ -66,7 +68,8 @@ def test_changes_are_expected_neither_way(content, section):
 def test_each_patient_and_each_repetition(content):
     patients = table(content, "MAE [HU] of each patient")
     assert list(patients) == ["patient", "p0", "p1", "p2", "p3", "mean ± SD"]
-    assert patients["patient"][-1] == baseline.NAME and patients["p2"][-1] == "40.0"
+    assert patients["patient"][-3:] == ["constant", baseline.NAME, "grid floor"]
+    assert patients["p2"][-3:] == ["70.0", "40.0", "10.0"]
     name = patients["patient"][1]
     own = [content["cells"][f"evaluate-ab-{name}-seed{seed}"]["scores"]["p0"]["mae_hu"] for seed in (0, 1)]
     assert patients["p0"][1] == f"{sum(own) / 2:.1f}"
@@ -77,7 +80,7 @@ def test_pictures_of_the_median_patient_in_both_directions(content):
     shown = [
         caption for caption in content["pictures"].values() if "source, synthetic image, truth and error" in caption
     ]
-    titles = table(content, "MAE [HU] of each patient")["patient"][1:-1]
+    titles = table(content, "MAE [HU] of each patient")["patient"][1:-3]
     assert shown == [f"{title}, seed 0, patient p1: source, synthetic image, truth and error." for title in titles] * 2
 
 
@@ -100,3 +103,12 @@ def test_one_test_patient(written, name):
 def test_without_pairs_there_are_no_directions(written):
     _, content = written("nehra2021", patients=0, seeds=1)
     assert not {table["section"] for table in content["tables"]} & set(BOTH)
+
+
+def test_cells_of_a_former_version_have_the_look_up_table_alone(written, monkeypatch):
+    made = made_up_cells.errors
+    kept = ("part", "note", "definitions", "scores", "baseline")
+    monkeypatch.setattr(made_up_cells, "errors", lambda *given: {name: made(*given)[name] for name in kept})
+    _, content = written("rajnish2022", patients=2, seeds=1)
+    rows = table(content, "Error against the truth", "MR to CT")
+    assert baseline.NAME in rows and not {"constant", "grid floor"} & rows.keys()

@@ -56,6 +56,7 @@ def test_one_of_each_cell_from_scans_to_figures(tiny, hips, tmp_path):
     assert run.recipe.data.training_patients == 5 and trained["training_patients"] == {"a": 5, "b": 5}
     assert set(evaluated["scores"]) == set(segmented["scores"]) == test
     assert all(np.isfinite(row["mae_255"]) for row in evaluated["scores"].values())
+    assert set(evaluated["constant"]) == set(evaluated["grid floor"]) == test
     assert all(0 <= row["dice_pelvis"] <= 1 for row in segmented["scores"].values())
     assert set(fold["scores"]) == {run.split()["train"]["b"][0]}  # one of five
     assert (opened.place(cells[2]) / "overlay.png").stat().st_size > 1000

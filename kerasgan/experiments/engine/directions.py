@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from kerasgan.evaluation import baseline
 from kerasgan.experiments.engine import tables
 from kerasgan.experiments.engine.tasks import Evaluation, Training
 from kerasgan.experiments.engine.types import Cell, Findings, Patients, Picture, Section, Table, TrainingScale
@@ -83,7 +82,7 @@ def direction_sections(
     text: str,
     directions: Sequence[Direction] = DIRECTIONS,
 ) -> list[Section]:
-    """For each direction the errors beside those of a look-up table, what changes, patients, repetitions and pictures.
+    """For each direction the errors beside their scale, what changes, patients, repetitions and pictures.
 
     Args:
         found: The results of all cells.
@@ -108,9 +107,7 @@ def direction_sections(
         claims = []
         for column in shown:
             values[column.metric] = {title: found.column(stem, column.metric) for title, stem in stems.items()}
-            # All trainings have the same look-up table.
-            if lookup := found.column(first_stem, column.metric, of="baseline"):
-                values[column.metric][baseline.NAME] = lookup
+            values[column.metric] |= tables.scale(found, first_stem, column.metric)
             changed = []
             for before, after in ((variants[former].title, variants[latter].title) for former, latter in changes):
                 words, pair = f"{after} in place of {before}", (stems[before], stems[after])
@@ -143,6 +140,6 @@ def _errors(shown: Sequence[Column], values: Mapping[str, Mapping[str, Patients]
     rows += [(name, *(column[name] for column in columns)) for name in columns[0]]
     notes = (
         "Mean ± SD over patients, repetitions averaged for each patient.",
-        f"{baseline.NAME}: {baseline.DEFINITION}",
+        *tables.definitions(columns[0]),
     )
     return Table("Error against the truth", rows, notes)

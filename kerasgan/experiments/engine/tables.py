@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
 
 import numpy as np
 
-from kerasgan.evaluation.results import with_unit
+from kerasgan.evaluation import baseline
+from kerasgan.evaluation.results import DEFINITIONS, with_unit
+from kerasgan.evaluation.scale import CONSTANT, FLOOR
 from kerasgan.evaluation.statistics import CONFIDENCE, HEADINGS, INTERVAL, TESTS, caution, paired_tests
 from kerasgan.experiments.engine.types import Content, Findings, Patients, Picture, Section, Table
 from kerasgan.pictures.charts import Panel, paired_figure
@@ -135,6 +137,26 @@ def claims_table(caption: str, claims: Sequence[Claim], digits: int) -> Table:
         "repetitions disagree, chance in training outweighs what is compared.",
     ]
     return Table(caption, rows, [*notes, *filter(None, [caution(min(counts))])])
+
+
+def scale(found: Findings, stem: str, metric: str) -> dict[str, Patients]:
+    """A metric of what stands beside a method in its evaluation: constant, look-up table and floor of the grid.
+
+    All trainings on the same data and pixels have the same. Cells of former versions have the look-up table alone.
+
+    Args:
+        found: The results of all cells.
+        stem: Key of the evaluation's cell without `-seed<n>`.
+        metric: Name of the metric.
+    """
+    parts = {CONSTANT: CONSTANT, baseline.NAME: "baseline", FLOOR: FLOOR}
+    columns = {name: found.column(stem, metric, of=of) for name, of in parts.items()}
+    return {name: column for name, column in columns.items() if column}
+
+
+def definitions(names: Iterable[str]) -> list[str]:
+    """What each of these means that is no method, as `scale` names them."""
+    return [f"{name}: {DEFINITIONS[name]}" for name in names if name in DEFINITIONS]
 
 
 def patients_table(caption: str, columns: Mapping[str, Patients], digits: int) -> Table:

@@ -125,6 +125,7 @@ class Evaluation(Task):
         from kerasgan.evaluation.baseline import NAME
         from kerasgan.evaluation.evaluate import evaluate
         from kerasgan.evaluation.results import METHOD
+        from kerasgan.evaluation.scale import CONSTANT, FLOOR
 
         found = evaluate(needs[0], context.data_dir, folder, self.direction, context.dataset)
         definitions = {metric.name: {"unit": metric.unit, "definition": metric.definition} for metric in found.metrics}
@@ -134,4 +135,5 @@ class Evaluation(Task):
             "definitions": definitions,
             "scores": found.scores[METHOD],
             "baseline": found.scores.get(NAME, {}),
+            **{name: found.scores[name] for name in (CONSTANT, FLOOR)},
         }

@@ -240,7 +240,8 @@ class Findings:
         Args:
             stem: Key of the cell without `-seed<n>`.
             metric: Name of the metric.
-            of: `"scores"`, or `"baseline"` for the look-up table.
+            of: `"scores"`, `"baseline"` for the look-up table, `"constant"`, or `"grid floor"`; empty where cells of a
+                former version lack it.
             factor: A factor for every value, such as 100 for per cent.
             seeds: The repetitions; empty: all.
 
@@ -249,9 +250,9 @@ class Findings:
             >>> Findings(None, 2, results, {}, Path()).column("a", "mae")
             {'p1': 3.5}
         """
-        rows = [self.results[f"{stem}-seed{seed}"][of] for seed in seeds or range(self.seeds)]
+        rows = [self.results[f"{stem}-seed{seed}"].get(of, {}) for seed in seeds or range(self.seeds)]
         found: dict[str, float] = {}
-        for patient in rows[0]:
+        for patient in rows[0] if all(rows) else ():
             values = [scores[patient][metric] for scores in rows]
             finite = [value for value in values if value is not None and isfinite(value)]
             if len(finite) == len(rows):
