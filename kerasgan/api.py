@@ -174,6 +174,7 @@ def evaluate(
     dataset: str | None = None,
     trust: bool = False,
     part: Literal["test", "validation"] = "test",
+    flip: bool = False,
 ) -> Evaluation:
     """Translates every paired test patient of a run and compares the result with the truth.
 
@@ -185,6 +186,7 @@ def evaluate(
         dataset: Another dataset, or a `.py` file, of other people; None: the run's own.
         trust: Execute the `.py` file of the run's dataset, if it has one.
         part: `"validation"` scores the patients who chose the generator, to decide by; report the others.
+        flip: As in `translate`; the folder's name then ends in `-flip`.
 
     Returns:
         The scores by patient, which are also written to `out` as CSV, JSON, a table and a picture for each pair.
@@ -198,7 +200,7 @@ def evaluate(
     from kerasgan.evaluation import evaluate as evaluation
 
     return evaluation.evaluate(
-        _path(run), _optional(data_dir, "data_dir"), _optional(out, "out"), direction, dataset, trust, part
+        _path(run), _optional(data_dir, "data_dir"), _optional(out, "out"), direction, dataset, trust, part, flip
     )
 
 

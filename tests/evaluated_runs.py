@@ -42,7 +42,17 @@ def write_run(path: Path, maes, dataset="phantom", folder="evaluation", **change
 
 
 def evaluation(
-    folder, maes, window=WINDOW, first=0, direction="ab", note="", bone=True, part="test", weights=WEIGHTS, scans="one"
+    folder,
+    maes,
+    window=WINDOW,
+    first=0,
+    direction="ab",
+    note="",
+    bone=True,
+    part="test",
+    weights=WEIGHTS,
+    scans="one",
+    flip=False,
 ):
     metrics = ct_metrics(window)
     rows = {
@@ -52,4 +62,5 @@ def evaluation(
     for row in rows.values():
         row["mae_bone_hu"] = row["mae_bone_hu"] if bone else None
     scores = {"kerasgan": rows, "best look-up table": rows}
-    return Evaluation(folder, part, metrics, scores, note, direction, sha256(weights).hexdigest(), scans)
+    digest = sha256(weights).hexdigest()
+    return Evaluation(folder, part, metrics, scores, note, direction, digest, scans, flip=flip)

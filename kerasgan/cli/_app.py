@@ -32,6 +32,9 @@ OrientationOption = Annotated[
     str,
     typer.Option("--orientation", metavar="XYZ", help="Of a NIfTI or MHA file that does not say it, such as LAS."),
 ]
+FlipOption = Annotated[
+    bool, typer.Option("--flip", help="Take the mean with the result of the mirrored slices, in twice the time.")
+]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A directory that kerasgan train wrote.")]
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from kerasgan.cli._app import Direction, RunPath, app, trusted
+from kerasgan.cli._app import Direction, FlipOption, RunPath, app, trusted
 from kerasgan.cli._console import require_run, say, writing
 
 
@@ -25,13 +25,14 @@ def evaluate(
         Path | None,
         typer.Option(
             help="Folder for the results; kerasgan compare looks into RUN only.  "
-            "[default: RUN/evaluation, with -ba, -external or -validation if that applies]"
+            "[default: RUN/evaluation, with -ba, -external, -validation or -flip if that applies]"
         ),
     ] = None,
     direction: Annotated[Direction, typer.Option(help="Which generator.")] = "ab",
     part: Annotated[
         Literal["test", "validation"], typer.Option(help="Decide on the validation patients, report the test patients.")
     ] = "test",
+    flip: FlipOption = False,
 ) -> None:
     """Score the run on paired test patients, or on other people: table, CSV, JSON and pictures.
 
@@ -43,6 +44,6 @@ def evaluate(
     from kerasgan import api
 
     with writing(out or run):
-        result = api.evaluate(run, data_dir, out, direction, dataset, trusted(context), part)
+        result = api.evaluate(run, data_dir, out, direction, dataset, trusted(context), part, flip)
     say(result.table())
     say(f"\nTable, scores and a picture for each patient: {result.folder}")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from kerasgan.cli._app import Direction, ModalityOption, OrientationOption, app
+from kerasgan.cli._app import Direction, FlipOption, ModalityOption, OrientationOption, app
 from kerasgan.cli._console import load_tensorflow, read_token, say, writing
 from kerasgan.text import MAY_BE_WRONG
 
@@ -35,9 +35,7 @@ def translate(
     anonymous: Annotated[
         bool, typer.Option("--anonymous", help="Leave patient, study and dates out of a DICOM series.")
     ] = False,
-    flip: Annotated[
-        bool, typer.Option("--flip", help="Take the mean with the result of the mirrored slices, in twice the time.")
-    ] = False,
+    flip: FlipOption = False,
     server: Annotated[
         str | None, typer.Option(metavar="URL", help="In place of RUN: grpc://host:8500/NAME or http://host:8501/NAME.")
     ] = None,

@@ -17,6 +17,7 @@ AGAIN = {
     "ba": " --direction ba",
     "external": " --data-dir ..., and the same --dataset as before, if any",
     "validation": " --part validation",
+    "flip": " --flip",
 }
 """Options of `kerasgan evaluate`, by what they put into the name of its folder."""
 
@@ -119,7 +120,7 @@ def _read(run: Run, name: str) -> tuple[EvaluationSummary, Scores]:
 def _require_alike(
     runs: Sequence[Run], name: str, summaries: Sequence[EvaluationSummary], scores: Sequence[Scores]
 ) -> None:
-    """Checks that direction, part, dataset, patients and scans are those of the first run.
+    """Checks that direction, part, mirroring, dataset, patients and scans are those of the first run.
 
     External patients may be of another dataset than the run was trained on.
 
@@ -135,6 +136,12 @@ def _require_alike(
                     f"of {getattr(base, fact)}. Evaluate both runs alike, on the same patients and with the same "
                     "--direction."
                 )
+        if summary.flip != base.flip:
+            with_it, without = (run, first) if summary.flip else (first, run)
+            raise RunError(
+                f"{with_it.path / name} took the mean with mirrored slices, {without.path / name} did not. Evaluate "
+                "both runs with --flip, or both without."
+            )
         if summary.part != "external" and run.facts.dataset != first.facts.dataset:
             raise RunError(
                 f"{run.path} was trained on dataset {run.facts.dataset}, {first.path} on {first.facts.dataset}. "

@@ -16,7 +16,7 @@ from kerasgan.datasets import DatasetCard, Scan, Split, files_digest
 from kerasgan.errors import DatasetError
 from kerasgan.evaluation import baseline, results
 from kerasgan.evaluation.baseline import LookupBaseline
-from kerasgan.evaluation.results import METHOD, Evaluation, Part, Scores
+from kerasgan.evaluation.results import METHOD, Evaluation, Part
 from kerasgan.evaluation.scale import CONSTANT, FLOOR, Perfect, constant, places
 from kerasgan.files import file_digest, remove_leftovers, staging_folder
 from kerasgan.metrics import PLACES, Metric, by_place, ct_metrics, mean_row, mr_metrics, score
@@ -24,8 +24,9 @@ from kerasgan.pictures.charts import bars_figure
 from kerasgan.pictures.patients import Comparison, comparison_figure
 from kerasgan.runs.run import Run, load_run, require_trust
 from kerasgan.scans.contract import Direction
+from kerasgan.scans.gate import Answer
 from kerasgan.scans.geometry import oriented
-from kerasgan.scans.intensity import body_mask
+from kerasgan.scans.intensity import IntensityMap, body_mask
 from kerasgan.scans.preparation import Prepared, prepare
 from kerasgan.scans.volume import Volume
 from kerasgan.translation.of_run import RunTranslator
@@ -44,6 +45,10 @@ class _Case:
     truth: Volume
     mask: np.ndarray
 
+    def scaled(self) -> np.ndarray:
+        """The source in the networks' [-1, 1], `[slices, rows, columns]`."""
+        return self.source.map.forward(self.source.axial.array)
+
 
 def evaluate(
     run_path: str | Path,
@@ -53,6 +58,7 @@ def evaluate(
     dataset: str | None = None,
     trust: bool = False,
     wanted: Part = "test",
+    flip: bool = False,
 ) -> Evaluation:
     """Translates every paired test patient and compares the result with the truth, see `kerasgan.evaluate`.
 
@@ -71,20 +77,9 @@ def evaluate(
     run = load_run(run_path)
     require_trust(run, [dataset or run.facts.dataset], trust, [dataset])
     translator, perfect, weights = RunTranslator(run), Perfect(run), file_digest(run.generator_path(direction))
-    secret, planes = run.patient_secret(data_dir), run.facts.preparation.planes
-    if dataset in (None, run.facts.dataset):
-        folder = data_dir or run.data_dir
-        card, scans = datasets.load_scans(run.facts.dataset, folder, run.facts.modalities, secret, planes)
-        part, pairs, others = unseen_pairs(run, card, scans, wanted)
-    elif wanted == "validation":
-        raise DatasetError("The validation patients are those of the run's own dataset; leave --dataset or --part out.")
-    else:
-        card, scans = datasets.load_scans(dataset, data_dir, run.facts.modalities, secret, planes)
-        part, pairs, others = "external", external_pairs(run, card, scans), []
+    part, pairs, others = _patients(run, data_dir, dataset, wanted)
     seen_scans = files_digest([scan for pair in pairs for scan in pair])
-    name = "evaluation" + "-ba" * (direction == "ba") + "-external" * (part == "external")
-    name += "-validation" * (wanted == "validation")
-    folder = out or run.path / name
+    folder = out or run.path / _folder_name(direction, part, wanted, flip)
     if out is None and part == "external":
         results.require_same_scans(folder, seen_scans)
     translator.generator(direction)  # a damaged one is refused before the former results go
@@ -94,61 +89,71 @@ def evaluate(
 
     target = run.map(direction[1])
     metrics = (ct_metrics if run.facts.modalities[direction[1]] == "CT" else mr_metrics)((target.low, target.high))
-    tables, seen = LookupBaseline(), Counter[str]()
+    tables, answers = LookupBaseline(), Counter[str]()
     rows: dict[str, dict[str, list[Row]]] = {METHOD: {}, CONSTANT: {}, baseline.NAME: {}, FLOOR: {}}
     # A look-up table needs samples of all other patients, so the baseline is scored at the end, from what is kept here.
     with staging_folder(folder / "baseline") as kept:
         for number, pair in enumerate(tqdm([*pairs, *others], desc="Evaluating", unit="pair")):
             case = _load(run, pair, direction)
-            scaled = case.source.map.forward(case.source.axial.array)  # the source in the networks' [-1, 1]
-            tables.add(case.key, scaled, case.truth.array, case.mask)
+            tables.add(case.key, case.scaled(), case.truth.array, case.mask)
             if number >= len(pairs):
                 continue
-            synthetic = translator.translate_prepared(case.source, direction)
-            where = places(case.source)
+            where, synthetic = places(case.source), translator.translate_prepared(case.source, direction, flip=flip)
             found = {
                 METHOD: synthetic.array,
                 CONSTANT: constant(case.source, run, direction),
                 FLOOR: perfect.translate_truth(case.source, case.truth, direction).array,
             }
-            everything = _split(metrics, where)
             for method, array in found.items():
-                row = score(array, case.truth.array, case.mask, everything, case.acquired.array)
+                row = score(array, case.truth.array, case.mask, _split(metrics, where), case.acquired.array)
                 rows[method].setdefault(case.key, []).append(row)
-            row = rows[METHOD][case.key][-1]
-            seen[case.key] += 1
-            picture = case.key if seen[case.key] == 1 else f"{case.key}-{seen[case.key]}"
-            title = f"{case.key}   {metrics[0].name} {row[metrics[0].name]:.1f} {metrics[0].unit}"
-            window = (target.low, target.high)
-            compared = Comparison(case.source.axial, synthetic, case.truth, case.mask, window, title)
-            comparison_figure(compared, folder / f"{picture}.png", note="quick run" if run.quick else "")
-            # Metrics look at voxels of the body alone, so those are enough.
-            volumes = {"source": scaled, "truth": case.truth.array, "acquired": case.acquired.array, **where}
-            voxels = {name: array[case.mask] for name, array in volumes.items()}
-            np.savez(kept / f"{number}.npz", mask=case.mask, **voxels)
+            if verdict := translator.verdict(case.source, direction):
+                answers[verdict.answer] += 1
+            _draw(case, synthetic, rows[METHOD][case.key], metrics[0], target, folder, run.quick)
+            _keep(case, where, kept / f"{number}.npz")
         for number, (scan, _) in enumerate(tqdm(pairs, desc="Scoring the look-up table", unit="pair")):
-            with np.load(kept / f"{number}.npz") as arrays:
-                mask = arrays["mask"]
-                volumes = {name: _spread(arrays[name], mask) for name in arrays.files if name != "mask"}
-            guess = tables.translate(scan.patient, volumes["source"])
-            if guess is not None:
-                row = score(guess, volumes["truth"], mask, _split(metrics, volumes), volumes["acquired"])
-                rows[baseline.NAME].setdefault(scan.patient, []).append(row)
+            if own := _baseline_row(tables, scan.patient, kept / f"{number}.npz", metrics):
+                rows[baseline.NAME].setdefault(scan.patient, []).append(own)
 
-    scores: dict[str, Scores] = {
-        method: {key: mean_row(own) for key, own in by_patient.items()}
-        for method, by_patient in rows.items()
-        if by_patient
-    }
-    centres = {scan.patient: scan.centre for scan, _ in pairs if scan.centre}
     chosen = part == "validation" and run.generator_path(direction).stem.endswith("best")
     notes = ["quick run"] * run.quick + ["the generator was chosen by these very patients"] * chosen
-    everything = _split(metrics, dict.fromkeys(PLACES, np.empty(0)))
-    result = Evaluation(folder, part, everything, scores, "; ".join(notes), direction, weights, seen_scans, centres)
-    title = f"{result.error}, {len(scores[METHOD])} {part} patients"
+    notes += ["mean with mirrored slices"] * flip
+    result = Evaluation(
+        folder,
+        part,
+        metrics=_split(metrics, dict.fromkeys(PLACES, np.empty(0))),
+        scores={name: {key: mean_row(own) for key, own in found.items()} for name, found in rows.items() if found},
+        note="; ".join(notes),
+        direction=direction,
+        weights=weights,
+        scans=seen_scans,
+        centres={scan.patient: scan.centre for scan, _ in pairs if scan.centre},
+        flip=flip,
+        answers={answer: answers[answer] for answer in get_args(Answer)} if answers else {},
+    )
+    title = f"{result.error}, {len(result.scores[METHOD])} {part} patients"
     bars_figure(result.bars(), folder / results.PICTURE, title, result.note)
     results.write(result)
     return result
+
+
+def _patients(run: Run, data_dir: Path | None, dataset: str | None, wanted: Part) -> tuple[str, list[Pair], list[Pair]]:
+    """The part that is scored, its pairs, and further pairs that training has not seen; see `unseen_pairs`."""
+    secret, planes = run.patient_secret(data_dir), run.facts.preparation.planes
+    if dataset in (None, run.facts.dataset):
+        folder = data_dir or run.data_dir
+        card, scans = datasets.load_scans(run.facts.dataset, folder, run.facts.modalities, secret, planes)
+        return unseen_pairs(run, card, scans, wanted)
+    if wanted == "validation":
+        raise DatasetError("The validation patients are those of the run's own dataset; leave --dataset or --part out.")
+    card, scans = datasets.load_scans(dataset, data_dir, run.facts.modalities, secret, planes)
+    return "external", external_pairs(run, card, scans), []
+
+
+def _folder_name(direction: Direction, part: str, wanted: Part, flip: bool) -> str:
+    """The folder of an evaluation in its run; a comparison tells from it how to evaluate again."""
+    name = "evaluation" + "-ba" * (direction == "ba") + "-external" * (part == "external")
+    return name + "-validation" * (wanted == "validation") + "-flip" * flip
 
 
 def unseen_pairs(
@@ -245,6 +250,33 @@ def _load(run: Run, pair: Pair, direction: Direction) -> _Case:
             values = run.map(direction[1]).inverse(target.map.forward(target.axial.array))
             scaled = target.axial.with_array(values)
     return _Case(source_scan.patient, oriented(source), prepared, scaled, mask)
+
+
+def _draw(
+    case: _Case, synthetic: Volume, scored: list[Row], error: Metric, target: IntensityMap, folder: Path, quick: bool
+) -> None:
+    """Draws source, synthetic scan, truth and error of the newest scan that was scored of a patient."""
+    name = case.key if len(scored) == 1 else f"{case.key}-{len(scored)}"
+    title = f"{case.key}   {error.name} {scored[-1][error.name]:.1f} {error.unit}"
+    compared = Comparison(case.source.axial, synthetic, case.truth, case.mask, (target.low, target.high), title)
+    comparison_figure(compared, folder / f"{name}.png", note="quick run" if quick else "")
+
+
+def _keep(case: _Case, where: Mapping[str, np.ndarray], path: Path) -> None:
+    """Keeps what the look-up table is scored on: the voxels of the body, since metrics look at no others."""
+    volumes = {"source": case.scaled(), "truth": case.truth.array, "acquired": case.acquired.array, **where}
+    np.savez(path, mask=case.mask, **{name: array[case.mask] for name, array in volumes.items()})
+
+
+def _baseline_row(tables: LookupBaseline, key: str, path: Path, metrics: tuple[Metric, ...]) -> Row | None:
+    """Scores the look-up table of all other patients on what `_keep` wrote of a patient; None without others."""
+    with np.load(path) as arrays:
+        mask = arrays["mask"]
+        volumes = {name: _spread(arrays[name], mask) for name in arrays.files if name != "mask"}
+    guess = tables.translate(key, volumes["source"])
+    if guess is None:
+        return None
+    return score(guess, volumes["truth"], mask, _split(metrics, volumes), volumes["acquired"])
 
 
 def _split(metrics: tuple[Metric, ...], where: Mapping[str, np.ndarray]) -> tuple[Metric, ...]:

@@ -52,6 +52,9 @@ class Evaluation:
         weights: Digest of the generator's file.
         scans: Digest of what was translated and compared with.
         centres: The centre of each patient, where the dataset knows it.
+        flip: Whether each result is the mean with that of the mirrored slices.
+        answers: Number of scans that `"fits"`, `"doubtful"` and `"foreign"` were said of by the run's input gate; empty
+            without a gate.
     """
 
     folder: Path
@@ -63,6 +66,8 @@ class Evaluation:
     weights: str
     scans: str
     centres: dict[str, str] = field(default_factory=dict)
+    flip: bool = False
+    answers: dict[str, int] = field(default_factory=dict)
 
     @property
     def error(self) -> str:
@@ -115,8 +120,10 @@ class Evaluation:
             centres.append([centre, str(count), *(mean_and_spread(value.mean, value.sd) for value in means.values())])
         tables = [*markdown_table(rows), *(["", *markdown_table(centres)] if self.centres else [])]
         heading = f"{patients} {self.part} patients, mean ± SD{self.note and f' ({self.note})'}"
+        judged = "Input gate: of {} scans {fits} fit, {doubtful} are doubtful and {foreign} foreign."
+        gate = ["", judged.format(sum(self.answers.values()), **self.answers)] if self.answers else []
         hidden = f"All {len(self.metrics)} figures with their definitions: scores.csv, summary.json."
-        return "\n".join([heading, "", *tables, "", *points(definitions), "", hidden])
+        return "\n".join([heading, "", *tables, *gate, "", *points(definitions), "", hidden])
 
 
 def with_unit(name: str, unit: str) -> str:
@@ -145,6 +152,7 @@ class EvaluationSummary(BaseModel):
     part: Literal["test", "validation", "external"]
     direction: Direction
     note: str
+    flip: bool = False
     weights: str
     scans: str
     definitions: dict[str, Definition]
@@ -195,6 +203,7 @@ def write(result: Evaluation) -> None:
         "part": result.part,
         "direction": result.direction,
         "note": result.note,
+        "flip": result.flip,
         "weights": result.weights,
         "scans": result.scans,
         "definitions": {
@@ -209,6 +218,7 @@ def write(result: Evaluation) -> None:
             }
             for centre, means in result.by_centre().items()
         },
+        **({"gate": result.answers} if result.answers else {}),
         "methods": {
             method: {name: asdict(value) for name, value in summary.items()}
             for method, summary in result.summaries().items()

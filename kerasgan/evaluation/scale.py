@@ -9,7 +9,6 @@ import numpy as np
 from kerasgan.metrics import SHELL_MM
 from kerasgan.runs.run import Run
 from kerasgan.scans.contract import AIR_HU, Direction
-from kerasgan.scans.geometry import grown
 from kerasgan.scans.intensity import IntensityMap
 from kerasgan.scans.preparation import Prepared
 from kerasgan.scans.volume import Volume
@@ -58,5 +57,5 @@ class Perfect(RunTranslator):
 def places(source: Prepared) -> dict[str, np.ndarray]:
     """The voxels of each place, for `kerasgan.metrics.by_place`: each bool `[slices, rows, columns]`."""
     body = source.body
-    wide = np.stack([*grown(body, source.axial.spacing_mm, SHELL_MM)])
+    wide = np.stack([*source.near_body(SHELL_MM)])
     return {"inside": body, "shell": wide & ~body, "outside": ~wide}

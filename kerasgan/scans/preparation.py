@@ -17,7 +17,7 @@ from kerasgan.scans.geometry import (
     PLANES,
     Enlarging,
     SliceGrid,
-    grown,
+    grown_bits,
     orientation,
     oriented,
     plane_of_slice,
@@ -118,6 +118,11 @@ class Prepared:
         found = self.grid.to_network(self.map.forward(self.axial.array[rows]), fill=self.map.target_low)
         return self.settings.images(found)
 
+    def near_body(self, width_mm: float) -> Iterator[np.ndarray]:
+        """The voxels whose centres lie within a distance of the body, slice by slice, each bool `[rows, columns]`."""
+        x, y, z = self.axial.spacing_mm
+        return map(self.unpacked, grown_bits(self.body_bits.tobytes(), self.axial.shape, (x, y, z), width_mm))
+
     def finished(self, values: np.ndarray, target: Side, way_back: WayBack) -> Volume:
         """The synthetic scan of values on the grid of `axial`: within the target's window, and air around the body.
 
@@ -128,8 +133,7 @@ class Prepared:
         """
         low, high = target.window
         np.clip(values, low, high, out=values)
-        whole = grown(map(self.unpacked, self.body_bits), self.axial.spacing_mm, way_back.shell_mm)
-        for image, kept in zip(values, whole, strict=True):  # slice by slice, to spare memory
+        for image, kept in zip(values, self.near_body(way_back.shell_mm), strict=True):  # one by one, to spare memory
             image[~kept] = AIR_HU if target.modality == "CT" else low
         return self.axial.with_array(values, target.modality)
 

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from kerasgan.errors import KerasganError
 from kerasgan.scans.contract import Contract, Direction
+from kerasgan.scans.gate import Verdict
 from kerasgan.scans.geometry import AXIAL, MULTIPLE, orientation, oriented
 from kerasgan.scans.intensity import IntensityMap
 from kerasgan.scans.preparation import Prepared, preparation_of, prepare
@@ -159,7 +160,7 @@ class Translator(ABC):
             )
         except ValueError as error:
             raise self.error(f"The scan cannot be translated: {error} Name another scan.") from error
-        self._judge(prepared, contract, strict)
+        self._judge(prepared, direction, strict)
         axial = self.translate_prepared(prepared, direction, overwrite, flip)
         return replace(oriented(axial, orientation(volume)), source=volume.source), contract
 
@@ -219,13 +220,18 @@ class Translator(ABC):
             values = prepared.from_cubes(turned[0], low, enlarging)
         return prepared.finished(values, contract.target, contract.way_back)
 
-    def _judge(self, prepared: Prepared, contract: Contract, strict: bool) -> None:
+    def verdict(self, prepared: Prepared, direction: Direction) -> Verdict | None:
+        """The input gate's answer about a prepared scan; None where the model has no gate for it."""
+        gate = self.contract(direction).gate
+        measurements = prepared.measurements() if gate else None
+        return gate.judge(measurements) if gate and measurements is not None else None
+
+    def _judge(self, prepared: Prepared, direction: Direction, strict: bool) -> None:
         """Says in one line whether the scan is like the training scans, and refuses a foreign one under `strict`."""
-        measurements = prepared.measurements()
-        if contract.gate is None or measurements is None:
+        verdict = self.verdict(prepared, direction)
+        if verdict is None:
             logger.info("Input gate: %s has none for such a scan.", self.name)
             return
-        verdict = contract.gate.judge(measurements)
         if strict and verdict.answer == "foreign":
             raise self.error(
                 f"The scan is foreign to {self.name}: {verdict.reason}. Name a model that was trained on such scans, "

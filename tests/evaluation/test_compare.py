@@ -210,6 +210,23 @@ def test_what_cannot_be_compared(make_run, tmp_path):
         compare([base, make_run("back", folder="evaluation-ba", direction="ba")])
 
 
+def test_mirrored_slices_are_compared_with_mirrored_slices_alone(make_run):
+    for name in ("base", "better"):
+        make_run(name)
+        path = make_run(name, folder="evaluation-flip", flip=True)
+    base, better = path.parent / "base", path.parent / "better"
+    assert [section.name for section in compare([base, better]).sections] == ["evaluation", "evaluation-flip"]
+    odd = make_run("odd", flip=True)
+    with pytest.raises(
+        RunError, match=r"odd/evaluation took the mean with mirrored slices, .*base/evaluation did not\. "
+    ):
+        compare([base, odd])
+    (odd / "evaluation").rename(odd / "evaluation-flip")
+    (odd / "generators" / "ab-best.keras").write_bytes(b"trained on")
+    with pytest.raises(RunError, match=r"scored other weights .*: kerasgan evaluate \S+ --flip$"):
+        compare([odd, better])
+
+
 def test_runs_of_two_datasets_are_compared_on_other_people(make_run):
     paths = [make_run("base"), make_run("clinic", dataset="synthrad")]
     for path in paths:

@@ -21,6 +21,7 @@ from kerasgan.evaluation.baseline import LookupBaseline
 from kerasgan.evaluation.evaluate import evaluate
 from kerasgan.evaluation.scale import places
 from kerasgan.metrics import apply_lookup_table, by_place, ct_metrics, fit_lookup_table, score
+from kerasgan.scans.gate import fit_gate
 from kerasgan.training.train import train
 from kerasgan.translation.of_run import RunTranslator
 
@@ -57,6 +58,43 @@ def test_every_unseen_patient_is_scored_drawn_and_written(run):
     assert set(summary["centres"]["A"]["patients"]) == patients  # they are all called 1BA...
     assert max(map(len, result.table().splitlines())) <= 110
     assert result.table() + "\n" == (result.folder / "table.md").read_text()
+
+
+def test_results_of_mirrored_slices_are_told_from_others(run):
+    with_flip = evaluate(run.path, flip=True)
+    assert with_flip.folder.name == "evaluation-flip" and with_flip.note == "mean with mirrored slices"
+    assert json.loads((with_flip.folder / "summary.json").read_text())["flip"] is True
+    without = evaluate(run.path)
+    assert not json.loads((without.folder / "summary.json").read_text())["flip"]
+    for name in ("constant", "grid floor"):
+        assert with_flip.scores[name] == without.scores[name]
+    assert with_flip.scores["kerasgan"] != without.scores["kerasgan"]
+    pair = module.unseen_pairs(run, *datasets.load_scans("synthrad", run.data_dir))[1][0]
+    synthetic = RunTranslator(run).translate(pair[0].load(), "ab", flip=True)[0]
+    case = module._load(run, pair, "ab")
+    error = np.abs(synthetic.array - case.truth.array)[case.mask].mean()
+    assert with_flip.scores["kerasgan"][case.key]["mae_hu"] == pytest.approx(error, rel=1e-6)
+    shutil.rmtree(with_flip.folder)
+
+
+def test_the_gate_is_asked_about_each_scan_that_is_scored(run, heads, tmp_path):
+    none = evaluate(run.path, out=tmp_path / "none")
+    assert not none.answers and "Input gate" not in none.table()
+    assert "gate" not in json.loads((none.folder / "summary.json").read_text())
+    _, pairs, others = module.unseen_pairs(run, *datasets.load_scans("synthrad", heads))
+    found = [module._load(run, pair, "ab").source.measurements() for pair in (*pairs, *others)]
+    rng = np.random.default_rng(0)
+    known = [(np.concatenate([found[0][:1] + spread, found[0][1:]]), str(spread)) for spread in rng.normal(0, 1, 12)]
+    gate = fit_gate([(scan.tolist(), patient) for scan, patient in known])
+    gated = shutil.copytree(run.path, tmp_path / "gated")
+    facts = json.loads((gated / "run.json").read_text())
+    (gated / "run.json").write_text(json.dumps(facts | {"gates": {"a": gate.model_dump(mode="json")}}))
+    result = evaluate(gated, heads)
+    expected = Counter(gate.judge(scan).answer for scan in found[: len(pairs)])
+    assert result.answers == {answer: expected[answer] for answer in ("fits", "doubtful", "foreign")}
+    assert json.loads((result.folder / "summary.json").read_text())["gate"] == result.answers
+    line = "Input gate: of {} scans {fits} fit, {doubtful} are doubtful and {foreign} foreign."
+    assert line.format(len(pairs), **result.answers) in result.table().splitlines()
 
 
 def test_the_constant_and_the_floor_are_what_they_are_said_to_be(run, heads, tmp_path):
