@@ -53,12 +53,11 @@ def kerasgan_candidate(workload: Workload, policy: str) -> Candidate:
     import keras
     import tensorflow as tf
 
+    from kerasgan.cli._console import prepare_training
     from kerasgan.models import CycleGAN
     from kerasgan.recipes.hiasa2018 import RECIPE
-    from kerasgan.runs.device import divide_cores, keep_freed_memory
 
-    divide_cores()
-    keep_freed_memory()
+    prepare_training()
     keras.utils.set_random_seed(0)
     keras.config.set_dtype_policy(policy)
     w = workload

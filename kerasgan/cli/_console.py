@@ -19,6 +19,8 @@ from kerasgan.files import disk_error, reason_and_remedy
 NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
 TENSORFLOW_THREADS = {"TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"}  # a user who sets them has chosen
 
+ALLOCATION = ("MALLOC_", "GLIBC_TUNABLES")  # how names begin by which a user has chosen what the C library keeps
+
 
 class Stopped(KeyboardInterrupt):
     """SIGTERM or SIGHUP, which end a command as Ctrl-C does: a training stores its state, nothing temporary stays.
@@ -101,7 +103,8 @@ def prepare_training() -> None:
 
     if TENSORFLOW_THREADS.isdisjoint(os.environ):
         device.divide_cores()
-    device.keep_freed_memory()
+    if not any(name.startswith(ALLOCATION) for name in os.environ):
+        device.keep_freed_memory()
 
 
 def require_run(path: Path) -> None:

@@ -1,9 +1,12 @@
-"""Two rounds of registered CTs of other patients, any anatomy: the most exact recipe without pairs.
+"""Two rounds of registered CTs of other patients, any anatomy.
 
 The recipe has no paper. Its guide is `onesided2026`, which is trained first. Where that puts bone about right, CTs of
 other patients are bent to its synthetic CTs by optical flow, which is more exact than to register them to the MR. The
 median of ten such CTs is then what the generator learns from, by the mean absolute difference alone; it starts from the
 guide's weights.
+
+Thin bone and air of the sinuses are lost in a median: look at the base of the skull before its HU are used.
+docs/pairs.md has what was measured.
 
 Reference:
     Kroeger et al. 2016, https://arxiv.org/abs/1603.03590 (optical flow)

@@ -2,7 +2,11 @@
 
 The recipe has no paper. Unpaired training compares a synthetic CT with real ones as a whole; what says where things are
 is the way back of a CycleGAN, which can be fooled. Here CTs of other patients that are registered to the MR say it, and
-a second generator and the cycle are not needed: a step costs about half of one of `kerasgan2026`.
+a second generator and the cycle are not needed. Mutual information is weighed so that borders lie where the MR has
+them, which makes it a good guide for `atlas2026`; for a synthetic CT of its own, weight 1 is better.
+
+Measured on heads of SynthRAD2023 (128x128, 32 filters, 4,000 steps, seed 0, 20 patients, mirrored slices averaged):
+113.1 HU with mutual information at weight 1; docs/pairs.md has the table.
 
 Reference:
     Zhu et al., ICCV 2017, https://arxiv.org/abs/1703.10593 (least-squares adversary and image pool)

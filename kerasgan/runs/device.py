@@ -68,18 +68,15 @@ def keep_freed_memory() -> None:
     The GNU C library takes each large tensor from the system and gives it back once it is freed. The system clears
     every page of it anew: 0.8 GB in a step of `hiasa2018` at 128x128, 32 filters and 9 blocks, which took 2.8 and
     3.2 s so, and 2.0 and 2.4 s with pages that are kept; the process then needs 2.2 GB in place of 1.7 (float32, two
-    busy cores with AVX2). It changes nothing under another C library, or once the user has chosen by an environment
-    variable such as MALLOC_TRIM_THRESHOLD_.
+    busy cores with AVX2). It changes nothing under another C library.
 
     Reference:
         mallopt(3), https://man7.org/linux/man-pages/man3/mallopt.3.html
     """
-    chosen = any(name.startswith(("MALLOC_", "GLIBC_TUNABLES")) for name in os.environ)
-    if chosen or "glibc" not in " ".join(platform.libc_ver()):
-        return
-    set_option = ctypes.CDLL(None).mallopt
-    for option, value in MALLOC_OPTIONS.values():
-        set_option(option, value)
+    if platform.libc_ver()[0] == "glibc":
+        set_option = ctypes.CDLL(None).mallopt
+        for option, value in MALLOC_OPTIONS.values():
+            set_option(option, value)
 
 
 @contextlib.contextmanager

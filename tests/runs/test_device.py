@@ -115,7 +115,6 @@ def faults_of_a_second_tensor(code: str = "", **environment: str) -> int:
     """Pages that the system clears for 64 MB which were freed before, in a fresh process that runs some code first."""
     program = f"""import numpy as np
 import resource
-from kerasgan.runs.device import keep_freed_memory
 {code}
 np.ones(2**23)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -131,5 +130,6 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 def test_freed_memory_is_used_again_unless_the_user_has_chosen():
     pages = 2**26 // os.sysconf("SC_PAGE_SIZE")
     assert faults_of_a_second_tensor() > pages / 2
-    assert faults_of_a_second_tensor("keep_freed_memory()") < pages / 20
-    assert faults_of_a_second_tensor("keep_freed_memory()", MALLOC_TOP_PAD_="131072") > pages / 2
+    training = "from kerasgan.cli._console import prepare_training; prepare_training()"
+    assert faults_of_a_second_tensor(training) < pages / 20
+    assert faults_of_a_second_tensor(training, MALLOC_TOP_PAD_="131072") > pages / 2

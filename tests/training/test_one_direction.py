@@ -138,7 +138,7 @@ def test_a_guided_run_names_its_guide_from_its_own_folder_and_starts_from_its_we
     def stop(model, *others):
         assert model.generators["ab"] is not model.generator_ab
         for network in (model.generator_ab, model.generators["ab"]):
-            for weight, own in zip(network.get_weights(), run.generator("ab").get_weights(), strict=True):
+            for weight, own in zip(network.get_weights(), run.generator("ab", "last").get_weights(), strict=True):
                 np.testing.assert_array_equal(weight, own)
         raise KeyboardInterrupt
 
@@ -156,7 +156,7 @@ def test_resumed_a_guided_run_equals_the_uninterrupted_one_to_the_last_bit(data,
 def test_a_guide_that_was_trained_on_since_is_refused(data, run, guided, tmp_path):
     shutil.copytree(run.path, tmp_path / "run")
     shutil.copytree(guided.path, tmp_path / "guided")
-    shutil.copy(guided.generator_path("ab"), tmp_path / "run" / "generators" / "ab-best.keras")
+    shutil.copy(guided.generator_path("ab"), tmp_path / "run" / "generators" / "ab-last.keras")
     with pytest.raises(RunError, match=r"run has another generator than when .*guided was begun\. Restore it"):
         train(Request(data_dir=data), tmp_path / "guided", resume=True)
 
