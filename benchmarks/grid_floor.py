@@ -26,8 +26,9 @@ import SimpleITK as sitk
 from kerasgan import datasets
 from kerasgan.metrics.voxels import mean_absolute_error
 from kerasgan.recipes.kerasgan2026 import RECIPE
-from kerasgan.scans.contract import AIR_HU, Side, WayBack
+from kerasgan.scans.contract import Side, WayBack
 from kerasgan.scans.geometry import SliceGrid, oriented
+from kerasgan.scans.intensity import AIR_HU
 from kerasgan.scans.preparation import preparation, prepare
 from kerasgan.scans.slices import middle_channel
 

@@ -27,9 +27,9 @@ from kerasgan.evaluation.evaluate import unseen_pairs
 from kerasgan.io import read_volume
 from kerasgan.pictures.patients import image_grid
 from kerasgan.runs.run import Run, load_run
-from kerasgan.scans.contract import AIR_HU, Contract, Direction
+from kerasgan.scans.contract import Contract, Direction
 from kerasgan.scans.geometry import AXIAL, PLANES, SliceGrid, oriented, resampled_side, with_slices
-from kerasgan.scans.intensity import IntensityMap, body_mask
+from kerasgan.scans.intensity import AIR_HU, IntensityMap, body_mask
 from kerasgan.scans.volume import Volume
 from kerasgan.translation.of_run import RunTranslator
 

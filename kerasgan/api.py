@@ -131,6 +131,7 @@ def translate(
     orientation: str = "",
     anonymous: bool = False,
     flip: bool = False,
+    uncertainty: bool = False,
 ) -> Path:
     """Synthesises the other modality of a scan, from disk to disk, on the scan's own grid.
 
@@ -148,6 +149,8 @@ def translate(
             that does not say it itself.
         anonymous: Leave out of a DICOM series who the patient is, and which study: it is then in a study of its own.
         flip: Take the mean of each slice's result and of the mirrored slice's, mirrored back, in twice the time.
+        uncertainty: Write beside a synthetic CT a map of its expected absolute error in HU, `ct-expected-error.nii.gz`
+            for `ct.nii.gz`, a NIfTI file also beside a DICOM series. The run needs an evaluation on pairs.
 
     Returns:
         The file or folder that was written: HU for CT, the median training scale for MR.
@@ -162,7 +165,17 @@ def translate(
     from kerasgan.translation import translate as translation
 
     return translation.translate(
-        model, source, output, direction, strict, _known(modality), _text(series), orientation, anonymous, flip
+        model,
+        source,
+        output,
+        direction,
+        strict,
+        _known(modality),
+        _text(series),
+        orientation,
+        anonymous,
+        flip,
+        uncertainty,
     )
 
 

@@ -32,6 +32,9 @@ SYNTHETIC_WORDS = "Synthetic image"
 SYNTHETIC_IMAGE = f"{SYNTHETIC_WORDS}, computed by a neural network. {NOT_FOR_PRIMARY_DIAGNOSIS}"
 """The disclaimer in the header of every synthetic file; a NIfTI header has room for 80 characters."""
 
+EXPECTED_ERROR = f"{SYNTHETIC_WORDS}: expected absolute error in HU. {NOT_FOR_PRIMARY_DIAGNOSIS}"
+"""The description in the header of a map of expected error."""
+
 MAY_BE_WRONG = "Synthetic, not for diagnosis: it can show what the patient does not have, or hide what they have."
 """The disclaimer on the terminal, for a translation that was just written."""
 

@@ -36,6 +36,9 @@ def translate(
         bool, typer.Option("--anonymous", help="Leave patient, study and dates out of a DICOM series.")
     ] = False,
     flip: FlipOption = False,
+    uncertainty: Annotated[
+        bool, typer.Option("--uncertainty", help="Write a map of the expected error in HU beside a synthetic CT, too.")
+    ] = False,
     server: Annotated[
         str | None, typer.Option(metavar="URL", help="In place of RUN: grpc://host:8500/NAME or http://host:8501/NAME.")
     ] = None,
@@ -58,7 +61,7 @@ def translate(
     if (token_file or certificate) and not server:
         raise typer.BadParameter("--token-file and --certificate are for --server.")
     *runs, source, output = places
-    choices = direction, strict, modality, series, orientation, anonymous, flip
+    choices = direction, strict, modality, series, orientation, anonymous, flip, uncertainty
     from kerasgan import api
     from kerasgan.translation.translate import open_translator
 

@@ -16,14 +16,17 @@ from kerasgan.datasets import DatasetCard, Scan, Split, files_digest
 from kerasgan.errors import DatasetError
 from kerasgan.evaluation import baseline, results
 from kerasgan.evaluation.baseline import LookupBaseline
+from kerasgan.evaluation.error_map import ErrorMaps
 from kerasgan.evaluation.results import METHOD, Evaluation, Part
 from kerasgan.evaluation.scale import CONSTANT, FLOOR, Perfect, constant, places
-from kerasgan.files import file_digest, remove_leftovers, staging_folder
+from kerasgan.files import file_digest, remove_leftovers, replacing, staging_folder
 from kerasgan.metrics import PLACES, Metric, by_place, ct_metrics, mean_row, mr_metrics, score
 from kerasgan.pictures.charts import bars_figure
 from kerasgan.pictures.patients import Comparison, comparison_figure
+from kerasgan.runs.contract import expected_error_path
 from kerasgan.runs.run import Run, load_run, require_trust
 from kerasgan.scans.contract import Direction
+from kerasgan.scans.expected_error import People
 from kerasgan.scans.gate import Answer
 from kerasgan.scans.geometry import oriented
 from kerasgan.scans.intensity import IntensityMap, body_mask
@@ -62,9 +65,10 @@ def evaluate(
 ) -> Evaluation:
     """Translates every paired test patient and compares the result with the truth, see `kerasgan.evaluate`.
 
-    Each scan is read and prepared once. A patient with several pairs of scans counts once, with the mean of the pairs'
-    scores. Who was trained on is known by the patient's key only, and another dataset may make keys in another way, so
-    that `dataset` must have other people.
+    Of a synthetic CT the expected error is measured as well, and kept in the run where the evaluation lies there and
+    mirrors no slices. Each scan is read and prepared once. A patient with several pairs of scans counts once, with the
+    mean of the pairs' scores. Who was trained on is known by the patient's key only, and another dataset may make keys
+    in another way, so that `dataset` must have other people.
 
     Raises:
         ValueError: For another part than `"test"` or `"validation"`.
@@ -87,9 +91,9 @@ def evaluate(
     remove_leftovers(folder)
     results.clear(folder)
 
-    target = run.map(direction[1])
-    metrics = (ct_metrics if run.facts.modalities[direction[1]] == "CT" else mr_metrics)((target.low, target.high))
-    tables, answers = LookupBaseline(), Counter[str]()
+    target, target_is_ct = run.map(direction[1]), run.facts.modalities[direction[1]] == "CT"
+    metrics = (ct_metrics if target_is_ct else mr_metrics)((target.low, target.high))
+    tables, maps, answers = LookupBaseline(), ErrorMaps(), Counter[str]()
     rows: dict[str, dict[str, list[Row]]] = {METHOD: {}, CONSTANT: {}, baseline.NAME: {}, FLOOR: {}}
     # A look-up table needs samples of all other patients, so the baseline is scored at the end, from what is kept here.
     with staging_folder(folder / "baseline") as kept:
@@ -104,6 +108,9 @@ def evaluate(
                 CONSTANT: constant(case.source, run, direction),
                 FLOOR: perfect.translate_truth(case.source, case.truth, direction).array,
             }
+            if target_is_ct:
+                shown = case.source.axial.with_array(case.scaled())
+                maps.add(case.key, shown, synthetic, case.truth, case.mask & ~where["outside"])
             for method, array in found.items():
                 row = score(array, case.truth.array, case.mask, _split(metrics, where), case.acquired.array)
                 rows[method].setdefault(case.key, []).append(row)
@@ -129,15 +136,21 @@ def evaluate(
         scans=seen_scans,
         centres={scan.patient: scan.centre for scan, _ in pairs if scan.centre},
         flip=flip,
+        maps=maps.scores(),
         answers={answer: answers[answer] for answer in get_args(Answer)} if answers else {},
     )
     title = f"{result.error}, {len(result.scores[METHOD])} {part} patients"
     bars_figure(result.bars(), folder / results.PICTURE, title, result.note)
     results.write(result)
+    if out is None and not flip and (expected := maps.fitted(part, weights)):
+        with replacing(expected_error_path(run, direction)) as path:
+            path.write_text(expected.model_dump_json() + "\n")
     return result
 
 
-def _patients(run: Run, data_dir: Path | None, dataset: str | None, wanted: Part) -> tuple[str, list[Pair], list[Pair]]:
+def _patients(
+    run: Run, data_dir: Path | None, dataset: str | None, wanted: Part
+) -> tuple[People, list[Pair], list[Pair]]:
     """The part that is scored, its pairs, and further pairs that training has not seen; see `unseen_pairs`."""
     secret, planes = run.patient_secret(data_dir), run.facts.preparation.planes
     if dataset in (None, run.facts.dataset):
@@ -158,7 +171,7 @@ def _folder_name(direction: Direction, part: str, wanted: Part, flip: bool) -> s
 
 def unseen_pairs(
     run: Run, card: DatasetCard, scans: Sequence[Scan], wanted: Part = "test"
-) -> tuple[str, list[Pair], list[Pair]]:
+) -> tuple[People, list[Pair], list[Pair]]:
     """Finds the paired patients to score, and further paired patients that training has not seen either.
 
     The split that the run recorded decides, whatever the data says today.

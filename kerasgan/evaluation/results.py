@@ -13,7 +13,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from kerasgan.errors import RunError
-from kerasgan.evaluation import baseline, scale
+from kerasgan.evaluation import baseline, error_map, scale
 from kerasgan.files import file_digest, read_record, replacing
 from kerasgan.metrics import PLACES, TISSUES, Metric, Summary, summarise
 from kerasgan.pictures.charts import Bar
@@ -55,6 +55,8 @@ class Evaluation:
         flip: Whether each result is the mean with that of the mirrored slices.
         answers: Number of scans that `"fits"`, `"doubtful"` and `"foreign"` were said of by the run's input gate; empty
             without a gate.
+        maps: The figures of the map of expected error, fitted on all other patients, and of its baseline, by patient;
+            empty for a synthetic MR or a single patient.
     """
 
     folder: Path
@@ -68,6 +70,7 @@ class Evaluation:
     centres: dict[str, str] = field(default_factory=dict)
     flip: bool = False
     answers: dict[str, int] = field(default_factory=dict)
+    maps: dict[str, Scores] = field(default_factory=dict)
 
     @property
     def error(self) -> str:
@@ -119,6 +122,8 @@ class Evaluation:
             count = max(value.count for value in means.values())
             centres.append([centre, str(count), *(mean_and_spread(value.mean, value.sd) for value in means.values())])
         tables = [*markdown_table(rows), *(["", *markdown_table(centres)] if self.centres else [])]
+        tables += ["", *error_map.table(self.maps)] if self.maps else []
+        definitions += [f"{name}: {text}" for name, text in error_map.DEFINITIONS.items() if self.maps]
         heading = f"{patients} {self.part} patients, mean ± SD{self.note and f' ({self.note})'}"
         judged = "Input gate: of {} scans {fits} fit, {doubtful} are doubtful and {foreign} foreign."
         gate = ["", judged.format(sum(self.answers.values()), **self.answers)] if self.answers else []
@@ -222,6 +227,10 @@ def write(result: Evaluation) -> None:
         "methods": {
             method: {name: asdict(value) for name, value in summary.items()}
             for method, summary in result.summaries().items()
+        },
+        "maps": {
+            name: {figure: asdict(value) for figure, value in summarise(list(rows.values())).items()}
+            for name, rows in result.maps.items()
         },
     }
     with replacing(result.folder / "table.md") as path:

@@ -8,8 +8,8 @@ import numpy as np
 
 from kerasgan.metrics import SHELL_MM
 from kerasgan.runs.run import Run
-from kerasgan.scans.contract import AIR_HU, Direction
-from kerasgan.scans.intensity import IntensityMap
+from kerasgan.scans.contract import Direction
+from kerasgan.scans.intensity import AIR_HU, IntensityMap
 from kerasgan.scans.preparation import Prepared
 from kerasgan.scans.volume import Volume
 from kerasgan.translation.of_run import RunTranslator

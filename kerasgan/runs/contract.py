@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 
-from kerasgan.files import file_digest
+from kerasgan.files import file_digest, read_record
 from kerasgan.runs.run import Run
 from kerasgan.scans.contract import (
-    AIR_HU,
     ORIENTATIONS,
     RESCALING,
     Contract,
@@ -19,6 +20,8 @@ from kerasgan.scans.contract import (
     Signature,
     Tensor,
 )
+from kerasgan.scans.expected_error import ExpectedError
+from kerasgan.scans.intensity import AIR_HU
 from kerasgan.scans.names import DEFAULT, IMAGE, SYNTHETIC
 
 
@@ -35,6 +38,7 @@ def contract(run: Run, direction: Direction, shape: Shape, weights: Precision) -
         RunError: Where the run has no weights yet.
     """
     facts, generator = run.facts, run.generator_path(direction)
+    digest = file_digest(generator)
     sides = []
     for domain in direction:
         modality, window = facts.modalities[domain], run.map(domain)
@@ -76,9 +80,25 @@ def contract(run: Run, direction: Direction, shape: Shape, weights: Precision) -
         recipe=run.recipe.name,
         data_fingerprint=facts.fingerprint,
         generator=generator.name,
-        generator_sha256=file_digest(generator),
+        generator_sha256=digest,
         gate=facts.gates.get(direction[0]),
+        expected_error=_expected_error(run, direction, digest),
     )
+
+
+def expected_error_path(run: Run, direction: Direction) -> Path:
+    """The file in which an evaluation keeps the expected error of a generator's results."""
+    return run.path / f"expected-error-{direction}.json"
+
+
+def _expected_error(run: Run, direction: Direction, generator: str) -> ExpectedError | None:
+    """What the last evaluation measured of the generator; None where none has since it was trained."""
+    path = expected_error_path(run, direction)
+    if not path.exists():
+        return None
+    parse = partial(ExpectedError.model_validate_json, strict=True)
+    found = read_record(path, parse, "Remove the file, or evaluate again with kerasgan evaluate.")
+    return found if found.weights == generator else None
 
 
 def image_tensor(shape: Shape, meaning: str) -> Tensor:

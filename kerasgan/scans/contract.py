@@ -10,6 +10,7 @@ from kerasgan.config import AXIAL_ONLY, Number, Percentiles, Plane, Planes, Wind
 from kerasgan.config import DIRECTIONS as DIRECTIONS
 from kerasgan.config import Direction as Direction
 from kerasgan.scans.bounds import LARGEST, NETWORK_SIDE, SHELL_MM, SPACING_MM
+from kerasgan.scans.expected_error import ExpectedError
 from kerasgan.scans.gate import Gate
 from kerasgan.scans.geometry import Enlarging
 from kerasgan.scans.names import IMAGE
@@ -30,7 +31,6 @@ RESCALING = "image = (mr - low) / (high - low) * (window[1] - window[0]) + windo
 
 Precision = Literal["float32", "float16", "int8", "int16x8"]  # of the stored weights; the last only in old files
 Shape = tuple[int | None, int | None, int | None]
-AIR_HU = -1000.0
 
 
 class Frozen(BaseModel):
@@ -161,6 +161,7 @@ class Contract(Frozen):
         generator: File name of the generator in the run.
         generator_sha256: Digest of that file.
         gate: Tells whether a scan is like the training scans; None where they were too few, or by a former version.
+        expected_error: The error of synthetic CTs by class of voxels; None where no evaluation measured it.
     """
 
     format: int = FORMAT
@@ -187,6 +188,7 @@ class Contract(Frozen):
     generator: str
     generator_sha256: str
     gate: Gate | None = Field(None, exclude_if=lambda gate: gate is None)  # former clients know none
+    expected_error: ExpectedError | None = Field(None, exclude_if=lambda error: error is None)  # as gate
 
     @property
     def series_description(self) -> str:

@@ -12,6 +12,7 @@ from scipy import sparse
 
 from kerasgan.scans.volume import Volume
 
+AIR_HU = -1000.0  # written around the body of a synthetic CT
 CT_BODY_HU = -300.0
 CT_TABLE_MM = 8.0  # thinner sheets in an axial slice, such as the shell of a head holder, are not the body
 CLOSING_MM = 8.0  # wide enough for nostrils and ear canals, so that the air inside the head belongs to the body

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from kerasgan.config import AXIAL_ONLY, Percentiles, Plane, Planes, Recipe, Window
 from kerasgan.scans.bounds import NETWORK_SIDE, SPACING_MM
-from kerasgan.scans.contract import AIR_HU, Contract, Side, WayBack
+from kerasgan.scans.contract import Contract, Side, WayBack
 from kerasgan.scans.geometry import (
     NORMALS,
     PLANES,
@@ -26,7 +26,7 @@ from kerasgan.scans.geometry import (
     slice_grid,
     with_slices,
 )
-from kerasgan.scans.intensity import IntensityMap, body_mask, correct_bias, percentile_map
+from kerasgan.scans.intensity import AIR_HU, IntensityMap, body_mask, correct_bias, percentile_map
 from kerasgan.scans.measurements import measure, slices_of_most_body
 from kerasgan.scans.volume import Volume
 

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
+
+import numpy as np
 
 from kerasgan.errors import KerasganError
 from kerasgan.files import path_of, require_folder_name, require_writable
 from kerasgan.io import read_volume, write_dicom, write_image
 from kerasgan.io.dicom_write import source_headers
-from kerasgan.io.nifti import SUFFIXES, is_image
+from kerasgan.io.nifti import SUFFIXES, is_image, stem
 from kerasgan.runs.run import Run, load_run
-from kerasgan.scans.contract import Direction
+from kerasgan.scans.contract import Contract, Direction
+from kerasgan.scans.expected_error import MINIMUM_PATIENTS, ExpectedError
 from kerasgan.scans.volume import Modality, Volume
-from kerasgan.text import SYNTHETIC_IMAGE
+from kerasgan.text import EXPECTED_ERROR, SYNTHETIC_IMAGE
 from kerasgan.translation.of_run import RunTranslator
 from kerasgan.translation.of_tflite import TFLiteTranslator
 from kerasgan.translation.translator import Translator
 
 Model = Translator | Run | str | Path
+LARGE_HU = 200.0  # an expected error that the summary counts: bone may be air there, or soft tissue
+
+logger = logging.getLogger(__name__)
 
 
 def translate(
@@ -31,6 +38,7 @@ def translate(
     orientation: str = "",
     anonymous: bool = False,
     flip: bool = False,
+    uncertainty: bool = False,
 ) -> Path:
     """Translates one scan from disk to disk, see `kerasgan.translate`.
 
@@ -40,8 +48,9 @@ def translate(
     in_memory = "Voxels in memory are translated by kerasgan.translate_volume(model, kerasgan.Volume(...))."
     source_path, output = path_of(source_path, "source", in_memory), path_of(output, "output")
     translator = open_translator(model)
-    if output.is_file() or (output.is_dir() and any(output.iterdir())):
-        raise KerasganError(f"{output} exists; name another output, so that nothing is overwritten.")
+    for path in (output, error_map_path(output)) if uncertainty else (output,):
+        if path.is_file() or (path.is_dir() and any(path.iterdir())):
+            raise KerasganError(f"{path} exists; name another output, so that nothing is overwritten.")
     if not is_image(output):
         require_folder_name(output, SUFFIXES)
     require_writable(output)
@@ -50,12 +59,55 @@ def translate(
         raise KerasganError(f"A DICOM series needs a DICOM input; name an output that ends in {' or '.join(SUFFIXES)}.")
     if not is_image(output):
         source_headers(source)  # a file that the new series cannot refer to is found before the translation
+    if uncertainty:  # known before the scan is prepared and translated
+        _require_expected_error(translator, translator.contract(translator.direction(source.modality, direction)))
     synthetic, contract = translator.translate(source, direction, overwrite=True, flip=flip, strict=strict)
     if is_image(output):
         write_image(synthetic, output, SYNTHETIC_IMAGE)
     else:
         write_dicom(synthetic, source, output, contract.series_description, anonymous)
+    if uncertainty:
+        expected = _require_expected_error(translator, contract)
+        errors = expected.map_of(synthetic, overwrite=True)
+        write_image(errors, error_map_path(output), EXPECTED_ERROR)
+        voxels = np.count_nonzero(errors.array) or 1
+        logger.info(
+            "Expected error: %.0f HU on average in the body, above %.0f HU in %.0f %% of it, as in %d %s patients: %s",
+            errors.array.sum(dtype=np.float64) / voxels,
+            LARGE_HU,
+            100 * np.count_nonzero(errors.array > LARGE_HU) / voxels,
+            expected.patients,
+            expected.part,
+            error_map_path(output),
+        )
     return output
+
+
+def error_map_path(output: Path) -> Path:
+    """The file of the map of expected error beside a synthetic CT.
+
+    Example:
+        >>> str(error_map_path(Path("patient/ct.mha"))), str(error_map_path(Path("patient/series")))
+        ('patient/ct-expected-error.mha', 'patient/series-expected-error.nii.gz')
+    """
+    name = stem(output) if is_image(output) else output.name
+    suffix = output.name[len(name) :] if is_image(output) else SUFFIXES[0]
+    return output.with_name(f"{name}-expected-error{suffix}")
+
+
+def _require_expected_error(translator: Translator, contract: Contract) -> ExpectedError:
+    if contract.target.modality != "CT":
+        raise translator.error(
+            f"The map of expected error is in HU, and {contract.target.modality} has no unit; leave --uncertainty out."
+        )
+    if contract.expected_error is None:
+        again = f", and export it again: {translator.export_command}" if translator.export_command else ""
+        raise translator.error(
+            f"{translator.name} does not know its expected error, which is measured on pairs of MR and CT, of "
+            f"{MINIMUM_PATIENTS} patients at least. Measure it with kerasgan evaluate RUN, with --dataset and "
+            f"--data-dir where its own dataset has no pairs{again}; or leave --uncertainty out."
+        )
+    return contract.expected_error
 
 
 def translate_volume(model: Model, volume: Volume, direction: Direction | None = None, flip: bool = False) -> Volume:
