@@ -30,7 +30,7 @@ from kerasgan.scans.contract import Side, WayBack
 from kerasgan.scans.geometry import SliceGrid, oriented
 from kerasgan.scans.intensity import AIR_HU
 from kerasgan.scans.preparation import preparation, prepare
-from kerasgan.scans.slices import middle_channel
+from kerasgan.scans.slices import first_channel
 
 WIDTHS_MM = (0.0, 2.0, 3.0, 4.0, 6.0, 8.0)
 RESULT = Path(__file__).parent.parent / "docs" / "results" / "grid_floor.json"
@@ -85,7 +85,7 @@ def measure(data_dir: Path, size: int) -> dict[str, object]:
         mask = oriented(source.with_array(mr_scan.load_mask(source) * 1.0)).array > 0.5
         mr, ct = (prepare(volume, settings, crop=False) for volume in (source, ct_scan.load()))
         outside.append(float((mask & ~mr.body).sum() / mask.sum()))
-        images = ct.map.inverse(middle_channel(ct.slices))
+        images = ct.map.inverse(first_channel(ct.slices))
         for name, enlarge in METHODS.items():
             start = time.perf_counter()
             values = enlarge(mr.grid, images)

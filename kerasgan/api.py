@@ -122,7 +122,7 @@ def inspect(
 
 def translate(
     model: Model,
-    source: str | Path,
+    source: str | Path | Mapping[str, str | Path],
     output: str | Path,
     direction: Direction | None = None,
     strict: bool = False,
@@ -137,14 +137,15 @@ def translate(
 
     Args:
         model: A trained run, a `.tflite` file that kerasgan exported, or another `Translator`, such as a server's.
-        source: A DICOM folder, a `.zip` of one, or a NIfTI or MetaImage file.
+        source: A DICOM folder, a `.zip` of one, or a NIfTI or MetaImage file; for a model with named channels, one for
+            each, such as `{"T1": "patient/T1", "T2": "patient/T2"}`, all on one grid.
         output: A `.nii.gz`, `.nii` or `.mha` file; any other name is a folder for a DICOM series, which needs a DICOM
-            source. It must not exist.
+            source, of several channels the model's first. It must not exist.
         direction: `"ab"` or `"ba"`; None: the direction that takes the scan's modality.
         strict: Refuse a series that needs repair, and a scan that the model's input gate calls foreign.
         modality: `"MR"` or `"CT"`: what an image file is that does not show it itself.
         series: Which of several series of the source: its number, description, UID, or what else tells it apart, such
-            as `"EchoTime 4.6"`; None: the only one.
+            as `"EchoTime 4.6"`; None: the only one. Not for channels, each of which has a folder of its own.
         orientation: The sides of the patient to which columns, rows and slices run, such as `"LAS"`, of an image file
             that does not say it itself.
         anonymous: Leave out of a DICOM series who the patient is, and which study: it is then in a study of its own.

@@ -23,7 +23,7 @@ from pydantic import Field
 from kerasgan.config import MOST, Distillation, Recipe
 from kerasgan.errors import RunError
 from kerasgan.export.device_graph import for_devices
-from kerasgan.export.graph import PhysicalGenerator, write_savedmodel
+from kerasgan.export.graph import physical_generator, write_savedmodel
 from kerasgan.export.tflite import convert
 from kerasgan.files import beside, read_record, replacing, seen_beside
 from kerasgan.networks.costs import BUDGETS, macs, student_generator
@@ -178,9 +178,9 @@ def read_report(run: Run) -> Report:
 
 
 def _cost(generator: keras.Model, run: Run, direction: Direction, pairs: Pairs | None) -> Cost:
-    size, (source, target) = run.recipe.data.size, (run.map(domain) for domain in direction)
+    size, target = run.recipe.data.size, run.map(direction[1])
     with tempfile.TemporaryDirectory() as folder:
-        physical = for_devices(PhysicalGenerator(generator, source, target), (size, size))
+        physical = for_devices(physical_generator(run, direction, generator), (size, size))
         write_savedmodel(physical, Path(folder), (1, size, size))
         content = convert(Path(folder), "float32")
     runner = Interpreter(model_content=content, num_threads=1).get_signature_runner(DEFAULT)

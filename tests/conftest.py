@@ -28,9 +28,10 @@ def phantom_folder(tmp_path_factory):
     written = {}
 
     def folder_of(anatomy):
-        if anatomy.name not in written:
-            written[anatomy.name] = write_phantom(tmp_path_factory.mktemp(anatomy.name), anatomy)
-        return written[anatomy.name]
+        name = "-".join([anatomy.name, *anatomy.contrasts])
+        if name not in written:
+            written[name] = write_phantom(tmp_path_factory.mktemp(name), anatomy)
+        return written[name]
 
     return folder_of
 

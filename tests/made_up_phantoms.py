@@ -2,7 +2,7 @@
 
 import pytest
 
-from kerasgan.phantom import HEAD, Grid, Size, body, write_dataset
+from kerasgan.phantom import Grid, Size, body, write_dataset
 
 HEAD_GRID = Grid((16, 40, 40), (6.0, 6.5, 10.0))
 HEAD_SIZE = Size(HEAD_GRID, HEAD_GRID, train=2, validation=1, test=1)
@@ -14,5 +14,5 @@ def write_phantom(root, anatomy):
     """The folder of a dataset of four or six patients; bodies are painted on coarse samples, within a second."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(body, "SAMPLE_MM", 4.5)
-        size = HEAD_SIZE if anatomy is HEAD else BODY_SIZE
+        size = HEAD_SIZE if anatomy.name == "head" else BODY_SIZE
         return write_dataset(root, size, progress=False, anatomy=anatomy)

@@ -46,9 +46,10 @@ def plan(request: Request, out: Path, resume: bool) -> str:
         rows = [[f"  {part}", str(len(keys["a"])), str(len(keys["b"]))] for part, keys in split.keys().items()]
         settings = preparation(recipe, card.anatomy, card.ct_window_hu, card.field_of_view_mm)
         low, high = settings.ct_window_hu
+        channels = f"Channels of a: {', '.join(card.channels)}\n" if card.channels else ""
         data = (
             f"Dataset {name} in {root}: {card.title}\n{table(heads, rows)}\n"
-            f"Slices: {settings.size} x {settings.size} pixels of {settings.pixel_mm:g} mm; "
+            f"{channels}Slices: {settings.size} x {settings.size} pixels of {settings.pixel_mm:g} mm; "
             f"CT window [{low:g}, {high:g}] HU from the {settings.windows_from}"
         )
     gpus = tf.config.list_physical_devices("GPU")

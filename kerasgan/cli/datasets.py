@@ -31,6 +31,7 @@ def _card_text(card: DatasetCard) -> str:
     window = "the recipe's" if card.ct_window_hu is None else "[{:g}, {:g}] HU".format(*card.ct_window_hu)
     facts = {
         "Modalities": f"{card.modalities[0]} (a), {card.modalities[1]} (b)",
+        "Channels of a": ", ".join(card.channels),
         "Anatomy": card.anatomy or "any",
         "Field of view": f"{card.field_of_view_mm:g} mm",
         "CT window": window,

@@ -111,7 +111,8 @@ def train(
     say(f"  TensorBoard  tensorboard --logdir {path}/tensorboard\n\nNext:")
     if run.facts.paired:
         say(f"  kerasgan evaluate {path}")
-    say(f"  kerasgan translate {path} INPUT OUTPUT")
+    inputs = " ".join(f"{channel.name}=INPUT" for channel in run.facts.channels) or "INPUT"
+    say(f"  kerasgan translate {path} {inputs} OUTPUT")
     say(f"  kerasgan export {path} OUTPUT --format serving")
 
 

@@ -19,7 +19,8 @@ def translate(
         typer.Argument(
             metavar="RUN INPUT OUTPUT",
             help="RUN: a directory that kerasgan train wrote, or a .tflite file of kerasgan export; not with --server. "
-            "INPUT: a DICOM folder, a .zip of one, NIfTI or MHA. OUTPUT: a folder (DICOM), or a .nii.gz or .mha file.",
+            "INPUT: a DICOM folder, a .zip of one, NIfTI or MHA; for a model with channels T1=INPUT T2=INPUT. "
+            "OUTPUT: a folder (DICOM), or a .nii.gz or .mha file.",
         ),
     ],
     direction: Annotated[Direction | None, typer.Option(help="[default: the one that takes the input]")] = None,
@@ -53,14 +54,19 @@ def translate(
     Example:
       kerasgan translate runs/first patient/T1 patient/synthetic-ct
       kerasgan translate model.tflite patient/T1 patient/synthetic-ct      # needs no TensorFlow
+      kerasgan translate runs/both T1=patient/T1 T2=patient/T2 patient/synthetic-ct
       kerasgan translate --server grpc://localhost:8500/NAME patient/T1 patient/synthetic-ct
     """
     wanted = "INPUT OUTPUT" if server else "RUN INPUT OUTPUT"
-    if len(places) != len(wanted.split()):
-        raise typer.BadParameter(f"Needs {wanted}; got {' '.join(map(str, places))}.")
+    runs, inputs = places[: not server], places[not server : -1]
+    channels = [str(place).partition("=") for place in inputs if "=" in str(place) and not place.exists()]
+    if len(inputs) != (len(channels) or 1):
+        named = " Several inputs are channels, each with its name: T1=PATH T2=PATH." if len(inputs) > 1 else ""
+        raise typer.BadParameter(f"Needs {wanted}; got {' '.join(map(str, places))}.{named}")
     if (token_file or certificate) and not server:
         raise typer.BadParameter("--token-file and --certificate are for --server.")
-    *runs, source, output = places
+    output = places[-1]
+    source = {name: Path(path) for name, _, path in channels} or inputs[0]
     choices = direction, strict, modality, series, orientation, anonymous, flip, uncertainty
     from kerasgan import api
     from kerasgan.translation.translate import open_translator

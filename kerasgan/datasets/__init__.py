@@ -19,6 +19,7 @@ from types import ModuleType
 from kerasgan import registry
 from kerasgan.config import AXIAL_ONLY, Plane
 from kerasgan.datasets._card import DatasetCard, labelled_classes
+from kerasgan.datasets._channels import joined
 from kerasgan.datasets._keys import SECRET, create_secret, digest, find_secret, salted, secret_of
 from kerasgan.datasets._scan import DOMAINS, Domain, Scan, files_digest
 from kerasgan.datasets._series import describe_found, find_listed, to_scan, usable_series
@@ -137,7 +138,7 @@ def load_scans(
     """All scans of a dataset without a split; `Split.from_keys` turns them into the split that a run recorded."""
     card, root, scans, _ = _find(name, root, modalities or {}, planes)
     secret = find_secret(root) if secret is None else secret
-    return card, [replace(scan, patient=salted(scan.patient, secret)) for scan in scans]
+    return card, [scan.of(salted(scan.patient, secret)) for scan in scans]
 
 
 def no_data(card: DatasetCard, root: Path) -> DatasetError:
@@ -222,4 +223,4 @@ def _find(
     for domain, modality in zip(DOMAINS, modalities, strict=True):
         if told.get(domain, modality) != modality:
             raise DatasetError(f"Domain {domain} of {root} is {modality}, not {told[domain]}. Leave --modality out.")
-    return replace(card, modalities=(a, b)), root, scans, module
+    return replace(card, modalities=(a, b)), root, joined(scans, card.channels, root), module

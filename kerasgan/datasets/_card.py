@@ -9,6 +9,7 @@ import numpy as np
 
 from kerasgan.datasets._scan import Domain, Scan
 from kerasgan.errors import DatasetError
+from kerasgan.scans.channels import checked_names
 from kerasgan.scans.volume import Modality
 
 LABELS = 256  # label values are 0 to 255, and 0 is the background
@@ -33,6 +34,13 @@ class DatasetCard:
         default_dir: Default folder of the data, for example `"datasets/adni"`.
         structures: Label values of each structure in each domain that it is labelled in, such as
             `{"liver": {"a": (255,), "b": (63,)}}`; empty for scans without labels.
+        channels: Names of the contrasts of domain `a`, in the order in which networks see them, such as
+            `("T1", "T2")`: each patient there has a scan of each, all on one grid, and each `Scan` says its `channel`.
+            Empty where a scan is one image.
+
+    Raises:
+        DatasetError: For a single channel, a repeated name, or one of other characters than letters, digits, `.`, `+`
+            and `-`.
 
     Example:
         >>> from kerasgan.datasets.chaos import CARD
@@ -53,6 +61,13 @@ class DatasetCard:
     acknowledgement: str
     default_dir: str
     structures: Mapping[str, Mapping[Domain, tuple[int, ...]]] = field(default_factory=dict)
+    channels: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        try:
+            checked_names(self.channels)
+        except ValueError as error:
+            raise DatasetError(f"The card of dataset {self.name} is invalid: {error}.") from error
 
     def classes(self, domain: Domain, structures: Sequence[str]) -> np.ndarray:
         """The class of each label value of a domain: 0 for the background, 1 for the first structure, and so on.

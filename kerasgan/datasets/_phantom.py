@@ -7,7 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from kerasgan.datasets import DOMAINS, DatasetCard, Domain, Scan, Split, adni, patient_key
+from kerasgan.datasets._series import to_scan
 from kerasgan.errors import DatasetError
+from kerasgan.io import discover
 from kerasgan.phantom import Anatomy, map_name, read_split, version_folder, write_dataset
 from kerasgan.scans.volume import Modality
 
@@ -49,6 +51,7 @@ class PhantomDataset:
             acknowledgement="None needed; say that the images are a phantom's.",
             default_dir=f"datasets/{name}",
             structures={structure: dict.fromkeys(DOMAINS, labels) for structure, labels in structures.items()},
+            channels=("T1", *anatomy.contrasts) if anatomy.contrasts else (),
         )
 
     def prepare(self, root: Path) -> None:
@@ -77,6 +80,11 @@ class PhantomDataset:
                 path if path.is_file() else None for path in (folder / "masks" / name, folder / "labels" / name)
             )
             scans.append(replace(scan, domain=domains[scan.modality], mask=mask, labels=labels))
+            if scan.modality == "MR" and self.anatomy.contrasts:
+                scans[-1] = replace(scans[-1], channel="T1")
+                for channel, contrast in self.anatomy.contrasts.items():
+                    found = discover(folder / "dicom" / subjects[scan.patient] / contrast.description)
+                    scans += [replace(to_scan(series, scan.patient, "a"), channel=channel) for series in found]
         return scans
 
     def split(self, root: Path, scans: Sequence[Scan], seed: int) -> Split:

@@ -7,7 +7,7 @@ import json
 import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -16,6 +16,7 @@ import numpy as np
 from kerasgan.config import Plane
 from kerasgan.datasets._label_pictures import read_label_pictures
 from kerasgan.errors import DatasetError, KerasganError
+from kerasgan.scans.channels import require_one_grid
 from kerasgan.scans.geometry import NORMALS, plane_of_slice
 from kerasgan.scans.volume import Modality, Volume
 
@@ -42,6 +43,9 @@ class Scan:
         series: DICOM series that `files` form; None for an image file.
         centre: Where the scan was made, as far as the dataset says it, such as `"A"`, for scores by centre; "" where
             unknown. Tables and files show it: never a patient's id, nor a part of one that is theirs alone.
+        channel: The channel that it is, of those that the card of the dataset names; "" where a scan is one image.
+        further: The other channels of the patient, on the same grid; filled in when the dataset is loaded. Mask and
+            labels are those of the first channel.
 
     Example:
         >>> Scan("p0123456789", "a", "MR", (Path("mr.nii.gz"),)).labels is None
@@ -56,6 +60,12 @@ class Scan:
     labels: Path | tuple[Path, ...] | None = None
     series: Series | None = None
     centre: str = ""
+    channel: str = ""
+    further: tuple[Scan, ...] = ()
+
+    def of(self, patient: str) -> Scan:
+        """The same scan under another key of its patient."""
+        return replace(self, patient=patient, further=tuple(scan.of(patient) for scan in self.further))
 
     @property
     def plane(self) -> Plane | None:
@@ -88,6 +98,23 @@ class Scan:
         for warning in volume.warnings:
             logger.warning("The %s scan of patient %s: %s", self.modality, self.patient, warning)
         return volume
+
+    def load_channels(self, strict: bool = False) -> tuple[Volume, ...]:
+        """Reads the scan and its further channels.
+
+        Args:
+            strict: As for `load`.
+
+        Returns:
+            The volume of each channel; one of a scan that is one image.
+
+        Raises:
+            DatasetError: As `load`; for channels on different grids.
+        """
+        channels = {scan.channel: scan.load(strict) for scan in (self, *self.further)}
+        with self.usable():
+            require_one_grid(channels)
+        return tuple(channels.values())
 
     @contextmanager
     def usable(self) -> Iterator[None]:
@@ -149,7 +176,11 @@ def files_digest(scans: Iterable[Scan]) -> str:
     found = []
     for scan in scans:
         labels = scan.labels if isinstance(scan.labels, tuple) else (scan.labels,) if scan.labels else ()
-        images = [*scan.files, *([scan.mask] if scan.mask else [])]
+        images = [
+            *scan.files,
+            *([scan.mask] if scan.mask else []),
+            *(file for one in scan.further for file in one.files),
+        ]
         files = [(path.name, str(path.stat().st_size)) for path in images]
         files += [(path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in labels]
         found.append((scan.domain, scan.patient, files))

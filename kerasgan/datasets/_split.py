@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -103,7 +103,7 @@ class Split:
         parts = ((part.a, part.b) for part in (self.train, self.validation, self.test))
         return Split(
             *(
-                Part(*(tuple(replace(scan, patient=salted(scan.patient, secret)) for scan in scans) for scans in part))
+                Part(*(tuple(scan.of(salted(scan.patient, secret)) for scan in scans) for scans in part))
                 for part in parts
             )
         )

@@ -156,10 +156,12 @@ def _patients(
     if dataset in (None, run.facts.dataset):
         folder = data_dir or run.data_dir
         card, scans = datasets.load_scans(run.facts.dataset, folder, run.facts.modalities, secret, planes)
+        run.require_channels(card.channels)
         return unseen_pairs(run, card, scans, wanted)
     if wanted == "validation":
         raise DatasetError("The validation patients are those of the run's own dataset; leave --dataset or --part out.")
     card, scans = datasets.load_scans(dataset, data_dir, run.facts.modalities, secret, planes)
+    run.require_channels(card.channels)
     return "external", external_pairs(run, card, scans), []
 
 
@@ -241,7 +243,7 @@ def _require_pairs(card: DatasetCard) -> None:
 def _load(run: Run, pair: Pair, direction: Direction) -> _Case:
     """Reads a pair. The mask is the dataset's own, or the body found in the truth, on the axial grid."""
     source_scan, truth_scan = pair if direction == "ab" else pair[::-1]
-    source, truth = source_scan.load(), truth_scan.load()
+    (source, *further), truth = source_scan.load_channels(), truth_scan.load()
     # A coronal MR may have an axial truth, voxel on voxel.
     oriented(source).grid.require(oriented(truth).grid, source_scan.patient)
     mask = None
@@ -254,7 +256,7 @@ def _load(run: Run, pair: Pair, direction: Direction) -> _Case:
     if not mask.any():
         raise DatasetError(f"The body mask of patient {source_scan.patient} is empty; mend it, or leave it out.")
     with source_scan.usable():
-        prepared = prepare(source, run.facts.preparation, crop=False)
+        prepared = prepare(source, run.facts.preparation, crop=False, further=further)
     with truth_scan.usable():
         if truth.modality == "CT":
             scaled = oriented(truth)

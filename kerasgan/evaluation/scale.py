@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from kerasgan.metrics import SHELL_MM
 from kerasgan.runs.run import Run
+from kerasgan.scans.channels import inverse
 from kerasgan.scans.contract import Direction
 from kerasgan.scans.intensity import AIR_HU, IntensityMap
 from kerasgan.scans.preparation import Prepared
@@ -47,11 +49,12 @@ class Perfect(RunTranslator):
             truth: The true target on the grid of the source's axial volume, in the unit of the model's output.
             direction: From source to truth.
         """
-        return self.translate_prepared(replace(source, axial=truth, map=self.run.map(direction[1])), direction)
+        shown = replace(source, axial=truth, map=self.run.map(direction[1]), further=())
+        return self.translate_prepared(shown, direction)
 
-    def predict(self, direction: Direction, images: np.ndarray, scan: IntensityMap) -> np.ndarray:
+    def predict(self, direction: Direction, images: np.ndarray, maps: Sequence[IntensityMap]) -> np.ndarray:
         """The images themselves, in the target's unit."""
-        return scan.inverse(images)
+        return inverse(images, maps)
 
 
 def places(source: Prepared) -> dict[str, np.ndarray]:

@@ -11,7 +11,7 @@ import tensorflow as tf
 from kerasgan.errors import ExportError
 from kerasgan.export.card import contract_page, model_card
 from kerasgan.export.comparison import compare_served
-from kerasgan.export.graph import PhysicalGenerator, write_signatures
+from kerasgan.export.graph import physical_generator, write_signatures
 from kerasgan.export.layout import (
     COMPARISON_FILE,
     CONTRACT_FILE,
@@ -25,7 +25,7 @@ from kerasgan.export.layout import (
     write_sums,
 )
 from kerasgan.export.operations import foreign_operations
-from kerasgan.export.pixels import decode, encode, request
+from kerasgan.export.pixels import request, stored
 from kerasgan.export.samples import Samples, real_slices
 from kerasgan.export.serving_contract import ServingContract, read_serving_contract, serving_contract
 from kerasgan.export.signatures import serving_signatures
@@ -64,7 +64,7 @@ def export_serving(
     if not force:
         _check_former(output / name, described)
     ways = run.facts.directions
-    generators = {way: PhysicalGenerator(run.generator(way), run.map(way[0]), run.map(way[1])) for way in ways}
+    generators = {way: physical_generator(run, way) for way in ways}
     samples = {way: as_stored(real_slices(run, way, data_dir=data_dir)) for way in ways}
     with staging_folder(output / name if output.exists() else output) as folder:
         model = folder / "model"
@@ -124,6 +124,7 @@ def _meaning(described: ServingContract) -> dict[str, str]:
         "modalities": f"{a.modality} (a) and {b.modality} (b)",
         "anatomy": one.anatomy or "unknown",
         "pixel size": f"{one.pixel_mm:g} mm",
+        "channels": ", ".join(channel.name for channel in one.channels) or "none",
     }
 
 
@@ -135,8 +136,11 @@ def as_stored(samples: Samples) -> Samples:
     """
     scans = []
     for scan in samples.scans:
-        content, encoding = encode(scan.images)
-        scans.append(replace(scan, images=decode(content, scan.images.shape[1], scan.images.shape[2], encoding)))
+        channels = map(stored, np.moveaxis(scan.images, -1, 0))
+        images = [
+            numbers.astype(np.float32) * np.float32(own.slope) + np.float32(own.intercept) for numbers, own in channels
+        ]
+        scans.append(replace(scan, images=np.stack(images, axis=-1)))
     return replace(samples, scans=tuple(scans))
 
 
@@ -151,7 +155,7 @@ def write_warmup(path: Path, described: ServingContract) -> None:
     """
     requests = {CONTRACT: {INDEX: np.zeros(1, np.int32)}}
     for direction in described.directions.values():
-        tensors = request(made_up_slice(direction), direction.source.window)
+        tensors = request(made_up_slice(direction), direction.source_windows)
         for name, signature in direction.signatures.items():
             requests[name] = {tensor: tensors[tensor] for tensor in signature.inputs}
     with tf.io.TFRecordWriter(str(path)) as writer:
@@ -171,13 +175,13 @@ def made_up_slice(described: Contract) -> np.ndarray:
         described: The contract of one direction.
 
     Returns:
-        float32 `[1, height, width, 1]` of the trained size, in the source's window.
+        float32 `[1, height, width, channels]` of the trained size, in the source's window.
     """
     rows, columns = described.trained_height_width
-    low, high = described.source.window
+    low, high = np.array(described.source_windows).T  # each [channels]
     down, right = np.mgrid[-1 : 1 : rows * 1j, -1 : 1 : columns * 1j]
     brightness = np.maximum(1 - np.hypot(down / 0.9, right / 0.7), 0)
-    return (low + (high - low) * brightness)[None, ..., None].astype(np.float32)
+    return (low + (high - low) * brightness[..., None])[None].astype(np.float32)
 
 
 def _field(number: int, content: bytes) -> bytes:

@@ -104,9 +104,12 @@ def contract_page(described: ServingContract) -> str:
 
 
 def _facts(one: Contract) -> list[str]:
+    named = ", ".join(channel.name for channel in one.channels)
     derived = [name for name, signature in one.signatures.items() if signature.batch == "volume"]
     taken = "MR in any unit" if derived else f"{one.source}; values outside are clipped"
+    order = f"Channels: {named}, in the order of the last axis, all on one grid; the body is that of the first."
     facts = [
+        *([order] if named else []),
         f"In: {taken}. NaN and infinite values are refused.",
         f"Out: {one.target}, never outside.",
         f"Images: {one.orientation}; {one.slices}; pixels of {one.pixel_mm:g} mm ({one.resampling}).",

@@ -21,16 +21,19 @@ from kerasgan.export.mr_range import volume_window
 from kerasgan.export.pixels import decode, request
 from kerasgan.export.samples import Sample, Samples
 from kerasgan.export.serving_contract import ServingContract
+from kerasgan.scans.channels import forward
 from kerasgan.scans.contract import Contract, Direction, Frozen, Precision
 from kerasgan.scans.intensity import IntensityMap
 from kerasgan.scans.names import SYNTHETIC, SYNTHETIC_BYTES, WINDOW
-from kerasgan.scans.slices import middle_channel, predict_slices
+from kerasgan.scans.slices import first_channel, predict_slices
 
 Statistic = Literal["maximum", "body_mean", "truth_percent"]
 
-# Runs an artifact on the slices of a scan. It gives the scan's images in the unit of a map, as the artifact took them,
-# that map, which the generator needs for them, and the physical images that came out, of the same shape.
-Artifact = Callable[[Sample], tuple[np.ndarray, IntensityMap, np.ndarray]]
+Maps = tuple[IntensityMap, ...]  # of each channel
+
+# Runs an artifact on the slices of a scan. It gives the scan's images in the unit of maps, as the artifact took them,
+# those maps, which the generator needs for them, and the physical images that came out.
+Artifact = Callable[[Sample], tuple[np.ndarray, Maps, np.ndarray]]
 
 HEAD_WINDOW_HU = 2600.0  # limits in HU are stated for the CT window of a head, -1000 to 1600 HU, and scale with others
 
@@ -194,7 +197,7 @@ def compare(
         physical: The generator and its maps.
         described: The contract of the artifact; the precision of its weights decides on the tolerance.
     """
-    seen: dict[tuple[int, IntensityMap], np.ndarray] = {}  # what Keras gave for a scan and a map: signatures share it
+    seen: dict[tuple[int, Maps], np.ndarray] = {}  # what Keras gave for a scan and a map: signatures share it
     with full_float32():
         differences = {name: _difference(artifact, samples, physical, seen) for name, artifact in artifacts.items()}
     allowed = tolerance(described.weights, any(scan.truth is not None for scan in samples.scans))
@@ -214,18 +217,18 @@ def compare(
 
 
 def _difference(
-    artifact: Artifact, samples: Samples, physical: PhysicalGenerator, seen: dict[tuple[int, IntensityMap], np.ndarray]
+    artifact: Artifact, samples: Samples, physical: PhysicalGenerator, seen: dict[tuple[int, Maps], np.ndarray]
 ) -> Difference:
     absolute, inside, errors = [], [], []
     for index, scan in enumerate(samples.scans):
-        images, source, values = artifact(scan)
-        if (index, source) not in seen:
-            seen[index, source] = keras_values(physical.generator, images, source, physical.target)
-        expected = seen[index, source]
-        absolute.append(np.abs(values - expected))  # [slices, height, width, channels]
+        images, maps, values = artifact(scan)
+        if (index, maps) not in seen:
+            seen[index, maps] = keras_values(physical.generator, images, maps, physical.target)
+        expected = seen[index, maps]
+        absolute.append(np.abs(values - expected))  # [slices, height, width, 1]
         inside.append(absolute[-1][scan.body])
         if scan.truth is not None:
-            errors.append([np.abs(middle_channel(found) - scan.truth)[scan.body] for found in (expected, values)])
+            errors.append([np.abs(first_channel(found) - scan.truth)[scan.body] for found in (expected, values)])
     truth = None
     if errors:
         slices = sum(len(scan.images) for scan in samples.scans if scan.truth is not None)
@@ -264,52 +267,53 @@ def compare_served(
     found = {}
     for direction, one in described.directions.items():
         physical = generators[direction]
-        artifacts = {name: _signature(loaded.signatures[name], name, one, physical.source) for name in one.signatures}
+        artifacts = {name: _signature(loaded.signatures[name], name, one, physical.sources) for name in one.signatures}
         found[direction] = compare(artifacts, samples[direction], physical, one)
         found[direction].require()
     return found
 
 
-def _signature(signature: Any, name: str, described: Contract, source: IntensityMap) -> Artifact:
+def _signature(signature: Any, name: str, described: Contract, sources: Maps) -> Artifact:
     wanted, scaling, encoding = described.signatures[name].inputs, described.mr_scaling, described.encoding
 
-    def artifact(scan: Sample) -> tuple[np.ndarray, IntensityMap, np.ndarray]:
-        offered = request(scan.images, (scan.map.low, scan.map.high))
+    def artifact(scan: Sample) -> tuple[np.ndarray, Maps, np.ndarray]:
+        offered = request(scan.images, [(one.low, one.high) for one in scan.maps])
         outputs = signature(**{tensor: tf.constant(offered[tensor]) for tensor in wanted})
         if SYNTHETIC in outputs:
             values = np.asarray(outputs[SYNTHETIC])
         else:
             assert encoding is not None  # a signature with bytes has one
             values = decode(outputs[SYNTHETIC_BYTES].numpy(), scan.images.shape[1], scan.images.shape[2], encoding)
-        used = source
+        used = sources
         if WINDOW in wanted:
-            used = scan.map
+            used = scan.maps
         elif scaling and scaling.percentiles:
-            used = IntensityMap(*map(float, volume_window(tf.constant(scan.images), scaling.percentiles)))
+            found = np.reshape(volume_window(tf.constant(scan.images), scaling.percentiles), (-1, 2))
+            used = tuple(IntensityMap(*map(float, window)) for window in found)
         return scan.images, used, values
 
     return artifact
 
 
-def keras_values(generator: keras.Model, images: np.ndarray, source: IntensityMap, target: IntensityMap) -> np.ndarray:
+def keras_values(generator: keras.Model, images: np.ndarray, sources: Maps, target: IntensityMap) -> np.ndarray:
     """Translates physical images by a Keras generator, slice by slice.
 
     Args:
         generator: The network, from [-1, 1] to [-1, 1].
         images: `[slices, height, width, channels]` in the source's unit, sides a multiple of 4.
-        source: The map of the images.
+        sources: The map of each channel of the images.
         target: The map of the result.
 
     Returns:
-        float32, the shape of `images`, in the target's unit.
+        float32 `[slices, height, width, 1]` in the target's unit.
 
     Example:
         >>> inputs, image = keras.Input((None, None, 1)), np.full((1, 4, 4, 1), 75.0)
         >>> halved = keras.Model(inputs, inputs / 2)
-        >>> keras_values(halved, image, IntensityMap(0, 100), IntensityMap(-1000, 1600))[0, 0, 0]
+        >>> keras_values(halved, image, (IntensityMap(0, 100),), IntensityMap(-1000, 1600))[0, 0, 0]
         array([625.], dtype=float32)
     """
-    return target.inverse(predict_slices(lambda image: generator(source.forward(image), training=False), images))
+    return target.inverse(predict_slices(lambda image: generator(forward(image, sources), training=False), images))
 
 
 @contextlib.contextmanager

@@ -70,7 +70,7 @@ def for_devices(physical: PhysicalGenerator, size: tuple[int, int]) -> PhysicalG
     for layer in clone.layers:
         if layer.weights:
             layer.set_weights(network.get_layer(layer.name).get_weights())
-    return PhysicalGenerator(clone, physical.source, physical.target)
+    return PhysicalGenerator(clone, physical.source, physical.target, physical.sources[1:])
 
 
 def _same_values(layer: keras.Layer, enlarged: set[int]) -> Callable[[Any], Any] | None:

@@ -10,6 +10,8 @@ import keras
 import tensorflow as tf
 
 from kerasgan.errors import ExportError
+from kerasgan.runs.run import Run
+from kerasgan.scans.contract import Direction
 from kerasgan.scans.intensity import IntensityMap
 from kerasgan.scans.names import DEFAULT, IMAGE, SYNTHETIC
 
@@ -24,8 +26,9 @@ class PhysicalGenerator:
 
     Args:
         generator: The network, from [-1, 1] to [-1, 1], `[batch, height, width, channels]`, sides a multiple of 4.
-        source: The map from the unit of the input to [-1, 1].
+        source: The map from the unit of the input to [-1, 1]; of several channels, the first's.
         target: The map from the unit of the output to [-1, 1].
+        further: The maps of the other channels.
 
     Example:
         >>> inputs = keras.Input((None, None, 1))
@@ -34,29 +37,38 @@ class PhysicalGenerator:
         array([950.], dtype=float32)
     """
 
-    def __init__(self, generator: keras.Model, source: IntensityMap, target: IntensityMap) -> None:
-        self.generator, self.source, self.target = generator, source, target
+    def __init__(
+        self,
+        generator: keras.Model,
+        source: IntensityMap,
+        target: IntensityMap,
+        further: tuple[IntensityMap, ...] = (),
+    ) -> None:
+        self.generator, self.source, self.target, self.sources = generator, source, target, (source, *further)
 
     def __call__(self, image: tf.Tensor, window: tf.Tensor | None = None) -> Outputs:
         """Windows, pads and translates images, then crops them and gives them the target's unit.
 
         Args:
             image: float32 `[batch, height, width, channels]` in the source's unit; with a window, in any unit.
-            window: float32 `[batch, 2]`: for each image the values `low` and `high` that take the place of those of
-                the source map. None: the source map.
+            window: float32 `[batch, 2]`, or `[batch, channels, 2]` for several channels: for each image the values
+                `low` and `high` that take the place of those of the source map. None: the source map.
 
         Returns:
-            `synthetic`, float32 of the shape of `image` in the target's unit.
+            `synthetic`, float32 `[batch, height, width, 1]` in the target's unit.
 
         Raises:
             tf.errors.InvalidArgumentError: If `low` is not below `high` in a window.
         """
         low, high = self.source.low, self.source.high
+        if len(self.sources) > 1:
+            low, high = (tf.constant([getattr(one, end) for one in self.sources]) for end in ("low", "high"))
         if window is not None:
-            rising = tf.reduce_all(window[:, 0] < window[:, 1])
+            rising = tf.reduce_all(window[..., 0] < window[..., 1])
             checked = tf.debugging.Assert(rising, ["Each window needs low < high; got:", window], summarize=64)
             with tf.control_dependencies([checked]):
-                low, high = (tf.reshape(window[:, side], [-1, 1, 1, 1]) for side in (0, 1))  # [batch, 1, 1, 1]
+                ends = [-1, 1, 1, len(self.sources)]  # [batch, 1, 1, channels]
+                low, high = (tf.reshape(window[..., side], ends) for side in (0, 1))
         inside = tf.minimum(tf.maximum(image, low), high)
         scale = (self.source.target_high - self.source.target_low) / (high - low)
         inputs = padded((inside - low) * scale + self.source.target_low)  # both sides are multiples of 4
@@ -66,7 +78,20 @@ class PhysicalGenerator:
         synthetic = tf.clip_by_value(values, target.low, target.high)
         if None in image.shape[1:3] or inputs.shape != image.shape:
             synthetic = synthetic[:, : tf.shape(image)[1], : tf.shape(image)[2]]
-        return {SYNTHETIC: tf.ensure_shape(synthetic, image.shape)}
+        return {SYNTHETIC: tf.ensure_shape(synthetic, [*image.shape[:3], outputs.shape[-1]])}
+
+
+def physical_generator(run: Run, direction: Direction, generator: keras.Model | None = None) -> PhysicalGenerator:
+    """A generator between the units of a run, such as MR on its median scale and HU.
+
+    Args:
+        run: The run.
+        direction: `"ab"` or `"ba"`.
+        generator: The network; None: the run's own best one.
+    """
+    source, *further = run.maps(direction[0])
+    network = run.generator(direction) if generator is None else generator
+    return PhysicalGenerator(network, source, run.map(direction[1]), tuple(further))
 
 
 def padded(image: tf.Tensor) -> tf.Tensor:

@@ -14,17 +14,18 @@ CONSTANT = "No intensity range can be found in a constant image; give slices wit
 
 
 def volume_window(image: tf.Tensor, percentiles: tuple[float, float]) -> tf.Tensor:
-    """Finds percentiles over the body of a volume, to 1/65,536 of the range of its values.
+    """Finds percentiles over the body of a volume, to 1/65,536 of the range of its values; of each channel by itself.
 
     The body is found by its outline alone: no largest region, no closing of gaps, no bias correction. An MR without air
     around the body is body as a whole, by the rule of `kerasgan.scans.intensity.body_mask`.
 
     Args:
-        image: Finite float32 `[slices, height, width, 1]`, the slices of one scan.
+        image: Finite float32 `[slices, height, width, channels]`, the slices of one scan; the body is that of the first
+            channel.
         percentiles: Lower and upper one, in [0, 100].
 
     Returns:
-        float32 `[2]`, `low` and `high`.
+        float32 `[2]`, `low` and `high`; for several channels `[channels, 2]`.
 
     Raises:
         tf.errors.InvalidArgumentError: For a constant image.
@@ -34,16 +35,36 @@ def volume_window(image: tf.Tensor, percentiles: tuple[float, float]) -> tf.Tens
         >>> volume_window(image, (0.0, 100.0)).numpy().round()
         array([100., 199.], dtype=float32)
     """
+    first, *others = tf.split(image, image.shape[-1], axis=-1) if image.shape[-1] > 1 else [image]
+    ends = _ends(first)
+    body = _body(first, ends)
+    windows = [
+        _window(first, body, ends, percentiles),
+        *(_window(one, body, _ends(one), percentiles) for one in others),
+    ]
+    return tf.stack(windows) if others else windows[0]
+
+
+def _ends(image: tf.Tensor) -> tf.Tensor:
+    """The lowest and the highest value of an image that is not constant, float32 `[2]`."""
     low, high = tf.reduce_min(image), tf.reduce_max(image)
     with tf.control_dependencies([tf.debugging.Assert(low < high, [CONSTANT, low])]):
-        ends = tf.stack([low, high])
+        return tf.stack([low, high])
+
+
+def _body(image: tf.Tensor, ends: tf.Tensor) -> tf.Tensor:
+    """The body in an image, bool of its shape; the whole image where it has no air around it."""
     # Between background and tissue: 0.35 of the way from the darkest per cent to Otsu's threshold. A few very bright
     # voxels would leave the histogram one bin for everything else.
     dark, bright = tf.unstack(_percentiles(image, ends, (1.0, 99.9)))
-    limit = tf.where(bright > low, bright, high)
+    limit = tf.where(bright > ends[0], bright, ends[1])
     otsu = otsu_threshold(tf.minimum(image, limit), tf.stack([ends[0], limit]))
     body = body_estimate(image, dark + BODY_FRACTION * (otsu - dark))
-    body = body | ~(tf.reduce_any(body) & has_air(image, body, ends))
+    return body | ~(tf.reduce_any(body) & has_air(image, body, ends))
+
+
+def _window(image: tf.Tensor, body: tf.Tensor, ends: tf.Tensor, percentiles: tuple[float, float]) -> tf.Tensor:
+    """Percentiles over the body of an image, float32 `[2]`."""
     window = _percentiles(tf.boolean_mask(image, body), ends, percentiles)
     with tf.control_dependencies([tf.debugging.Assert(window[0] < window[1], [CONSTANT, window[0]])]):
         return tf.identity(window)

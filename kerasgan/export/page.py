@@ -48,8 +48,8 @@ def build_page(model: Path, folder: Path, cache: Path) -> None:
         cache: Keeps what npm fetches, see `npm_packages`.
 
     Raises:
-        KerasganError: For an invalid model or folder, a model without axial slices, or where the packages cannot be
-            fetched.
+        KerasganError: For an invalid model or folder, a model with channels or without axial slices, or where the
+            packages cannot be fetched.
 
     Example:
         ::
@@ -60,6 +60,11 @@ def build_page(model: Path, folder: Path, cache: Path) -> None:
     if contract["weights"] != "float32":
         raise ExportError(
             f"{model.name} has {contract['weights']} weights, which browsers run several times slower; export float32."
+        )
+    if channels := [channel["name"] for channel in contract.get("channels", ())]:
+        raise ExportError(
+            f"{model.name} takes channels {', '.join(channels)}, and the page opens one image at a time. Translate on "
+            "the command line, or serve the run: kerasgan export RUN DIR --format serving"
         )
     limits = [*LIMITS]
     if len(planes := contract.pop("planes", AXIAL_ONLY)) > 1:

@@ -14,8 +14,29 @@ STORED = np.dtype("<i2")
 STEPS = 2**16 - 1
 
 
-def encode(images: np.ndarray) -> tuple[list[bytes], Encoding]:
+def stored(images: np.ndarray) -> tuple[np.ndarray, Encoding]:
     """Spreads the values of images over the whole of int16, in steps of 1/65,535 of their range.
+
+    Args:
+        images: Finite values of any shape.
+
+    Returns:
+        Little-endian int16 of the same shape, and the slope and intercept that turn these numbers into values.
+
+    Example:
+        >>> numbers, encoding = stored(np.array([0.0, 65535.0], np.float32))
+        >>> numbers, encoding.slope, encoding.intercept
+        (array([-32768,  32767], dtype=int16), 1.0, 32768.0)
+    """
+    low, high = float(images.min()), float(images.max())
+    slope = (high - low) / STEPS or 1.0
+    intercept = low - np.iinfo(STORED).min * slope
+    numbers = np.rint((images.astype(np.float64) - intercept) / slope).astype(STORED)
+    return numbers, Encoding(slope=slope, intercept=intercept)
+
+
+def encode(images: np.ndarray) -> tuple[list[bytes], Encoding]:
+    """The raw pixels of images, spread over the whole of int16, see `stored`.
 
     Args:
         images: Finite values, `[batch, height, width, 1]`.
@@ -29,11 +50,8 @@ def encode(images: np.ndarray) -> tuple[list[bytes], Encoding]:
         >>> content, encoding.slope, encoding.intercept
         ([b'\\x00\\x80\\xff\\x7f'], 1.0, 32768.0)
     """
-    low, high = float(images.min()), float(images.max())
-    slope = (high - low) / STEPS or 1.0
-    intercept = low - np.iinfo(STORED).min * slope
-    stored = np.rint((images.astype(np.float64) - intercept) / slope).astype(STORED)
-    return [image.tobytes() for image in stored], Encoding(slope=slope, intercept=intercept)
+    numbers, encoding = stored(images)
+    return [image.tobytes() for image in numbers], encoding
 
 
 def decode(content: Sequence[bytes], rows: int, columns: int, encoding: Encoding) -> np.ndarray:
@@ -61,16 +79,16 @@ def decode(content: Sequence[bytes], rows: int, columns: int, encoding: Encoding
             f"An image of {rows} rows and {columns} columns needs {wanted} bytes; got {lengths[0]}. The server's "
             "answer may be incomplete; send the request again."
         )
-    stored = np.frombuffer(b"".join(content), STORED).reshape(len(content), rows, columns, 1)
-    return stored.astype(np.float32) * np.float32(encoding.slope) + np.float32(encoding.intercept)
+    numbers = np.frombuffer(b"".join(content), STORED).reshape(len(content), rows, columns, 1)
+    return numbers.astype(np.float32) * np.float32(encoding.slope) + np.float32(encoding.intercept)
 
 
-def request(images: np.ndarray, window: Window | None) -> dict[str, np.ndarray]:
+def request(images: np.ndarray, window: Window | Sequence[Window] | None) -> dict[str, np.ndarray]:
     """Makes every tensor that a signature of a served model may take, for the slices of one scan.
 
     Args:
-        images: float32 `[slices, height, width, 1]` in the scan's unit.
-        window: `low, high` of the scan; None leaves out the tensor `window`.
+        images: float32 `[slices, height, width, channels]` in the scan's unit.
+        window: `low, high` of the scan, of several channels one for each; None leaves out the tensor `window`.
 
     Returns:
         The tensors by their names; strings are object arrays of bytes.
@@ -80,8 +98,15 @@ def request(images: np.ndarray, window: Window | None) -> dict[str, np.ndarray]:
         >>> tensors["rows"], tensors["window"].shape
         (array([4, 4], dtype=int32), (2, 2))
     """
-    raw, encoding = encode(images)
-    count, rows, columns, _ = images.shape
+    numbers, encodings = zip(*map(stored, np.moveaxis(images, -1, 0)), strict=True)
+    raw = [image.tobytes() for image in np.stack(numbers, axis=-1)]  # the channels of a pixel side by side
+    count, rows, columns, channels = images.shape
+
+    def alike(values: Sequence[float] | np.ndarray) -> np.ndarray:
+        """The same for all images: `[slices, channels, ...]`, without the axis of a single channel."""
+        array = np.array([values] * count, np.float32)
+        return array[:, 0] if channels == 1 else array
+
     content = np.empty(count, object)
     content[:] = raw
     tensors = {
@@ -89,9 +114,9 @@ def request(images: np.ndarray, window: Window | None) -> dict[str, np.ndarray]:
         names.PIXELS_BYTES: content,
         names.ROWS: np.full(count, rows, np.int32),
         names.COLUMNS: np.full(count, columns, np.int32),
-        names.SLOPE: np.full(count, encoding.slope, np.float32),
-        names.INTERCEPT: np.full(count, encoding.intercept, np.float32),
+        names.SLOPE: alike([encoding.slope for encoding in encodings]),
+        names.INTERCEPT: alike([encoding.intercept for encoding in encodings]),
     }
     if window is not None:
-        tensors[names.WINDOW] = np.full((count, 2), window, np.float32)
+        tensors[names.WINDOW] = alike(np.reshape(window, (-1, 2)))
     return tensors

@@ -33,33 +33,35 @@ class Sample:
 
     Attributes:
         images: float32 `[slices, height, width, channels]` in the scan's unit.
-        map: The map from the scan's unit to [-1, 1], which differs from scan to scan in MR.
+        maps: The map of each channel from the scan's unit to [-1, 1], which differs from scan to scan in MR.
         body: bool `[slices, height, width]`: the body as it is found in the scan.
-        truth: float32, same shape: the paired scan on the run's scale, within the target's window; None if unpaired.
+        truth: float32, that shape: the paired scan on the run's scale, within the target's window; None if unpaired.
     """
 
     images: np.ndarray
-    map: IntensityMap
+    maps: tuple[IntensityMap, ...]
     body: np.ndarray
     truth: np.ndarray | None = None
 
-    def rescaled(self, source: IntensityMap) -> np.ndarray:
+    def rescaled(self, sources: Sequence[IntensityMap]) -> np.ndarray:
         """Brings the images to the scale of the run, for an artifact that takes no window; nothing is clipped.
 
         Args:
-            source: The run's map of the source domain.
+            sources: The run's map of each channel of the source domain.
 
         Returns:
             float32, the shape of `images`.
 
         Example:
             >>> image = np.full((1, 1, 1, 1), 50.0)
-            >>> Sample(image, IntensityMap(0, 200), image[..., 0] > 0).rescaled(IntensityMap(20, 320)).item()
+            >>> Sample(image, (IntensityMap(0, 200),), image[..., 0] > 0).rescaled([IntensityMap(20, 320)]).item()
             95.0
         """
-        own = self.map
-        values = (self.images - own.low) / (own.high - own.low) * (source.high - source.low) + source.low
-        return values.astype(np.float32)
+        channels = [
+            (image - own.low) / (own.high - own.low) * (source.high - source.low) + source.low
+            for image, own, source in zip(np.moveaxis(self.images, -1, 0), self.maps, sources, strict=True)
+        ]
+        return np.stack(channels, axis=-1).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -138,6 +140,7 @@ def _split(run: Run, data_dir: Path | None) -> tuple[Split, bool, Path]:
         card, found = datasets.load_scans(run.facts.dataset, root, run.facts.modalities, secret, planes)
     except DatasetError as error:
         raise _missing(root, "which cannot be read") from error
+    run.require_channels(card.channels)
     return Split.from_keys(found, run.split()), card.paired, root
 
 
@@ -167,12 +170,13 @@ def _read(
 
 def _sample(scan: Scan, partner: Scan | None, settings: Preparation, target: IntensityMap, size: Size | None) -> Sample:
     """A few slices of one scan, and of its partner, as the networks of a run see them."""
+    volume, *further = scan.load_channels()
     with scan.usable():
-        prepared = prepare(scan.load(), settings, crop=False)
+        prepared = prepare(volume, settings, crop=False, further=further)
     informative = prepared.informative(settings.minimum_body_fraction)
     rows = informative[evenly_chosen(len(informative), SLICES_OF_A_SCAN)]
     grid = replace(prepared.grid, size=size or prepared.grid.size)
-    images = settings.images(grid.to_network(prepared.axial.array, fill=prepared.map.low))[rows]
+    channels = [grid.to_network(axial.array[rows], fill=scaling.low) for axial, scaling in prepared.channels]
     body = grid.to_network(prepared.body[rows].astype(np.float32), fill=0.0) >= 0.5
     if not body.any():  # a slice without a body is an image all the same
         body[:] = True
@@ -181,4 +185,4 @@ def _sample(scan: Scan, partner: Scan | None, settings: Preparation, target: Int
     if other and other.axial.same_grid(prepared.axial):
         values = target.inverse(other.map.forward(other.axial.array[rows])).astype(np.float32)
         truth = grid.to_network(values, fill=target.low)
-    return Sample(images, prepared.map, body, truth)
+    return Sample(np.stack(channels, axis=-1), prepared.maps, body, truth)

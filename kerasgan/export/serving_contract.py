@@ -63,24 +63,24 @@ def serving_contract(run: Run, name: str, version: int) -> ServingContract:
 
 def _signatures(plain: Contract) -> dict[str, Signature]:
     """The signatures of one direction, by their names for direction ab."""
-    default, scaling = plain.signatures[names.DEFAULT], plain.mr_scaling
+    default, scaling, channels = plain.signatures[names.DEFAULT], plain.mr_scaling, len(plain.source_windows)
+    named = f", channels {', '.join(channel.name for channel in plain.channels)}" if plain.channels else ""
     if scaling and scaling.percentiles:
-        scan = image_tensor(ANY, "MR in any unit, slices of one scan: their range is found from all of them")
+        meaning = f"MR{named} in any unit, slices of one scan: their range is found from all of them"
+        scan = image_tensor(ANY, meaning, channels)
         default = Signature(inputs={names.IMAGE: scan}, outputs=default.outputs, batch="volume")
     raw = {
-        names.PIXELS_BYTES: _listed("string", RAW),
+        names.PIXELS_BYTES: _listed("string", f"{RAW}, the channels of each pixel side by side" if named else RAW),
         names.ROWS: _listed("int32", "the same for all images of a batch"),
         names.COLUMNS: _listed("int32", "the same for all images of a batch"),
-        names.SLOPE: _listed("float32", "value = stored * slope + intercept"),
-        names.INTERCEPT: _listed("float32", "value = stored * slope + intercept"),
+        names.SLOPE: _of_channels(channels, (), "value = stored * slope + intercept"),
+        names.INTERCEPT: _of_channels(channels, (), "value = stored * slope + intercept"),
     }
     stored = {names.SYNTHETIC_BYTES: _listed("string", f"{plain.target.modality} as {RAW}; see encoding")}
     found = {names.DEFAULT: default, names.BYTES: Signature(inputs=raw, outputs=stored, batch=default.batch)}
     if scaling:
-        image = {names.IMAGE: image_tensor(ANY, "MR in the unit of its window")}
-        window = {
-            names.WINDOW: Tensor(shape=(None, 2), axes=("batch", "low, high"), meaning="each image's, low < high")
-        }
+        image = {names.IMAGE: image_tensor(ANY, f"MR{named} in the unit of its window", channels)}
+        window = {names.WINDOW: _of_channels(channels, ("low, high",), "each image's, low < high")}
         found[names.WINDOWED] = Signature(inputs=image | window, outputs=default.outputs)
         found[names.BYTES_WINDOWED] = Signature(inputs=raw | window, outputs=stored)
     return found
@@ -101,6 +101,13 @@ def contract_signature() -> Signature:
 
 def _listed(dtype: str, meaning: str) -> Tensor:
     return Tensor.model_validate({"dtype": dtype, "shape": (None,), "axes": ("batch",), "meaning": meaning})
+
+
+def _of_channels(channels: int, axes: tuple[str, ...], meaning: str) -> Tensor:
+    """Numbers of each image, and of each channel where there are several: `[batch, channels, 2]`, say."""
+    named = ("batch", *(("channel",) if channels > 1 else ()), *axes)
+    lengths = {"batch": None, "channel": channels}
+    return Tensor(shape=tuple(lengths.get(axis, 2) for axis in named), axes=named, meaning=meaning)
 
 
 def read_serving_contract(version_folder: Path) -> ServingContract:

@@ -25,6 +25,7 @@ from kerasgan.scans.names import (
 NOT_FINITE = "The input holds NaN or infinite values; replace them first"
 UNEQUAL = "All images of a batch need the same rows and columns, at least 1; got rows, columns:"
 WRONG_LENGTH = "Each image needs rows * columns * 2 bytes of little-endian int16 pixels; got lengths, rows, columns:"
+WRONG_LENGTHS = WRONG_LENGTH.replace("rows * columns", "rows * columns * channels")
 
 
 def serving_signatures(generators: Mapping[Direction, PhysicalGenerator], described: ServingContract) -> dict[str, Any]:
@@ -62,14 +63,14 @@ def _directed_functions(generator: PhysicalGenerator, described: Contract) -> di
     All refuse values that are not finite, since they would come back as NaN, which JSON does not have.
     """
     assert described.encoding is not None  # a served model has one
-    encoding, scaling = described.encoding, described.mr_scaling
+    encoding, scaling, channels = described.encoding, described.mr_scaling, len(described.source_windows)
 
     def default(image: tf.Tensor) -> Outputs:
         image = tf.debugging.assert_all_finite(image, NOT_FINITE)
         if scaling is None or scaling.percentiles is None:
             return generator(image)
         window = volume_window(image, scaling.percentiles)
-        return generator(image, tf.tile(window[None], [tf.shape(image)[0], 1]))
+        return generator(image, tf.tile(window[None], [tf.shape(image)[0], *[1] * window.shape.rank]))
 
     def windowed(image: tf.Tensor, window: tf.Tensor) -> Outputs:
         image = tf.debugging.assert_all_finite(image, NOT_FINITE)
@@ -78,7 +79,7 @@ def _directed_functions(generator: PhysicalGenerator, described: Contract) -> di
     def bytes_(
         pixels_bytes: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor, slope: tf.Tensor, intercept: tf.Tensor
     ) -> Outputs:
-        outputs = default(decoded(pixels_bytes, rows, columns, slope, intercept))
+        outputs = default(decoded(pixels_bytes, rows, columns, slope, intercept, channels))
         return {SYNTHETIC_BYTES: encoded(outputs[SYNTHETIC], encoding)}
 
     def bytes_windowed(
@@ -89,7 +90,7 @@ def _directed_functions(generator: PhysicalGenerator, described: Contract) -> di
         intercept: tf.Tensor,
         window: tf.Tensor,
     ) -> Outputs:
-        outputs = windowed(decoded(pixels_bytes, rows, columns, slope, intercept), window)
+        outputs = windowed(decoded(pixels_bytes, rows, columns, slope, intercept, channels), window)
         return {SYNTHETIC_BYTES: encoded(outputs[SYNTHETIC], encoding)}
 
     functions: dict[str, Callable[..., Outputs]] = {
@@ -102,7 +103,12 @@ def _directed_functions(generator: PhysicalGenerator, described: Contract) -> di
 
 
 def decoded(
-    pixels_bytes: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor, slope: tf.Tensor, intercept: tf.Tensor
+    pixels_bytes: tf.Tensor,
+    rows: tf.Tensor,
+    columns: tf.Tensor,
+    slope: tf.Tensor,
+    intercept: tf.Tensor,
+    channels: int = 1,
 ) -> tf.Tensor:
     """Turns raw little-endian int16 pixels into images: value = stored * slope + intercept.
 
@@ -110,11 +116,12 @@ def decoded(
         pixels_bytes: string `[batch]`.
         rows: int32 `[batch]`, all equal.
         columns: int32 `[batch]`, all equal.
-        slope: float32 `[batch]`.
-        intercept: float32 `[batch]`.
+        slope: float32 `[batch]`, or `[batch, channels]` for several.
+        intercept: float32 of the same shape.
+        channels: Number of channels, which are side by side in each pixel.
 
     Returns:
-        float32 `[batch, rows, columns, 1]`.
+        float32 `[batch, rows, columns, channels]`.
 
     Raises:
         tf.errors.InvalidArgumentError: If the sizes differ from each other or from the number of bytes.
@@ -127,11 +134,14 @@ def decoded(
     height, width, lengths = rows[0], columns[0], tf.strings.length(pixels_bytes)
     equal = tf.reduce_all((rows == height) & (columns == width)) & (height > 0) & (width > 0)
     with tf.control_dependencies([tf.debugging.Assert(equal, [UNEQUAL, rows, columns])]):
-        wanted = 2 * tf.cast(height, tf.int64) * tf.cast(width, tf.int64)  # int32 could overflow
+        wanted = 2 * channels * tf.cast(height, tf.int64) * tf.cast(width, tf.int64)  # int32 could overflow
     fits = tf.reduce_all(tf.cast(lengths, tf.int64) == wanted)
-    with tf.control_dependencies([tf.debugging.Assert(fits, [WRONG_LENGTH, lengths, height, width])]):
-        stored = tf.reshape(tf.io.decode_raw(pixels_bytes, tf.int16), [-1, height, width, 1])
-    slope, intercept = (tf.reshape(number, [-1, 1, 1, 1]) for number in (slope, intercept))  # [batch, 1, 1, 1]
+    with tf.control_dependencies(
+        [tf.debugging.Assert(fits, [WRONG_LENGTH if channels == 1 else WRONG_LENGTHS, lengths, height, width])]
+    ):
+        stored = tf.reshape(tf.io.decode_raw(pixels_bytes, tf.int16), [-1, height, width, channels])
+    ends = [-1, 1, 1, channels]  # [batch, 1, 1, channels]
+    slope, intercept = (tf.reshape(number, ends) for number in (slope, intercept))
     return tf.cast(stored, tf.float32) * slope + intercept
 
 

@@ -24,9 +24,9 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
 from kerasgan.errors import ExportError
-from kerasgan.export.comparison import Comparison, compare
+from kerasgan.export.comparison import Comparison, Maps, compare
 from kerasgan.export.device_graph import for_devices
-from kerasgan.export.graph import MINIMUM_SIDE, MULTIPLE, PhysicalGenerator, write_savedmodel
+from kerasgan.export.graph import MINIMUM_SIDE, MULTIPLE, physical_generator, write_savedmodel
 from kerasgan.export.samples import Sample, Size, calibration_slices, real_slices
 from kerasgan.files import staging_folder
 from kerasgan.networks.keras_settings import keras_defaults
@@ -34,7 +34,6 @@ from kerasgan.runs.contract import contract
 from kerasgan.runs.run import Run, load_run, require_trust
 from kerasgan.scans.bounds import NETWORK_SIDE
 from kerasgan.scans.contract import Direction, Precision
-from kerasgan.scans.intensity import IntensityMap
 from kerasgan.scans.names import DEFAULT, IMAGE, SYNTHETIC
 from kerasgan.scans.slices import predict_slices
 from kerasgan.translation.tflite_metadata import DIGEST, IDENTIFIER, NAME, with_digest
@@ -101,7 +100,7 @@ class _Exporter:
 
     def __init__(self, run: Run, direction: Direction, size: Size, data_dir: Path | None, savedmodel: Path) -> None:
         self.run, self.direction, self.size, self.data_dir, self.savedmodel = run, direction, size, data_dir, savedmodel
-        self.physical = PhysicalGenerator(run.generator(direction), run.map(direction[0]), run.map(direction[1]))
+        self.physical = physical_generator(run, direction)
         self.samples = real_slices(run, direction, size, data_dir)
         write_savedmodel(for_devices(self.physical, size), savedmodel, (1, *size))
 
@@ -110,16 +109,16 @@ class _Exporter:
         content = convert(self.savedmodel, "float16" if precision == "float16" else "float32")
         if precision == "int8":
             scans = calibration_slices(self.run, self.direction, self.size, self.data_dir).scans
-            images = [image[None] for scan in scans for image in scan.rescaled(self.physical.source)]
-            content = quantized(content, images)  # each image [1, height, width, 1]
+            images = [image[None] for scan in scans for image in scan.rescaled(self.physical.sources)]
+            content = quantized(content, images)  # each image [1, height, width, channels]
         described = contract(self.run, self.direction, (1, *self.size), precision)
         content = with_contract(content, described.model_dump_json())
         runner = Interpreter(model_content=content).get_signature_runner(DEFAULT)
 
-        def artifact(scan: Sample) -> tuple[np.ndarray, IntensityMap, np.ndarray]:
-            images = scan.rescaled(self.physical.source)
+        def artifact(scan: Sample) -> tuple[np.ndarray, Maps, np.ndarray]:
+            images = scan.rescaled(self.physical.sources)
             values = predict_slices(lambda image: runner(**{IMAGE: image})[SYNTHETIC], images)
-            return images, self.physical.source, values
+            return images, self.physical.sources, values
 
         return content, compare({DEFAULT: artifact}, self.samples, self.physical, described)
 
@@ -179,7 +178,7 @@ def quantized(content: bytes, images: Iterable[np.ndarray]) -> bytes:
 
     Args:
         content: The file, with the signature `serving_default`.
-        images: `[1, height, width, 1]` in the unit of the file's input; the activations' scales come from them.
+        images: `[1, height, width, channels]` in the unit of the file's input; the activations' scales come from them.
 
     Returns:
         The new file; its input, its output and its last convolution stay float32.

@@ -127,3 +127,30 @@ def step_values(source: Any, synthetic: Any, reconstructed: Any = None, **others
     """
     images = {"source": source, "synthetic": synthetic, "reconstructed": reconstructed, "fake_images": synthetic}
     return images | others
+
+
+def channel_by_channel(loss: NamedLoss, values: dict[str, Any]) -> tf.Tensor:
+    """A structural loss between images of different numbers of channels: the mean over each channel with each other.
+
+    Every contrast has its borders where the others have theirs, so each is compared by itself; one histogram of all
+    their values would mix them. Images of one number of channels go into the loss as they are.
+
+    Args:
+        loss: The structural loss.
+        values: As `step_values` gives them.
+
+    Returns:
+        A scalar.
+
+    Example:
+        >>> from kerasgan.losses import absolute_error
+        >>> two, one = tf.constant([0.0, 1.0], shape=(1, 1, 1, 2)), tf.zeros((1, 1, 1, 1))
+        >>> float(channel_by_channel(NamedLoss(absolute_error, "structure"), step_values(two, one)))
+        0.5
+    """
+    source, synthetic = values["source"], values["synthetic"]
+    if source.shape[-1] == synthetic.shape[-1]:
+        return loss(**values)
+    each = [tf.split(images, images.shape[-1], axis=-1) for images in (source, synthetic)]
+    losses = [loss(**values | {"source": one, "synthetic": other}) for one in each[0] for other in each[1]]
+    return tf.add_n(losses) / len(losses)

@@ -1,7 +1,8 @@
 """Training methods, one file each: networks, losses, and one training step that reads like the paper.
 
 A method has `build(recipe, image_shape, seed)`, which returns a compiled `AdversarialModel`; a recipe names it in
-`method`. A path to a `.py` file outside the package works as well. `NamedLoss` and `step_values` hand values to losses.
+`method`. It gets `target_shape` as well where images of domain b have other channels than those of a, if it takes that.
+A path to a `.py` file outside the package works as well. `NamedLoss` and `step_values` hand values to losses.
 """
 
 from kerasgan.losses._named import NamedLoss, step_values

@@ -172,11 +172,12 @@ class AdversarialModel(keras.Model):
     def generators(self) -> dict[Direction, keras.Model]:
         """The generators that a run draws, scores and keeps, by direction: both, or the only one of a method.
 
-        Their moving averages, where there are any.
+        Their moving averages, where there are any. A generator that gives more channels than it takes, from a CT to T1
+        and T2 say, closes the cycle and is not one of them.
         """
         networks = self.trained | self.fixed
         found = {way: networks[f"generator_{way}"] for way in DIRECTIONS if f"generator_{way}" in networks}
-        return found | self.averages
+        return {way: net for way, net in found.items() if net.output_shape[-1] <= net.input_shape[-1]} | self.averages
 
     @property
     def generator_variables(self) -> list[keras.Variable]:

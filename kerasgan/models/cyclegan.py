@@ -16,7 +16,7 @@ import tensorflow as tf
 from kerasgan.config import Recipe
 from kerasgan.errors import KerasganError
 from kerasgan.losses import absolute_error, gradient_consistency, least_squares
-from kerasgan.losses._named import NamedLoss, step_values
+from kerasgan.losses._named import NamedLoss, channel_by_channel, step_values
 from kerasgan.models._adversarial import AdversarialModel, adversarial_functions, has_batch_normalisation
 from kerasgan.networks.build import bind, build_network
 
@@ -42,13 +42,14 @@ class CycleGAN(AdversarialModel):
         structure_weight: Weight of the structural loss.
         identity_weight: Weight of the mean absolute change of images that are in a generator's target domain already.
         pool_size: Earlier synthetic images that each discriminator remembers.
-        image_shape: `(height, width, channels)` of the training images; None: what the discriminators take.
+        image_shape: `(height, width, channels)` of the training images of both domains; None: what the discriminators
+            take.
         seed: Seed of the image pools, and of the points at which a penalty is taken.
         name: Name of the model.
 
     Raises:
         KerasganError: For a loss that asks for what a step does not have, a penalty on discriminators with batch
-            normalisation, or an identity loss for generators with it.
+            normalisation, or an identity loss for generators with it or between other numbers of channels.
 
     Example:
         >>> import keras, tensorflow as tf
@@ -104,6 +105,12 @@ class CycleGAN(AdversarialModel):
         self.generator_ab, self.generator_ba = generator_ab, generator_ba
         self.discriminator_a, self.discriminator_b = discriminator_a, discriminator_b
         self.cycle, self.structure = NamedLoss(cycle, "cycle"), NamedLoss(structure, "structure")
+        taken, given = generator_ab.input_shape[-1], generator_ab.output_shape[-1]
+        if identity_weight and taken != given:
+            raise KerasganError(
+                f"losses.identity_weight={identity_weight:g} shows each generator the images that it should give, but "
+                f"{generator_ab.name} takes {taken} channels and gives {given}. Use --set losses.identity_weight=0."
+            )
         if identity_weight and has_batch_normalisation(generator_ab):
             raise KerasganError(
                 f"losses.identity_weight={identity_weight:g} shows each generator both domains, but "
@@ -113,19 +120,28 @@ class CycleGAN(AdversarialModel):
             )
 
     @classmethod
-    def from_recipe(cls, recipe: Recipe, image_shape: tuple[int, int, int], seed: int = 0) -> CycleGAN:
+    def from_recipe(
+        cls,
+        recipe: Recipe,
+        image_shape: tuple[int, int, int],
+        seed: int = 0,
+        target_shape: tuple[int, int, int] | None = None,
+    ) -> CycleGAN:
         """Builds the networks, losses and optimisers of a recipe; the model is compiled.
 
         Args:
             recipe: Components, loss weights, optimiser and schedule.
-            image_shape: `(height, width, channels)` of the training images. Generators take images of any size.
+            image_shape: `(height, width, channels)` of the training images of domain a. Generators take images of any
+                size.
             seed: As for the class; weights follow `keras.utils.set_random_seed`.
+            target_shape: The same of domain b; None: that of a.
 
         Raises:
             KerasganError: As for the class; for an unknown component or option, and networks that take no images of
                 this size.
         """
-        model = cls(*networks_of(recipe, image_shape), **losses_of(recipe), image_shape=image_shape, seed=seed)
+        networks = networks_of(recipe, image_shape, target_shape)
+        model = cls(*networks, **losses_of(recipe), image_shape=None if target_shape else image_shape, seed=seed)
         model.compile_from(recipe)
         return model
 
@@ -162,8 +178,8 @@ class CycleGAN(AdversarialModel):
                 if "cycle_b" in self.loss_weights:
                     losses["cycle_b"] = self.cycle(**ba)
                 if "structure_ab" in self.loss_weights:
-                    losses["structure_ab"] = self.structure(**ab)
-                    losses["structure_ba"] = self.structure(**ba)
+                    losses["structure_ab"] = channel_by_channel(self.structure, ab)
+                    losses["structure_ba"] = channel_by_channel(self.structure, ba)
                 if "identity_a" in self.loss_weights:
                     losses["identity_a"] = tf.reduce_mean(absolute_error(a, self.generator_ba(a, training=True)))
                     losses["identity_b"] = tf.reduce_mean(absolute_error(b, self.generator_ab(b, training=True)))
@@ -181,13 +197,26 @@ class CycleGAN(AdversarialModel):
         return self.report(losses, step)
 
 
-def networks_of(recipe: Recipe, image_shape: tuple[int, int, int]) -> list[keras.Model]:
-    """Both generators, for images of any size, and both discriminators, for the training; see `build_network`."""
-    any_size = (None, None, image_shape[-1])
-    return [
-        *(build_network("generators", recipe.generator, any_size, f"generator_{way}") for way in ("ab", "ba")),
-        *(build_network("discriminators", recipe.discriminator, image_shape, f"discriminator_{one}") for one in "ab"),
-    ]
+def networks_of(
+    recipe: Recipe, image_shape: tuple[int, int, int], target_shape: tuple[int, int, int] | None = None
+) -> list[keras.Model]:
+    """Both generators, for images of any size, and both discriminators, for the training; see `build_network`.
+
+    Args:
+        recipe: The networks' components.
+        image_shape: `(height, width, channels)` of the images of domain a.
+        target_shape: The same of domain b; None: that of a.
+    """
+    shapes = {"a": image_shape, "b": target_shape or image_shape}
+    generator, judge = recipe.generator, recipe.discriminator
+    forth, back = (
+        build_network(
+            "generators", generator, (None, None, shapes[source][-1]), f"generator_{source}{target}", shapes[target][-1]
+        )
+        for source, target in ("ab", "ba")
+    )
+    judges = (build_network("discriminators", judge, shape, f"discriminator_{one}") for one, shape in shapes.items())
+    return [forth, back, *judges]
 
 
 def losses_of(recipe: Recipe) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from keras import layers
 
 from kerasgan.config import Recipe
 from kerasgan.losses import gradient_consistency, least_squares
-from kerasgan.losses._named import NamedLoss, step_values
+from kerasgan.losses._named import NamedLoss, channel_by_channel, step_values
 from kerasgan.losses.absolute_error import loss as absolute_error
 from kerasgan.models._adversarial import AdversarialModel, adversarial_functions
 from kerasgan.networks.build import bind, build_network
@@ -101,7 +101,13 @@ class Distiller(AdversarialModel):
         self.direction, self.structure = direction, NamedLoss(structure, "structure")
 
     @classmethod
-    def from_recipe(cls, recipe: Recipe, image_shape: tuple[int, int, int], seed: int = 0) -> Distiller:
+    def from_recipe(
+        cls,
+        recipe: Recipe,
+        image_shape: tuple[int, int, int],
+        seed: int = 0,
+        target_shape: tuple[int, int, int] | None = None,
+    ) -> Distiller:
         """Builds what `CycleGAN.from_recipe` does, for a recipe with `distillation`; its `generator` is the student's.
 
         Raises:
@@ -111,15 +117,15 @@ class Distiller(AdversarialModel):
         settings, losses = recipe.distillation, recipe.losses
         if settings is None:
             raise ValueError(f"A Distiller needs a recipe with `distillation`; {recipe.name!r} has none.")
-        source, target = settings.direction
-        any_size = (None, None, image_shape[-1])
-        student = build_network("generators", recipe.generator, any_size, f"generator_{source}{target}")
+        (source, target), shapes = settings.direction, {"a": image_shape, "b": target_shape or image_shape}
+        taken, given = ((None, None, shapes[domain][-1]) for domain in (source, target))
+        student = build_network("generators", recipe.generator, taken, f"generator_{source}{target}", given[-1])
         other, judge = None, None
         if f"{target}{source}" in settings.directions:
-            other = build_network("generators", settings.generator, any_size, f"generator_{target}{source}")
-        teacher = build_network("generators", settings.generator, any_size, "teacher")
+            other = build_network("generators", settings.generator, given, f"generator_{target}{source}", taken[-1])
+        teacher = build_network("generators", settings.generator, taken, "teacher", given[-1])
         if losses.adversarial_weight:
-            judge = build_network("discriminators", recipe.discriminator, image_shape, f"discriminator_{target}")
+            judge = build_network("discriminators", recipe.discriminator, shapes[target], f"discriminator_{target}")
         model = cls(
             *(student, teacher, other, judge),
             settings.direction,
@@ -130,7 +136,7 @@ class Distiller(AdversarialModel):
             structure=bind("losses", losses.structure, "loss"),
             structure_weight=losses.structure_weight,
             pool_size=recipe.pool_size,
-            image_shape=image_shape,
+            image_shape=shapes[target],
             seed=seed,
         )
         model.compile_from(recipe)
@@ -165,7 +171,7 @@ class Distiller(AdversarialModel):
                 if f"adversarial_{way}" in self.loss_weights:
                     losses[f"adversarial_{way}"] = self.adversarial(values)
                 if f"structure_{way}" in self.loss_weights:
-                    losses[f"structure_{way}"] = self.structure(**values)
+                    losses[f"structure_{way}"] = channel_by_channel(self.structure, values)
                 losses["generators"] = sum(weight * losses[name] for name, weight in self.loss_weights.items())
 
             # 3. Update the student and the projections

@@ -22,7 +22,7 @@ import tensorflow as tf
 from kerasgan.config import Recipe
 from kerasgan.errors import KerasganError
 from kerasgan.losses import absolute_error, cross_entropy
-from kerasgan.losses._named import NamedLoss, step_values
+from kerasgan.losses._named import NamedLoss, channel_by_channel, step_values
 from kerasgan.models.cyclegan import CycleGAN, losses_of, networks_of
 from kerasgan.networks.build import bind
 from kerasgan.networks.deformable import deformed
@@ -88,13 +88,20 @@ class EssNet(CycleGAN):
             self.loss_weights["segmentation"] = segmentation_weight
 
     @classmethod
-    def from_recipe(cls, recipe: Recipe, image_shape: tuple[int, int, int], seed: int = 0) -> EssNet:
+    def from_recipe(
+        cls,
+        recipe: Recipe,
+        image_shape: tuple[int, int, int],
+        seed: int = 0,
+        target_shape: tuple[int, int, int] | None = None,
+    ) -> EssNet:
         """Builds what `CycleGAN.from_recipe` does, for a recipe with `deformation`, `segmentation` or both.
 
         Raises:
             KerasganError: As there, and for generators without deformable convolution.
         """
-        networks, options, segmentation = networks_of(recipe, image_shape), losses_of(recipe), recipe.segmentation
+        networks, options = networks_of(recipe, image_shape, target_shape), losses_of(recipe)
+        segmentation, shape_b = recipe.segmentation, target_shape or image_shape
         if recipe.deformation:
             options["deformed_cycle_weight"] = recipe.deformation.cycle_weight
             try:
@@ -107,10 +114,10 @@ class EssNet(CycleGAN):
         if segmentation:
             build_segmenter = bind("segmenters", segmentation.network, "build")
             classes = len(segmentation.structures) + 1
-            options["segmenter"] = build_segmenter((None, None, image_shape[-1]), classes=classes, name="segmenter")
+            options["segmenter"] = build_segmenter((None, None, shape_b[-1]), classes=classes, name="segmenter")
             options["segmentation"] = bind("losses", segmentation.loss, "segmentation")
             options["segmentation_weight"] = segmentation.weight
-        model = cls(*networks, **options, image_shape=image_shape, seed=seed)
+        model = cls(*networks, **options, image_shape=None if target_shape else image_shape, seed=seed)
         model.compile_from(recipe)
         return model
 
@@ -151,8 +158,8 @@ class EssNet(CycleGAN):
                 if "cycle_b" in self.loss_weights:
                     losses["cycle_b"] = self.cycle(**ba)
                 if "structure_ab" in self.loss_weights:
-                    losses["structure_ab"] = self.structure(**ab)
-                    losses["structure_ba"] = self.structure(**ba)
+                    losses["structure_ab"] = channel_by_channel(self.structure, ab)
+                    losses["structure_ba"] = channel_by_channel(self.structure, ba)
                 if "identity_a" in self.loss_weights:
                     losses["identity_a"] = tf.reduce_mean(absolute_error(a, self.generator_ba(a, training=True)))
                     losses["identity_b"] = tf.reduce_mean(absolute_error(b, self.generator_ab(b, training=True)))

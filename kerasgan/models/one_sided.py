@@ -20,7 +20,7 @@ import tensorflow as tf
 
 from kerasgan.config import Recipe
 from kerasgan.losses import absolute_error, gradient_consistency, histogram_distance, least_squares
-from kerasgan.losses._named import NamedLoss, step_values
+from kerasgan.losses._named import NamedLoss, channel_by_channel, step_values
 from kerasgan.models._adversarial import AdversarialModel, adversarial_functions
 from kerasgan.models._image_pool import seed_of_step
 from kerasgan.networks.build import bind, build_network
@@ -36,7 +36,8 @@ class OneSided(AdversarialModel):
     `pairs_weight` it yields `(a, b)`.
 
     Args:
-        generator_ab: Maps images of domain a to domain b, `[batch, height, width, 1]` in [-1, 1] to the same.
+        generator_ab: Maps images of domain a to domain b, `[batch, height, width, channels]` in [-1, 1] to
+            `[batch, height, width, 1]`.
         discriminator_b: Scores images of domain b; None without an adversarial loss.
         pairs_weight: Weight of the mean absolute difference from the target.
         target: The target of an image that has several: a `"random"` one at each step; at each pixel their `"median"`,
@@ -97,12 +98,19 @@ class OneSided(AdversarialModel):
         self.structure, self.histogram = NamedLoss(structure, "structure"), NamedLoss(histogram, "histogram")
 
     @classmethod
-    def from_recipe(cls, recipe: Recipe, image_shape: tuple[int, int, int], seed: int = 0) -> OneSided:
+    def from_recipe(
+        cls,
+        recipe: Recipe,
+        image_shape: tuple[int, int, int],
+        seed: int = 0,
+        target_shape: tuple[int, int, int] | None = None,
+    ) -> OneSided:
         """Builds the networks, losses and optimisers of a recipe, as `CycleGAN.from_recipe` does; it is compiled."""
-        settings, losses, judge = recipe.supervision, recipe.losses, None
-        generator = build_network("generators", recipe.generator, (None, None, image_shape[-1]), "generator_ab")
+        settings, losses, judge, shape_b = recipe.supervision, recipe.losses, None, target_shape or image_shape
+        any_size = (None, None, image_shape[-1])
+        generator = build_network("generators", recipe.generator, any_size, "generator_ab", shape_b[-1])
         if losses.adversarial_weight:
-            judge = build_network("discriminators", recipe.discriminator, image_shape, "discriminator_b")
+            judge = build_network("discriminators", recipe.discriminator, shape_b, "discriminator_b")
         model = cls(
             generator,
             judge,
@@ -116,7 +124,7 @@ class OneSided(AdversarialModel):
             histogram=bind("losses", settings.histogram, "loss"),
             histogram_weight=settings.histogram_weight,
             pool_size=recipe.pool_size,
-            image_shape=image_shape,
+            image_shape=shape_b,
             seed=seed,
         )
         model.compile_from(recipe)
@@ -126,8 +134,8 @@ class OneSided(AdversarialModel):
         """Updates the generator, then the discriminator, on one batch.
 
         Args:
-            data: Real images of both domains, `[batch, height, width, 1]` in [-1, 1], and the targets of a's images,
-                `[batch, height, width, targets]`.
+            data: Real images of both domains, `[batch, height, width, channels]` in [-1, 1], and the targets of a's
+                images, `[batch, height, width, targets]`.
 
         Returns:
             The mean of each loss since the epoch began; the adversarial one is 0 before it begins.
@@ -153,7 +161,7 @@ class OneSided(AdversarialModel):
                         lambda dtype=synthetic_b.dtype: tf.zeros((), dtype),
                     )
                 if "structure_ab" in self.loss_weights:
-                    losses["structure_ab"] = self.structure(**ab)
+                    losses["structure_ab"] = channel_by_channel(self.structure, ab)
                 if "histogram_ab" in self.loss_weights:
                     losses["histogram_ab"] = self.histogram(**ab, target=target)
                 losses["generators"] = sum(weight * losses[name] for name, weight in self.loss_weights.items())

@@ -57,7 +57,13 @@ def bind(kind: str, component: Component, function: str) -> Callable[..., Any]:
     return functools.partial(target, **{name: value for name, value in options.items() if name in _options_of(target)})
 
 
-def build_network(kind: str, component: Component, shape: tuple[int | None, int | None, int], name: str) -> keras.Model:
+def build_network(
+    kind: str,
+    component: Component,
+    shape: tuple[int | None, int | None, int],
+    name: str,
+    outputs: int | None = None,
+) -> keras.Model:
     """Builds the network that a component describes.
 
     Args:
@@ -65,18 +71,27 @@ def build_network(kind: str, component: Component, shape: tuple[int | None, int 
         component: Name of a file of that kind, and options.
         shape: `(height, width, channels)` of one image; None for any size.
         name: Name of the model.
+        outputs: Channels that a generator gives; None: as many as it takes.
 
     Raises:
-        KerasganError: As `bind`; for images or options that the network cannot take.
+        KerasganError: As `bind`; for images or options that the network cannot take, and for a generator that always
+            gives as many channels as it takes where others are wanted.
 
     Example:
         >>> network = build_network("discriminators", Component(name="patchgan", filters=2), (64, 64, 1), "judge")
         >>> network.name, network.output_shape
         ('judge', (None, 6, 6, 1))
     """
-    build = bind(kind, component, "build")
+    build, wanted = bind(kind, component, "build"), {}
+    if outputs not in (None, shape[-1]):
+        wanted["outputs"] = outputs
+        if "outputs" not in inspect.signature(build).parameters:
+            raise KerasganError(
+                f"Generator {component.name!r} gives as many channels as it takes, and {shape[-1]} shall become "
+                f"{outputs}. Give its build an argument outputs, or choose another one: --set generator.name=resnet."
+            )
     try:
-        network: keras.Model = build(shape, name=name)
+        network: keras.Model = build(shape, name=name, **wanted)
         return network
     except ValueError as error:
         where = kind.removesuffix("s")

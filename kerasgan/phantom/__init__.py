@@ -2,12 +2,13 @@
 
 from kerasgan.phantom.anatomy import Anatomy, Size
 from kerasgan.phantom.dataset import map_name, read_split, version_folder, write_dataset
-from kerasgan.phantom.head import HEAD, Tissue, make_head
+from kerasgan.phantom.head import HEAD, HEAD_CONTRASTS, Tissue, make_head
 from kerasgan.phantom.model import Grid, Phantom
 from kerasgan.phantom.render import render_ct, render_mr
 
 __all__ = [
     "HEAD",
+    "HEAD_CONTRASTS",
     "Anatomy",
     "Grid",
     "Phantom",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from kerasgan.phantom.model import Grid, Phantom
 from kerasgan.phantom.tissues import TissueLabel
@@ -44,6 +44,19 @@ class Size:
 
 
 @dataclass(frozen=True)
+class Contrast:
+    """A further contrast of the MR scans, on the grid of the first.
+
+    Attributes:
+        description: Series Description (0008,103E).
+        sequence: DICOM attributes of the MR sequence.
+    """
+
+    description: str
+    sequence: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Anatomy:
     """One anatomy and the dataset of it.
 
@@ -62,6 +75,7 @@ class Anatomy:
         ct_window: Window Center and Window Width of the CT's headers, in HU.
         labels: Value of each structure in the label map; empty where the label map holds the tissues themselves.
         labels_all: Training scans have label maps as well.
+        contrasts: Further contrasts of each MR, by the names that `render_mr` knows.
     """
 
     name: str
@@ -77,6 +91,7 @@ class Anatomy:
     ct_window: tuple[int, int]
     labels: Mapping[str, int] = field(default_factory=dict)
     labels_all: bool = False
+    contrasts: Mapping[Literal["T2"], Contrast] = field(default_factory=dict)
 
     def scans(self, seed: int, modalities: tuple[Modality, ...], size: Size) -> dict[Modality, Phantom]:
         """The anatomy of a seed on the voxels of each of its scans."""

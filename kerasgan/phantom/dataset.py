@@ -170,11 +170,15 @@ def _write_patient(
     seed = size.seed * 10_000 + number
     for modality, phantom in anatomy.scans(seed, modalities, size).items():
         volume = render_mr(phantom, seed) if modality == "MR" else render_ct(phantom, seed)
-        series = 1 + MODALITIES.index(modality)
-        description = anatomy.descriptions[modality]
-        path = folder / "dicom" / subject / description / "2026-01-01_12_00_00.0" / f"I9{series}{number:04d}"
-        identity = SeriesIdentity(subject, description, series, f"{anatomy.version}.{size.seed}", anatomy)
-        write_series(oriented(volume, anatomy.planes[modality]), identity, path)
+        rendered = [("", anatomy.descriptions[modality], volume)]
+        if modality == "MR":
+            for weighting, contrast in anatomy.contrasts.items():
+                rendered.append((weighting, contrast.description, render_mr(phantom, seed, weighting)))
+        for place, (further, description, volume) in enumerate(rendered):
+            series = 1 + MODALITIES.index(modality) + 2 * place
+            path = folder / "dicom" / subject / description / "2026-01-01_12_00_00.0" / f"I9{series}{number:04d}"
+            identity = SeriesIdentity(subject, description, series, f"{anatomy.version}.{size.seed}", anatomy, further)
+            write_series(oriented(volume, anatomy.planes[modality]), identity, path)
         name = map_name(subject, modality, anatomy)
         if len(modalities) == 2 or anatomy.labels_all:
             labels = phantom.labels

@@ -28,6 +28,7 @@ class SeriesIdentity:
     number: int  # Series Number (0020,0011)
     version: str  # of the phantom, in the header as well
     anatomy: Anatomy = HEAD
+    contrast: str = ""  # a further one of the anatomy's
 
     def uid(self, *names: object) -> str:
         """A UID that depends on the subject, the version and `names` only."""
@@ -49,7 +50,7 @@ def write_series(volume: Volume, identity: SeriesIdentity, folder: Path) -> None
     for index, pixels in enumerate(stored):
         dataset = Dataset()
         dataset.update(common)
-        dataset.SOPInstanceUID = identity.uid(volume.modality, "image", index)
+        dataset.SOPInstanceUID = identity.uid(volume.modality + identity.contrast, "image", index)
         dataset.InstanceNumber = index + 1
         place = volume.origin_mm + index * volume.spacing_mm[2] * volume.direction[:, 2]
         dataset.ImagePositionPatient = [_decimal(float(value)) for value in place]
@@ -74,7 +75,7 @@ def _common(volume: Volume, identity: SeriesIdentity) -> Dataset:
     dataset.ReferringPhysicianName = dataset.AccessionNumber = ""
 
     dataset.Modality = volume.modality
-    dataset.SeriesInstanceUID = identity.uid(volume.modality, "series")
+    dataset.SeriesInstanceUID = identity.uid(volume.modality + identity.contrast, "series")
     dataset.SeriesNumber = identity.number
     dataset.SeriesDescription = identity.description
     dataset.SeriesDate = dataset.AcquisitionDate = dataset.ContentDate = DATE
@@ -105,7 +106,10 @@ def _common(volume: Volume, identity: SeriesIdentity) -> Dataset:
     dataset.SOPClassUID = MRImageStorage
     dataset.ImageType = ["ORIGINAL", "PRIMARY", "OTHER"]
     dataset.ScanOptions, dataset.EchoTrainLength = "", 1
-    for keyword, value in anatomy.sequence.items():
+    sequence = anatomy.sequence
+    for name, contrast in anatomy.contrasts.items():
+        sequence = contrast.sequence if name == identity.contrast else sequence
+    for keyword, value in sequence.items():
         setattr(dataset, keyword, value)
     bright = max(round(float(np.percentile(volume.array, 99.5))), 2)
     dataset.WindowCenter, dataset.WindowWidth = bright // 2, bright

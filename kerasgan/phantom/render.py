@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from scipy import ndimage
 
@@ -14,12 +16,13 @@ CT_RANGE_HU = (-1024.0, 3071.0)  # what 12 bits hold
 BIAS = 0.10  # standard deviation of the logarithm of the coil's sensitivity
 
 
-def render_mr(phantom: Phantom, seed: int) -> Volume:
+def render_mr(phantom: Phantom, seed: int, contrast: Literal["T1", "T2"] = "T1") -> Volume:
     """An MR of the phantom: bias field, Rician noise, and another gain for each scan.
 
     Args:
         phantom: The anatomy.
-        seed: Seed of the scanner: gain, contrast, bias field and noise.
+        seed: Seed of the scanner: gain, contrast, bias field and noise, which each contrast draws by itself.
+        contrast: The weighting; tissues have a T2-weighted signal in heads alone.
 
     Returns:
         MR in arbitrary units on the phantom's grid. A tissue of signal 1 has about 150 to 1,500, the noise is 1.5 to
@@ -31,10 +34,11 @@ def render_mr(phantom: Phantom, seed: int) -> Volume:
         >>> render_mr(head, seed=0).shape
         (8, 20, 20)
     """
-    rng = generator(seed, "MR scanner")
+    rng = generator(seed, "MR scanner" if contrast == "T1" else f"MR scanner, {contrast}")
     gain = float(np.exp(rng.uniform(np.log(150), np.log(1500))))
     noise = rng.uniform(0.015, 0.03)
-    table = np.array([tissue.look.mr_signal for tissue in phantom.tissues], dtype=np.float32)
+    signals = [look.mr_signal if contrast == "T1" else look.t2_signal for look in (t.look for t in phantom.tissues)]
+    table = np.array(signals, dtype=np.float32)
     table = table * rng.normal(1, 0.02, len(table)).astype(np.float32)
     signal = np.einsum("t,tzyx->zyx", table, phantom.fractions)
     signal *= 1 + 0.03 * smooth_field(rng, _axes(phantom), 9.0)

@@ -12,10 +12,11 @@ class Look:
 
     Attributes:
         ct_hu: Attenuation at 120 kV, in HU.
-        mr_signal: MR signal as a share of the brightest common tissue's.
+        mr_signal: MR signal as a share of the brightest common tissue's, T1-weighted.
         structure: Structure of the label map that the tissue belongs to, such as `"liver"`; empty for none.
         ct_spread_hu: Standard deviation of the attenuation from patient to patient, as in organs with contrast medium.
         bone: Bone has an uneven density.
+        t2_signal: T2-weighted signal as a share of that of CSF; 0 in anatomies that are not rendered so.
     """
 
     ct_hu: float
@@ -23,6 +24,7 @@ class Look:
     structure: str = ""
     ct_spread_hu: float = 0.0
     bone: bool = False
+    t2_signal: float = 0.0
 
 
 class TissueLabel(IntEnum):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
+from kerasgan.config import Window
 from kerasgan.files import file_digest, read_record
 from kerasgan.runs.run import Run
 from kerasgan.scans.contract import (
     ORIENTATIONS,
     RESCALING,
+    Channel,
     Contract,
     Direction,
     MrScaling,
@@ -45,6 +48,7 @@ def contract(run: Run, direction: Direction, shape: Shape, weights: Precision) -
         unit = "HU" if modality == "CT" else "arbitrary"
         sides.append(Side(modality=modality, unit=unit, window=(window.low, window.high)))
     source, target = sides
+    channels = facts.channels if direction == "ab" else ()
     scaling = None
     if source.modality == "MR":
         settings = facts.preparation
@@ -66,7 +70,7 @@ def contract(run: Run, direction: Direction, shape: Shape, weights: Precision) -
         mr_scaling=scaling,
         signatures={
             DEFAULT: Signature(
-                inputs={IMAGE: image_tensor(shape, _images_of(source))},
+                inputs={IMAGE: image_tensor(shape, _images_of(source, channels), max(1, len(channels)))},
                 outputs={SYNTHETIC: image_tensor(shape, _images_of(target))},
             )
         },
@@ -82,6 +86,7 @@ def contract(run: Run, direction: Direction, shape: Shape, weights: Precision) -
         generator=generator.name,
         generator_sha256=digest,
         gate=facts.gates.get(direction[0]),
+        channels=channels,
         expected_error=_expected_error(run, direction, digest),
     )
 
@@ -101,16 +106,20 @@ def _expected_error(run: Run, direction: Direction, generator: str) -> ExpectedE
     return found if found.weights == generator else None
 
 
-def image_tensor(shape: Shape, meaning: str) -> Tensor:
-    """The description of a tensor of images, `[batch, height, width, 1]`.
+def image_tensor(shape: Shape, meaning: str, channels: int = 1) -> Tensor:
+    """The description of a tensor of images, `[batch, height, width, channels]`.
 
     Example:
         >>> image_tensor((1, 64, 64), "CT in HU").shape
         (1, 64, 64, 1)
     """
-    return Tensor(shape=(*shape, 1), axes=("batch", "height", "width", "channel"), meaning=meaning)
+    return Tensor(shape=(*shape, channels), axes=("batch", "height", "width", "channel"), meaning=meaning)
 
 
-def _images_of(side: Side) -> str:
-    low, high = side.window
-    return f"{side.modality} in {'HU' if side.unit == 'HU' else f'arbitrary units, {low:g} to {high:g}'}"
+def _images_of(side: Side, channels: Sequence[Channel] = ()) -> str:
+    def unit(window: Window) -> str:
+        return "HU" if side.unit == "HU" else f"arbitrary units, {window[0]:g} to {window[1]:g}"
+
+    if channels:
+        return f"{side.modality}, channels {'; '.join(f'{one.name} in {unit(one.window)}' for one in channels)}"
+    return f"{side.modality} in {unit(side.window)}"

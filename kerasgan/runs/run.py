@@ -19,7 +19,7 @@ from __future__ import annotations
 import json
 import math
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
@@ -32,7 +32,8 @@ from kerasgan.config import LARGEST_SEED, Recipe, Window, from_json
 from kerasgan.errors import RunError
 from kerasgan.files import LARGEST_RECORD, path_of, read_record, staging_folder
 from kerasgan.networks.keras_settings import refusing_others, require_tensorflow
-from kerasgan.scans.contract import DIRECTIONS, Direction, WayBack
+from kerasgan.scans.channels import require_names
+from kerasgan.scans.contract import DIRECTIONS, Channels, Direction, WayBack
 from kerasgan.scans.gate import Gate
 from kerasgan.scans.intensity import IntensityMap
 from kerasgan.scans.preparation import Preparation
@@ -66,6 +67,8 @@ class RunFacts(BaseModel):
         directions: Those that it has generators for.
         fingerprint: Digest of the training and validation data.
         gates: The input gate of each domain with enough training patients; empty in runs of former versions.
+        channels: The named channels of domain a, in the networks' order, each with its median intensity map, as in
+            `maps`, and its own gate; none where a scan is one image.
         guide: SHA-256 of the generator that guided the registration of pairs; None without a guide.
     """
 
@@ -86,6 +89,7 @@ class RunFacts(BaseModel):
     directions: tuple[Direction, ...] = Field(DIRECTIONS, min_length=1)  # of former versions: both
     fingerprint: str
     gates: dict[str, Gate] = {}
+    channels: Channels = Field((), exclude_if=lambda channels: not channels)
     guide: str | None = None
 
     @model_validator(mode="after")
@@ -97,6 +101,8 @@ class RunFacts(BaseModel):
                 raise ValueError(f"{name} needs an entry for a and one for b; got {list(of)}")
         if self.modalities["a"] == self.modalities["b"]:
             raise ValueError(f"modalities needs MR and CT; got {self.modalities}")
+        if self.channels and self.channels[0].window != self.maps["a"]:
+            raise ValueError(f"maps.a is that of the first channel, {self.channels[0].window}; got {self.maps['a']}")
         return self
 
 
@@ -174,8 +180,36 @@ class Run:
         return datasets.secret_of(self.facts.patient_keys, [*([data_dir] if data_dir else []), *own])
 
     def map(self, domain: str) -> IntensityMap:
-        """The intensity map of a domain: the CT window, or the median of the training MR scans' maps."""
+        """The intensity map of a domain: the CT window, or the median of the training MR scans' maps.
+
+        Of several channels, that of the first.
+        """
         return IntensityMap(*self.facts.maps[domain])
+
+    def maps(self, domain: str) -> tuple[IntensityMap, ...]:
+        """The intensity map of each channel of a domain; one where a scan is one image."""
+        named = [channel.window for channel in self.facts.channels] if domain == "a" else []
+        return tuple(IntensityMap(*window) for window in named) or (self.map(domain),)
+
+    def require_channels(self, found: Sequence[str]) -> None:
+        """Refuses data of other channels than those that the run was trained on.
+
+        Args:
+            found: The names that the dataset's card has, in order.
+
+        Raises:
+            RunError: For a channel that is missing or too many, or another order.
+        """
+        needed = [channel.name for channel in self.facts.channels]
+        try:
+            require_names(needed, found or [""], f"The run {self.path}")
+        except ValueError as error:
+            raise RunError(f"{error} Give data with the same channels.") from error
+        if needed != list(found):
+            raise RunError(
+                f"The run {self.path} has channels in the order {', '.join(needed)}; the data names "
+                f"{', '.join(found)}. Name them in the order of the run."
+            )
 
     def split(self) -> dict[str, dict[str, list[str]]]:
         """Patient keys by part and domain.
@@ -200,14 +234,15 @@ class Run:
         if direction not in facts.directions:
             own = facts.directions[0]
             source, target = (facts.modalities[domain] for domain in own)
+            others = "a run of a method that trains both, such as cyclegan"
             raise RunError(
                 f"{self.path} translates {source} to {target} only, direction {own}, and has no generator of direction "
-                f"{direction}. Choose {own}, or a run of a method that trains both, such as cyclegan."
+                f"{direction}. Choose {own}, or {'a run without channels' if facts.channels else others}."
             )
         return self._network_path("generator", direction, which)
 
     def generator(self, direction: Direction, which: Which = "best") -> keras.Model:
-        """A float32 generator from `[batch, height, width, 1]` in [-1, 1] to the same.
+        """A float32 generator from `[batch, height, width, channels]` in [-1, 1] to `[batch, height, width, 1]`.
 
         Height and width are multiples of 4; the generator raises ValueError for others, and for other arrays.
 

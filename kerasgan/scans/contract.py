@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from kerasgan.config import AXIAL_ONLY, Number, Percentiles, Plane, Planes, Window
 from kerasgan.config import DIRECTIONS as DIRECTIONS
 from kerasgan.config import Direction as Direction
 from kerasgan.scans.bounds import LARGEST, NETWORK_SIDE, SHELL_MM, SPACING_MM
+from kerasgan.scans.channels import PATTERN, checked_names
 from kerasgan.scans.expected_error import ExpectedError
 from kerasgan.scans.gate import Gate
 from kerasgan.scans.geometry import Enlarging
@@ -114,6 +115,28 @@ class MrScaling(Frozen):
     rescaling: str | None
 
 
+class Channel(Frozen):
+    """A named contrast of the source, such as T1.
+
+    Attributes:
+        name: Its name, by which a scan of it is given.
+        window: The values that become -1 and 1, as `Side.window`: of MR, the median over the training scans.
+        gate: Tells whether a scan is like the training scans of this channel; None where they were too few.
+    """
+
+    name: str = Field(pattern=f"^{PATTERN}$")
+    window: Window
+    gate: Gate | None = Field(None, exclude_if=lambda gate: gate is None)
+
+
+def _checked(channels: tuple[Channel, ...]) -> tuple[Channel, ...]:
+    checked_names(tuple(channel.name for channel in channels))
+    return channels
+
+
+Channels = Annotated[tuple[Channel, ...], AfterValidator(_checked)]
+
+
 class WayBack(Frozen):
     """The way of a result from the model's pixels onto the scan's own; the defaults are that of version 0.1.0.
 
@@ -140,7 +163,7 @@ class Contract(Frozen):
         quick: Whether the run only showed that the line works; its images mean nothing.
         direction: `"ab"` or `"ba"`.
         anatomy: The body part that the model was trained on; "" where unknown.
-        source: The images that go in.
+        source: The images that go in; of several channels, the window is that of the first.
         target: The images that come out.
         mr_scaling: The scaling of an MR source; None for CT.
         signatures: The callables of the model by name.
@@ -160,7 +183,10 @@ class Contract(Frozen):
         data_fingerprint: Digest of the run's training and validation data.
         generator: File name of the generator in the run.
         generator_sha256: Digest of that file.
-        gate: Tells whether a scan is like the training scans; None where they were too few, or by a former version.
+        gate: Tells whether a scan is like the training scans; None where they were too few, or by a former version, and
+            where there are channels, which have their own.
+        channels: The named channels of the source, in the order of the last axis of its tensors; none where that has
+            one image. All are on one grid, and the body is found in the first.
         expected_error: The error of synthetic CTs by class of voxels; None where no evaluation measured it.
     """
 
@@ -188,7 +214,19 @@ class Contract(Frozen):
     generator: str
     generator_sha256: str
     gate: Gate | None = Field(None, exclude_if=lambda gate: gate is None)  # former clients know none
+    channels: Channels = Field((), exclude_if=lambda channels: not channels)  # former clients would send one image
     expected_error: ExpectedError | None = Field(None, exclude_if=lambda error: error is None)  # as gate
+
+    @model_validator(mode="after")
+    def _first_channel_is_the_source(self) -> Contract:
+        if self.channels and self.channels[0].window != self.source.window:
+            raise ValueError(f"source.window is that of the first channel, {self.channels[0].window}")
+        return self
+
+    @property
+    def source_windows(self) -> tuple[Window, ...]:
+        """The window of each channel of the source."""
+        return tuple(channel.window for channel in self.channels) or (self.source.window,)
 
     @property
     def series_description(self) -> str:

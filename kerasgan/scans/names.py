@@ -10,11 +10,12 @@ serving_bytes             pixels_bytes, rows, columns, slope,          -> synthe
 serving_bytes_windowed    the same, window                             -> synthetic_bytes  MR sources only
 contract                  index                                        -> contract         for all directions
 
-image, synthetic          float32 `[batch, height, width, 1]`, physical units
-window                    float32 `[batch, 2]`, `low, high` of each image
-pixels_bytes              string `[batch]`, raw little-endian int16, row by row
+image                     float32 `[batch, height, width, channels]`, physical units; one channel without named ones
+synthetic                 float32 `[batch, height, width, 1]`, physical units
+window                    float32 `[batch, 2]`, `low, high` of each image; with named channels `[batch, channels, 2]`
+pixels_bytes              string `[batch]`, raw little-endian int16, row by row, the channels of a pixel side by side
 rows, columns             int32 `[batch]`, the same for all images of a batch
-slope, intercept          float32 `[batch]`: value = stored * slope + intercept
+slope, intercept          float32 `[batch]`: value = stored * slope + intercept; with named channels `[batch, channels]`
 synthetic_bytes           string `[batch]`, raw little-endian int16; slope and intercept are fixed: `encoding`
 index                     int32 `[batch]`, any values
 contract                  string `[batch]`, the content of `contract.json`, so that a client needs the server alone

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -60,12 +60,12 @@ class Preparation(BaseModel):
     windows_from: Literal["recipe", "dataset"]
     planes: Planes = Field(AXIAL_ONLY, exclude_if=lambda planes: planes == AXIAL_ONLY)  # as former caches and runs
 
-    def images(self, slices: np.ndarray) -> np.ndarray:
-        """The images of all slices of a scan, `[slices, height, width]`, as `[slices, height, width, channels]`.
 
-        The slice is the only channel. Its neighbours would be stacked here, around it: see `middle_channel`.
-        """
-        return slices[..., None]
+class PreparedChannel(NamedTuple):
+    """A channel of a scan: its volume, and the map that makes the networks' values of it."""
+
+    axial: Volume
+    map: IntensityMap
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,7 @@ class Prepared:
             the settings ask for it.
         body_bits: uint8 `[slices, rows, columns / 8]`, `body` as `np.packbits` packs it.
         labels: uint8 `[slices, height, width]`, or None where the scan has none.
+        further: The channels after the first, on the grid of `axial`; none where the scan is one image.
     """
 
     settings: Preparation
@@ -90,6 +91,17 @@ class Prepared:
     axial: Volume
     body_bits: np.ndarray
     labels: np.ndarray | None = None
+    further: tuple[PreparedChannel, ...] = ()
+
+    @property
+    def channels(self) -> tuple[PreparedChannel, ...]:
+        """All channels; the first is `axial` with `map`."""
+        return PreparedChannel(self.axial, self.map), *self.further
+
+    @property
+    def maps(self) -> tuple[IntensityMap, ...]:
+        """The map of each channel."""
+        return tuple(channel.map for channel in self.channels)
 
     @property
     def body(self) -> np.ndarray:
@@ -115,8 +127,11 @@ class Prepared:
 
         They are made when they are asked for, because those of a whole scan can be several times as large as it.
         """
-        found = self.grid.to_network(self.map.forward(self.axial.array[rows]), fill=self.map.target_low)
-        return self.settings.images(found)
+        found = [
+            self.grid.to_network(scaling.forward(axial.array[rows]), fill=scaling.target_low)
+            for axial, scaling in self.channels
+        ]
+        return np.stack(found, axis=-1)
 
     def near_body(self, width_mm: float) -> Iterator[np.ndarray]:
         """The voxels whose centres lie within a distance of the body, slice by slice, each bool `[rows, columns]`."""
@@ -165,15 +180,20 @@ class Prepared:
             resized = np.concatenate([flat.to_network(layer[None], fill=0.0) for layer in layers])
             return replace(self.axial, array=with_slices(resized, depth), spacing_mm=(pixel, pixel, pixel))
 
-        values = on_cubes(np.clip(image, self.map.low, self.map.high) for image in self.axial.array)
+        values = [
+            on_cubes(np.clip(image, scaling.low, scaling.high) for image in axial.array)
+            for axial, scaling in self.channels
+        ]
         inside = on_cubes(image.astype(np.float32) for image in self.body)
         found = []
         for plane in planes:
-            volume, body = oriented(values, PLANES[plane]), oriented(inside, PLANES[plane]).array >= 0.5
+            volume, *others = (oriented(channel, PLANES[plane]) for channel in values)
+            body = oriented(inside, PLANES[plane]).array >= 0.5
             grid = slice_grid(volume, pixel, self.settings.size, crop)
             grid = replace(grid, size=size or grid.size)
             bits = np.packbits(body, axis=-1)
-            found.append(Prepared(self.settings, _seen(body, grid), self.map, grid, volume, bits))
+            further = tuple(map(PreparedChannel, others, self.maps[1:]))
+            found.append(Prepared(self.settings, _seen(body, grid), self.map, grid, volume, bits, further=further))
         return found
 
     def from_cubes(self, values: np.ndarray, fill: float, enlarging: Enlarging) -> np.ndarray:
@@ -192,13 +212,18 @@ class Prepared:
         """The number of axial slices on the cubes of `views`."""
         return resampled_side(len(self.mask), self.axial.spacing_mm[2], self.settings.pixel_mm)
 
-    def measurements(self) -> np.ndarray | None:
-        """The values that the input gate judges (`kerasgan.scans.measurements`); None for a slice that is not axial."""
+    def measurements(self, channel: int = 0) -> np.ndarray | None:
+        """The values that a channel's gate judges (`kerasgan.scans.measurements`); None for a slice that is not axial.
+
+        Args:
+            channel: Its number.
+        """
         if self.plane != "axial":
             return None
         rows = slices_of_most_body(map(self.unpacked, self.body_bits))
         grid = replace(self.grid, size=self.grid.scaled)  # whole slices, also where those for training are cropped
-        images = grid.to_network(self.map.forward(self.axial.array[rows]), fill=self.map.target_low)
+        axial, scaling = self.channels[channel]
+        images = grid.to_network(scaling.forward(axial.array[rows]), fill=scaling.target_low)
         body = grid.to_network(self.unpacked(self.body_bits[rows]).astype(np.float32), fill=0.0) >= 0.5
         return measure(images, body, self.settings.pixel_mm)
 
@@ -261,16 +286,18 @@ def prepare(
     labels: np.ndarray | None = None,
     size: tuple[int, int] | None = None,
     overwrite: bool = False,
+    further: Sequence[Volume] = (),
 ) -> Prepared:
     """Orients, corrects, windows and resizes a scan, and its labels with it.
 
     Args:
-        volume: A scan of any orientation.
+        volume: A scan of any orientation; of several channels, the first.
         settings: The windows and the pixel size.
         crop: True for training squares, False for whole slices.
         labels: Whole numbers from 0 to 255 on the volume's grid, `[slices, rows, columns]`.
         size: `(height, width)` of a model that takes no other; None: as `crop` says.
-        overwrite: The volume's own array may be corrected, which spares a copy.
+        overwrite: The volumes' own arrays may be corrected, which spares a copy.
+        further: The other channels, on the grid of the first, see `kerasgan.scans.channels.require_one_grid`.
 
     Raises:
         ValueError: For a constant MR scan, slices that are too large, a single slice of another plane than the settings
@@ -282,18 +309,22 @@ def prepare(
     axial = oriented(volume)
     grid = slice_grid(axial, settings.pixel_mm, settings.size, crop)
     body = body_mask(axial)
-    if axial.modality == "MR" and settings.bias_correction:
-        axial = correct_bias(axial if overwrite else axial.with_array(axial.array.copy()), body)
-    if axial.modality == "CT":
-        intensity_map = IntensityMap(*settings.ct_window_hu)
-    elif settings.mr_window:
-        intensity_map = IntensityMap(*settings.mr_window)
-    else:
-        intensity_map = percentile_map(axial.array, body, settings.mr_percentiles)
+
+    def scaled(axial: Volume) -> PreparedChannel:
+        if axial.modality == "CT":
+            return PreparedChannel(axial, IntensityMap(*settings.ct_window_hu))
+        if settings.bias_correction:
+            axial = correct_bias(axial if overwrite else axial.with_array(axial.array.copy()), body)
+        if settings.mr_window:
+            return PreparedChannel(axial, IntensityMap(*settings.mr_window))
+        return PreparedChannel(axial, percentile_map(axial.array, body, settings.mr_percentiles))
+
+    first, *others = map(scaled, (axial, *map(oriented, further)))
     if size is not None:
         grid = replace(grid, size=size)
     seen = None if labels is None else grid.labels_to_network(axial_labels(volume, labels))
-    prepared = Prepared(settings, _seen(body, grid), intensity_map, grid, axial, np.packbits(body, axis=-1), seen)
+    bits = np.packbits(body, axis=-1)
+    prepared = Prepared(settings, _seen(body, grid), first.map, grid, first.axial, bits, seen, tuple(others))
     if settings.planes != AXIAL_ONLY:
         require_size(grid.scaled[0], (prepared.depth, grid.scaled[1]), settings.pixel_mm)
     return prepared

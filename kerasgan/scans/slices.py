@@ -75,13 +75,13 @@ def evenly_chosen(length: int, count: int) -> list[int]:
     return [(2 * index + 1) * length // (2 * count) for index in range(count)]
 
 
-def middle_channel(images: np.ndarray) -> np.ndarray:
-    """The slices themselves of images `[..., channels]`, which go back onto a scan's grid, or are drawn or scored.
+def first_channel(images: np.ndarray) -> np.ndarray:
+    """The channel of images `[..., channels]` that stands for a scan where it is drawn, scored or registered as one.
 
-    The inverse of `Preparation.images`, for the images that a generator takes and for those that it gives.
+    It is the one in which the body was found; a scan without named channels has no other.
 
     Example:
-        >>> middle_channel(np.array([[[[0.5]]]]))
+        >>> first_channel(np.array([[[[0.5, -1.0]]]]))
         array([[[0.5]]])
     """
-    return images[..., images.shape[-1] // 2]
+    return images[..., 0]

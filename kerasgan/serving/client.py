@@ -7,7 +7,7 @@ import random
 import ssl
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -99,17 +99,21 @@ class Client:
                 raise ServingError(f"{self.address} is no model that kerasgan exported: {error}", error.code) from error
             raise
 
-    def translate(self, images: np.ndarray, direction: Direction = "ab", window: Window | None = None) -> np.ndarray:
+    def translate(
+        self, images: np.ndarray, direction: Direction = "ab", window: Window | Sequence[Window] | None = None
+    ) -> np.ndarray:
         """Translates slices, all by one version of the model.
 
         Args:
-            images: Finite, `[slices, height, width, 1]` in HU or the MR's own unit, at the contract's `pixel_mm`.
+            images: Finite, `[slices, height, width, channels]` in HU or the MR's own unit, at the contract's
+                `pixel_mm`; the channels are those that it names, in that order, or one.
             direction: `"ab"` or `"ba"`.
-            window: `low, high` of an MR scan, the values that become -1 and 1. None if the source is CT or has a
-                fixed window; for other MR, the server then finds one for all slices, which it gets in one message.
+            window: `low, high` of an MR scan, the values that become -1 and 1; of several channels, one for each. None
+                if the source is CT or has a fixed window; for other MR, the server then finds one for all slices, which
+                it gets in one message.
 
         Returns:
-            float32 of the same shape, in the target's unit.
+            float32 `[slices, height, width, 1]` in the target's unit.
 
         Raises:
             ValueError: For images that are not finite or of another shape, or a window that does not fit.
@@ -120,7 +124,11 @@ class Client:
         )
 
     def stream(
-        self, images: np.ndarray, described: ServingContract, direction: Direction, window: Window | None = None
+        self,
+        images: np.ndarray,
+        described: ServingContract,
+        direction: Direction,
+        window: Window | Sequence[Window] | None = None,
     ) -> Iterator[np.ndarray]:
         """Translates slices and gives them batch by batch, in their order, by one version of the model.
 
@@ -148,8 +156,17 @@ class Client:
         name = names.directed(name, direction)
         if name not in one.signatures:
             raise ValueError(f"Direction {direction} takes {one.source}, whose window is fixed; leave window out.")
-        if images.ndim != 4 or images.shape[-1] != 1 or not images.size:
-            raise ValueError(f"Needs images of shape [slices, height, width, 1]; got {list(images.shape)}.")
+        channels = len(one.source_windows)
+        if images.ndim != 4 or images.shape[-1] != channels or not images.size:
+            named = f", channels {', '.join(channel.name for channel in one.channels)}" if one.channels else ""
+            raise ValueError(
+                f"Needs images of shape [slices, height, width, {channels}]{named}; got {list(images.shape)}."
+            )
+        windows: list[Window] | None = None
+        if window is not None:
+            windows = [(float(low), float(high)) for low, high in np.reshape(window, (-1, 2))]
+            if len(windows) != channels:
+                raise ValueError(f"Needs {channels} windows (low, high), one for each channel; got {len(windows)}.")
         with np.errstate(over="ignore"):  # becomes infinite
             converted = images.astype(np.float32)
         if wrong := images.size - np.isfinite(converted).sum():
@@ -162,7 +179,7 @@ class Client:
             size = len(images)
 
         def ask(first: int) -> np.ndarray:
-            return self._translated(converted[first : first + size], one, name, window, described.version)
+            return self._translated(converted[first : first + size], one, name, windows, described.version)
 
         with ThreadPoolExecutor(IN_FLIGHT) as pool:
             waiting: deque[Future[np.ndarray]] = deque()
@@ -202,9 +219,9 @@ class Client:
         return action(described)
 
     def _translated(
-        self, images: np.ndarray, one: Contract, name: str, window: Window | None, version: int
+        self, images: np.ndarray, one: Contract, name: str, windows: Sequence[Window] | None, version: int
     ) -> np.ndarray:
-        offered = request(images, window)
+        offered = request(images, windows)
         output = self._ask(name, {tensor: offered[tensor] for tensor in one.signatures[name].inputs}, version)
         if output.dtype == object:
             assert one.encoding is not None  # a served model has one
@@ -212,7 +229,7 @@ class Client:
                 output = decode(output.tolist(), images.shape[1], images.shape[2], one.encoding)
             except ValueError as error:
                 raise ServingError(f"{self.address}: {error}") from error
-        if output.shape != images.shape or not np.isfinite(output).all():
+        if output.shape != (*images.shape[:-1], 1) or not np.isfinite(output).all():
             raise ServingError(f"{self.address} gave images of shape {output.shape} or not finite; it is not usable.")
         return output
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from kerasgan.errors import ServingError
 from kerasgan.export.serving_contract import ServingContract
+from kerasgan.scans.channels import inverse
 from kerasgan.scans.contract import Contract, Direction
 from kerasgan.scans.intensity import IntensityMap
 from kerasgan.scans.volume import Modality, Volume
 from kerasgan.serving.client import Client
+from kerasgan.translation.translate import Source
 from kerasgan.translation.translate import translate as translate_by_any
 from kerasgan.translation.translator import Translator
 
@@ -39,7 +41,7 @@ class ServerTranslator(Translator):
 
     def translate(
         self,
-        volume: Volume,
+        volume: Volume | Mapping[str, Volume],
         direction: Direction | None = None,
         overwrite: bool = False,
         flip: bool = False,
@@ -71,15 +73,16 @@ class ServerTranslator(Translator):
         """The contract of one direction, from the server."""
         return self.described.directions[direction]
 
-    def predict(self, direction: Direction, images: np.ndarray, scan: IntensityMap) -> np.ndarray:
-        """Translates `[batch, height, width, 1]` in [-1, 1] into the target's unit."""
-        window = (scan.low, scan.high) if self.contract(direction).source.modality == "MR" else None
-        return np.concatenate(list(self.client.stream(scan.inverse(images), self.described, direction, window)))
+    def predict(self, direction: Direction, images: np.ndarray, maps: Sequence[IntensityMap]) -> np.ndarray:
+        """Translates `[batch, height, width, channels]` in [-1, 1] into the target's unit."""
+        is_mr = self.contract(direction).source.modality == "MR"
+        windows = [(one.low, one.high) for one in maps] if is_mr else None
+        return np.concatenate(list(self.client.stream(inverse(images, maps), self.described, direction, windows)))
 
 
 def translate(
     client: Client,
-    source_path: str | Path,
+    source_path: Source,
     output: str | Path,
     direction: Direction | None = None,
     strict: bool = False,
@@ -93,7 +96,9 @@ def translate(
     return translate_by_any(ServerTranslator(client), source_path, output, direction, strict, flip=flip)
 
 
-def translate_volume(client: Client, volume: Volume, direction: Direction | None = None, flip: bool = False) -> Volume:
+def translate_volume(
+    client: Client, volume: Volume | Mapping[str, Volume], direction: Direction | None = None, flip: bool = False
+) -> Volume:
     """Translates a volume by a served model, as `kerasgan.translate_volume` does by a run.
 
     Raises:

@@ -64,8 +64,8 @@ def training_dataset(
     """
     first = stores[0]
     shape = (batch_size, *first[0].shape)  # [batch, size, size, channels]
-    codes = tf.TensorSpec(shape, tf.int16)
-    signature = [tf.TensorSpec((), tf.int32), tf.TensorSpec((2, batch_size), tf.bool), codes, codes]
+    codes = [tf.TensorSpec((batch_size, *store[0].shape), tf.int16) for store in stores]
+    signature = [tf.TensorSpec((), tf.int32), tf.TensorSpec((2, batch_size), tf.bool), *codes]
     if first.classes is not None:
         signature.append(tf.TensorSpec(shape[:-1], tf.int32))
     if first.targets is not None:

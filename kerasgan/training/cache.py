@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -32,6 +32,13 @@ STEPS = 32767  # int16 codes for [-1, 1]: half the size of float32 at 0.04 HU on
 logger = logging.getLogger(__name__)
 
 
+class CachedChannel(NamedTuple):
+    """A channel's intensity map, and what its input gate looks at."""
+
+    map: IntensityMap
+    measurements: tuple[float, ...] | None
+
+
 @dataclass(frozen=True)
 class CachedScan:
     """The training slices of one scan.
@@ -51,6 +58,7 @@ class CachedScan:
         measurements: What the input gate looks at, see `kerasgan.scans.measurements`.
         patient: Key of its patient.
         planes: The plane of each slice.
+        further: The channels after the first, whose are `map` and `measurements`.
     """
 
     stem: Path
@@ -62,6 +70,12 @@ class CachedScan:
     measurements: tuple[float, ...] | None = None
     patient: str = ""
     planes: tuple[Plane, ...] = ()
+    further: tuple[CachedChannel, ...] = ()
+
+    @property
+    def channels(self) -> tuple[CachedChannel, ...]:
+        """All channels; one of a scan that is one image."""
+        return CachedChannel(self.map, self.measurements), *self.further
 
     @property
     def codes(self) -> np.ndarray:
@@ -164,6 +178,10 @@ def _cached(scan: Scan, settings: Preparation, folder: Path, strict: bool) -> Ca
         measurements=facts["measurements"] and tuple(facts["measurements"]),
         patient=scan.patient,
         planes=tuple(facts["planes"]),
+        further=tuple(
+            CachedChannel(IntensityMap(*one["map"]), one["measurements"] and tuple(one["measurements"]))
+            for one in facts.get("further", ())
+        ),
     )
 
 
@@ -174,9 +192,16 @@ def _key(scan: Scan, settings: Preparation) -> str:
     content: list[object] = [FORMAT, scan.modality, stats(scan.files), settings.model_dump()]
     if scan.labels is not None:
         content.append(stats(scan.labels if isinstance(scan.labels, tuple) else (scan.labels,)))
-    frames = [slice_.frame for slice_ in scan.series.slices] if scan.series else []
-    if any(frames):  # other frames of the same file can be another scan, of another echo say
-        content.append(frames)
+
+    def frames(scan: Scan) -> list[int]:
+        """Other frames of the same file can be another scan, of another echo say."""
+        found = [slice_.frame for slice_ in scan.series.slices] if scan.series else []
+        return found if any(found) else []
+
+    if found := frames(scan):
+        content.append(found)
+    if scan.further:
+        content.append([[stats(one.files), frames(one)] for one in scan.further])
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
 
@@ -217,11 +242,16 @@ def _sha256(facts: dict[str, Any]) -> str:
 
 def _write(scan: Scan, settings: Preparation, stem: Path, strict: bool) -> dict[str, Any]:
     """Prepares a scan and writes its entry; returns the facts."""
-    volume = scan.load(strict)
+    volume, *further = scan.load_channels(strict)
     with scan.usable():
         labels = scan.load_labels(like=volume)
-        prepared = prepare(volume, settings, crop=True, labels=labels)
-    views, measured = prepared.views(crop=True), prepared.measurements()
+        prepared = prepare(volume, settings, crop=True, labels=labels, further=further)
+    views = prepared.views(crop=True)
+    measured = [prepared.measurements(number) for number in range(len(prepared.channels))]
+    scaling = [
+        {"map": [own.low, own.high], "measurements": None if values is None else values.tolist()}
+        for own, values in zip(prepared.maps, measured, strict=True)
+    ]
     rows = [view.informative(settings.minimum_body_fraction) for view in views]
     parts = [np.rint(view.images(own) * STEPS).astype(np.int16) for view, own in zip(views, rows, strict=True)]
     codes = np.concatenate(parts)  # [slices, size, size, channels]
@@ -234,14 +264,14 @@ def _write(scan: Scan, settings: Preparation, stem: Path, strict: bool) -> dict[
     firsts = np.cumsum([0, *(len(view.mask) for view in views)])[:-1]
     content = [DATA_FORMAT, volume.modality, asdict(volume.grid), settings.model_dump()]
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
-    for array in (volume.array, *([] if labels is None else [labels])):
+    for array in (volume.array, *(other.array for other in further), *([] if labels is None else [labels])):
         digest.update(np.ascontiguousarray(array).data)
     facts = {
         "positions": np.concatenate([own + first for own, first in zip(rows, firsts, strict=True)]).tolist(),
         "planes": [view.plane for view, own in zip(views, rows, strict=True) for _ in own],
-        "map": [prepared.map.low, prepared.map.high],
-        "measurements": None if measured is None else measured.tolist(),
-        "repaired": bool(volume.warnings),
+        **scaling[0],
+        **({"further": scaling[1:]} if further else {}),
+        "repaired": any(channel.warnings for channel in (volume, *further)),
         "digest": digest.hexdigest(),
         "grid": asdict(prepared.axial.grid),
     }

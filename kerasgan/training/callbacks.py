@@ -25,7 +25,7 @@ from kerasgan.pictures import patients as report
 from kerasgan.runs import checkpoints
 from kerasgan.runs.run import Run
 from kerasgan.scans.contract import DIRECTIONS, Direction
-from kerasgan.scans.slices import middle_channel, predict_slices
+from kerasgan.scans.slices import predict_slices
 from kerasgan.training.choice import Pairs, Sample, UnpairedScore, masked_error, newest_is_best
 from kerasgan.training.history import append_row, read_rows, truncate
 
@@ -168,7 +168,11 @@ class Previews(Periodic):
                 columns[f"synthetic {target}"] = forth(real)
                 if back := generators.get(f"{target}{source}"):
                     columns[f"reconstructed {source}"] = back(columns[f"synthetic {target}"])
-        images = {name: middle_channel(np.asarray(column)) for name, column in columns.items()}
+        images: dict[str, np.ndarray] = {}
+        for title, column in columns.items():
+            shown = np.moveaxis(np.asarray(column), -1, 0)  # [channels, slices, height, width]
+            titles = [f"{title} {channel.name}" for channel in self.run.facts.channels]
+            images |= dict(zip(titles if len(shown) > 1 else [title], shown, strict=True))
         path = self.run.path / "previews" / f"step-{step:09d}.png"
         path.parent.mkdir(exist_ok=True)
         note = f"step {step}, quick run" if self.run.quick else f"step {step}"

@@ -31,7 +31,7 @@ from scipy.stats import wasserstein_distance
 
 from kerasgan.metrics.dependence import BINS, gradient_correlation, mutual_information
 from kerasgan.scans.intensity import IntensityMap
-from kerasgan.scans.slices import middle_channel, predict_slices
+from kerasgan.scans.slices import first_channel, predict_slices
 
 WINDOW = (-1.0, 1.0)  # the networks' range
 TOLERATED = 2.0  # times the least composite of a run, for a checkpoint to be kept
@@ -56,7 +56,7 @@ class Sample:
     @property
     def slices(self) -> np.ndarray:
         """The slices that the images show, float64 `[slices, height, width]`."""
-        return middle_channel(self.images).astype(np.float64)
+        return first_channel(self.images).astype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ def masked_error(generator: Callable[..., Any], pairs: Pairs, direction: str, ta
         500.0
     """
     source, truth = (pairs.a, pairs.b) if direction == "ab" else (pairs.b, pairs.a)
-    difference = middle_channel(np.abs(predict_slices(generator, source) - truth))  # [slices, height, width]
+    difference = first_channel(np.abs(predict_slices(generator, source) - truth))  # [slices, height, width]
     total = difference[pairs.mask].sum(dtype=np.float64)
     return float(total / max(int(pairs.mask.sum()), 1) / target.scale)
 

@@ -13,6 +13,7 @@ import numpy as np
 from kerasgan import datasets
 from kerasgan.config import Recipe
 from kerasgan.datasets import DatasetCard, Split
+from kerasgan.errors import DatasetError
 from kerasgan.runs.run import Run
 from kerasgan.scans.preparation import Preparation, preparation
 from kerasgan.training import cache as slice_cache
@@ -110,13 +111,18 @@ def prepare_data(request: Request, recipe: Recipe, cache: Path) -> Data:
 
     Raises:
         DatasetError: For missing data, an empty domain, missing labels that the recipe needs, or a validation patient
-            whose two scans are on different grids.
+            whose two scans are on different grids; for channels and one window for all MR.
     """
     card, split = split_patients(request, recipe)
     classes = None
     if recipe.segmentation:
         classes = datasets.labelled_classes(card, split.train.a, recipe.segmentation.structures)
     settings = preparation(recipe, card.anatomy, card.ct_window_hu, card.field_of_view_mm)
+    if card.channels and settings.mr_window:
+        raise DatasetError(
+            f"intensity.mr_window is one window for all MR, and channels {', '.join(card.channels)} need one each. Use "
+            "--set intensity.mr_window=null, for percentiles of each scan."
+        )
     logger.info("Intensity windows come from the %s: CT %s HU.", settings.windows_from, settings.ct_window_hu)
     pairs = split.validation.pairs() if card.paired else []
     unpaired = ((), ()) if pairs else (split.validation.a, split.validation.b)
@@ -156,7 +162,9 @@ def data_of_run(run: Run, data_dir: Path | None = None) -> Data:
         run: The run.
         data_dir: The folder of its dataset; None: where it was in training.
     """
-    return prepare_data(Request.of(run, data_dir), run.recipe, run.path.parent / ".cache")
+    data = prepare_data(Request.of(run, data_dir), run.recipe, run.path.parent / ".cache")
+    run.require_channels(data.card.channels)
+    return data
 
 
 def _thinned(slices: Sequence) -> Sequence:

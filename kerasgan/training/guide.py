@@ -15,7 +15,7 @@ from kerasgan.errors import KerasganError, RunError
 from kerasgan.files import beside, file_digest, seen_beside
 from kerasgan.models import AdversarialModel
 from kerasgan.runs.run import Run, Which, load_run
-from kerasgan.scans.slices import mean_with_mirrored, middle_channel, predict_slices
+from kerasgan.scans.slices import first_channel, mean_with_mirrored, predict_slices
 from kerasgan.training.cache import CachedScan
 from kerasgan.training.data import Data
 from kerasgan.training.start import own_guide
@@ -169,12 +169,12 @@ class Guide:
             `[slices, height, width]` in [-1, 1].
         """
         images = scan.slices()
-        found = np.empty_like(images)
+        found = np.empty((*images.shape[:-1], 1), np.float32)
         sagittal = np.array([scan.planes[row : row + 1] == ("sagittal",) for row in range(len(images))])
         for rows, predict in ((sagittal, self.generator), (~sagittal, mean_with_mirrored(self.generator))):
             if rows.any():
                 found[rows] = predict_slices(predict, images[rows])
-        return middle_channel(found)
+        return first_channel(found)
 
     def give_weights(self, model: AdversarialModel, recipe: Recipe) -> None:
         """Starts a generator of the guide's architecture from its weights, and its moving average, if it has one.

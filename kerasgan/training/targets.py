@@ -25,7 +25,7 @@ from kerasgan.config import Plane, Recipe
 from kerasgan.datasets import Part, Split
 from kerasgan.errors import DatasetError, KerasganError
 from kerasgan.scans.registration import SyntheticTemplate, Template
-from kerasgan.scans.slices import middle_channel
+from kerasgan.scans.slices import first_channel
 from kerasgan.training import cache as slice_cache
 from kerasgan.training.cache import STEPS, CachedScan
 from kerasgan.training.data import Data
@@ -195,7 +195,7 @@ def draw_targets(data: Data, targets: Sequence[Targets], path: Path) -> None:
     for number in np.linspace(0, len(targets) - 1, min(SHOWN, len(targets))).astype(int):
         middle = len(targets[number]) // 2
         codes = np.moveaxis(targets[number][middle], -1, 0)  # [targets, size, size]
-        image = middle_channel(data.train[0][number].codes[middle])
+        image = first_channel(data.train[0][number].codes[middle])
         rows.append([shown / STEPS for shown in (image, *codes, np.median(codes, axis=0))])
     a, b = data.card.modalities
     titles = [a, *(f"{b} {place}" for place in range(1, len(rows[0]) - 1)), "median"]
@@ -216,7 +216,7 @@ class _Job:
     def __call__(self) -> np.ndarray:
         """The registered slices, the best first, int16 `[size, size, atlases]`."""
         kind = Template if self.synthetic is None else SyntheticTemplate
-        codes = middle_channel(self.source.codes[self.row]) if self.synthetic is None else self.synthetic
+        codes = first_channel(self.source.codes[self.row]) if self.synthetic is None else self.synthetic
         template = kind(codes.astype(np.float32) / STEPS, self.source.mask[self.row], self.pixel_mm)
         plane = self.source.planes[self.row]
         beside = _rows(self.source, plane)
@@ -241,7 +241,7 @@ def _rows(scan: CachedScan, plane: Plane) -> list[int]:
 
 def _slice(scan: CachedScan, row: int) -> tuple[np.ndarray, np.ndarray]:
     """A slice of b in [-1, 1] and its body, both `[size, size]`."""
-    return middle_channel(scan.slices([row]))[0], scan.mask[row]
+    return first_channel(scan.slices([row]))[0], scan.mask[row]
 
 
 def _work(jobs: Mapping[Path, list[_Job]], modality: str) -> None:

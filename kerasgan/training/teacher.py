@@ -9,23 +9,26 @@ from kerasgan.models import Distiller
 from kerasgan.runs import checkpoints
 from kerasgan.runs.run import load_run
 from kerasgan.scans.contract import Direction
+from kerasgan.training.data import Data
 
 
-def load_teacher(model: Distiller, teacher: Path, direction: Direction, split: dict[str, dict[str, list[str]]]) -> None:
+def load_teacher(model: Distiller, teacher: Path, direction: Direction, data: Data) -> None:
     """Gives a new distiller the teacher's generators and, where it has one, its discriminator.
 
     Args:
         model: The student's model.
         teacher: The teacher's run directory.
         direction: The direction that the student learns.
-        split: Patient keys of the student's data; the teacher's own must be the same, so that no patient whom one of
+        data: The student's data; the teacher's channels and patients must be the same, so that no patient whom one of
             both was trained on validates the other.
 
     Raises:
-        RunError: For a teacher that is missing, not trained, has no checkpoint, or was trained on other patients.
+        RunError: For a teacher that is missing, not trained, has no checkpoint, or was trained on other patients or
+            channels.
     """
     run = load_run(teacher)
-    if run.split() != split:
+    run.require_channels(data.card.channels)
+    if run.split() != data.split.keys():
         raise RunError(
             f"The data is not divided into the patients that {teacher} was trained, validated and tested "
             "with; a student needs the same. Restore the data, or name its folder with --data-dir."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -17,7 +18,7 @@ from filelock import FileLock, Timeout
 
 from kerasgan import datasets, registry
 from kerasgan.config import Recipe
-from kerasgan.errors import RunError
+from kerasgan.errors import KerasganError, RunError
 from kerasgan.files import beside, remove_leftovers
 from kerasgan.models import AdversarialModel
 from kerasgan.networks.build import check_components
@@ -26,7 +27,7 @@ from kerasgan.pictures import patients as report
 from kerasgan.runs import checkpoints
 from kerasgan.runs.device import resolve_precision, steady_graphs, uses_xla
 from kerasgan.runs.run import Run, RunFacts, create_run, load_run
-from kerasgan.scans.contract import Direction, WayBack
+from kerasgan.scans.contract import Channel, Direction, WayBack
 from kerasgan.scans.gate import MINIMUM_PATIENTS, fit_gate
 from kerasgan.training.batches import training_dataset
 from kerasgan.training.cache import CachedScan
@@ -96,17 +97,20 @@ def train_recipe(recipe: Recipe, request: Request, out: Path, former: Run | None
     data = prepare_data(request, recipe, out.parent / ".cache")
     if guide:
         guide.require_same_data(data)
+    for other in (former, guide and guide.run):
+        if other:
+            other.require_channels(data.card.channels)
     if not former:
         recipe = recipe.with_epochs_in_steps(max(len(SliceStore(scans)) for scans in data.train))
     targets = training_targets(request, recipe, data, out.parent / ".cache", guide)
     data = replace(data, truths=tuple(own.truth for own in targets or () if own.truth))
     keras.utils.set_random_seed(seed)
     precision = former.facts.precision if former else resolve_precision(recipe.precision)
-    image_shape = data.train[0][0].codes.shape[1:]  # (size, size, channels)
-    model = build_model(recipe, image_shape, precision, seed)
+    image_shape, target_shape = (scans[0].codes.shape[1:] for scans in data.train)  # (size, size, channels)
+    model = build_model(recipe, image_shape, precision, seed, target_shape)
     if recipe.distillation:
         teacher = beside(out, recipe.distillation.teacher)
-        load_teacher(model, teacher, recipe.distillation.direction, data.split.keys())
+        load_teacher(model, teacher, recipe.distillation.direction, data)
     if guide:
         guide.give_weights(model, recipe)
     facts = _facts(request, data, precision, tuple(model.generators), guide)
@@ -124,17 +128,35 @@ def train_recipe(recipe: Recipe, request: Request, out: Path, former: Run | None
     return run
 
 
-def build_model(recipe: Recipe, image_shape: tuple[int, ...], precision: str, seed: int) -> AdversarialModel:
+def build_model(
+    recipe: Recipe,
+    image_shape: tuple[int, ...],
+    precision: str,
+    seed: int,
+    target_shape: tuple[int, ...] | None = None,
+) -> AdversarialModel:
     """The compiled model that trains a recipe.
 
     Args:
         recipe: What to train.
-        image_shape: `(height, width, channels)` of the prepared images.
+        image_shape: `(height, width, channels)` of the prepared images of domain a.
         precision: The dtype policy.
         seed: Seed of the image pools and penalties.
+        target_shape: The same of domain b; None: that of a.
+
+    Raises:
+        KerasganError: As the method; for channels of a and a method that has none.
     """
+    build, shapes = registry.find("models", recipe.method).build, {}
+    if target_shape not in (None, image_shape):
+        shapes["target_shape"] = target_shape
+        if "target_shape" not in inspect.signature(build).parameters:
+            raise KerasganError(
+                f"The method {recipe.method!r} has one shape for the images of both domains, and domain a has "
+                f"{image_shape[-1]} channels. Give its build an argument target_shape, or choose another method."
+            )
     with dtype_policy(precision):
-        model = registry.find("models", recipe.method).build(recipe, image_shape, seed)
+        model = build(recipe, image_shape, seed, **shapes)
     model.compile(jit_compile=uses_xla(), steps_per_execution=recipe.schedule.steps_per_execution)
     path = "XLA" if uses_xla() else "TensorFlow graph without XLA"
     logger.info("Training in %s on %s.", precision, path)
@@ -239,17 +261,24 @@ def _facts(
     request: Request, data: Data, precision: str, directions: tuple[Direction, ...], guide: Guide | None
 ) -> RunFacts:
     maps, modalities, gates = {}, {}, {}
+    channels: tuple[Channel, ...] = ()
     for domain, cached, scans in zip("ab", data.train, (data.split.train.a, data.split.train.b), strict=True):
-        low, high = np.median([(scan.map.low, scan.map.high) for scan in cached], axis=0)
-        maps[domain], modalities[domain] = (float(low), float(high)), scans[0].modality
-        measured = [
-            (one.measurements, scan.patient) for one, scan in zip(cached, scans, strict=True) if one.measurements
-        ]
-        if gate := fit_gate(measured):
-            gates[domain] = gate
-        else:
+        modalities[domain], fitted = scans[0].modality, []
+        for number in range(len(cached[0].channels)):
+            shown = [scan.channels[number] for scan in cached]
+            low, high = np.median([(one.map.low, one.map.high) for one in shown], axis=0)
+            measured = [(one.measurements, scan.patient) for one, scan in zip(shown, cached, strict=True)]
+            gate = fit_gate([(values, patient) for values, patient in measured if values])
+            fitted.append(((float(low), float(high)), gate))
+        maps[domain], gate = fitted[0]
+        if gate is None:
             few = "No input gate for %s, which needs %d patients: nothing will say whether a scan is like these."
             logger.warning(few, modalities[domain], MINIMUM_PATIENTS)
+        if domain == "a" and data.card.channels:
+            of_names = zip(data.card.channels, fitted, strict=True)
+            channels = tuple(Channel(name=name, window=window, gate=gate) for name, (window, gate) in of_names)
+        elif gate:
+            gates[domain] = gate
     root = (request.data_dir or Path(data.card.default_dir)).absolute()
     return RunFacts(
         kerasgan=version("kerasgan"),
@@ -268,5 +297,6 @@ def _facts(
         directions=directions,
         fingerprint=data.fingerprint,
         gates=gates,
+        channels=channels,
         guide=guide and guide.digest,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -52,7 +52,7 @@ class RunTranslator(Translator):
             self._contracts[direction] = contract_of_run(self.run, direction, (None, None, None), "float32")
         return self._contracts[direction]
 
-    def predict(self, direction: Direction, images: np.ndarray, scan: IntensityMap) -> np.ndarray:
+    def predict(self, direction: Direction, images: np.ndarray, maps: Sequence[IntensityMap]) -> np.ndarray:
         """Translates `[batch, height, width, channels]` in [-1, 1] into the target's unit."""
         return self.run.map(direction[1]).inverse(self.generator(direction).predict_on_batch(images))
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from pydantic import ValidationError
 
 from kerasgan.errors import ExportError
+from kerasgan.scans.channels import inverse
 from kerasgan.scans.contract import FORMAT, Contract, Direction
 from kerasgan.scans.intensity import IntensityMap
 from kerasgan.scans.names import DEFAULT, IMAGE, SYNTHETIC
@@ -79,11 +80,12 @@ class TFLiteTranslator(Translator):
         """The contract inside the file."""
         return self._contract
 
-    def predict(self, direction: Direction, images: np.ndarray, scan: IntensityMap) -> np.ndarray:
+    def predict(self, direction: Direction, images: np.ndarray, maps: Sequence[IntensityMap]) -> np.ndarray:
         """Translates a slice `[1, height, width, channels]` in [-1, 1] into the target's unit."""
-        source, target = (IntensityMap(*side.window) for side in (self._contract.source, self._contract.target))
+        sources = [IntensityMap(*window) for window in self._contract.source_windows]
+        target = IntensityMap(*self._contract.target.window)
         try:
-            values = self._run(**{IMAGE: source.inverse(images)})[SYNTHETIC]
+            values = self._run(**{IMAGE: inverse(images, sources)})[SYNTHETIC]
         except (RuntimeError, ValueError) as error:
             raise self._damaged(error) from error
         return np.clip(values, target.low, target.high)

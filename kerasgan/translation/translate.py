@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from kerasgan.translation.of_tflite import TFLiteTranslator
 from kerasgan.translation.translator import Translator
 
 Model = Translator | Run | str | Path
+Source = str | Path | Mapping[str, str | Path]
 LARGE_HU = 200.0  # an expected error that the summary counts: bone may be air there, or soft tissue
 
 logger = logging.getLogger(__name__)
@@ -29,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 def translate(
     model: Model,
-    source_path: str | Path,
+    source_path: Source,
     output: str | Path,
     direction: Direction | None = None,
     strict: bool = False,
@@ -46,7 +48,9 @@ def translate(
         KerasganError: Where the model, the input or the output cannot be used.
     """
     in_memory = "Voxels in memory are translated by kerasgan.translate_volume(model, kerasgan.Volume(...))."
-    source_path, output = path_of(source_path, "source", in_memory), path_of(output, "output")
+    channels = source_path if isinstance(source_path, Mapping) else {"": source_path}
+    paths = {name: path_of(path, "source", in_memory) for name, path in channels.items()}
+    output = path_of(output, "output")
     translator = open_translator(model)
     for path in (output, error_map_path(output)) if uncertainty else (output,):
         if path.is_file() or (path.is_dir() and any(path.iterdir())):
@@ -54,14 +58,22 @@ def translate(
     if not is_image(output):
         require_folder_name(output, SUFFIXES)
     require_writable(output)
-    source = read_volume(source_path, strict, modality, series, orientation)
+    if len(translator.sources()) == 1:  # channels are told before a folder of several series is asked which one
+        names = translator.require_channels(list(paths), next(iter(translator.sources())))
+        paths = {name: paths[name] for name in names}  # the first is the one that a new series refers to
+    if "" not in paths and series is not None:
+        raise KerasganError("--series chooses one of several series; name the folder of each channel without it.")
+    volumes = {name: read_volume(path, strict, modality, series, orientation) for name, path in paths.items()}
+    source = next(iter(volumes.values()))
     if not is_image(output) and not source.source:
         raise KerasganError(f"A DICOM series needs a DICOM input; name an output that ends in {' or '.join(SUFFIXES)}.")
     if not is_image(output):
         source_headers(source)  # a file that the new series cannot refer to is found before the translation
     if uncertainty:  # known before the scan is prepared and translated
         _require_expected_error(translator, translator.contract(translator.direction(source.modality, direction)))
-    synthetic, contract = translator.translate(source, direction, overwrite=True, flip=flip, strict=strict)
+    synthetic, contract = translator.translate(
+        volumes if "" not in volumes else source, direction, overwrite=True, flip=flip, strict=strict
+    )
     if is_image(output):
         write_image(synthetic, output, SYNTHETIC_IMAGE)
     else:
@@ -110,12 +122,15 @@ def _require_expected_error(translator: Translator, contract: Contract) -> Expec
     return contract.expected_error
 
 
-def translate_volume(model: Model, volume: Volume, direction: Direction | None = None, flip: bool = False) -> Volume:
+def translate_volume(
+    model: Model, volume: Volume | Mapping[str, Volume], direction: Direction | None = None, flip: bool = False
+) -> Volume:
     """Translates a volume, whole slice by whole slice.
 
     Args:
         model: A run, its directory, a `.tflite` file that kerasgan exported, or another `Translator`.
-        volume: A scan of any orientation and grid.
+        volume: A scan of any orientation and grid; for a model with named channels, that of each by its name, such as
+            `{"T1": t1, "T2": t2}`, all on one grid.
         direction: `"ab"` or `"ba"`; None: the one that takes the volume's modality.
         flip: As in `kerasgan.translate`.
 
@@ -124,7 +139,8 @@ def translate_volume(model: Model, volume: Volume, direction: Direction | None =
         and air outside the body.
 
     Raises:
-        KerasganError: For a modality that the model was not trained to translate, or a model that cannot be used.
+        KerasganError: For a modality that the model was not trained to translate, other channels than it has, or a
+            model that cannot be used.
     """
     return open_translator(model).translate(volume, direction, flip=flip)[0]
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 from tqdm import tqdm
 
 from kerasgan.errors import KerasganError
+from kerasgan.scans.channels import require_names, require_one_grid
 from kerasgan.scans.contract import Contract, Direction
 from kerasgan.scans.gate import Verdict
 from kerasgan.scans.geometry import AXIAL, MULTIPLE, orientation, oriented
 from kerasgan.scans.intensity import IntensityMap
 from kerasgan.scans.preparation import Prepared, preparation_of, prepare
-from kerasgan.scans.slices import mean_with_mirrored, middle_channel
+from kerasgan.scans.slices import first_channel, mean_with_mirrored
 from kerasgan.scans.volume import Modality, Volume
 from kerasgan.text import kind
 
@@ -50,8 +51,8 @@ class Translator(ABC):
                 def contract(self, direction):
                     return read_my_contract()
 
-                def predict(self, direction, images, scan):
-                    return np.zeros_like(images)
+                def predict(self, direction, images, maps):
+                    return np.zeros_like(images[..., :1])
 
             ct = Water().translate(read_volume("patient/T1"))[0]
     """
@@ -76,16 +77,16 @@ class Translator(ABC):
         """
 
     @abstractmethod
-    def predict(self, direction: Direction, images: np.ndarray, scan: IntensityMap) -> np.ndarray:
+    def predict(self, direction: Direction, images: np.ndarray, maps: Sequence[IntensityMap]) -> np.ndarray:
         """Translates a batch of slices.
 
         Args:
             direction: One of `sources()`.
             images: float32 `[batch, height, width, channels]` in [-1, 1].
-            scan: The map that made them from the scan's own values.
+            maps: The map of each channel, which made it from the scan's own values.
 
         Returns:
-            `[batch, height, width, channels]` in the target's unit, such as HU.
+            `[batch, height, width, 1]` in the target's unit, such as HU.
         """
 
     def direction(self, modality: Modality, wanted: Direction | None = None) -> Direction:
@@ -119,7 +120,7 @@ class Translator(ABC):
 
     def translate(
         self,
-        volume: Volume,
+        volume: Volume | Mapping[str, Volume],
         direction: Direction | None = None,
         overwrite: bool = False,
         flip: bool = False,
@@ -128,7 +129,8 @@ class Translator(ABC):
         """Translates a volume, whole slice by whole slice, in each plane that the contract names.
 
         Args:
-            volume: A scan of any orientation and grid.
+            volume: A scan of any orientation and grid; for a model with named channels, that of each by its name, all
+                on one grid.
             direction: `"ab"` or `"ba"`; None: the one that takes the volume's modality.
             overwrite: The result may take the place of the volume's own values, which halves the memory.
             flip: Take the mean of what the model makes of each slice and of the slice mirrored, in twice the time. Left
@@ -140,29 +142,38 @@ class Translator(ABC):
             MR, and air around the body. And the contract that it was made by.
 
         Raises:
-            KerasganError: For a modality that the model does not take, a body that is larger than its fixed size, a
-                foreign scan under `strict`, or a model that cannot be used.
-            TypeError: For anything but a volume.
+            KerasganError: For a modality that the model does not take, channels that are missing, unknown, exchanged
+                or on different grids, a body that is larger than its fixed size, a foreign scan under `strict`, or a
+                model that cannot be used.
+            TypeError: For anything but a volume, or volumes by name.
         """
-        if not isinstance(volume, Volume):
-            raise TypeError(
-                f"A scan must be a kerasgan.Volume, voxels that know their place; got {kind(volume)}. Read one: "
-                "kerasgan.read_volume(path), or make one: kerasgan.Volume(array, spacing_mm=(x, y, z), modality='MR')."
-            )
-        direction = self.direction(volume.modality, direction)
+        given = dict(volume) if isinstance(volume, Mapping) else {"": volume}
+        for one in given.values():
+            if not isinstance(one, Volume):
+                raise TypeError(
+                    f"A scan must be a kerasgan.Volume, voxels that know their place; got {kind(one)}. Read one: "
+                    "kerasgan.read_volume(path), or make one: kerasgan.Volume(array, spacing_mm=(x, y, z), "
+                    "modality='MR')."
+                )
+        direction = self.direction(next(iter(given.values())).modality if given else "MR", direction)
         contract = self.contract(direction)
-        logger.info("%s to %s (--direction %s).", volume.modality, contract.target.modality, direction)
+        channels = {name: given[name] for name in self.require_channels(list(given), direction)}
+        try:
+            require_one_grid(channels)
+        except ValueError as error:
+            raise self.error(str(error)) from error
+        first, *further = channels.values()
+        logger.info("%s to %s (--direction %s).", first.modality, contract.target.modality, direction)
         if contract.quick:
             logger.warning("The model is from a quick run: it shows that the line works, its images mean nothing.")
         try:
-            prepared = prepare(
-                volume, preparation_of(contract), crop=False, size=contract.fixed_size, overwrite=overwrite
-            )
+            settings, size = preparation_of(contract), contract.fixed_size
+            prepared = prepare(first, settings, crop=False, size=size, overwrite=overwrite, further=further)
         except ValueError as error:
             raise self.error(f"The scan cannot be translated: {error} Name another scan.") from error
         self._judge(prepared, direction, strict)
         axial = self.translate_prepared(prepared, direction, overwrite, flip)
-        return replace(oriented(axial, orientation(volume)), source=volume.source), contract
+        return replace(oriented(axial, orientation(first)), source=first.source), contract
 
     def translate_prepared(
         self, prepared: Prepared, direction: Direction, overwrite: bool = False, flip: bool = False
@@ -198,19 +209,19 @@ class Translator(ABC):
         self.load()
 
         def predict(images: np.ndarray) -> np.ndarray:
-            return self.predict(direction, images, prepared.map)
+            return self.predict(direction, images, prepared.maps)
 
         with tqdm(desc="Translating", total=sum(len(rows) for *_, rows in batches), unit="slice", leave=False) as bar:
             for view, values, rows in batches:
                 network = mean_with_mirrored(predict) if flip and view.plane != "sagittal" else predict
-                synthetic = np.asarray(network(view.images(rows)))  # [batch, height, width, channels]
+                synthetic = np.asarray(network(view.images(rows)))  # [batch, height, width, 1]
                 if bad := synthetic.size - np.count_nonzero(np.isfinite(synthetic)):
                     export = f"Export it again: {self.export_command}" if self.export_command else "Name another model."
                     raise self.error(
                         f"Of the values that {self.name} gave, {bad} of {synthetic.size} are NaN or infinite. The scan "
                         f"is sound, the model is not. {export}"
                     )
-                values[rows] = view.grid.to_source(middle_channel(synthetic), low, enlarging)
+                values[rows] = view.grid.to_source(first_channel(synthetic), low, enlarging)
                 bar.update(len(rows))
         values = passes[0][1]
         if passes[0][0] is not prepared:
@@ -220,25 +231,66 @@ class Translator(ABC):
             values = prepared.from_cubes(turned[0], low, enlarging)
         return prepared.finished(values, contract.target, contract.way_back)
 
+    def require_channels(self, given: Sequence[str], direction: Direction) -> list[str]:
+        """The names of the channels that a direction takes, in their order; "" for one image.
+
+        Args:
+            given: The names of those that it is to get.
+            direction: One of `sources()`.
+
+        Raises:
+            KerasganError: Where one is missing, or one is too many. The class is `error`.
+        """
+        names = [channel.name for channel in self.contract(direction).channels]
+        try:
+            require_names(names, given, self.name)
+        except ValueError as error:
+            spelling = " ".join(f"{name}=PATH" for name in names) or "PATH"
+            raise self.error(f"{error} Name the input {spelling}.") from error
+        return names or [""]
+
     def verdict(self, prepared: Prepared, direction: Direction) -> Verdict | None:
-        """The input gate's answer about a prepared scan; None where the model has no gate for it."""
-        gate = self.contract(direction).gate
-        measurements = prepared.measurements() if gate else None
-        return gate.judge(measurements) if gate and measurements is not None else None
+        """The input gate's answer about a prepared scan, of several channels the worst one.
+
+        None where the model has no gate for it.
+        """
+        contract, found = self.contract(direction), []
+        for number, gate in enumerate([channel.gate for channel in contract.channels] or [contract.gate]):
+            measurements = prepared.measurements(number) if gate else None
+            if gate and measurements is not None:
+                found.append(gate.judge(measurements))
+        return max(found, key=lambda verdict: verdict.deviation, default=None)
 
     def _judge(self, prepared: Prepared, direction: Direction, strict: bool) -> None:
-        """Says in one line whether the scan is like the training scans, and refuses a foreign one under `strict`."""
-        verdict = self.verdict(prepared, direction)
-        if verdict is None:
-            logger.info("Input gate: %s has none for such a scan.", self.name)
-            return
-        if strict and verdict.answer == "foreign":
-            raise self.error(
-                f"The scan is foreign to {self.name}: {verdict.reason}. Name a model that was trained on such scans, "
-                "or leave --strict out."
-            )
-        level = logging.INFO if verdict.answer == "fits" else logging.WARNING
-        logger.log(level, "Input gate: %s.", verdict)
+        """Says in one line whether the scan is like the training scans, and refuses a foreign one under `strict`.
+
+        Each channel has a gate of its own. An image that is foreign to its channel and fits another one was exchanged.
+        """
+        contract = self.contract(direction)
+        gates = {channel.name: channel.gate for channel in contract.channels} or {"": contract.gate}
+        for number, (name, gate) in enumerate(gates.items()):
+            of_it, measurements = f", channel {name}" if name else "", prepared.measurements(number)
+            if gate is None or measurements is None:
+                logger.info("Input gate%s: %s has none for such a scan.", of_it, self.name)
+                continue
+            verdict = gate.judge(measurements)
+            fitting = [
+                other
+                for other, theirs in gates.items()
+                if verdict.answer == "foreign" and theirs and theirs.judge(measurements).answer == "fits"
+            ]
+            if fitting:
+                raise self.error(
+                    f"The image given as channel {name} is like the {fitting[0]} of the training scans, and foreign to "
+                    f"their {name}: {verdict.reason}. Give each image under the name of its own channel."
+                )
+            if strict and verdict.answer == "foreign":
+                raise self.error(
+                    f"The scan{of_it} is foreign to {self.name}: {verdict.reason}. Name a model that was trained on "
+                    "such scans, or leave --strict out."
+                )
+            level = logging.INFO if verdict.answer == "fits" else logging.WARNING
+            logger.log(level, "Input gate%s: %s.", of_it, verdict)
 
     def _require_whole_body(self, prepared: Prepared) -> None:
         """Refuses a scan whose body is cut by the model's fixed size: the rest would silently become air."""

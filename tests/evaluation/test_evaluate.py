@@ -110,7 +110,7 @@ def test_the_constant_and_the_floor_are_what_they_are_said_to_be(run, heads, tmp
     images = iter(case.source.grid.to_network(run.map("b").forward(truth), fill=-1.0)[..., None])
 
     class Knowing(RunTranslator):
-        def predict(self, direction, shown, scan):
+        def predict(self, direction, shown, maps):
             return run.map("b").inverse(np.stack([next(images) for _ in shown]))
 
     assert case.source.mask.any(axis=(1, 2)).all()  # so that all slices are shown, in order
@@ -173,7 +173,7 @@ def test_each_scan_is_read_and_prepared_once(run, heads, tmp_path, monkeypatch):
     """The look-up table's samples come from the same pass as the scores; nothing that was kept for them stays."""
     read, prepared = Counter(), []
     load, prepare = Scan.load, module.prepare
-    monkeypatch.setattr(Scan, "load", lambda scan: read.update([scan.files]) or load(scan))
+    monkeypatch.setattr(Scan, "load", lambda scan, *options: read.update([scan.files]) or load(scan))
     monkeypatch.setattr(
         module, "prepare", lambda *given, **options: prepared.append(given) or prepare(*given, **options)
     )

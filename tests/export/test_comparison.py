@@ -37,7 +37,7 @@ def artifact(run, offset=0.0, own_map=False):
     """The Keras generator itself, off by a constant number of HU; it takes images on the run's scale or their own."""
 
     def translate(scan):
-        images, source = (scan.images, scan.map) if own_map else (scan.rescaled(run.map("a")), run.map("a"))
+        images, source = (scan.images, scan.maps) if own_map else (scan.rescaled(run.maps("a")), run.maps("a"))
         return images, source, keras_values(run.generator("ab"), images, source, run.map("b")) + offset
 
     return translate
@@ -46,7 +46,7 @@ def artifact(run, offset=0.0, own_map=False):
 def test_keras_values_by_hand():
     inputs = keras.Input((None, None, 1))
     images = np.array([0.0, 50.0, 100.0, 200.0], np.float32).reshape(2, 1, 2, 1)
-    values = keras_values(keras.Model(inputs, inputs * 0.5), images, IntensityMap(0, 100), IntensityMap(-1000, 1600))
+    values = keras_values(keras.Model(inputs, inputs * 0.5), images, (IntensityMap(0, 100),), IntensityMap(-1000, 1600))
     np.testing.assert_allclose(values.ravel(), [-350.0, 300.0, 950.0, 950.0])
 
 
@@ -70,13 +70,13 @@ def test_the_body_and_the_truth_by_hand():
     body = np.array([[[False, True, True]]])
     truth = np.array([[[0.0, 300.0, 1000.0]]], np.float32)
     own = IntensityMap(0, 100)
-    samples = Samples("validation", (Sample(image, own, body, truth), Sample(image, own, body)))
+    samples = Samples("validation", (Sample(image, (own,), body, truth), Sample(image, (own,), body)))
     maps = IntensityMap(0, 100), IntensityMap(-1000, 1600)
     physical = PhysicalGenerator(keras.Model(inputs, inputs * 0.5), *maps)
 
     def artifact(scan):
         values = np.array([-350.0, 310.0, 970.0], np.float32).reshape(image.shape)
-        return scan.rescaled(maps[0]), maps[0], values
+        return scan.rescaled(maps[:1]), maps[:1], values
 
     report = compare({"serving_default": artifact}, samples, physical, described("int8"))
     found = report.differences["serving_default"]
@@ -150,7 +150,7 @@ def test_the_limit_scales_with_the_target_window(finished_run):
     run = finished_run
 
     def same(scan):
-        images, source = scan.rescaled(run.map("b")), run.map("b")
+        images, source = scan.rescaled(run.maps("b")), run.maps("b")
         return images, source, keras_values(run.generator("ba"), images, source, run.map("a"))
 
     exact = {"serving_default": same}

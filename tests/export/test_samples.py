@@ -20,15 +20,15 @@ def test_validation_slices_in_physical_units(run, data_dir, patients, direction,
     array = read_image(data_dir / patient / f"{name}.mha").array
     own = samples.scans[0]
     expected = np.pad(
-        array[[0, 2, 3, 5]], [(0, 0), (1, 1), (2, 2)], constant_values=own.map.low if fill is None else fill
+        array[[0, 2, 3, 5]], [(0, 0), (1, 1), (2, 2)], constant_values=own.maps[0].low if fill is None else fill
     )
     np.testing.assert_array_equal(own.images[..., 0], expected)
 
 
 def test_mr_scans_keep_their_own_map(run, data_dir):
     first, second = real_slices(run, "ab").scans
-    assert first.map != second.map
-    assert 0 <= first.map.low < 110 < 380 < first.map.high < 400  # percentiles of 100 to 400
+    assert first.maps != second.maps
+    assert 0 <= first.maps[0].low < 110 < 380 < first.maps[0].high < 400  # percentiles of 100 to 400
 
 
 @pytest.mark.parametrize(("direction", "name"), [("ab", "ct"), ("ba", "mr")])
@@ -38,7 +38,7 @@ def test_the_paired_scan_comes_along(run, data_dir, patients, direction, name):
     patient = min(patients["val"], key=patient_key)
     array = read_image(data_dir / patient / f"{name}.mha").array[[0, 2, 3, 5]]
     if name == "mr":
-        own = real_slices(run, "ab").scans[0].map
+        own = real_slices(run, "ab").scans[0].maps[0]
         array = (np.clip(array, own.low, own.high) - own.low) / (own.high - own.low) * 300 + 20
     expected = np.pad(array, [(0, 0), (1, 1), (2, 2)], constant_values=-1000 if name == "ct" else 20)
     np.testing.assert_allclose(sample.truth, expected, atol=1e-3)
@@ -58,8 +58,8 @@ def test_a_partner_on_another_grid_is_no_truth(run, data_dir, patients):
 
 def test_rescaled_to_the_run_by_hand():
     image = np.array([0.0, 50.0, 300.0]).reshape(1, 1, 3, 1)
-    sample = Sample(image, IntensityMap(0, 200), image[..., 0] > 0)
-    rescaled = sample.rescaled(IntensityMap(20, 320))
+    sample = Sample(image, (IntensityMap(0, 200),), image[..., 0] > 0)
+    rescaled = sample.rescaled([IntensityMap(20, 320)])
     assert (rescaled.ravel().tolist(), rescaled.dtype) == ([20.0, 95.0, 470.0], np.float32)
 
 

@@ -67,9 +67,9 @@ def noise(steps: int) -> tf.data.Dataset:
 
 
 @pytest.mark.parametrize("name", registry.names("models"))
-def test_a_method_builds_from_recipe_image_shape_and_seed(name):
+def test_a_method_builds_from_recipe_image_shapes_and_seed(name):
     build = registry.find("models", name).build
-    assert list(inspect.signature(build).parameters) == ["recipe", "image_shape", "seed"]
+    assert list(inspect.signature(build).parameters) == ["recipe", "image_shape", "seed", "target_shape"]
 
 
 def test_a_method_of_ones_own_is_one_file(tmp_path):

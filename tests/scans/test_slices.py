@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kerasgan.scans.slices import evenly_chosen, middle_channel, predict_slices
+from kerasgan.scans.slices import evenly_chosen, first_channel, predict_slices
 
 SLICES = np.arange(5.0).reshape(5, 1, 1, 1)
 
@@ -25,10 +25,10 @@ def test_no_slices_are_refused():
         predict_slices(lambda batch: batch, SLICES[:0])
 
 
-def test_the_slice_of_an_image_is_its_middle_channel():
+def test_the_first_channel_stands_for_an_image():
     images = np.arange(12).reshape(1, 2, 2, 3)
-    np.testing.assert_array_equal(middle_channel(images), [[[1, 4], [7, 10]]])
-    np.testing.assert_array_equal(middle_channel(SLICES), SLICES[..., 0])
+    np.testing.assert_array_equal(first_channel(images), [[[0, 3], [6, 9]]])
+    np.testing.assert_array_equal(first_channel(SLICES), SLICES[..., 0])
 
 
 @pytest.mark.parametrize(

@@ -168,7 +168,7 @@ def test_another_engine_needs_no_change_of_the_command_or_of_the_messages(former
         name = "water"
         sources, contract = model.sources, model.contract
 
-        def predict(self, direction, images, scan):
+        def predict(self, direction, images, maps):
             return np.zeros_like(images)
 
     monkeypatch.setattr("kerasgan.translation.translate.open_translator", lambda _: Water())

@@ -47,7 +47,7 @@ class Made(Translator):
     def contract(self, direction):
         return self.made
 
-    def predict(self, direction, images, scan):
+    def predict(self, direction, images, maps):
         self.asked.append(images[0, ..., 0])
         return self.function(images)
 

@@ -63,7 +63,7 @@ def test_ct_goes_the_other_way_and_not_into_the_mr_generator(run, heads):
 class Overflowing(RunTranslator):
     """Gives one value that is not finite, of each slice."""
 
-    def predict(self, direction, images, scan):
+    def predict(self, direction, images, maps):
         images = images.copy()
         images[:, 3, 5] = np.inf
         return images
@@ -211,7 +211,7 @@ class Inverted(Translator):
     def contract(self, direction):
         return self.known.contract(direction)
 
-    def predict(self, direction, images, scan):
+    def predict(self, direction, images, maps):
         return -1000 * images
 
 

@@ -19,7 +19,7 @@ from kerasgan.experiments.engine.segmentation import SYNTHETIC, OneChannelSegmen
 from kerasgan.experiments.engine.types import UNFINISHED, Content, Context, Task
 from kerasgan.pictures.overlay import Outlined, outline_figure
 from kerasgan.scans.preparation import Preparation, prepare
-from kerasgan.scans.slices import middle_channel, predict_slices
+from kerasgan.scans.slices import first_channel, predict_slices
 from kerasgan.training.slices import TranslatedSlices
 
 PATIENTS = 4  # in a picture, at most
@@ -103,7 +103,7 @@ class CarriedLabels(Task):
         for scan in scans:
             image, shown = _largest_section(scan, classes, run.facts.preparation)
             synthetic = predict_slices(generator.predict_on_batch, image[None])[0]
-            rows.append(Outlined(middle_channel(image), middle_channel(synthetic), shown))
+            rows.append(Outlined(first_channel(image), first_channel(synthetic), shown))
         outline_figure(rows, context.card.modalities, folder / "outlines.png", note="quick run" if run.quick else "")
         return {"patients": [scan.patient for scan in scans]}
 

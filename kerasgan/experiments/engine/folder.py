@@ -204,6 +204,11 @@ def require(experiment: Experiment, card: DatasetCard, dataset: str) -> None:
             f"Experiment {experiment.name} scores synthetic scans against true ones, but {dataset} has no aligned MR "
             f"and CT of one patient. Choose a paired dataset, such as {experiment.dataset}."
         )
+    if card.channels:
+        raise DatasetError(
+            f"Experiments compare methods on scans that are one image, and those of {dataset} have channels "
+            f"{', '.join(card.channels)}. Choose a dataset without channels, such as {experiment.dataset}."
+        )
     if experiment.modalities not in (None, card.modalities):
         raise DatasetError(
             f"Experiment {experiment.name} goes from {' to '.join(experiment.modalities or ())}; {dataset} has "

@@ -20,7 +20,7 @@ from kerasgan.experiments.engine.tasks import RecipeTask
 from kerasgan.experiments.engine.types import UNFINISHED, Content, Context, Task
 from kerasgan.pictures.overlay import Overlay
 from kerasgan.scans.preparation import Preparation, preparation
-from kerasgan.scans.slices import middle_channel, predict_slices
+from kerasgan.scans.slices import first_channel, predict_slices
 from kerasgan.training.cache import build
 from kerasgan.training.slices import LabelledStore, TranslatedSlices, WithSynthetic
 
@@ -99,7 +99,7 @@ class TwoChannelSegmentation(Network):
             prepared, truth = read_labelled(scan, settings, classes)
             synthetic = predict_slices(generator.predict_on_batch, prepared.slices, SLICES_AT_ONCE)
             found = segment_prepared(network, prepared, np.concatenate([synthetic, prepared.slices], axis=-1))
-            slices = run.map("b").inverse(middle_channel(synthetic))
+            slices = run.map("b").inverse(first_channel(synthetic))
             values = prepared.grid.to_source(slices, described.target.window[0], described.way_back.enlarging)
             shown = prepared.finished(values, described.target, described.way_back)
             return Overlay(prepared.axial, shown, truth, found, names, described.target.window)

@@ -19,6 +19,7 @@ DEEPEST = 4  # 64x64 pixels to 4x4; an image of 8 pixels can be mirrored to 16 a
 
 def build(
     shape: tuple[int | None, int | None, int] = (None, None, 1),
+    outputs: int | None = None,
     *,
     filters: int = 64,
     downsamplings: int = 4,
@@ -30,12 +31,14 @@ def build(
 
     Args:
         shape: `(height, width, channels)` of one image; None for any size.
+        outputs: Channels of the output; None: as many as the image has.
         filters: Filters of the first convolution; doubled by each further one.
         downsamplings: Stride-2 convolutions, and as many transposed ones.
         name: Name of the model.
 
     Returns:
-        A model from `[batch, height, width, channels]` in [-1, 1] to the same shape and range, float32 output.
+        A model from `[batch, height, width, channels]` in [-1, 1] to `[batch, height, width, outputs]`, float32 in
+        the same range.
 
     Raises:
         ValueError: For a number of downsamplings other than 1 to 4.
@@ -52,7 +55,7 @@ def build(
         x = _normalised(layers.Conv2D(filters * 2**level, **_options())(x))
     for level in reversed(range(downsamplings - 1)):
         x = _normalised(layers.Conv2DTranspose(filters * 2**level, **_options())(x))
-    x = layers.Conv2DTranspose(shape[-1], **_options() | {"use_bias": True})(x)
+    x = layers.Conv2DTranspose(outputs or shape[-1], **_options() | {"use_bias": True})(x)
     x = CroppingLike()([x, inputs])
     return keras.Model(inputs, float_output("tanh", "synthetic")(x), name=name)
 

@@ -26,6 +26,7 @@ from kerasgan.networks.layers import (
 
 def build(
     shape: tuple[int | None, int | None, int] = (None, None, 1),
+    outputs: int | None = None,
     *,
     filters: int = 64,
     blocks: int = 9,
@@ -40,6 +41,7 @@ def build(
     Args:
         shape: `(height, width, channels)` of one image; height and width a multiple of 2 to the power of
             `downsamplings`, or None for any such size.
+        outputs: Channels of the output; None: as many as the image has.
         filters: Filters of the first convolution; doubled by each stride-2 convolution.
         blocks: Residual blocks; 6 for 128x128 images and 9 for 256x256 in Zhu et al. 2017.
         downsamplings: Stride-2 convolutions, and as many upsampling steps. 2 as published; 1 gives coarse images the
@@ -54,7 +56,8 @@ def build(
         name: Name of the model.
 
     Returns:
-        A model from `[batch, height, width, channels]` in [-1, 1] to the same shape and range, float32 output.
+        A model from `[batch, height, width, channels]` in [-1, 1] to `[batch, height, width, outputs]`, float32 in
+        the same range.
 
     Raises:
         ValueError: For another number of downsamplings, and for a height or width that cannot be halved so often.
@@ -84,9 +87,9 @@ def build(
             x = layers.Conv2DTranspose(width, 3, 2, "same", use_bias=False, kernel_initializer=small_normal())(x)
             x = layers.ReLU()(InstanceNormalization()(x))
     if deformable:
-        x = DeformableConvolution(shape[-1], 7, kernel_initializer=small_normal())(x, deformed=False)
+        x = DeformableConvolution(outputs or shape[-1], 7, kernel_initializer=small_normal())(x, deformed=False)
     else:
-        x = layers.Conv2D(shape[-1], 7, kernel_initializer=small_normal())(ReflectionPadding(3)(x))
+        x = layers.Conv2D(outputs or shape[-1], 7, kernel_initializer=small_normal())(ReflectionPadding(3)(x))
     return keras.Model(inputs, float_output("tanh", "synthetic")(x), name=name)
 
 

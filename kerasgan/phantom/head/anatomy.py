@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from kerasgan.phantom.anatomy import AXIAL, Anatomy, Size
+from kerasgan.phantom.anatomy import AXIAL, Anatomy, Contrast, Size
 from kerasgan.phantom.head.brain import paint_brain
 from kerasgan.phantom.head.face import paint_face
 from kerasgan.phantom.head.skull import CRANIUM, cavity, outline, paint_skull, paint_soft_tissue
@@ -100,4 +102,23 @@ HEAD = Anatomy(
         "MagneticFieldStrength": 3,
     },
     ct_window=(40, 80),
+)
+
+HEAD_CONTRASTS = replace(
+    HEAD,
+    contrasts={
+        "T2": Contrast(
+            "T2_TSE_phantom",
+            {  # turbo spin echo
+                "ScanningSequence": "SE",
+                "SequenceVariant": "SK",
+                "MRAcquisitionType": "2D",
+                "RepetitionTime": 5000,
+                "EchoTime": 100,
+                "EchoTrainLength": 15,
+                "FlipAngle": 150,
+                "MagneticFieldStrength": 3,
+            },
+        )
+    },
 )

@@ -76,10 +76,15 @@ def test_colour_channels_are_kept(name):
 
 
 @pytest.mark.parametrize("name", registry.names("generators"))
+def test_other_channels_can_be_given_than_taken(name):
+    assert registry.find("generators", name).build((32, 32, 2), 1, filters=2).output_shape == (None, 32, 32, 1)
+
+
+@pytest.mark.parametrize("name", registry.names("generators"))
 def test_options_are_keyword_only_with_type_and_default(name):
     parameters = list(inspect.signature(registry.find("generators", name).build).parameters.values())
-    assert parameters[0].name == "shape"
-    for option in parameters[1:]:
+    assert [parameter.name for parameter in parameters[:2]] == ["shape", "outputs"]
+    for option in parameters[2:]:
         assert option.kind is option.KEYWORD_ONLY
         assert option.default is not option.empty and option.annotation is not option.empty
     assert "name" in [option.name for option in parameters]
