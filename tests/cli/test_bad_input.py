@@ -155,7 +155,7 @@ def test_text_file_called_dcm(kerasgan, refused, tmp_path, untrained_run):
             "set one, as generator.FIELD",
         ),
         (["--dataset", "my.py"], "my.py is not a file", "path to an existing .py file"),
-        ([], "--dataset is missing", "adni, chaos, folder, phantom, phantom_abdomen, phantom_pelvis, synthrad"),
+        ([], "--dataset is missing", "folder, phantom, phantom_abdomen, phantom_contrasts, phantom_pelvis, synthrad"),
     ],
 )
 def test_unknown_dataset_recipe_field_or_value(refused, tmp_path, arguments, found, remedy):
