@@ -63,6 +63,8 @@ def translate(
     if len(inputs) != (len(channels) or 1):
         named = " Several inputs are channels, each with its name: T1=PATH T2=PATH." if len(inputs) > 1 else ""
         raise typer.BadParameter(f"Needs {wanted}; got {' '.join(map(str, places))}.{named}")
+    if pathless := [name for name, _, path in channels if not path]:
+        raise typer.BadParameter(f"{pathless[0]}= names no file or folder; give {pathless[0]}=PATH.")
     if (token_file or certificate) and not server:
         raise typer.BadParameter("--token-file and --certificate are for --server.")
     output = places[-1]

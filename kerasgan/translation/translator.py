@@ -21,6 +21,8 @@ from kerasgan.scans.slices import first_channel, mean_with_mirrored
 from kerasgan.scans.volume import Modality, Volume
 from kerasgan.text import kind
 
+EXCHANGED = 2.0  # times as far as from another channel is an image from the one that it was given as
+
 logger = logging.getLogger(__name__)
 
 
@@ -264,7 +266,8 @@ class Translator(ABC):
     def _judge(self, prepared: Prepared, direction: Direction, strict: bool) -> None:
         """Says in one line whether the scan is like the training scans, and refuses a foreign one under `strict`.
 
-        Each channel has a gate of its own. An image that is foreign to its channel and fits another one was exchanged.
+        Each channel has a gate of its own. An image that is foreign to its channel and less than half as far from
+        another one was exchanged; it need not fit that, as the body was then found in the wrong image.
         """
         contract = self.contract(direction)
         gates = {channel.name: channel.gate for channel in contract.channels} or {"": contract.gate}
@@ -274,14 +277,16 @@ class Translator(ABC):
                 logger.info("Input gate%s: %s has none for such a scan.", of_it, self.name)
                 continue
             verdict = gate.judge(measurements)
-            fitting = [
+            nearer = [
                 other
                 for other, theirs in gates.items()
-                if verdict.answer == "foreign" and theirs and theirs.judge(measurements).answer == "fits"
+                if verdict.answer == "foreign"
+                and theirs
+                and theirs.judge(measurements).deviation < verdict.deviation / EXCHANGED
             ]
-            if fitting:
+            if nearer:
                 raise self.error(
-                    f"The image given as channel {name} is like the {fitting[0]} of the training scans, and foreign to "
+                    f"The image given as channel {name} is like the {nearer[0]} of the training scans, and foreign to "
                     f"their {name}: {verdict.reason}. Give each image under the name of its own channel."
                 )
             if strict and verdict.answer == "foreign":
