@@ -18,7 +18,6 @@ from kerasgan.files import disk_error, reason_and_remedy
 
 NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
 TENSORFLOW_THREADS = {"TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"}  # a user who sets them has chosen
-
 ALLOCATION = ("MALLOC_", "GLIBC_TUNABLES")  # how names begin by which a user has chosen what the C library keeps
 
 

@@ -113,7 +113,7 @@ def table(scores: dict[str, Scores]) -> list[str]:
 
 
 def figures(values: np.ndarray, errors: np.ndarray) -> dict[str, float | None]:
-    """How well a map foretells the absolute errors of the same voxels, both in one dimension; see `DEFINITIONS`."""
+    """Scores by which a map foretells the absolute errors of the same voxels, both in one dimension: `DEFINITIONS`."""
     return {
         "rank_correlation": rank_correlation(values, errors),
         "auroc_worst": auroc_of_worst(values, errors),

@@ -97,7 +97,7 @@ def expected_error_path(run: Run, direction: Direction) -> Path:
 
 
 def _expected_error(run: Run, direction: Direction, generator: str) -> ExpectedError | None:
-    """What the last evaluation measured of the generator; None where none has since it was trained."""
+    """The expected error of the generator by the last evaluation; None where none has since it was trained."""
     path = expected_error_path(run, direction)
     if not path.exists():
         return None

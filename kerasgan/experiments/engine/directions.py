@@ -134,6 +134,24 @@ def direction_sections(
     return sections
 
 
+def variant_sections(
+    found: Findings,
+    variants: Mapping[str, Variant],
+    changes: Sequence[tuple[str, str]],
+    text: str,
+    directions: Sequence[Direction] = DIRECTIONS,
+) -> list[Section]:
+    """The sections of `direction_sections`, then the losses of the first repetition, as far as cells are finished."""
+
+    def errors(found: Findings) -> list[Section]:
+        return direction_sections(found, variants, changes, text, directions)
+
+    def losses(found: Findings) -> list[Section]:
+        return [tables.loss_curves(found, first_trainings(variants))]
+
+    return [section for make in (errors, losses) for section in found.made(make)]
+
+
 def _errors(shown: Sequence[Column], values: Mapping[str, Mapping[str, Patients]]) -> Table:
     columns = [tables.spreads(values[column.metric], column.digits) for column in shown]
     rows = [("method", *(column.title for column in shown))]

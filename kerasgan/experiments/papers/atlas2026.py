@@ -10,8 +10,7 @@ from what is better still.
 
 from __future__ import annotations
 
-from kerasgan.experiments.engine.directions import Variant, direction_sections, first_trainings, training_cells
-from kerasgan.experiments.engine.tables import loss_curves
+from kerasgan.experiments.engine.directions import Variant, training_cells, variant_sections
 from kerasgan.experiments.engine.types import Cell, Experiment, Findings, Section, TrainingScale
 
 OURS = "atlas2026"
@@ -61,18 +60,10 @@ def cells(scale: TrainingScale, seeds: int) -> list[Cell]:
 
 def sections(found: Findings) -> list[Section]:
     """Errors with tests, pictures and losses."""
-    return [section for make in (_errors, _losses) for section in found.made(make)]
-
-
-def _errors(found: Findings) -> list[Section]:
     shown = variants(found.scale)
     changes = [(name, OURS) for name in shown if name != OURS]
     text = "Each line but the first lacks a part of the recipe, is another recipe, or learns from true pairs."
-    return direction_sections(found, shown, changes, text, directions=("ab",))
-
-
-def _losses(found: Findings) -> list[Section]:
-    return [loss_curves(found, first_trainings(variants(found.scale)))]
+    return variant_sections(found, shown, changes, text, directions=("ab",))
 
 
 EXPERIMENT = Experiment(

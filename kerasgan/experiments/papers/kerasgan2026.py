@@ -9,8 +9,7 @@ CycleGAN of Zhu et al., ICCV 2017, https://arxiv.org/abs/1703.10593.
 
 from __future__ import annotations
 
-from kerasgan.experiments.engine.directions import Variant, direction_sections, first_trainings, training_cells
-from kerasgan.experiments.engine.tables import loss_curves
+from kerasgan.experiments.engine.directions import Variant, training_cells, variant_sections
 from kerasgan.experiments.engine.types import Cell, Experiment, Findings, Section, TrainingScale
 
 OURS = "kerasgan2026"
@@ -64,16 +63,8 @@ def cells(scale: TrainingScale, seeds: int) -> list[Cell]:
 
 def sections(found: Findings) -> list[Section]:
     """Errors with tests, pictures and losses."""
-    return [section for make in (_errors, _losses) for section in found.made(make)]
-
-
-def _errors(found: Findings) -> list[Section]:
     text = "Every recipe has been trained on the same scans, for the same number of steps of the same size."
-    return direction_sections(found, VARIANTS, CHANGES, text, directions=("ab",))
-
-
-def _losses(found: Findings) -> list[Section]:
-    return [loss_curves(found, first_trainings(VARIANTS))]
+    return variant_sections(found, VARIANTS, CHANGES, text, directions=("ab",))
 
 
 EXPERIMENT = Experiment(

@@ -158,7 +158,7 @@ def _patients(found: Findings) -> list[Section]:
 
 
 def _convergence(found: Findings) -> Table:
-    """Where each training of the U-Net was best: those that end at the last step might have gone on."""
+    """The step at which each training of the U-Net was best: those that end at the last step might have gone on."""
     conditions = _conditions(found.scale)
     rows = [["seed", *map(_title, conditions)]]
     for seed in range(found.seeds):
