@@ -37,3 +37,12 @@ def test_the_median_patient_of_our_own_is_shown_for_every_recipe(content):
 def test_true_pairs_are_asked_for_on_real_scans_alone():
     titles = {name: {*variants(scale)} for name, scale in EXPERIMENT.scales.items()}
     assert titles["paper"] - titles["laptop"] == {"true-pairs"}
+
+
+def test_one_run_of_each_repetition_guides_all_that_have_a_second_round():
+    cells = EXPERIMENT.cells(EXPERIMENT.scales["paper"], 2)
+    keys = [cell.key for cell in cells]
+    guided = {cell.key: cell.needs[0].key for cell in cells if cell.key.startswith("train-") and cell.needs}
+    own = [f"train-{name}-seed" for name in ("atlas2026", "random", "no-average")]
+    assert guided == {f"{key}{seed}": f"train-onesided2026-seed{seed}" for seed in (0, 1) for key in own}
+    assert all(keys.index(guide) < keys.index(key) for key, guide in guided.items())

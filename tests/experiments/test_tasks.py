@@ -84,6 +84,19 @@ def test_a_training_that_was_begun_is_resumed(context, former, tmp_path, monkeyp
     assert request.recipe == (None if begun else "hiasa2018")  # a run has its own
 
 
+def test_a_training_is_guided_by_the_one_that_it_needs(context, tmp_path, monkeypatch):
+    asked = []
+
+    def train(request, out, resume):
+        asked.append(request.build_recipe())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "train", train)
+    with pytest.raises(KeyboardInterrupt):
+        Training(recipe="atlas2026").run(context, [tmp_path / "guide"], tmp_path / "run")
+    assert asked[0].supervision.guide == str(tmp_path / "guide")
+
+
 def test_a_recipe_that_changes_is_another_setting(monkeypatch):
     module = registry.find("recipes", "hiasa2018")
     before = Training(recipe="hiasa2018").settings()

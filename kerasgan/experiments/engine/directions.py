@@ -21,11 +21,19 @@ ABOUT_PICTURES = (
 
 
 class Variant(NamedTuple):
-    """A way to train: a recipe by name, its title in the report, and what is changed in the recipe."""
+    """A way to train.
+
+    Attributes:
+        recipe: The recipe's name.
+        title: What the report calls it.
+        overrides: What is changed in the recipe.
+        guide: The variant whose run of the same repetition guides it; None: none, or one of its own.
+    """
 
     recipe: str
     title: str
     overrides: tuple[str, ...] = ()
+    guide: str | None = None
 
 
 class Column(NamedTuple):
@@ -56,14 +64,18 @@ def training_cells(
 ) -> Iterator[Cell]:
     """A training for each repetition and variant, each followed by its evaluations; see `Variant`.
 
-    The variants' names are part of the cells' keys.
+    The variants' names are part of the cells' keys. Guides come before the variants that they guide.
     """
+    guides_first = sorted(variants.items(), key=lambda item: item[1].guide is not None)
     for seed in range(seeds):
-        for name, variant in variants.items():
+        trained: dict[str, Cell] = {}
+        for name, variant in guides_first:
             overrides = (*scale.overrides, *variant.overrides)
             training = Training(recipe=variant.recipe, quick=scale.quick, overrides=overrides, seed=seed)
             title = f"{variant.title}, seed {seed}"
-            train = Cell(f"train-{name}-seed{seed}", f"train: {title}", training, seconds=scale.seconds)
+            needs = (trained[variant.guide],) if variant.guide else ()
+            train = Cell(f"train-{name}-seed{seed}", f"train: {title}", training, needs, scale.seconds)
+            trained[name] = train
             yield train
             for direction in directions:
                 key, task = f"evaluate-{direction}-{name}-seed{seed}", Evaluation(direction=direction)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -82,7 +83,10 @@ class RecipeTask(Task):
 
 
 class Training(RecipeTask):
-    """A training of a recipe; the cell's folder is the run directory, so an interrupted training is resumed."""
+    """A training of a recipe; the cell's folder is the run directory, so an interrupted training is resumed.
+
+    The training of a cell that it needs is its guide (`supervision.guide`).
+    """
 
     def run(self, context: Context, needs: Sequence[Path], folder: Path) -> Content:
         """Trains, or resumes the training."""
@@ -93,7 +97,9 @@ class Training(RecipeTask):
         # A run that was begun has its own recipe, and may import what the experiment's imports.
         trust = is_begun and set(load_run(folder).recipe.files) <= set(self.built().files)
         own = Request(context.dataset, context.data_dir, seed=self.seed, trust=trust)
-        run = train(own if is_begun else self.request(context), folder, is_begun)
+        new = self.request(context)
+        new = replace(new, overrides=(*new.overrides, *(f"supervision.guide={guide}" for guide in needs)))
+        run = train(own if is_begun else new, folder, is_begun)
         patients = {domain: len(keys) for domain, keys in run.split()["train"].items()}
         return {"training_patients": patients, "precision": run.facts.precision, "fingerprint": run.facts.fingerprint}
 
