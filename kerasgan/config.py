@@ -129,7 +129,7 @@ class Losses(_Frozen):
 
 
 class Supervision(_Frozen):
-    """The part that `data.pairs` have in the one-sided method, beside the adversarial and the structural loss."""
+    """The part that `data.pairs` have in the methods that learn from them, beside the other losses."""
 
     weight: float = Field(10.0, ge=0, le=HEAVIEST)  # of the mean absolute difference from the target
     target: Literal["random", "nearest", "median"] = "random"  # which of a slice's registered scans
@@ -245,7 +245,7 @@ class Recipe(_Frozen):
     def _method_uses_all_parts(self) -> Recipe:
         unused = [name for name in ("deformation", "segmentation", "distillation") if getattr(self, name) is not None]
         if not self.method:
-            object.__setattr__(self, "method", _method_of_parts(self.model_dump()))
+            object.__setattr__(self, "method", method_of_parts(self.model_dump()))
         if self.data.pairs and self.method in ("cyclegan", "essnet", "distiller"):
             raise KerasganError(
                 f"The recipe has data.pairs={self.data.pairs}, which method {self.method!r} does not use. Use --set "
@@ -261,13 +261,30 @@ class Recipe(_Frozen):
                 "Method 'one_sided' learns from pairs, and the recipe has none. Use --set data.pairs=registered or "
                 "true, or --set supervision.weight=0."
             )
-        losses = self.losses
+        losses, supervision = self.losses, self.supervision
         if self.method == "one_sided" and (losses.cycle_weight or losses.cycle_weight_b or losses.identity_weight):
             raise KerasganError(
                 "Method 'one_sided' has no way back and no identity loss. Use --set losses.cycle_weight=0 --set "
                 "losses.cycle_weight_b=null --set losses.identity_weight=0."
             )
-        if self.method in ("cyclegan", "one_sided") and unused:
+        if self.method == "back_translation" and not self.data.pairs:
+            raise KerasganError(
+                "Method 'back_translation' learns from pairs, and the recipe has none. Use --set data.pairs=registered "
+                "or true, or another method."
+            )
+        if self.method == "back_translation" and (
+            losses.cycle_weight
+            or losses.identity_weight
+            or supervision.adversarial_from
+            or supervision.histogram_weight
+        ):
+            raise KerasganError(
+                "Method 'back_translation' has a cycle of images of b alone, an adversary from the first step on, and "
+                "neither identity nor histogram loss. Use --set losses.cycle_weight=0 --set losses.cycle_weight_b=3 "
+                "--set losses.identity_weight=0 --set supervision.adversarial_from=0 --set "
+                "supervision.histogram_weight=0."
+            )
+        if self.method in ("cyclegan", "one_sided", "back_translation") and unused:
             raise KerasganError(
                 f"The recipe has {' and '.join(unused)}, which method {self.method!r} does not train. Use --set "
                 f"method={'distiller' if 'distillation' in unused else 'essnet'}, or --set {unused[0]}=null."
@@ -377,8 +394,8 @@ class Recipe(_Frozen):
             if path == "schedule.steps":
                 node["epochs"] = None  # a length counts in steps or in epochs
             paths.add(path)
-        if "method" not in paths and self.method == _method_of_parts(self.model_dump()):
-            values["method"] = _method_of_parts(values)  # a part that is set or switched off brings its method
+        if "method" not in paths and self.method == method_of_parts(self.model_dump()):
+            values["method"] = method_of_parts(values)  # a part that is set or switched off brings its method
             if values["method"] == "one_sided" and isinstance(values["losses"], dict):  # which has no way back
                 unused = {"cycle_weight": 0.0, "cycle_weight_b": None, "identity_weight": 0.0}
                 values["losses"] |= {name: off for name, off in unused.items() if f"losses.{name}" not in paths}
@@ -450,7 +467,7 @@ def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def _method_of_parts(values: dict[str, Any]) -> str:
+def method_of_parts(values: dict[str, Any]) -> str:
     """The built-in method that trains the optional parts of a recipe."""
     if values.get("distillation") is not None:
         return "distiller"

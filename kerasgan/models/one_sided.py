@@ -25,6 +25,8 @@ from kerasgan.models._adversarial import AdversarialModel, adversarial_functions
 from kerasgan.models._image_pool import seed_of_step
 from kerasgan.networks.build import bind, build_network
 
+Which = Literal["random", "nearest", "median"]
+
 NEIGHBOURHOOD = 9  # pixels along each side of the window in which the nearest target is found
 
 
@@ -69,7 +71,7 @@ class OneSided(AdversarialModel):
         discriminator_b: keras.Model | None = None,
         *,
         pairs_weight: float = 10.0,
-        target: Literal["random", "nearest", "median"] = "random",
+        target: Which = "random",
         adversarial: Any = least_squares,
         adversarial_weight: float = 1.0,
         adversarial_from: int = 0,
@@ -151,7 +153,8 @@ class OneSided(AdversarialModel):
                 ab = step_values(a, synthetic_b, real_images=b, discriminator=self.discriminator_b)
                 losses = {}
                 draw = step * self.generator_iterations + update
-                target = self.chosen(targets[0], synthetic_b, draw) if targets else b
+                seed = seed_of_step(self.seed, draw) + 3  # apart from the draws of the pools and penalties
+                target = chosen_target(targets[0], synthetic_b, self.target, seed) if targets else b
                 if "pairs_ab" in self.loss_weights:
                     losses["pairs_ab"] = tf.reduce_mean(absolute_error(target, synthetic_b))
                 if "adversarial_ab" in self.loss_weights:
@@ -174,27 +177,32 @@ class OneSided(AdversarialModel):
             losses |= self.update_discriminators({domain: (b, pool.exchange(synthetic_b, step))}, step)
         return self.report(losses, step)
 
-    def chosen(self, targets: tf.Tensor, synthetic: tf.Tensor, draw: tf.Tensor) -> tf.Tensor:
-        """The one target of each image, `[batch, height, width, 1]`, as `target` says.
 
-        Args:
-            targets: `[batch, height, width, targets]` in [-1, 1].
-            synthetic: The generator's present output, `[batch, height, width, 1]`.
-            draw: Number of the update; the same one draws the same random targets.
-        """
-        batch, count = targets.shape[0], targets.shape[-1]
-        if self.target == "median":
-            ordered = tf.sort(targets, axis=-1)
-            return (ordered[..., (count - 1) // 2, None] + ordered[..., count // 2, None]) / 2
-        if self.target == "nearest":
-            difference = tf.abs(targets - tf.stop_gradient(synthetic))
-            choice = tf.argmin(
-                tf.nn.avg_pool2d(difference, NEIGHBOURHOOD, 1, "SAME"), axis=-1
-            )  # [batch, height, width]
-        else:
-            seed = seed_of_step(self.seed, draw) + 3  # apart from the draws of the pools and penalties
-            choice = tf.cast(count * tf.random.stateless_uniform([batch, 1, 1], seed), tf.int32)
-        return tf.reduce_sum(tf.one_hot(choice, count, dtype=targets.dtype) * targets, axis=-1, keepdims=True)
+def chosen_target(targets: tf.Tensor, synthetic: tf.Tensor | None, which: Which, seed: tf.Tensor) -> tf.Tensor:
+    """The one target of each image, `[batch, height, width, 1]`.
+
+    Args:
+        targets: `[batch, height, width, targets]` in [-1, 1].
+        synthetic: The generator's present output, `[batch, height, width, 1]`; the nearest target alone needs it.
+        which: A `"random"` target of each image; at each pixel their `"median"`, or the one that is `"nearest"` to the
+            output in a window of 9 x 9 pixels.
+        seed: int32 `[2]`; the same one draws the same random targets.
+
+    Example:
+        >>> targets = tf.reshape(tf.constant([0.1, 0.2, 0.9]), (1, 1, 1, 3))
+        >>> round(float(chosen_target(targets, None, "median", tf.constant([0, 0]))[0, 0, 0, 0]), 1)
+        0.2
+    """
+    batch, count = targets.shape[0], targets.shape[-1]
+    if which == "median":
+        ordered = tf.sort(targets, axis=-1)
+        return (ordered[..., (count - 1) // 2, None] + ordered[..., count // 2, None]) / 2
+    if which == "nearest":
+        difference = tf.abs(targets - tf.stop_gradient(synthetic))
+        choice = tf.argmin(tf.nn.avg_pool2d(difference, NEIGHBOURHOOD, 1, "SAME"), axis=-1)  # [batch, height, width]
+    else:
+        choice = tf.cast(count * tf.random.stateless_uniform([batch, 1, 1], seed), tf.int32)
+    return tf.reduce_sum(tf.one_hot(choice, count, dtype=targets.dtype) * targets, axis=-1, keepdims=True)
 
 
 build = OneSided.from_recipe

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from kerasgan.config import AXIAL_ONLY, FORMER, NOT_SETTINGS, Recipe, Supervision
+from kerasgan.config import AXIAL_ONLY, FORMER, NOT_SETTINGS, Recipe, Supervision, method_of_parts
 from kerasgan.datasets import fewer_training_patients
 from kerasgan.errors import DatasetError
 from kerasgan.experiments.engine.types import Content, Context, Task
@@ -65,7 +65,7 @@ class RecipeTask(Task):
         for (part, name), unchanged in FORMER.items():
             if unchanged is not None:
                 settings["recipe"][part][name] = unchanged
-        if built.method == Recipe.model_validate(built.model_dump(exclude={"method"})).method:
+        if built.method == method_of_parts(built.model_dump()):
             del settings["recipe"]["method"]  # the parts of the recipe imply it
         return settings
 
