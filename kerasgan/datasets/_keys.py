@@ -100,7 +100,7 @@ def is_key_of(key: str, path: Path, patient: str, secret: bytes) -> bool:
         secret: The secret of the data folder.
     """
     names = {*path.parts, stem(path), *_SUBJECTS.findall(str(path)), f"./{path.parent.name}"}
-    names.add(re.sub(r"[_-][^_-]+$", "", stem(path)))  # without the name of a channel
+    names |= {stem(path)[: end.start()] for end in re.finditer("[_-]", stem(path))}  # without the name of a channel
     names |= {" ".join(pair) for pair in itertools.pairwise(path.parts)}
     for place in (path.parent, path.with_name(stem(path))):  # relative to the folder that a dataset searched
         names |= {"/".join(place.parts[start:]) for start in range(len(place.parts))}

@@ -80,6 +80,12 @@ def test_a_patient_without_each_channel_once_is_named_by_the_key_that_finds_the_
     assert {series.files[0] for series in find_listed(root, key=key)} == {root / name for name in more}
 
 
+def test_a_patient_is_found_by_key_where_the_name_of_a_channel_has_a_hyphen(folder):
+    root = folder("a/7_T1.nii", "a/7_T1-C.nii", "b/7.nii", channels="T1, T1-C")
+    files = {series.files[0] for series in find_listed(root, key=patient_key("7"))}
+    assert files == {root / name for name in ("a/7_T1.nii", "a/7_T1-C.nii", "b/7.nii")}
+
+
 def test_no_file_of_any_channel_says_how_to_name_them(folder):
     root = folder("a/7.nii", "b/7.nii")
     with pytest.raises(
