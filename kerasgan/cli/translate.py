@@ -63,8 +63,11 @@ def translate(
     if len(inputs) != (len(channels) or 1):
         named = " Several inputs are channels, each with its name: T1=PATH T2=PATH." if len(inputs) > 1 else ""
         raise typer.BadParameter(f"Needs {wanted}; got {' '.join(map(str, places))}.{named}")
-    if pathless := [name for name, _, path in channels if not path]:
-        raise typer.BadParameter(f"{pathless[0]}= names no file or folder; give {pathless[0]}=PATH.")
+    names = [name for name, _, _ in channels]
+    if odd := [f"{name}={path}" for name, _, path in channels if not name or not path or names.count(name) > 1]:
+        raise typer.BadParameter(
+            f"Each channel needs a name and a file or folder, and is given once: T1=PATH T2=PATH; got {' '.join(odd)}."
+        )
     if (token_file or certificate) and not server:
         raise typer.BadParameter("--token-file and --certificate are for --server.")
     output = places[-1]

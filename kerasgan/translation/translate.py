@@ -71,9 +71,7 @@ def translate(
         source_headers(source)  # a file that the new series cannot refer to is found before the translation
     if uncertainty:  # known before the scan is prepared and translated
         _require_expected_error(translator, translator.contract(translator.direction(source.modality, direction)))
-    synthetic, contract = translator.translate(
-        volumes if "" not in volumes else source, direction, overwrite=True, flip=flip, strict=strict
-    )
+    synthetic, contract = translator.translate(volumes, direction, overwrite=True, flip=flip, strict=strict)
     if is_image(output):
         write_image(synthetic, output, SYNTHETIC_IMAGE)
     else:

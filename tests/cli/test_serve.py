@@ -101,6 +101,8 @@ def test_a_token_file_that_holds_none(refused, tmp_path, content):
     [
         (["in", "out"], "Needs RUN INPUT OUTPUT; got in out."),
         (["--server", "grpc://host/ct", "run", "in", "out"], "Needs INPUT OUTPUT; got run in out."),
+        (["run", "T1=a", "T1=b", "out"], "is given once: T1=PATH T2=PATH; got T1=a T1=b."),
+        (["run", "T1=a", "T2=", "=b", "out"], "needs a name and a file or folder, and is given once: T1=PATH T2=PATH;"),
         (["run", "in", "out", "--token-file", "token"], "--token-file and --certificate are for --server."),
     ],
 )
