@@ -150,9 +150,9 @@ class Client:
             )
         one = described.directions[direction]
         if self.address.is_grpc:
-            name = names.WINDOWED if window else names.DEFAULT
+            name = names.DEFAULT if window is None else names.WINDOWED
         else:
-            name = names.BYTES_WINDOWED if window else names.BYTES
+            name = names.BYTES if window is None else names.BYTES_WINDOWED
         name = names.directed(name, direction)
         if name not in one.signatures:
             raise ValueError(f"Direction {direction} takes {one.source}, whose window is fixed; leave window out.")
@@ -164,9 +164,9 @@ class Client:
             )
         windows: list[Window] | None = None
         if window is not None:
+            if np.size(window) != 2 * channels:
+                raise ValueError(f"Needs {channels} windows (low, high), one for each channel; got {window}.")
             windows = [(float(low), float(high)) for low, high in np.reshape(window, (-1, 2))]
-            if len(windows) != channels:
-                raise ValueError(f"Needs {channels} windows (low, high), one for each channel; got {len(windows)}.")
         with np.errstate(over="ignore"):  # becomes infinite
             converted = images.astype(np.float32)
         if wrong := images.size - np.isfinite(converted).sum():

@@ -57,6 +57,15 @@ def test_other_shapes_are_refused(client, shape):
         client.translate(np.zeros(shape))
 
 
+def test_a_window_may_be_an_array_and_has_two_ends(client, slices):
+    images = slices(1)
+    expected = client.translate(images, window=WINDOW)
+    np.testing.assert_array_equal(client.translate(images, window=np.array(WINDOW)), expected)
+    for wrong in ((0.0, 100.0, 200.0), (), (WINDOW, WINDOW)):
+        with pytest.raises(ValueError, match=r"Needs 1 windows \(low, high\), one for each channel; got \("):
+            client.translate(images, window=wrong)
+
+
 def test_a_window_for_ct_is_refused(client, slices):
     with pytest.raises(
         ValueError, match=r"Direction ba takes CT, -1000 to 1600 HU, whose window is fixed; leave window"
