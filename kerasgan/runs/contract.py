@@ -102,7 +102,7 @@ def _expected_error(run: Run, direction: Direction, generator: str) -> ExpectedE
     if not path.exists():
         return None
     parse = partial(ExpectedError.model_validate_json, strict=True)
-    found = read_record(path, parse, "Remove the file, or evaluate again with kerasgan evaluate.")
+    found = read_record(path, parse, "Remove the file, and measure it again with kerasgan evaluate.")
     return found if found.weights == generator else None
 
 

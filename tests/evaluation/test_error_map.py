@@ -97,7 +97,7 @@ def test_a_generator_that_was_trained_on_has_none(run, tmp_path):
     assert RunTranslator(other).contract("ab").expected_error is None
     path.write_text("{}")
     with pytest.raises(
-        KerasganError, match=r"expected-error-ab\.json is damaged: .* Remove the file, or evaluate again"
+        KerasganError, match=r"expected-error-ab\.json is damaged: .* Remove the file, and measure it again"
     ):
         RunTranslator(other).contract("ab")
 
