@@ -84,7 +84,7 @@ def ms_ssim(synthetic: np.ndarray, truth: np.ndarray, mask: np.ndarray, window: 
 
 
 def _shifted(synthetic: np.ndarray, truth: np.ndarray, mask: np.ndarray, window: Window) -> Pair:
-    """Both volumes clipped to the window, its lower end outside the mask, counted from there."""
+    """Clips both volumes to the window, writes its lower end outside the mask, and subtracts it."""
     low, high = window
     return [np.where(mask, np.clip(array, low, high), low) - low for array in (synthetic, truth)]
 

@@ -135,7 +135,7 @@ class Space:
         )
 
     def both_sides(self, x: Range, y: Range, z: Range) -> Space:
-        """Like `box`, for a part that is alike on both sides of the body, up to `x[1]` from the middle."""
+        """The `box` of a part that is alike on both sides of the body, up to `x[1]` from the middle."""
         return self.box((-x[1], x[1]), y, z)
 
     def paint(self, where: np.ndarray, tissue: int) -> None:

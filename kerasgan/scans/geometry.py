@@ -123,7 +123,7 @@ class SliceGrid:
         return seen
 
     def labels_to_network(self, labels: np.ndarray) -> np.ndarray:
-        """Like `to_network` for a label map: each pixel takes the label nearest to its centre, and 0 outside."""
+        """Resizes a label map as `to_network` images: a pixel takes the label nearest to its centre, and 0 outside."""
         rows, columns = (
             ((np.arange(new) + 0.5) * old / new).astype(int)
             for old, new in zip(labels.shape[1:], self.scaled, strict=True)
@@ -243,7 +243,7 @@ def grown(mask: Iterable[np.ndarray], spacing_mm: tuple[float, float, float], wi
 def grown_bits(
     bits: bytes, shape: tuple[int, int, int], spacing_mm: tuple[float, float, float], width_mm: float
 ) -> np.ndarray:
-    """As `grown`, of a mask whose rows are packed, uint8 `[slices, rows, columns / 8]`, into the same.
+    """Does to a mask with packed rows, uint8 `[slices, rows, columns / 8]`, what `grown` does, and packs the result.
 
     Args:
         bits: The bytes of the packed mask.

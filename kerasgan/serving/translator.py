@@ -47,7 +47,7 @@ class ServerTranslator(Translator):
         flip: bool = False,
         strict: bool = False,
     ) -> tuple[Volume, Contract]:
-        """Like `Translator.translate`; starts again where the server has meanwhile gone on to another version.
+        """Translates as `Translator.translate` does, and again where the server has gone on to another version.
 
         For that it keeps the volume's values, whatever `overwrite` allows.
         """

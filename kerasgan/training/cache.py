@@ -194,7 +194,7 @@ def _key(scan: Scan, settings: Preparation) -> str:
         content.append(stats(scan.labels if isinstance(scan.labels, tuple) else (scan.labels,)))
 
     def frames(scan: Scan) -> list[int]:
-        """Other frames of the same file can be another scan, of another echo say."""
+        """The frames of its files that a scan has, if not the first alone: others can be of another echo, say."""
         found = [slice_.frame for slice_ in scan.series.slices] if scan.series else []
         return found if any(found) else []
 

@@ -94,7 +94,7 @@ def direction_sections(
     text: str,
     directions: Sequence[Direction] = DIRECTIONS,
 ) -> list[Section]:
-    """For each direction the errors beside their scale, what changes, patients, repetitions and pictures.
+    """Shows for each direction the errors beside their scale, what changes, patients, repetitions and pictures.
 
     Args:
         found: The results of all cells.

@@ -71,7 +71,7 @@ class Claim:
 
     @property
     def agreement(self) -> str:
-        """In how many repetitions the value goes the way that it goes in the mean; "" for a single repetition."""
+        """Says in how many repetitions the value goes the way of their mean, as `"2 of 3"`; "" for a single one."""
         claims = [Claim(self.text, before, after, None) for before, after in self.repetitions]
         ways = [claim.way for claim in claims if claim.count]
         return f"{ways.count(self.way)} of {len(ways)}" if len(ways) > 1 and self.count else ""
