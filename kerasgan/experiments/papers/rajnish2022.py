@@ -9,8 +9,7 @@ Beside the log-likelihood loss of its Eq. 1 stands least squares, by which Zhu e
 
 from __future__ import annotations
 
-from kerasgan.experiments.engine.directions import Variant, direction_sections, first_trainings, training_cells
-from kerasgan.experiments.engine.tables import loss_curves
+from kerasgan.experiments.engine.directions import Variant, training_cells, variant_sections
 from kerasgan.experiments.engine.tasks import CHOSEN
 from kerasgan.experiments.engine.types import Cell, Experiment, Findings, Section, TrainingScale
 
@@ -43,16 +42,8 @@ def cells(scale: TrainingScale, seeds: int) -> list[Cell]:
 
 def sections(found: Findings) -> list[Section]:
     """Errors and pictures of each direction, and the losses."""
-    return [section for make in (_errors, _losses) for section in found.made(make)]
-
-
-def _errors(found: Findings) -> list[Section]:
     text = "The paper's figures were not at hand, so none stands beside ours, and no change is expected either way."
-    return direction_sections(found, VARIANTS, [("least-squares", "log-likelihood")], text)
-
-
-def _losses(found: Findings) -> list[Section]:
-    return [loss_curves(found, first_trainings(VARIANTS))]
+    return variant_sections(found, VARIANTS, [("least-squares", "log-likelihood")], text)
 
 
 EXPERIMENT = Experiment(
