@@ -138,7 +138,7 @@ class Supervision(_Frozen):
     histogram_weight: float = Field(0.0, ge=0, le=HEAVIEST)
     # A run, seen from the new run's folder, or a recipe that is trained first: scans are registered to its results.
     guide: str | None = None
-    guide_length: float = Field(1.0, gt=0, le=1000)  # of a guide that is a recipe, in steps of the run
+    guide_length: float = Field(1.0, gt=0, le=1000)  # of a guide that is a recipe, as a multiple of the run's own
 
 
 class Deformation(_Frozen):
@@ -195,6 +195,16 @@ class Schedule(_Frozen):
     checkpoint_every: int = Field(1000, ge=1, le=MOST)
     preview_every: int = Field(2000, ge=1, le=MOST)  # pictures and validation
     steps_per_execution: int = Field(1, ge=1, le=MOST)
+
+    @property
+    def length(self) -> str:
+        """The length of a training in words.
+
+        Example:
+            >>> Schedule(steps=3000).length, Schedule(epochs=200).length
+            ('3000 steps', '200 epochs')
+        """
+        return f"{self.steps} steps" if self.epochs is None else f"{self.epochs} epochs"
 
     @model_validator(mode="after")
     def _multiples(self) -> Schedule:

@@ -20,7 +20,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from pydantic import Field
 
-from kerasgan.config import MOST, Distillation, Recipe
+from kerasgan.config import MOST, Distillation, Recipe, Supervision
 from kerasgan.errors import RunError
 from kerasgan.export.device_graph import for_devices
 from kerasgan.export.graph import physical_generator, write_savedmodel
@@ -133,6 +133,7 @@ def student_recipe(
         "generator": student_generator(recipe.generator, BUDGETS[student], size),
         "losses": recipe.losses.model_copy(update=of_both),
         "data": recipe.data.model_copy(update={"pairs": None}),
+        "supervision": Supervision(),
         "schedule": recipe.schedule.model_copy(update={"steps": steps or recipe.schedule.steps, "epochs": None}),
         "deformation": None,
         "segmentation": None,

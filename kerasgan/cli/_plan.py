@@ -32,7 +32,7 @@ def plan(request: Request, out: Path, resume: bool) -> str:
     own = None if former else recipe_of_guide(recipe)
     if own:
         check_components(own)
-    first = f"First its guide: {own.schedule.steps} steps of {own.name}, in {own_guide(out)}" if own else ""
+    first = f"First its guide: {own.schedule.length} of {own.name}, in {own_guide(out)}" if own else ""
     name = request.dataset or ""
     module = registry.find("datasets", name)
     root = request.data_dir or Path(module.CARD.default_dir)

@@ -88,9 +88,12 @@ def recipe_of_guide(recipe: Recipe) -> Recipe | None:
         )
     named = named.as_quick() if recipe.quick else named
     values, of_run = named.model_dump(), recipe.model_dump()
-    steps = max(1, round(settings.guide_length * recipe.schedule.steps))
+    steps, epochs = (
+        length and max(1, round(settings.guide_length * length))
+        for length in (recipe.schedule.steps, recipe.schedule.epochs)
+    )
     own_data = {name: values["data"][name] for name in ("pairs", "atlases")}
-    own_schedule = {"steps": steps, "epochs": None, "constant_fraction": named.schedule.constant_fraction}
+    own_schedule = {"steps": steps, "epochs": epochs, "constant_fraction": named.schedule.constant_fraction}
     values |= {part: of_run[part] for part in ("anatomy", "generator", "discriminator", "intensity", "precision")}
     values |= {"data": of_run["data"] | own_data, "schedule": of_run["schedule"] | own_schedule}
     return Recipe.model_validate(values)

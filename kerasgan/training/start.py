@@ -103,6 +103,7 @@ def own_guide(out: Path) -> Path:
         >>> own_guide(Path("runs/second")).as_posix()
         'runs/second-guide'
     """
+    out = out if out.name.strip(".") else out.resolve()  # "." and ".." have no name of their own
     return out.with_name(f"{out.name}-guide")
 
 

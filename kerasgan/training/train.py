@@ -253,8 +253,8 @@ def _train_guide(recipe: Recipe, request: Request, out: Path) -> None:
             raise RunError(
                 f"{out} was begun with other settings ({'; '.join(changed)}). Choose another --out, or remove it."
             )
-    logger.info("First its guide: %d steps of %s, in %s.", recipe.schedule.steps, recipe.name, out)
-    train_recipe(recipe, request, out, former)
+    logger.info("First its guide: %s of %s, in %s.", recipe.schedule.length, recipe.name, out)
+    train_recipe(former.recipe if former else recipe, request, out, former)  # that knows how many steps epochs are
 
 
 def _facts(

@@ -1,14 +1,19 @@
 """A recipe whose guide is another recipe: that one is trained first, and the result is what two commands give."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 from tiny import assert_same_checkpoint, copy_after, newest_checkpoint, request, write_heads
 
 from kerasgan.cli.train import how_to_resume
 from kerasgan.config import Recipe
+from kerasgan.distillation import student_recipe
 from kerasgan.errors import KerasganError, RunError
+from kerasgan.networks import costs
+from kerasgan.networks.costs import Budget
 from kerasgan.training.guide import recipe_of_guide
+from kerasgan.training.start import own_guide
 from kerasgan.training.train import train
 
 PAIRS = ("data.pairs=registered", "data.atlases=1", "losses.adversarial_weight=0", "losses.structure_weight=0")
@@ -76,6 +81,28 @@ def test_the_guide_shares_slices_networks_and_precision_with_the_run(data):
     assert [getattr(guide, part) for part in shared] == [getattr(recipe, part) for part in shared]
     assert guide.data.augmentation == recipe.data.augmentation and guide.data.size == recipe.data.size
     assert recipe_of_guide(Recipe(name="mine")) is None
+
+
+def test_the_guide_of_a_run_that_counts_in_epochs_does_so_too(data):
+    recipe = request(data, *GUIDED, "schedule.epochs=4").build_recipe()
+    guide = recipe_of_guide(recipe)
+    assert guide.schedule.epochs == 3 and guide.schedule.length == "3 epochs"
+    assert recipe_of_guide(recipe.with_overrides(["schedule.epochs=1", "supervision.guide_length=0.1"])).schedule.epochs
+
+
+def test_a_student_of_a_guided_run_needs_no_guide(run, monkeypatch):
+    monkeypatch.setitem(costs.BUDGETS, "small", Budget(1, 1))
+    student = student_recipe(run, "small", "ab")
+    assert student.supervision.guide is None and recipe_of_guide(student) is None
+    assert Recipe.model_validate(student.model_dump()) == student  # as a run of it is read again
+
+
+def test_the_guide_of_a_run_in_the_present_folder_lies_beside_it(tmp_path, monkeypatch):
+    (tmp_path / "here" / "inner").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here" / "inner")
+    assert own_guide(Path(".")) == tmp_path / "here" / "inner-guide"
+    assert own_guide(Path("..")) == tmp_path / "here-guide"
+    assert "The first step had not begun" in how_to_resume(Path("."))
 
 
 def test_a_guide_that_has_a_guide_and_an_unknown_one_are_refused(data, tmp_path):
