@@ -100,6 +100,7 @@ def error_map_path(output: Path) -> Path:
         >>> str(error_map_path(Path("patient/ct.mha"))), str(error_map_path(Path("patient/series")))
         ('patient/ct-expected-error.mha', 'patient/series-expected-error.nii.gz')
     """
+    output = output if output.name.strip(".") else output.resolve()  # "." and ".." have no name of their own
     name = stem(output) if is_image(output) else output.name
     suffix = output.name[len(name) :] if is_image(output) else SUFFIXES[0]
     return output.with_name(f"{name}-expected-error{suffix}")

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from kerasgan.io import discover, read_image
 from kerasgan.phantom.dicom import SeriesIdentity, write_series
 from kerasgan.runs.contract import expected_error_path
 from kerasgan.scans.expected_error import ExpectedError
-from kerasgan.translation.translate import open_translator, translate, translate_volume
+from kerasgan.translation.translate import error_map_path, open_translator, translate, translate_volume
 
 TABLE = (*(tuple(10.0 * (row + 1) + column for column in range(6)) for row in range(5)), (300.0,) * 6)
 
@@ -66,6 +67,12 @@ def test_a_map_is_not_overwritten(measured, scan, tmp_path):
     with pytest.raises(KerasganError, match=r"ct-expected-error\.mha exists; name another output"):
         translate(measured, scan, tmp_path / "ct.mha", uncertainty=True)
     assert not (tmp_path / "ct.mha").exists()
+
+
+def test_the_map_of_a_series_in_the_present_folder_lies_beside_it(tmp_path, monkeypatch):
+    (tmp_path / "series").mkdir()
+    monkeypatch.chdir(tmp_path / "series")
+    assert error_map_path(Path(".")) == tmp_path / "series-expected-error.nii.gz"
 
 
 def test_a_run_that_was_not_evaluated_says_how_it_is_measured(run, scan, tmp_path):
