@@ -355,12 +355,14 @@ def distill(
 
     require_tensorflow()
     from kerasgan import distillation
+    from kerasgan.networks.build import check_components
     from kerasgan.runs.run import load_run
     from kerasgan.training import train as training
 
     teacher = load_run(_path(run))
     request = Request.of(teacher, _optional(data_dir, "data_dir"))
     recipe = distillation.student_recipe(teacher, student, direction, steps, place)
+    check_components(recipe)
     trained = training.train_recipe(recipe, request, place)
     distillation.write_report(trained, request.data_dir)
     return trained

@@ -66,15 +66,19 @@ def train(request: Request, out: Path, resume: bool = False) -> Run:
     Raises:
         KerasganError: For bad input, each with its remedy; see `kerasgan.errors`.
     """
-    if not resume:
-        recipe = with_guide_beside(request.build_recipe(), out)
+    if resume:
+        former = load_run(out)
+        request, recipe = request.resuming(former), former.recipe
         check_components(recipe)
-        root = datasets.create(request.dataset or "", request.data_dir)
-        if request.secret is None:
-            datasets.create_secret(root)
-        return train_recipe(recipe, request, out)
-    former = load_run(out)
-    return train_recipe(former.recipe, request.resuming(former), out, former)
+        return train_recipe(recipe, request, out, former)
+    recipe = with_guide_beside(request.build_recipe(), out)
+    for one in (recipe, recipe_of_guide(recipe)):
+        if one:
+            check_components(one)
+    root = datasets.create(request.dataset or "", request.data_dir)
+    if request.secret is None:
+        datasets.create_secret(root)
+    return train_recipe(recipe, request, out)
 
 
 @keras_defaults()
@@ -82,13 +86,12 @@ def train_recipe(recipe: Recipe, request: Request, out: Path, former: Run | None
     """Trains a recipe that need not be the one that the request names; otherwise as `train`.
 
     Args:
-        recipe: What to train.
+        recipe: What to train; `check_components` has accepted it.
         request: Dataset and seed.
         out: The run directory.
         former: The run to continue, whose directory is `out`.
     """
     seed = request.seed or 0
-    check_components(recipe)
     if not former and (own := recipe_of_guide(recipe)):
         _train_guide(own, request, own_guide(out))
     guide = Guide.of(out, recipe)
