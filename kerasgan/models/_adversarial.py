@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Self
 
 import keras
 import tensorflow as tf
@@ -15,14 +15,17 @@ from kerasgan.models._image_pool import ImagePool, seed_of_step
 from kerasgan.models._optimizers import adam
 from kerasgan.networks.build import bind, offers
 
+ImageShape = tuple[int, int, int]  # height, width, channels
+
 LARGEST = 1e7  # loss of a run that may still learn: far above those of images in [-1, 1], even summed over all pixels
 
 
 class AdversarialModel(keras.Model):
     """Networks that are trained against discriminators, and what every such training step needs.
 
-    A method is a subclass with a constructor and a `train_step`, which returns `report(losses, step)`. A run keeps all
-    that a step reads: `networks`, `pools` and both optimisers.
+    A method is a subclass with a constructor and a `train_step`, which returns `report(losses, step)`; with
+    `arguments`, it has `from_recipe` as well. A run keeps all that a step reads: `networks`, `pools` and both
+    optimisers.
 
     Args:
         trained: Networks that the generators' optimiser updates, by the names under which a run keeps them.
@@ -50,7 +53,7 @@ class AdversarialModel(keras.Model):
         adversarial: Any,
         loss_weights: dict[str, float],
         pool_size: int = 50,
-        image_shape: tuple[int, int, int] | None = None,
+        image_shape: ImageShape | None = None,
         seed: int = 0,
         fixed: dict[str, keras.Model] | None = None,
         name: str = "adversarial",
@@ -150,6 +153,40 @@ class AdversarialModel(keras.Model):
                 f"of {replicas} or a multiple of it, or train without a distribution strategy."
             )
         return super().fit(x, **options)
+
+    @classmethod
+    def from_recipe(
+        cls, recipe: Recipe, image_shape: ImageShape, seed: int = 0, target_shape: ImageShape | None = None
+    ) -> Self:
+        """Builds the networks, losses and optimisers of a recipe; the model is compiled.
+
+        Args:
+            recipe: Components, loss weights, optimiser and schedule.
+            image_shape: `(height, width, channels)` of the training images of domain a. Generators take images of any
+                size.
+            seed: As for the class; weights follow `keras.utils.set_random_seed`.
+            target_shape: The same of domain b; None: that of a.
+
+        Raises:
+            KerasganError: As for the class; for an unknown component or option, and networks that take no images of
+                this size.
+        """
+        model = cls(**cls.arguments(recipe, {"a": image_shape, "b": target_shape or image_shape}), seed=seed)
+        model.compile_from(recipe)
+        return model
+
+    @classmethod
+    def arguments(cls, recipe: Recipe, shapes: dict[str, ImageShape]) -> dict[str, Any]:
+        """Builds what `from_recipe` makes an object of the class from, but for the seed.
+
+        Args:
+            recipe: As in `from_recipe`.
+            shapes: `(height, width, channels)` of the training images by domain.
+
+        Raises:
+            KerasganError: As `from_recipe`.
+        """
+        raise NotImplementedError(f"{cls.__name__} has no method arguments, by which a recipe builds it.")
 
     def compile_from(self, recipe: Recipe) -> None:
         """Compiles with the optimisers of a recipe; a later `compile` keeps them unless it names others."""

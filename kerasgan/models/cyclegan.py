@@ -17,7 +17,7 @@ from kerasgan.config import Recipe
 from kerasgan.errors import KerasganError
 from kerasgan.losses import absolute_error, gradient_consistency, least_squares
 from kerasgan.losses._named import NamedLoss, channel_by_channel, step_values
-from kerasgan.models._adversarial import AdversarialModel, adversarial_functions, has_batch_normalisation
+from kerasgan.models._adversarial import AdversarialModel, ImageShape, adversarial_functions, has_batch_normalisation
 from kerasgan.networks.build import bind, build_network
 
 
@@ -84,7 +84,7 @@ class CycleGAN(AdversarialModel):
         structure_weight: float = 0.0,
         identity_weight: float = 0.0,
         pool_size: int = 50,
-        image_shape: tuple[int, int, int] | None = None,
+        image_shape: ImageShape | None = None,
         seed: int = 0,
         name: str = "cyclegan",
     ) -> None:
@@ -120,30 +120,24 @@ class CycleGAN(AdversarialModel):
             )
 
     @classmethod
-    def from_recipe(
-        cls,
-        recipe: Recipe,
-        image_shape: tuple[int, int, int],
-        seed: int = 0,
-        target_shape: tuple[int, int, int] | None = None,
-    ) -> CycleGAN:
-        """Builds the networks, losses and optimisers of a recipe; the model is compiled.
-
-        Args:
-            recipe: Components, loss weights, optimiser and schedule.
-            image_shape: `(height, width, channels)` of the training images of domain a. Generators take images of any
-                size.
-            seed: As for the class; weights follow `keras.utils.set_random_seed`.
-            target_shape: The same of domain b; None: that of a.
-
-        Raises:
-            KerasganError: As for the class; for an unknown component or option, and networks that take no images of
-                this size.
-        """
-        networks = networks_of(recipe, image_shape, target_shape)
-        model = cls(*networks, **losses_of(recipe), image_shape=None if target_shape else image_shape, seed=seed)
-        model.compile_from(recipe)
-        return model
+    def arguments(cls, recipe: Recipe, shapes: dict[str, ImageShape]) -> dict[str, Any]:
+        """Builds both generators, for images of any size, both discriminators, for the training's, and the losses."""
+        found: dict[str, Any] = {}
+        for name, (source, target) in (("generator_ab", "ab"), ("generator_ba", "ba")):
+            taken, given = shapes[source][-1], shapes[target][-1]
+            found[name] = build_network("generators", recipe.generator, (None, None, taken), name, given)
+        for domain, shape in shapes.items():
+            name = f"discriminator_{domain}"
+            found[name] = build_network("discriminators", recipe.discriminator, shape, name)
+        return {
+            **found,
+            **recipe.losses.model_dump(exclude={"adversarial", "cycle", "structure"}),
+            "adversarial": adversarial_functions(recipe.losses.adversarial),
+            "cycle": bind("losses", recipe.losses.cycle, "loss"),
+            "structure": bind("losses", recipe.losses.structure, "loss"),
+            "pool_size": recipe.pool_size,
+            "image_shape": shapes["a"] if shapes["a"] == shapes["b"] else None,
+        }
 
     def train_step(self, data: tuple[tf.Tensor, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Updates the generators, then the discriminators, on one batch, as in Hiasa et al. 2018, Sec. 2.2.
@@ -195,40 +189,6 @@ class CycleGAN(AdversarialModel):
         # 5. Update the discriminators by real images and these
         losses |= self.update_discriminators({"a": (a, pooled_a), "b": (b, pooled_b)}, step)
         return self.report(losses, step)
-
-
-def networks_of(
-    recipe: Recipe, image_shape: tuple[int, int, int], target_shape: tuple[int, int, int] | None = None
-) -> list[keras.Model]:
-    """Both generators, for images of any size, and both discriminators, for the training; see `build_network`.
-
-    Args:
-        recipe: The networks' components.
-        image_shape: `(height, width, channels)` of the images of domain a.
-        target_shape: The same of domain b; None: that of a.
-    """
-    shapes = {"a": image_shape, "b": target_shape or image_shape}
-    generator, judge = recipe.generator, recipe.discriminator
-    forth, back = (
-        build_network(
-            "generators", generator, (None, None, shapes[source][-1]), f"generator_{source}{target}", shapes[target][-1]
-        )
-        for source, target in ("ab", "ba")
-    )
-    judges = (build_network("discriminators", judge, shape, f"discriminator_{one}") for one, shape in shapes.items())
-    return [forth, back, *judges]
-
-
-def losses_of(recipe: Recipe) -> dict[str, Any]:
-    """The arguments of `CycleGAN` that a recipe gives beside its networks; see `bind`."""
-    weights = recipe.losses.model_dump(exclude={"adversarial", "cycle", "structure"})
-    return {
-        **weights,
-        "adversarial": adversarial_functions(recipe.losses.adversarial),
-        "cycle": bind("losses", recipe.losses.cycle, "loss"),
-        "structure": bind("losses", recipe.losses.structure, "loss"),
-        "pool_size": recipe.pool_size,
-    }
 
 
 build = CycleGAN.from_recipe

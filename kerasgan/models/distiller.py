@@ -22,7 +22,7 @@ from kerasgan.config import Recipe
 from kerasgan.losses import gradient_consistency, least_squares
 from kerasgan.losses._named import NamedLoss, channel_by_channel, step_values
 from kerasgan.losses.absolute_error import loss as absolute_error
-from kerasgan.models._adversarial import AdversarialModel, adversarial_functions
+from kerasgan.models._adversarial import AdversarialModel, ImageShape, adversarial_functions
 from kerasgan.networks.build import bind, build_network
 
 PLACES = 3  # at which features are compared: after each third of the residual blocks
@@ -101,23 +101,16 @@ class Distiller(AdversarialModel):
         self.direction, self.structure = direction, NamedLoss(structure, "structure")
 
     @classmethod
-    def from_recipe(
-        cls,
-        recipe: Recipe,
-        image_shape: tuple[int, int, int],
-        seed: int = 0,
-        target_shape: tuple[int, int, int] | None = None,
-    ) -> Distiller:
-        """Builds what `CycleGAN.from_recipe` does, for a recipe with `distillation`; its `generator` is the student's.
+    def arguments(cls, recipe: Recipe, shapes: dict[str, ImageShape]) -> dict[str, Any]:
+        """Builds student, teacher and the other generator, and the losses; the recipe's `generator` is the student's.
 
         Raises:
-            KerasganError: As there.
             ValueError: For a recipe without `distillation`.
         """
         settings, losses = recipe.distillation, recipe.losses
         if settings is None:
             raise ValueError(f"A Distiller needs a recipe with `distillation`; {recipe.name!r} has none.")
-        (source, target), shapes = settings.direction, {"a": image_shape, "b": target_shape or image_shape}
+        source, target = settings.direction
         taken, given = ((None, None, shapes[domain][-1]) for domain in (source, target))
         student = build_network("generators", recipe.generator, taken, f"generator_{source}{target}", given[-1])
         other, judge = None, None
@@ -126,21 +119,21 @@ class Distiller(AdversarialModel):
         teacher = build_network("generators", settings.generator, taken, "teacher", given[-1])
         if losses.adversarial_weight:
             judge = build_network("discriminators", recipe.discriminator, shapes[target], f"discriminator_{target}")
-        model = cls(
-            *(student, teacher, other, judge),
-            settings.direction,
-            output_weight=settings.output_weight,
-            feature_weight=settings.feature_weight,
-            adversarial=adversarial_functions(losses.adversarial),
-            adversarial_weight=losses.adversarial_weight,
-            structure=bind("losses", losses.structure, "loss"),
-            structure_weight=losses.structure_weight,
-            pool_size=recipe.pool_size,
-            image_shape=shapes[target],
-            seed=seed,
-        )
-        model.compile_from(recipe)
-        return model
+        return {
+            "student": student,
+            "teacher": teacher,
+            "other": other,
+            "discriminator": judge,
+            "direction": settings.direction,
+            "output_weight": settings.output_weight,
+            "feature_weight": settings.feature_weight,
+            "adversarial": adversarial_functions(losses.adversarial),
+            "adversarial_weight": losses.adversarial_weight,
+            "structure": bind("losses", losses.structure, "loss"),
+            "structure_weight": losses.structure_weight,
+            "pool_size": recipe.pool_size,
+            "image_shape": shapes[target],
+        }
 
     def train_step(self, data: tuple[tf.Tensor, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Updates the student with the projections, then the discriminator, on one batch.

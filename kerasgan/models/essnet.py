@@ -19,11 +19,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kerasgan.config import Recipe
+from kerasgan.config import DIRECTIONS, Recipe
 from kerasgan.errors import KerasganError
 from kerasgan.losses import absolute_error, cross_entropy
 from kerasgan.losses._named import NamedLoss, channel_by_channel, step_values
-from kerasgan.models.cyclegan import CycleGAN, losses_of, networks_of
+from kerasgan.models._adversarial import ImageShape
+from kerasgan.models.cyclegan import CycleGAN
 from kerasgan.networks.build import bind
 from kerasgan.networks.deformable import deformed
 
@@ -88,24 +89,17 @@ class EssNet(CycleGAN):
             self.loss_weights["segmentation"] = segmentation_weight
 
     @classmethod
-    def from_recipe(
-        cls,
-        recipe: Recipe,
-        image_shape: tuple[int, int, int],
-        seed: int = 0,
-        target_shape: tuple[int, int, int] | None = None,
-    ) -> EssNet:
-        """Builds what `CycleGAN.from_recipe` does, for a recipe with `deformation`, `segmentation` or both.
+    def arguments(cls, recipe: Recipe, shapes: dict[str, ImageShape]) -> dict[str, Any]:
+        """Builds what a `CycleGAN` needs, and what the recipe's `deformation` and `segmentation` ask for.
 
         Raises:
-            KerasganError: As there, and for generators without deformable convolution.
+            KerasganError: For generators without deformable convolution as well.
         """
-        networks, options = networks_of(recipe, image_shape, target_shape), losses_of(recipe)
-        segmentation, shape_b = recipe.segmentation, target_shape or image_shape
+        found, segmentation = super().arguments(recipe, shapes), recipe.segmentation
         if recipe.deformation:
-            options["deformed_cycle_weight"] = recipe.deformation.cycle_weight
+            found["deformed_cycle_weight"] = recipe.deformation.cycle_weight
             try:
-                options["deformed_ab"], options["deformed_ba"] = (deformed(generator) for generator in networks[:2])
+                found |= {f"deformed_{way}": deformed(found[f"generator_{way}"]) for way in DIRECTIONS}
             except ValueError as error:
                 raise KerasganError(
                     f"The recipe wants a deformed output, but {error} Use --set generator.name=resnet --set "
@@ -113,13 +107,11 @@ class EssNet(CycleGAN):
                 ) from error
         if segmentation:
             build_segmenter = bind("segmenters", segmentation.network, "build")
-            classes = len(segmentation.structures) + 1
-            options["segmenter"] = build_segmenter((None, None, shape_b[-1]), classes=classes, name="segmenter")
-            options["segmentation"] = bind("losses", segmentation.loss, "segmentation")
-            options["segmentation_weight"] = segmentation.weight
-        model = cls(*networks, **options, image_shape=None if target_shape else image_shape, seed=seed)
-        model.compile_from(recipe)
-        return model
+            classes, channels = len(segmentation.structures) + 1, shapes["b"][-1]
+            found["segmenter"] = build_segmenter((None, None, channels), classes=classes, name="segmenter")
+            found["segmentation"] = bind("losses", segmentation.loss, "segmentation")
+            found["segmentation_weight"] = segmentation.weight
+        return found
 
     def train_step(self, data: tuple[tf.Tensor, ...]) -> dict[str, tf.Tensor]:
         """Updates the generators with the segmenter, then the discriminators, on one batch.

@@ -21,7 +21,7 @@ import tensorflow as tf
 from kerasgan.config import Recipe
 from kerasgan.losses import absolute_error, gradient_consistency, histogram_distance, least_squares
 from kerasgan.losses._named import NamedLoss, channel_by_channel, step_values
-from kerasgan.models._adversarial import AdversarialModel, adversarial_functions
+from kerasgan.models._adversarial import AdversarialModel, ImageShape, adversarial_functions
 from kerasgan.models._image_pool import seed_of_step
 from kerasgan.networks.build import bind, build_network
 
@@ -100,37 +100,28 @@ class OneSided(AdversarialModel):
         self.structure, self.histogram = NamedLoss(structure, "structure"), NamedLoss(histogram, "histogram")
 
     @classmethod
-    def from_recipe(
-        cls,
-        recipe: Recipe,
-        image_shape: tuple[int, int, int],
-        seed: int = 0,
-        target_shape: tuple[int, int, int] | None = None,
-    ) -> OneSided:
-        """Builds the networks, losses and optimisers of a recipe, as `CycleGAN.from_recipe` does; it is compiled."""
-        settings, losses, judge, shape_b = recipe.supervision, recipe.losses, None, target_shape or image_shape
-        any_size = (None, None, image_shape[-1])
-        generator = build_network("generators", recipe.generator, any_size, "generator_ab", shape_b[-1])
+    def arguments(cls, recipe: Recipe, shapes: dict[str, ImageShape]) -> dict[str, Any]:
+        """Builds the generator, for images of any size, the losses, and the discriminator if one of them needs it."""
+        settings, losses, judge = recipe.supervision, recipe.losses, None
+        any_size = (None, None, shapes["a"][-1])
+        generator = build_network("generators", recipe.generator, any_size, "generator_ab", shapes["b"][-1])
         if losses.adversarial_weight:
-            judge = build_network("discriminators", recipe.discriminator, shape_b, "discriminator_b")
-        model = cls(
-            generator,
-            judge,
-            pairs_weight=settings.weight,
-            target=settings.target,
-            adversarial=adversarial_functions(losses.adversarial),
-            adversarial_weight=losses.adversarial_weight,
-            adversarial_from=settings.adversarial_from,
-            structure=bind("losses", losses.structure, "loss"),
-            structure_weight=losses.structure_weight,
-            histogram=bind("losses", settings.histogram, "loss"),
-            histogram_weight=settings.histogram_weight,
-            pool_size=recipe.pool_size,
-            image_shape=shape_b,
-            seed=seed,
-        )
-        model.compile_from(recipe)
-        return model
+            judge = build_network("discriminators", recipe.discriminator, shapes["b"], "discriminator_b")
+        return {
+            "generator_ab": generator,
+            "discriminator_b": judge,
+            "pairs_weight": settings.weight,
+            "target": settings.target,
+            "adversarial": adversarial_functions(losses.adversarial),
+            "adversarial_weight": losses.adversarial_weight,
+            "adversarial_from": settings.adversarial_from,
+            "structure": bind("losses", losses.structure, "loss"),
+            "structure_weight": losses.structure_weight,
+            "histogram": bind("losses", settings.histogram, "loss"),
+            "histogram_weight": settings.histogram_weight,
+            "pool_size": recipe.pool_size,
+            "image_shape": shapes["b"],
+        }
 
     def train_step(self, data: tuple[tf.Tensor, ...]) -> dict[str, tf.Tensor]:
         """Updates the generator, then the discriminator, on one batch.
