@@ -13,7 +13,7 @@ from kerasgan.errors import KerasganError
 from kerasgan.losses._named import NamedLoss
 from kerasgan.models._image_pool import ImagePool, seed_of_step
 from kerasgan.models._optimizers import adam
-from kerasgan.networks.build import bind, offers
+from kerasgan.networks.build import bind, build_network, offers
 
 ImageShape = tuple[int, int, int]  # height, width, channels
 
@@ -345,6 +345,18 @@ class FiniteMonitor:
             return None
         losses = dict(zip(self.names, self.values.numpy().tolist(), strict=True))
         return step, {name: loss for name, loss in losses.items() if not abs(loss) <= LARGEST}
+
+
+def build_generator(recipe: Recipe, way: Direction, shapes: dict[str, ImageShape]) -> keras.Model:
+    """Builds the generator of a direction, for images of any size.
+
+    Args:
+        recipe: Names the generator and its options.
+        way: The direction.
+        shapes: `(height, width, channels)` of the training images by domain.
+    """
+    taken, given = (shapes[domain][-1] for domain in way)
+    return build_network("generators", recipe.generator, (None, None, taken), f"generator_{way}", given)
 
 
 def has_batch_normalisation(network: keras.Model) -> bool:

@@ -20,10 +20,10 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kerasgan.config import Recipe
+from kerasgan.config import DIRECTIONS, Recipe
 from kerasgan.losses import absolute_error, gradient_consistency, least_squares
 from kerasgan.losses._named import NamedLoss, channel_by_channel, step_values
-from kerasgan.models._adversarial import AdversarialModel, adversarial_functions
+from kerasgan.models._adversarial import AdversarialModel, ImageShape, adversarial_functions, build_generator
 from kerasgan.models._image_pool import seed_of_step
 from kerasgan.models.one_sided import Which, chosen_target
 from kerasgan.networks.build import bind, build_network
@@ -99,45 +99,26 @@ class BackTranslation(AdversarialModel):
         self.target, self.cycle, self.structure = target, NamedLoss(cycle, "cycle"), NamedLoss(structure, "structure")
 
     @classmethod
-    def from_recipe(
-        cls,
-        recipe: Recipe,
-        image_shape: tuple[int, int, int],
-        seed: int = 0,
-        target_shape: tuple[int, int, int] | None = None,
-    ) -> BackTranslation:
-        """Builds the networks, losses and optimisers of a recipe, as `CycleGAN.from_recipe` does; it is compiled."""
-        losses, judge, shapes = recipe.losses, None, {"a": image_shape, "b": target_shape or image_shape}
-        forth, back = (
-            build_network(
-                "generators",
-                recipe.generator,
-                (None, None, shapes[source][-1]),
-                f"generator_{source}{target}",
-                shapes[target][-1],
-            )
-            for source, target in ("ab", "ba")
-        )
+    def arguments(cls, recipe: Recipe, shapes: dict[str, ImageShape]) -> dict[str, Any]:
+        """Builds both generators, the losses, and the discriminator if one of them needs it."""
+        losses, judge = recipe.losses, None
+        generators = {f"generator_{way}": build_generator(recipe, way, shapes) for way in DIRECTIONS}
         if losses.adversarial_weight:
-            judge = build_network("discriminators", recipe.discriminator, image_shape, "discriminator_a")
-        model = cls(
-            forth,
-            back,
-            judge,
-            pairs_weight=recipe.supervision.weight,
-            target=recipe.supervision.target,
-            cycle=bind("losses", losses.cycle, "loss"),
-            cycle_weight_b=losses.cycle_weight_b or 0.0,
-            adversarial=adversarial_functions(losses.adversarial),
-            adversarial_weight=losses.adversarial_weight,
-            structure=bind("losses", losses.structure, "loss"),
-            structure_weight=losses.structure_weight,
-            pool_size=recipe.pool_size,
-            image_shape=image_shape,
-            seed=seed,
-        )
-        model.compile_from(recipe)
-        return model
+            judge = build_network("discriminators", recipe.discriminator, shapes["a"], "discriminator_a")
+        return {
+            **generators,
+            "discriminator_a": judge,
+            "pairs_weight": recipe.supervision.weight,
+            "target": recipe.supervision.target,
+            "cycle": bind("losses", losses.cycle, "loss"),
+            "cycle_weight_b": losses.cycle_weight_b or 0.0,
+            "adversarial": adversarial_functions(losses.adversarial),
+            "adversarial_weight": losses.adversarial_weight,
+            "structure": bind("losses", losses.structure, "loss"),
+            "structure_weight": losses.structure_weight,
+            "pool_size": recipe.pool_size,
+            "image_shape": shapes["a"],
+        }
 
     def train_step(self, data: tuple[tf.Tensor, ...]) -> dict[str, tf.Tensor]:
         """Updates both generators, then the discriminator, on one batch.

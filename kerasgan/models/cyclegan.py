@@ -13,11 +13,17 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kerasgan.config import Recipe
+from kerasgan.config import DIRECTIONS, Recipe
 from kerasgan.errors import KerasganError
 from kerasgan.losses import absolute_error, gradient_consistency, least_squares
 from kerasgan.losses._named import NamedLoss, channel_by_channel, step_values
-from kerasgan.models._adversarial import AdversarialModel, ImageShape, adversarial_functions, has_batch_normalisation
+from kerasgan.models._adversarial import (
+    AdversarialModel,
+    ImageShape,
+    adversarial_functions,
+    build_generator,
+    has_batch_normalisation,
+)
 from kerasgan.networks.build import bind, build_network
 
 
@@ -122,10 +128,7 @@ class CycleGAN(AdversarialModel):
     @classmethod
     def arguments(cls, recipe: Recipe, shapes: dict[str, ImageShape]) -> dict[str, Any]:
         """Builds both generators, for images of any size, both discriminators, for the training's, and the losses."""
-        found: dict[str, Any] = {}
-        for name, (source, target) in (("generator_ab", "ab"), ("generator_ba", "ba")):
-            taken, given = shapes[source][-1], shapes[target][-1]
-            found[name] = build_network("generators", recipe.generator, (None, None, taken), name, given)
+        found = {f"generator_{way}": build_generator(recipe, way, shapes) for way in DIRECTIONS}
         for domain, shape in shapes.items():
             name = f"discriminator_{domain}"
             found[name] = build_network("discriminators", recipe.discriminator, shape, name)

@@ -21,7 +21,7 @@ import tensorflow as tf
 from kerasgan.config import Recipe
 from kerasgan.losses import absolute_error, gradient_consistency, histogram_distance, least_squares
 from kerasgan.losses._named import NamedLoss, channel_by_channel, step_values
-from kerasgan.models._adversarial import AdversarialModel, ImageShape, adversarial_functions
+from kerasgan.models._adversarial import AdversarialModel, ImageShape, adversarial_functions, build_generator
 from kerasgan.models._image_pool import seed_of_step
 from kerasgan.networks.build import bind, build_network
 
@@ -103,8 +103,7 @@ class OneSided(AdversarialModel):
     def arguments(cls, recipe: Recipe, shapes: dict[str, ImageShape]) -> dict[str, Any]:
         """Builds the generator, for images of any size, the losses, and the discriminator if one of them needs it."""
         settings, losses, judge = recipe.supervision, recipe.losses, None
-        any_size = (None, None, shapes["a"][-1])
-        generator = build_network("generators", recipe.generator, any_size, "generator_ab", shapes["b"][-1])
+        generator = build_generator(recipe, "ab", shapes)
         if losses.adversarial_weight:
             judge = build_network("discriminators", recipe.discriminator, shapes["b"], "discriminator_b")
         return {
