@@ -129,7 +129,7 @@ class Losses(_Frozen):
 
 
 class Supervision(_Frozen):
-    """The part that `data.pairs` have in the methods that learn from them, beside the other losses."""
+    """The part that `data.pairs` have in the one-sided method, beside the adversarial and the structural loss."""
 
     weight: float = Field(10.0, ge=0, le=HEAVIEST)  # of the mean absolute difference from the target
     target: Literal["random", "nearest", "median"] = "random"  # which of a slice's registered scans
@@ -271,30 +271,13 @@ class Recipe(_Frozen):
                 "Method 'one_sided' learns from pairs, and the recipe has none. Use --set data.pairs=registered or "
                 "true, or --set supervision.weight=0."
             )
-        losses, supervision = self.losses, self.supervision
+        losses = self.losses
         if self.method == "one_sided" and (losses.cycle_weight or losses.cycle_weight_b or losses.identity_weight):
             raise KerasganError(
                 "Method 'one_sided' has no way back and no identity loss. Use --set losses.cycle_weight=0 --set "
                 "losses.cycle_weight_b=null --set losses.identity_weight=0."
             )
-        if self.method == "back_translation" and not self.data.pairs:
-            raise KerasganError(
-                "Method 'back_translation' learns from pairs, and the recipe has none. Use --set data.pairs=registered "
-                "or true, or another method."
-            )
-        if self.method == "back_translation" and (
-            losses.cycle_weight
-            or losses.identity_weight
-            or supervision.adversarial_from
-            or supervision.histogram_weight
-        ):
-            raise KerasganError(
-                "Method 'back_translation' has a cycle of images of b alone, an adversary from the first step on, and "
-                "neither identity nor histogram loss. Use --set losses.cycle_weight=0 --set losses.cycle_weight_b=3 "
-                "--set losses.identity_weight=0 --set supervision.adversarial_from=0 --set "
-                "supervision.histogram_weight=0."
-            )
-        if self.method in ("cyclegan", "one_sided", "back_translation") and unused:
+        if self.method in ("cyclegan", "one_sided") and unused:
             raise KerasganError(
                 f"The recipe has {' and '.join(unused)}, which method {self.method!r} does not train. Use --set "
                 f"method={'distiller' if 'distillation' in unused else 'essnet'}, or --set {unused[0]}=null."

@@ -125,13 +125,11 @@ def student_recipe(
         )
     run.generator_path(direction)  # no long work for a teacher without weights
     size = (recipe.data.size, recipe.data.size)
-    of_both: dict[str, float | None] = {"cycle_weight": 0.0, "cycle_weight_b": None, "identity_weight": 0.0}
-    if recipe.method == "back_translation" and direction == "ab":  # whose adversary and structure are those of ba
-        of_both |= {"adversarial_weight": 0.0, "structure_weight": 0.0}
+    without_cycles = {"cycle_weight": 0.0, "cycle_weight_b": None, "identity_weight": 0.0}
     changes = {
         "method": "distiller",
         "generator": student_generator(recipe.generator, BUDGETS[student], size),
-        "losses": recipe.losses.model_copy(update=of_both),
+        "losses": recipe.losses.model_copy(update=without_cycles),
         "data": recipe.data.model_copy(update={"pairs": None}),
         "supervision": Supervision(),
         "schedule": recipe.schedule.model_copy(update={"steps": steps or recipe.schedule.steps, "epochs": None}),

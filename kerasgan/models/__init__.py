@@ -8,7 +8,6 @@ A path to a `.py` file outside the package works as well. `NamedLoss` and `step_
 from kerasgan.losses._named import NamedLoss, step_values
 from kerasgan.models._adversarial import AdversarialModel, adversarial_functions
 from kerasgan.models._optimizers import ConstantThenLinear
-from kerasgan.models.back_translation import BackTranslation
 from kerasgan.models.cyclegan import CycleGAN
 from kerasgan.models.distiller import Distiller
 from kerasgan.models.essnet import EssNet
@@ -16,7 +15,6 @@ from kerasgan.models.one_sided import OneSided
 
 __all__ = [
     "AdversarialModel",
-    "BackTranslation",
     "ConstantThenLinear",
     "CycleGAN",
     "Distiller",

@@ -43,6 +43,6 @@ def test_one_run_of_each_repetition_guides_all_that_have_a_second_round():
     cells = EXPERIMENT.cells(EXPERIMENT.scales["paper"], 2)
     keys = [cell.key for cell in cells]
     guided = {cell.key: cell.needs[0].key for cell in cells if cell.key.startswith("train-") and cell.needs}
-    own = [f"train-{name}-seed" for name in ("atlas2026", "forth", "random", "no-average")]
+    own = [f"train-{name}-seed" for name in ("atlas2026", "random", "no-average")]
     assert guided == {f"{key}{seed}": f"train-onesided2026-seed{seed}" for seed in (0, 1) for key in own}
     assert all(keys.index(guide) < keys.index(key) for key, guide in guided.items())
