@@ -40,6 +40,7 @@ Direction = Literal["ab", "ba"]
 DIRECTIONS: tuple[Direction, Direction] = ("ab", "ba")
 Plane = Literal["axial", "coronal", "sagittal"]
 Planes = Annotated[tuple[Plane, ...], AfterValidator(_distinct)]
+Target = Literal["random", "nearest", "median"]  # which of the scans that are registered to a slice it learns from
 AXIAL_ONLY: tuple[Plane, ...] = ("axial",)
 Number = Annotated[float, Field(ge=-1e12, le=1e12)]  # as far as the values of a scan go; neither NaN nor infinite
 Percent = Annotated[float, Field(ge=0, le=100)]
@@ -132,7 +133,7 @@ class Supervision(_Frozen):
     """The part that `data.pairs` have in the one-sided method, beside the adversarial and the structural loss."""
 
     weight: float = Field(10.0, ge=0, le=HEAVIEST)  # of the mean absolute difference from the target
-    target: Literal["random", "nearest", "median"] = "random"  # which of a slice's registered scans
+    target: Target = "random"  # which of a slice's registered scans
     adversarial_from: int = Field(0, ge=0, le=MOST)  # the first step in which the generator heeds the discriminator
     histogram: Component = Component(name="histogram_distance")
     histogram_weight: float = Field(0.0, ge=0, le=HEAVIEST)

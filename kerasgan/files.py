@@ -170,6 +170,16 @@ def beside(run: Path, name: str) -> Path:
     return Path(os.path.normpath(run.resolve().parent / name))
 
 
+def with_name_of_its_own(path: Path) -> Path:
+    """The path, in full where it is `.` or `..`, which have no name that another could be made from.
+
+    Example:
+        >>> with_name_of_its_own(Path("runs/first")).as_posix(), with_name_of_its_own(Path(".")) == Path.cwd()
+        ('runs/first', True)
+    """
+    return path if path.name.strip(".") else path.resolve()
+
+
 def path_of(value: str | os.PathLike[str], what: str, instead: str = "") -> Path:
     """The path that an argument of a function names.
 

@@ -347,16 +347,16 @@ class FiniteMonitor:
         return step, {name: loss for name, loss in losses.items() if not abs(loss) <= LARGEST}
 
 
-def build_generator(recipe: Recipe, way: Direction, shapes: dict[str, ImageShape]) -> keras.Model:
+def build_generator(component: Component, way: Direction, shapes: dict[str, ImageShape]) -> keras.Model:
     """Builds the generator of a direction, for images of any size.
 
     Args:
-        recipe: Names the generator and its options.
+        component: The generator's name and options.
         way: The direction.
         shapes: `(height, width, channels)` of the training images by domain.
     """
     taken, given = (shapes[domain][-1] for domain in way)
-    return build_network("generators", recipe.generator, (None, None, taken), f"generator_{way}", given)
+    return build_network("generators", component, (None, None, taken), f"generator_{way}", given)
 
 
 def has_batch_normalisation(network: keras.Model) -> bool:

@@ -128,7 +128,7 @@ class CycleGAN(AdversarialModel):
     @classmethod
     def arguments(cls, recipe: Recipe, shapes: dict[str, ImageShape]) -> dict[str, Any]:
         """Builds both generators, for images of any size, both discriminators, for the training's, and the losses."""
-        found = {f"generator_{way}": build_generator(recipe, way, shapes) for way in DIRECTIONS}
+        found = {f"generator_{way}": build_generator(recipe.generator, way, shapes) for way in DIRECTIONS}
         for domain, shape in shapes.items():
             name = f"discriminator_{domain}"
             found[name] = build_network("discriminators", recipe.discriminator, shape, name)

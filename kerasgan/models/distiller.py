@@ -18,11 +18,11 @@ import keras
 import tensorflow as tf
 from keras import layers
 
-from kerasgan.config import Recipe
+from kerasgan.config import DIRECTIONS, Recipe
 from kerasgan.losses import gradient_consistency, least_squares
 from kerasgan.losses._named import NamedLoss, channel_by_channel, step_values
 from kerasgan.losses.absolute_error import loss as absolute_error
-from kerasgan.models._adversarial import AdversarialModel, ImageShape, adversarial_functions
+from kerasgan.models._adversarial import AdversarialModel, ImageShape, adversarial_functions, build_generator
 from kerasgan.networks.build import bind, build_network
 
 PLACES = 3  # at which features are compared: after each third of the residual blocks
@@ -111,12 +111,13 @@ class Distiller(AdversarialModel):
         if settings is None:
             raise ValueError(f"A Distiller needs a recipe with `distillation`; {recipe.name!r} has none.")
         source, target = settings.direction
-        taken, given = ((None, None, shapes[domain][-1]) for domain in (source, target))
-        student = build_network("generators", recipe.generator, taken, f"generator_{source}{target}", given[-1])
+        student = build_generator(recipe.generator, settings.direction, shapes)
         other, judge = None, None
-        if f"{target}{source}" in settings.directions:
-            other = build_network("generators", settings.generator, given, f"generator_{target}{source}", taken[-1])
-        teacher = build_network("generators", settings.generator, taken, "teacher", given[-1])
+        [back] = {*DIRECTIONS} - {settings.direction}
+        if back in settings.directions:
+            other = build_generator(settings.generator, back, shapes)
+        taken, given = (shapes[domain][-1] for domain in (source, target))
+        teacher = build_network("generators", settings.generator, (None, None, taken), "teacher", given)
         if losses.adversarial_weight:
             judge = build_network("discriminators", recipe.discriminator, shapes[target], f"discriminator_{target}")
         return {

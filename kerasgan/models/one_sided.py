@@ -13,19 +13,17 @@ Reference:
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import keras
 import tensorflow as tf
 
-from kerasgan.config import Recipe
+from kerasgan.config import Recipe, Target
 from kerasgan.losses import absolute_error, gradient_consistency, histogram_distance, least_squares
 from kerasgan.losses._named import NamedLoss, channel_by_channel, step_values
 from kerasgan.models._adversarial import AdversarialModel, ImageShape, adversarial_functions, build_generator
 from kerasgan.models._image_pool import seed_of_step
 from kerasgan.networks.build import bind, build_network
-
-Which = Literal["random", "nearest", "median"]
 
 NEIGHBOURHOOD = 9  # pixels along each side of the window in which the nearest target is found
 
@@ -71,7 +69,7 @@ class OneSided(AdversarialModel):
         discriminator_b: keras.Model | None = None,
         *,
         pairs_weight: float = 10.0,
-        target: Which = "random",
+        target: Target = "random",
         adversarial: Any = least_squares,
         adversarial_weight: float = 1.0,
         adversarial_from: int = 0,
@@ -103,7 +101,7 @@ class OneSided(AdversarialModel):
     def arguments(cls, recipe: Recipe, shapes: dict[str, ImageShape]) -> dict[str, Any]:
         """Builds the generator, for images of any size, the losses, and the discriminator if one of them needs it."""
         settings, losses, judge = recipe.supervision, recipe.losses, None
-        generator = build_generator(recipe, "ab", shapes)
+        generator = build_generator(recipe.generator, "ab", shapes)
         if losses.adversarial_weight:
             judge = build_network("discriminators", recipe.discriminator, shapes["b"], "discriminator_b")
         return {
@@ -168,7 +166,7 @@ class OneSided(AdversarialModel):
         return self.report(losses, step)
 
 
-def chosen_target(targets: tf.Tensor, synthetic: tf.Tensor | None, which: Which, seed: tf.Tensor) -> tf.Tensor:
+def chosen_target(targets: tf.Tensor, synthetic: tf.Tensor | None, which: Target, seed: tf.Tensor) -> tf.Tensor:
     """The one target of each image, `[batch, height, width, 1]`.
 
     Args:

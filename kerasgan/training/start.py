@@ -12,6 +12,7 @@ from pathlib import Path
 
 from kerasgan import registry
 from kerasgan.errors import KerasganError, RunError
+from kerasgan.files import with_name_of_its_own
 from kerasgan.training.request import DEFAULT_RECIPE, Request
 
 RUNS = Path("runs")
@@ -103,7 +104,7 @@ def own_guide(out: Path) -> Path:
         >>> own_guide(Path("runs/second")).as_posix()
         'runs/second-guide'
     """
-    out = out if out.name.strip(".") else out.resolve()  # "." and ".." have no name of their own
+    out = with_name_of_its_own(out)
     return out.with_name(f"{out.name}-guide")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from kerasgan.errors import KerasganError
-from kerasgan.files import path_of, require_folder_name, require_writable
+from kerasgan.files import path_of, require_folder_name, require_writable, with_name_of_its_own
 from kerasgan.io import read_volume, write_dicom, write_image
 from kerasgan.io.dicom_write import source_headers
 from kerasgan.io.nifti import SUFFIXES, is_image, stem
@@ -100,7 +100,7 @@ def error_map_path(output: Path) -> Path:
         >>> str(error_map_path(Path("patient/ct.mha"))), str(error_map_path(Path("patient/series")))
         ('patient/ct-expected-error.mha', 'patient/series-expected-error.nii.gz')
     """
-    output = output if output.name.strip(".") else output.resolve()  # "." and ".." have no name of their own
+    output = with_name_of_its_own(output)
     name = stem(output) if is_image(output) else output.name
     suffix = output.name[len(name) :] if is_image(output) else SUFFIXES[0]
     return output.with_name(f"{name}-expected-error{suffix}")
