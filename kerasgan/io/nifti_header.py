@@ -20,15 +20,30 @@ from kerasgan.scans.volume import Triple, Volume
 
 _NAMES = ["dim", "datatype", "pixdim", "vox_offset", "scl_slope", "scl_inter", "xyzt_units"]
 _NAMES += ["qform_code", "sform_code", "quatern", "qoffset", "srow", "magic", "descrip", "sizeof_hdr", "bitpix"]
-_FIELDS = {  # by the size of the header, which is its first number
-    348: (
-        ["8i2", "i2", "8f4", "f4", "f4", "f4", "u1", "i2", "i2", "3f4", "3f4", "(3,4)f4", "S3", "S80", "i4", "i2"],
-        [40, 70, 76, 108, 112, 116, 123, 252, 254, 256, 268, 280, 344, 148, 0, 72],
-    ),
-    540: (
-        ["8i8", "i2", "8f8", "i8", "f8", "f8", "i4", "i4", "i4", "3f8", "3f8", "(3,4)f8", "S3", "S80", "i4", "i2"],
-        [16, 12, 104, 168, 176, 184, 500, 344, 348, 352, 376, 400, 4, 240, 0, 14],
-    ),
+_SHAPES = [8, (), 8, (), (), (), (), (), (), 3, 3, (3, 4), (), (), (), ()]
+_LAYOUTS = {  # by the size of the header, which is its first number
+    # Types and shapes are given apart: NumPy parses "8i2" as Python, which Python 3.11 must not do in two threads at
+    # once (https://github.com/python/cpython/issues/106905).
+    size: np.dtype(
+        {
+            "names": _NAMES,
+            "formats": [(kind, shape) for kind, shape in zip(kinds.split(), _SHAPES, strict=True)],
+            "offsets": offsets,
+            "itemsize": size,
+        }
+    )
+    for size, kinds, offsets in (
+        (
+            348,
+            "i2 i2 f4 f4 f4 f4 u1 i2 i2 f4 f4 f4 S3 S80 i4 i2",
+            [40, 70, 76, 108, 112, 116, 123, 252, 254, 256, 268, 280, 344, 148, 0, 72],
+        ),
+        (
+            540,
+            "i8 i2 f8 i8 f8 f8 i4 i4 i4 f8 f8 f8 S3 S80 i4 i2",
+            [16, 12, 104, 168, 176, 184, 500, 344, 348, 352, 376, 400, 4, 240, 0, 14],
+        ),
+    )
 }
 _TYPES = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4", 1024: "i8", 1280: "u8"}
 _OTHER_TYPES = {32: "complex numbers", 1792: "complex numbers", 128: "RGB colour", 2304: "RGBA colour", 1: "bits"}
@@ -50,13 +65,11 @@ def read_nifti_header(path: Path) -> ImageHeader:
         file.seek(0)
         head = (Inflated(file) if compressed else file).read(540)
     order, size = next(
-        ((order, size) for order in "<>" for size in _FIELDS if head[:4] == struct.pack(f"{order}i", size)), ("", 0)
+        ((order, size) for order in "<>" for size in _LAYOUTS if head[:4] == struct.pack(f"{order}i", size)), ("", 0)
     )
     if not size or len(head) < size:
         raise KerasganError("it is no NIfTI file, or cut short. Copy or convert it again.")
-    formats, offsets = _FIELDS[size]
-    fields = np.dtype({"names": _NAMES, "formats": formats, "offsets": offsets, "itemsize": size})
-    header = np.frombuffer(head, fields.newbyteorder(">" if order == ">" else "<"), 1)[0]
+    header = np.frombuffer(head, _LAYOUTS[size].newbyteorder(">" if order == ">" else "<"), 1)[0]
     if header["magic"] not in (b"n+1", b"n+2"):
         kind = "half of a NIfTI pair .hdr and .img" if header["magic"] in (b"ni1", b"ni2") else "an Analyze header"
         raise KerasganError(f"it is {kind}. Convert it to one .nii.gz file.")
@@ -99,9 +112,7 @@ def read_nifti_header(path: Path) -> ImageHeader:
 
 def nifti_header(volume: Volume, stored: np.dtype, description: str) -> bytes:
     """The 352 bytes before the voxels of a NIfTI-1 file; sform and qform say the same."""
-    formats, offsets = _FIELDS[348]
-    layout = np.dtype({"names": _NAMES, "formats": formats, "offsets": offsets, "itemsize": 352}).newbyteorder("<")
-    header = np.zeros((), layout)
+    header = np.zeros((), _LAYOUTS[348].newbyteorder("<"))
     direction = np.diag([-1, -1, 1]) @ volume.direction  # from LPS to RAS
     handed = 1 if np.linalg.det(direction) > 0 else -1
     quaternion = Rotation.from_matrix(direction * (1, 1, handed)).as_quat(canonical=True)
@@ -115,7 +126,7 @@ def nifti_header(volume: Volume, stored: np.dtype, description: str) -> bytes:
     header["quatern"], header["qoffset"] = quaternion[:3], origin
     header["srow"] = np.column_stack([direction * volume.spacing_mm, origin])
     header["descrip"] = description.encode("ascii", "replace")[:79]
-    return header.tobytes()
+    return header.tobytes() + bytes(4)  # no extensions follow
 
 
 def _place(header: np.void, sides: tuple[int, int, int]) -> tuple[Triple, Triple, np.ndarray | None, str]:

@@ -3,7 +3,7 @@ import pytest
 from made_up_images import ARRAY, NIFTI_2, nifti
 
 from kerasgan.errors import KerasganError
-from kerasgan.io.nifti import read_header, read_labels
+from kerasgan.io.nifti import read_header, read_labels, write_image
 
 
 def place(volume):
@@ -165,3 +165,12 @@ def test_a_single_slice_may_leave_its_thickness_open(tmp_path):
         options = {"pixdim": (1, 2, 3, 0, 0, 0, 0, 0), "srow": srow, "codes": codes}
         volume = read_labels(nifti(tmp_path / "scan.nii", ARRAY[0], **options))
         assert place(volume) == ((5, 6, 7), (2, 3, 1), np.eye(3).tolist())
+
+
+@pytest.mark.parametrize("fields", [{}, {"fields": NIFTI_2}])
+def test_no_header_is_parsed_as_python(tmp_path, monkeypatch, fields):
+    path = nifti(tmp_path / "scan.nii", **fields)
+    monkeypatch.setattr("ast.parse", lambda *_, **__: pytest.fail("threads of Python 3.11 must not parse"))
+    assert read_header(path).shape == ARRAY.shape
+    write_image(read_labels(path), tmp_path / "copy.nii")
+    assert np.array_equal(read_labels(tmp_path / "copy.nii").array, ARRAY)
