@@ -171,3 +171,28 @@ def p_text(value: float) -> str:
         ('0.042', '<0.001')
     """
     return "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def duration(seconds: float) -> str:
+    """Writes a duration in minutes and hours, or in days from two days on.
+
+    Example:
+        >>> duration(20), duration(5700), duration(3 * 24 * 3600)
+        ('1 min', '1 h 35 min', '3 days')
+    """
+    minutes = max(1, round(seconds / 60))
+    if minutes >= 48 * 60:
+        return f"{minutes / 60 / 24:.0f} days"
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
+
+
+def size(count: float) -> str:
+    """Writes a number of bytes in MB, or in GB from one GB on (of 10^6 and 10^9 bytes).
+
+    Example:
+        >>> size(200_000), size(209_700_000), size(1_413_000_000), size(48e9)
+        ('1 MB', '210 MB', '1.4 GB', '48 GB')
+    """
+    if count >= 0.9995e9:
+        return f"{rounded(count / 1e9, 2)} GB"
+    return f"{max(1, round(count / 1e6))} MB"

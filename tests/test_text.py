@@ -2,7 +2,7 @@
 
 import pytest
 
-from kerasgan.text import markdown_table, mean_and_spread, nearest, points, rounded
+from kerasgan.text import duration, markdown_table, mean_and_spread, nearest, points, rounded
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,10 @@ def test_points_are_wrapped():
 def test_nearest_offers_the_alike_or_all():
     assert nearest("filter", ["blocks", "filters"]) == "Did you mean filters?"
     assert nearest("zzz", ["b", "a"]) == "Choose from: a, b."
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(5, "1 min"), (3000, "50 min"), (5700, "1 h 35 min"), (3 * 86400, "3 days")]
+)
+def test_duration(seconds, text):
+    assert duration(seconds) == text

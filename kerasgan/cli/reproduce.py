@@ -11,6 +11,7 @@ import typer
 from kerasgan.cli._app import app
 from kerasgan.cli._console import load_tensorflow, prepare_training, resumable, say, table, writing
 from kerasgan.errors import KerasganError
+from kerasgan.text import duration
 
 if TYPE_CHECKING:
     from kerasgan.experiments import Reproduction
@@ -58,7 +59,7 @@ def reproduce(
         known = [registry.find("experiments", found).EXPERIMENT for found in registry.names("experiments")]
         say(table(("name", "citation", "title"), [(entry.name, entry.citation, entry.title) for entry in known]))
         return
-    from kerasgan.experiments import compute, duration, open_reproduction
+    from kerasgan.experiments import compute, open_reproduction
 
     opened = open_reproduction(
         name, dataset=dataset, data_dir=data_dir, scale=scale, out=out, seeds=_seeds(seeds), cells=cells
@@ -97,8 +98,6 @@ def _seeds(text: str | None) -> int | tuple[int, ...] | None:
 
 
 def _summary(opened: Reproduction) -> str:
-    from kerasgan.experiments import duration
-
     cells, left = len(opened.part), len(opened.left())
     done = f", {cells - left} of them finished" if left < cells else ""
     part = f" of {len(opened.cells)}" if cells < len(opened.cells) else ""

@@ -3,7 +3,7 @@
 `compute` computes the cells, each once, and writes a report with the paper's values next to ours.
 """
 
-from kerasgan.experiments.engine.folder import Reproduction, duration, open_reproduction
+from kerasgan.experiments.engine.folder import Reproduction, open_reproduction
 from kerasgan.experiments.engine.work import compute
 
-__all__ = ["Reproduction", "compute", "duration", "open_reproduction"]
+__all__ = ["Reproduction", "compute", "open_reproduction"]

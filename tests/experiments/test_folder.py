@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from kerasgan import datasets, registry
 from kerasgan.errors import DatasetError, DivergenceError, KerasganError, RunError
-from kerasgan.experiments import compute, duration, open_reproduction
+from kerasgan.experiments import compute, open_reproduction
 from kerasgan.experiments.engine import work as _work
 from kerasgan.experiments.engine.folder import identity
 from kerasgan.experiments.engine.types import UNFINISHED
@@ -229,13 +229,6 @@ def test_time_left_follows_the_cells_that_are_finished(toy):
     place.mkdir(parents=True)
     (place / "result.json").write_text('{"seconds": 120}')  # twice as long as planned
     assert opened.seconds_left() == 240
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(5, "1 min"), (3000, "50 min"), (5700, "1 h 35 min"), (3 * 86400, "3 days")]
-)
-def test_duration(seconds, text):
-    assert duration(seconds) == text
 
 
 def test_damaged_result(toy):

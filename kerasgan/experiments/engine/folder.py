@@ -160,19 +160,6 @@ def open_reproduction(
     return Reproduction(experiment, name, scale, count, dataset, root, folder, every, part)
 
 
-def duration(seconds: float) -> str:
-    """Writes a duration in minutes and hours, or in days from two days on.
-
-    Example:
-        >>> duration(20), duration(5700), duration(3 * 24 * 3600)
-        ('1 min', '1 h 35 min', '3 days')
-    """
-    minutes = max(1, round(seconds / 60))
-    if minutes >= 48 * 60:
-        return f"{minutes / 60 / 24:.0f} days"
-    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
-
-
 def identity(experiment: str, dataset: str, card: DatasetCard, split: Split) -> Content:
     """The content of `experiment.json`, by which the same experiment is recognised.
 

@@ -16,7 +16,6 @@ from kerasgan import datasets
 from kerasgan.errors import DivergenceError, RunError
 from kerasgan.experiments.engine.folder import (
     Reproduction,
-    duration,
     identity,
     read_identity,
     require,
@@ -24,6 +23,7 @@ from kerasgan.experiments.engine.folder import (
 from kerasgan.experiments.engine.scorer import check_labels
 from kerasgan.experiments.engine.types import UNFINISHED, Cell, Context, Findings, Finished, fingerprint
 from kerasgan.files import replacing
+from kerasgan.text import duration
 
 VERSIONED = ("kerasgan", "tensorflow", "keras", "numpy", "scipy", "SimpleITK")
 PAUSE_S = 5.0  # between two looks at what other processes compute
