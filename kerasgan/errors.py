@@ -28,6 +28,10 @@ class ExportError(KerasganError):
     """An exported artifact could not be written or does not agree with the Keras generator."""
 
 
+class WorkerError(KerasganError):
+    """A process that computes jobs ended or cannot be used, or the scheduler of a cluster cannot be reached."""
+
+
 class ServingError(KerasganError):
     """A server of models cannot be started or reached, or refuses a request.
 

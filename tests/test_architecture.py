@@ -20,6 +20,7 @@ PACKAGE = Path(kerasgan.__file__).parent
 WINGS = [
     "errors text",
     "files metrics losses",
+    "execution",
     "config",
     "registry recipes",
     "scans",

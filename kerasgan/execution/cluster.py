@@ -1,0 +1,200 @@
+"""Workers by dask.distributed: processes of this machine, those of a scheduler that is running, or jobs of Slurm."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import signal
+import threading
+import time
+import tomllib
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import ExitStack, contextmanager, suppress
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import dask
+from dask.system import CPU_COUNT
+from dask_jobqueue import SLURMCluster
+from distributed import Client, KilledWorker, LocalCluster, WorkerPlugin
+
+from kerasgan.errors import KerasganError, WorkerError
+from kerasgan.execution.jobs import LOST, Executor
+from kerasgan.files import read_record
+
+ANSWER_S = 10  # a scheduler answers in this time, or is not there
+WORKERS_S = 60.0  # how long a scheduler may have no worker; those of Slurm may have to queue for hours
+PAUSE_S = 1.0  # between two looks at the workers while no job is completed
+NO_PAGE = {"dashboard": False, "dashboard_address": "127.0.0.1:0"}  # of the scheduler: its address is loopback's
+THREADS = (  # where libraries look for their number of threads
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENCV_FOR_THREADS_NUM",
+    "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",
+)
+
+logger = logging.getLogger(__name__)
+_alone = threading.Lock()
+
+
+@contextmanager
+def on_dask(workers: int, cluster: str | None, threads: int) -> Iterator[Executor]:
+    """Opens an executor on dask.distributed, see `kerasgan.execution.executor`."""
+    settings = {
+        "distributed.scheduler.allowed-failures": 0,  # `Executor.run` finds out which job is to blame
+        "distributed.nanny.environ": dict.fromkeys(
+            THREADS, max(1, CPU_COUNT // workers)
+        ),  # what the user has set holds
+        "distributed.nanny.pre-spawn-environ": {},  # it would change the environment of this process
+        "distributed.worker.daemon": False,  # or a job could not start a process
+    }
+    with ExitStack() as stack:
+        stack.enter_context(_silence())
+        stack.enter_context(dask.config.set(settings))
+        place: Any = cluster
+        if cluster is None:
+            place = stack.enter_context(
+                LocalCluster(
+                    n_workers=workers,
+                    threads_per_worker=threads,
+                    memory_limit=None,  # dask would end workers that take more than their share
+                    silence_logs=logging.CRITICAL,
+                    scheduler_kwargs=NO_PAGE,
+                )
+            )
+        elif cluster.partition(":")[0] == "slurm":
+            place = stack.enter_context(_slurm(cluster, workers))
+        try:
+            client = stack.enter_context(Client(place, timeout=ANSWER_S, set_as_default=False))
+        except (OSError, ValueError) as error:
+            raise WorkerError(
+                f"No scheduler of dask.distributed answers at {cluster} within {ANSWER_S} s. Start one with `dask "
+                "scheduler`, or check the address, which has the form tcp://HOST:PORT."
+            ) from error
+        if cluster is None:
+            client.register_plugin(_Quiet())
+        stack.enter_context(_warnings_of_workers(client))
+        pool, crew = client.get_executor(pure=False), _Crew(client, cluster, threads)
+        while not crew.room():
+            time.sleep(0.1)
+
+        def submit(function: Callable[[Any], Any], job: Any) -> Future[Any]:
+            future: Future[Any] = pool.submit(*[_one_at_a_time] * (threads == 1), function, job)
+            return future
+
+        yield Executor(submit, lambda: max(1, crew.room()), KilledWorker, PAUSE_S)
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Keeps dask's log from the user's, whom outcomes and errors tell all that matters."""
+    loggers = [logging.getLogger(name) for name in ("distributed", "distributed.client", "dask_jobqueue")]
+    former = [one.level for one in loggers]
+    for one in loggers:
+        one.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for one, level in zip(loggers, former, strict=True):
+            one.setLevel(level)
+
+
+@contextmanager
+def _warnings_of_workers(client: Client) -> Iterator[None]:
+    """Lets what kerasgan logs in workers appear in the log of this process."""
+    client.forward_logging("kerasgan")
+    try:
+        yield
+    finally:
+        if client.status == "running":  # else it would wait for a scheduler that is gone
+            with suppress(OSError):
+                client.unforward_logging("kerasgan")
+
+
+def _slurm(cluster: str, workers: int) -> SLURMCluster:
+    """A `SLURMCluster` that has asked for its workers."""
+    path = Path(cluster.partition(":")[2] or "slurm.toml")
+    remedy = "Name a TOML file with arguments of dask_jobqueue.SLURMCluster, such as cores, memory, walltime and queue."
+    options = read_record(path, tomllib.loads, remedy, KerasganError)
+    if not shutil.which("sbatch"):
+        raise WorkerError("Slurm's command sbatch is not on this machine; run this on a login node of the cluster.")
+    try:
+        found = SLURMCluster(silence_logs=logging.CRITICAL, scheduler_options=NO_PAGE, **options)
+    except (TypeError, ValueError) as error:
+        raise KerasganError(f"{path}: {' '.join(str(error).split())} {remedy}") from error
+    found.scale(workers)
+    return found
+
+
+class _Quiet(WorkerPlugin):
+    """Lets a worker of this machine end with its parent alone, and write nothing between the lines of its parent."""
+
+    def setup(self, worker: Any) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all processes of a terminal
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+
+class _Crew:
+    """The workers of a scheduler, of which each is looked at when it appears.
+
+    Args:
+        client: Of the scheduler.
+        cluster: As the user named it; None: the workers are processes of this machine.
+        threads: Jobs that a worker computes at a time.
+    """
+
+    def __init__(self, client: Client, cluster: str | None, threads: int) -> None:
+        self._client, self._cluster, self._threads = client, cluster, threads
+        self._known, self._seen = set[str](), time.monotonic()
+        if cluster:
+            try:
+                found = client.run_on_scheduler(metadata.version, "kerasgan")
+            except Exception as error:
+                found = error
+            self._require_same("The scheduler", found)
+
+    def room(self) -> int:
+        """The number of jobs that the workers compute at a time; 0 while there are none.
+
+        Raises:
+            WorkerError: Where the scheduler or all workers are gone for good, or a worker has not this kerasgan.
+        """
+        try:
+            threads: dict[str, int] = self._client.nthreads()
+            if self._cluster and (new := threads.keys() - self._known):
+                versions = self._client.run(metadata.version, "kerasgan", workers=[*new], on_error="return")
+                for address, found in versions.items():
+                    self._require_same(f"The worker at {address}", found)
+                self._known |= new
+        except (OSError, AttributeError) as error:  # AttributeError: the client has given up
+            raise WorkerError(LOST) from error
+        if threads:
+            self._seen = time.monotonic()
+        elif time.monotonic() - self._seen > WORKERS_S and not str(self._cluster).startswith("slurm"):
+            raise WorkerError(
+                f"The scheduler at {self._cluster} has had no worker for {WORKERS_S:.0f} s. Start workers with `dask "
+                "worker ADDRESS` where kerasgan is installed; what is finished is kept."
+            )
+        return sum(min(count, self._threads) for count in threads.values())
+
+    def _require_same(self, who: str, found: Any) -> None:
+        """Refuses a process with another kerasgan, or without one; one that has just ended is no reason to stop."""
+        own = metadata.version("kerasgan")
+        if found == own or isinstance(found, OSError):
+            return
+        has = f"has kerasgan {found}" if isinstance(found, str) else "cannot import kerasgan"
+        raise WorkerError(
+            f"{who} {has}, and {own} is needed. Install it there, in the environment that dask starts in."
+        )
+
+
+def _one_at_a_time(function: Callable[[Any], Any], job: Any) -> Any:
+    """Computes a job while its process computes no other: the workers of a running scheduler may have many threads."""
+    with _alone:
+        return function(job)

@@ -1,0 +1,259 @@
+"""Jobs run in this process, in processes that are killed, and on schedulers that are not there."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from importlib import metadata
+from pathlib import Path
+
+import made_up_jobs
+import pytest
+from made_up_jobs import Job, compute, most_at_a_time, process, thread, threads_of_libraries
+
+from kerasgan.errors import DicomError, KerasganError, WorkerError
+from kerasgan.execution import LATER, cluster, executor
+
+
+@pytest.fixture(scope="module")
+def two():
+    """Two processes of this machine, with three jobs each at a time."""
+    with executor(workers=2) as opened:
+        yield opened
+
+
+def values(outcomes):
+    return {outcome.job.number: outcome.value for outcome in outcomes}
+
+
+def jobs(count, fates=None):
+    return [Job(number, (fates or {}).get(number, "fine")) for number in range(count)]
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_failure_stops_no_other_job(threads):
+    with executor(threads=threads) as here:
+        found = {one.job.number: one for one in here.run(compute, jobs(6, {1: "refused", 4: "mistaken"}))}
+    assert {number: one.value for number, one in found.items()} == {0: 0, 1: None, 2: 20, 3: 30, 4: None, 5: 50}
+    assert (found[0].error, found[0].failure) == ("", None)
+    assert found[1].error == "A slice is missing. Add it." and isinstance(found[1].failure, DicomError)
+    assert found[4].error == "ValueError: number 4" and not isinstance(found[4].failure, KerasganError)
+
+
+def test_one_thread_is_the_callers_own():
+    with executor(threads=1) as here:
+        assert {one.value for one in here.run(thread, jobs(2))} == {threading.current_thread().name}
+    with executor() as here:
+        assert threading.current_thread().name not in {one.value for one in here.run(thread, jobs(4))}
+
+
+def require_lazy(opened, room):
+    taken = done = 0
+
+    def source():
+        nonlocal taken
+        for job in jobs(40):
+            taken += 1
+            assert taken - done <= room
+            yield job
+
+    for _ in opened.run(process, source()):
+        done += 1
+    assert taken == done == 40
+
+
+def test_jobs_are_taken_when_there_is_room():
+    with executor() as here:
+        require_lazy(here, 3 + 3)  # those in flight, and those that are completed at once with the one that is seen
+
+
+def test_jobs_may_wait_for_others():
+    done = set()
+
+    def source():
+        for number in range(5):
+            while number and number - 1 not in done:
+                yield LATER
+            yield Job(number)
+
+    with executor() as here:
+        for outcome in here.run(compute, source()):
+            done.add(outcome.job.number)
+        assert done == set(range(5))
+        with pytest.raises(RuntimeError, match="LATER was given in place of a job while none was in flight"):
+            list(here.run(compute, [LATER]))
+
+
+def test_an_invalid_number_of_workers_is_refused():
+    with pytest.raises(KerasganError, match=r"workers must be 1 or more; got 0\."), executor(0):
+        pass
+
+
+def test_a_missing_extra_is_named(monkeypatch):
+    monkeypatch.delitem(sys.modules, "kerasgan.execution.cluster")
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(KerasganError, match=r"pip install 'kerasgan\[cluster\]'\. One worker needs none"), executor(2):
+        pass
+
+
+def test_two_processes_share_jobs_and_cores(two):
+    assert len({one.value for one in two.run(process, jobs(12))} - {os.getpid()}) == 2
+    require_lazy(two, 6 + 6)
+    assert {frozenset(one.value) for one in two.run(threads_of_libraries, jobs(2))} == {
+        frozenset({max(1, len(os.sched_getaffinity(0)) // 2)})
+    }
+
+
+def test_poison_is_named_and_nothing_else_is_lost(two, caplog):
+    found = list(two.run(compute, jobs(20, {3: "poison", 5: "refused", 7: "mistaken", 9: "warned"})))
+    assert sorted(one.job.number for one in found) == list(range(20))  # nothing twice
+    failed = {one.job.number: one for one in found if one.error}
+    assert values(found) == {number: None if number in failed else 10 * number for number in range(20)}
+    assert failed.keys() == {3, 5, 7}
+    assert isinstance(failed[3].failure, WorkerError)
+    assert "process ended, also while no other job ran: it crashed, or" in failed[3].error
+    assert "Look at its input, or give the workers more memory." in failed[3].error
+    assert failed[5].error == "A slice is missing. Add it." and isinstance(failed[5].failure, DicomError)
+    assert failed[7].error == "ValueError: number 7"
+    assert "Number 9 is odd." in caplog.messages
+    assert not any(record.name.startswith(("distributed", "tornado", "asyncio")) for record in caplog.records)
+
+
+def test_jobs_of_a_killed_worker_are_repeated(two):
+    victim = next(two.run(process, jobs(1))).value
+
+    def source():
+        for job in jobs(40):
+            if job.number == 20:
+                os.kill(victim, signal.SIGKILL)
+            yield job
+
+    found = list(two.run(process, source()))
+    assert sorted(one.job.number for one in found) == list(range(40)) and not any(one.error for one in found)
+    for _ in range(1000):  # until it is replaced
+        if len(seen := {one.value for one in two.run(process, jobs(6))}) == 2:
+            break
+    assert len(seen) == 2 and victim not in seen
+
+
+def test_only_loopback_is_listened_to(two):
+    import psutil
+
+    mine = psutil.Process()
+    for one in (mine, *mine.children(recursive=True)):
+        places = [found.laddr.ip for found in one.net_connections("tcp") if found.status == psutil.CONN_LISTEN]
+        assert set(places) <= {"127.0.0.1"}, places
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory):
+    """A function that starts a scheduler and a worker, which runs some code first; returns its address and process."""
+    started = []
+
+    def begin(program, *options, first=""):
+        code = f"{first}\nfrom distributed.cli.dask_{program} import main\nmain()"
+        command = [sys.executable, "-c", code, "--no-dashboard", *options]
+        environment = os.environ | {"PYTHONPATH": str(Path(made_up_jobs.__file__).parent)}
+        started.append(subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL))
+        return started[-1]
+
+    def start(worker="", has_worker=True):
+        file = tmp_path_factory.mktemp("scheduler") / "scheduler.json"
+        scheduler = begin("scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(file))
+        if has_worker:
+            begin("worker", "--scheduler-file", str(file), "--nthreads", "4", "--no-nanny", first=worker)
+        while not file.exists():
+            assert scheduler.poll() is None
+            time.sleep(0.1)
+        return json.loads(file.read_text())["address"], scheduler
+
+    yield start
+    for one in started:
+        one.kill()
+        one.wait()
+
+
+def test_a_running_scheduler_computes(start):
+    address, scheduler = start()
+    with executor(cluster=address) as there:
+        assert values(there.run(compute, jobs(10))) == {number: 10 * number for number in range(10)}
+        assert max(one.value for one in there.run(most_at_a_time, jobs(9))) == 3
+    with executor(cluster=address, threads=1) as there:
+        assert {one.value for one in there.run(most_at_a_time, jobs(4))} == {1}
+    with (
+        pytest.raises(
+            WorkerError, match=r"scheduler was lost; what is finished is kept\. Start it and its workers again"
+        ),
+        executor(cluster=address) as there,
+    ):
+        for outcome in there.run(process, jobs(1000)):
+            if outcome.job.number == 10:
+                scheduler.kill()
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nonsense"])
+def test_a_scheduler_that_is_not_there_is_named(address, monkeypatch):
+    monkeypatch.setattr(cluster, "ANSWER_S", 1)
+    wanted = rf"No scheduler .* at {address} within 1 s\. Start one with `dask scheduler`, or check the address"
+    with pytest.raises(WorkerError, match=wanted), executor(cluster=address):
+        pass
+
+
+def test_a_scheduler_without_workers_is_named(start, monkeypatch):
+    monkeypatch.setattr(cluster, "WORKERS_S", 1)
+    address, _ = start(has_worker=False)
+    with (
+        pytest.raises(WorkerError, match=f"scheduler at {address} has had no worker for 1 s. Start workers with `dask"),
+        executor(cluster=address),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("body", "fault"),
+    [("return '0.0.9'", "has kerasgan 0.0.9"), ("raise metadata.PackageNotFoundError(name)", "cannot import kerasgan")],
+)
+def test_a_worker_without_this_kerasgan_is_named(start, body, fault):
+    own = metadata.version("kerasgan")
+    first = f"""import importlib.metadata as metadata
+former = metadata.version
+def version(name):
+    if name != "kerasgan": return former(name)
+    {body}
+metadata.version = version"""
+    address, _ = start(first)
+    wanted = rf"The worker at tcp://\S+ {fault}, and {own} is needed\. Install it there"
+    with pytest.raises(WorkerError, match=wanted), executor(cluster=address):
+        pass
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_workers_end_with_their_parent(number, tmp_path):
+    """Its process group gets the signal, as from a terminal."""
+    code = (
+        "import pathlib, sys\n"
+        "from made_up_jobs import Job, compute\n"
+        "from kerasgan.cli._console import stop_at_signals\n"
+        "from kerasgan.execution import executor\n"
+        "if __name__ == '__main__':\n"
+        "    stop_at_signals()\n"
+        "    with executor(2) as two:\n"
+        "        list(two.run(compute, [Job(n, 'waiting', pathlib.Path(sys.argv[1])) for n in range(2)]))\n"
+    )
+    (tmp_path / "main.py").write_text(code)
+    environment = os.environ | {"PYTHONPATH": str(Path(made_up_jobs.__file__).parent)}
+    command = [sys.executable, str(tmp_path / "main.py"), str(tmp_path)]
+    parent = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while len(found := list(tmp_path.glob("*.*[01]"))) < 2:
+        assert parent.poll() is None
+        time.sleep(0.1)
+    os.killpg(parent.pid, number)
+    _, errors = parent.communicate(timeout=60)
+    assert "KeyboardInterrupt" in errors or "Stopped" in errors
+    assert errors.count("Traceback") == 1  # the parent's alone
+    for path in found:
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(path.stem), 0)
