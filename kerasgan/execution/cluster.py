@@ -14,16 +14,18 @@ from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dask
 from dask.system import CPU_COUNT
-from dask_jobqueue import SLURMCluster
 from distributed import Client, KilledWorker, LocalCluster, WorkerPlugin
 
 from kerasgan.errors import KerasganError, WorkerError
 from kerasgan.execution.jobs import LOST, Executor
 from kerasgan.files import read_record
+
+if TYPE_CHECKING:
+    from dask_jobqueue import SLURMCluster
 
 ANSWER_S = 10  # a scheduler answers in this time, or is not there
 WORKERS_S = 60.0  # how long a scheduler may have no worker; those of Slurm may have to queue for hours
@@ -59,15 +61,7 @@ def on_dask(workers: int, cluster: str | None, threads: int) -> Iterator[Executo
         stack.enter_context(dask.config.set(settings))
         place: Any = cluster
         if cluster is None:
-            place = stack.enter_context(
-                LocalCluster(
-                    n_workers=workers,
-                    threads_per_worker=threads,
-                    memory_limit=None,  # dask would end workers that take more than their share
-                    silence_logs=logging.CRITICAL,
-                    scheduler_kwargs=NO_PAGE,
-                )
-            )
+            place = stack.enter_context(_local(workers, threads))
         elif cluster.partition(":")[0] == "slurm":
             place = stack.enter_context(_slurm(cluster, workers))
         try:
@@ -94,7 +88,7 @@ def on_dask(workers: int, cluster: str | None, threads: int) -> Iterator[Executo
 @contextmanager
 def _silence() -> Iterator[None]:
     """Keeps dask's log from the user's, whom outcomes and errors tell all that matters."""
-    loggers = [logging.getLogger(name) for name in ("distributed", "distributed.client", "dask_jobqueue")]
+    loggers = [logging.getLogger(name) for name in ("distributed", "distributed.client", "dask_jobqueue", "asyncio")]
     former = [one.level for one in loggers]
     for one in loggers:
         one.setLevel(logging.CRITICAL)
@@ -117,8 +111,29 @@ def _warnings_of_workers(client: Client) -> Iterator[None]:
                 client.unforward_logging("kerasgan")
 
 
+def _local(workers: int, threads: int) -> LocalCluster:
+    """Processes of this machine, which no other can reach."""
+    try:
+        return LocalCluster(
+            n_workers=workers,
+            threads_per_worker=threads,
+            memory_limit=None,  # dask would end workers that take more than their share
+            silence_logs=logging.CRITICAL,
+            scheduler_kwargs=NO_PAGE,
+        )
+    except RuntimeError as error:
+        raise WorkerError(
+            "The worker processes could not be started. In a script of your own, put its calls under if __name__ == "
+            '"__main__": since each process reads the script first; else free some memory.'
+        ) from error
+
+
 def _slurm(cluster: str, workers: int) -> SLURMCluster:
     """A `SLURMCluster` that has asked for its workers."""
+    on_interrupt = signal.getsignal(signal.SIGINT)
+    from dask_jobqueue import SLURMCluster
+
+    signal.signal(signal.SIGINT, on_interrupt)  # which its import changes, so that Ctrl-C would look like success
     path = Path(cluster.partition(":")[2] or "slurm.toml")
     remedy = "Name a TOML file with arguments of dask_jobqueue.SLURMCluster, such as cores, memory, walltime and queue."
     options = read_record(path, tomllib.loads, remedy, KerasganError)
@@ -136,7 +151,8 @@ class _Quiet(WorkerPlugin):
     """Lets a worker of this machine end with its parent alone, and write nothing between the lines of its parent."""
 
     def setup(self, worker: Any) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all processes of a terminal
+        for number in (signal.SIGINT, signal.SIGTERM):  # which terminals and clusters send to all processes of a group
+            signal.signal(number, signal.SIG_IGN)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 

@@ -230,23 +230,41 @@ metadata.version = version"""
         pass
 
 
+SIGNALLED = """
+if __name__ == "__main__":
+    stop_at_signals()
+    with executor(2) as two:
+        list(two.run(compute, [Job(number, "waiting", Path(sys.argv[1])) for number in range(2)]))
+"""
+UNGUARDED = """
+with executor(2) as two:
+    list(two.run(compute, [Job(0)]))
+"""
+
+
+def script(content, folder):
+    """Starts a program with a content, in a process group of its own."""
+    path = folder / "program.py"
+    path.write_text(f"""import sys
+from pathlib import Path
+from made_up_jobs import Job, compute
+from kerasgan.cli._console import stop_at_signals
+from kerasgan.execution import executor
+{content}""")
+    environment = os.environ | {"PYTHONPATH": str(Path(made_up_jobs.__file__).parent)}
+    command = [sys.executable, str(path), str(folder)]
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True)
+
+
+def test_a_program_that_every_worker_would_repeat_is_told(tmp_path):
+    _, errors = script(UNGUARDED, tmp_path).communicate(timeout=60)
+    assert 'put its calls under if __name__ == "__main__": since each process reads the script first' in errors
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_workers_end_with_their_parent(number, tmp_path):
     """Its process group gets the signal, as from a terminal."""
-    code = (
-        "import pathlib, sys\n"
-        "from made_up_jobs import Job, compute\n"
-        "from kerasgan.cli._console import stop_at_signals\n"
-        "from kerasgan.execution import executor\n"
-        "if __name__ == '__main__':\n"
-        "    stop_at_signals()\n"
-        "    with executor(2) as two:\n"
-        "        list(two.run(compute, [Job(n, 'waiting', pathlib.Path(sys.argv[1])) for n in range(2)]))\n"
-    )
-    (tmp_path / "main.py").write_text(code)
-    environment = os.environ | {"PYTHONPATH": str(Path(made_up_jobs.__file__).parent)}
-    command = [sys.executable, str(tmp_path / "main.py"), str(tmp_path)]
-    parent = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    parent = script(SIGNALLED, tmp_path)
     while len(found := list(tmp_path.glob("*.*[01]"))) < 2:
         assert parent.poll() is None
         time.sleep(0.1)
