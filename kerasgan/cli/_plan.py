@@ -8,17 +8,21 @@ from kerasgan import datasets, registry
 from kerasgan.cli._console import table
 from kerasgan.cli.recipes import recipe_text
 from kerasgan.networks.build import check_components
+from kerasgan.runs.checkpoints import restore
 from kerasgan.runs.device import resolve_precision, uses_xla
 from kerasgan.runs.run import load_run
 from kerasgan.scans.preparation import preparation
 from kerasgan.training.data import split_patients
 from kerasgan.training.guide import recipe_of_guide
+from kerasgan.training.probe import probe
 from kerasgan.training.request import Request
 from kerasgan.training.start import own_guide
 
 
 def plan(request: Request, out: Path, resume: bool) -> str:
-    """Returns the data, the resolved recipe, the device and the run directory of a training; nothing is written.
+    """Returns the data, the resolved recipe, the device, the run directory and the needs of a training.
+
+    Nothing is written. Time and memory are measured in a few steps on made-up slices.
 
     Raises:
         KerasganError: As the training itself would, for data, recipe, component or option.
@@ -32,12 +36,11 @@ def plan(request: Request, out: Path, resume: bool) -> str:
     own = None if former else recipe_of_guide(recipe)
     if own:
         check_components(own)
-    first = f"First its guide: {own.schedule.length} of {own.name}, in {own_guide(out)}" if own else ""
     name = request.dataset or ""
     module = registry.find("datasets", name)
     root = request.data_dir or Path(module.CARD.default_dir)
     if not former and hasattr(module, "prepare") and not (root.is_dir() and any(root.iterdir())):
-        data = f"Dataset {name}: would first be written to {root}"
+        data, card, split = f"Dataset {name}: would first be written to {root}", module.CARD, None
     else:
         card, split = split_patients(request, recipe)
         if recipe.segmentation:
@@ -56,5 +59,10 @@ def plan(request: Request, out: Path, resume: bool) -> str:
     devices = [tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in gpus]
     compiled = "compiled with XLA" if uses_xla() else "without XLA"
     device = f"Device: {', '.join(devices) or 'CPU'}, {resolve_precision(recipe.precision)}, {compiled}"
-    heading = "Would continue" if resume else "Would write"
-    return "\n\n".join(filter(None, [data, recipe_text(recipe), device, first, f"{heading} {out}"]))
+    more, first = "" if split else ", and the data", ""
+    if own:
+        first = f"First its guide: {own.schedule.length} of {own.name}, in {own_guide(out)}\n"
+        first += f"Needs {probe(own, card, split)}"
+    done = restore({}, out / "checkpoints") if resume else 0
+    written = f"{'Would continue' if resume else 'Would write'} {out}\nNeeds {probe(recipe, card, split, done)}{more}"
+    return "\n\n".join(filter(None, [data, recipe_text(recipe), device, first, written]))

@@ -81,10 +81,12 @@ def train(
     request = Request(dataset, data_dir, recipe, quick, changes, seed, strict, trusted(context), modalities)
     place = start.choose_out(request, out, resume)
     start.check(request, place, resume)
+    say(f"Run {place}; loading TensorFlow.", err=True)
     load_tensorflow()
     if dry_run:
         from kerasgan.cli._plan import plan
 
+        prepare_training()
         say(plan(request, place, resume))
         return
     with writing(place), resumable(lambda: how_to_resume(place)):
@@ -102,9 +104,11 @@ def train(
             trust=trusted(context),
             modalities=modalities,
         )
+    from kerasgan.training.results import results
+
     path = quote(str(run.path))
     note = " (quick run: it shows that everything works, not what the recipe reaches)" if run.quick else ""
-    say(f"Trained {run.recipe.schedule.steps} steps of {run.recipe.name}{note}.\n")
+    say("\n".join([f"Trained {run.recipe.schedule.steps} steps of {run.recipe.name}{note}.", *results(run), ""]))
     say(f"  Run          {run.path}")
     say(f"  Losses       {run.path / 'losses.png'}, {run.path / 'history.csv'}")
     say(f"  Previews     {run.path / 'previews'}")

@@ -18,7 +18,7 @@ from kerasgan.datasets._label_pictures import read_label_pictures
 from kerasgan.errors import DatasetError, KerasganError
 from kerasgan.scans.channels import require_one_grid
 from kerasgan.scans.geometry import NORMALS, plane_of_slice
-from kerasgan.scans.volume import Modality, Volume
+from kerasgan.scans.volume import Modality, Volume, anatomical_axes
 
 if TYPE_CHECKING:
     from kerasgan.io import Series
@@ -79,6 +79,21 @@ class Scan:
         except KerasganError:  # is reported when the scan is read
             return None
         return None if header.direction is None else plane_of_slice(header.shape, header.direction)
+
+    @property
+    def axial_slices(self) -> int:
+        """The number of its axial slices by its header; 1 for a single slice of any plane, 0 for a damaged file."""
+        from kerasgan.io.nifti import read_header
+
+        shape, axes = (self.series.shape, self.series.axes) if self.series else ((0, 0, 0), "")
+        if self.series is None:
+            try:
+                header = read_header(self.files[0])
+            except KerasganError:  # is reported when the scan is read
+                return 0
+            shape, axes = header.shape, "" if header.direction is None else anatomical_axes(header.direction)
+        upright = [length for axis, length in zip(axes, reversed(shape), strict=False) if axis in "SI"]
+        return 1 if 1 in shape else (upright or [max(shape)])[0]
 
     def load(self, strict: bool = False) -> Volume:
         """Reads the scan.

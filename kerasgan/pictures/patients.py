@@ -7,7 +7,7 @@ caller, who uses the patient key.
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,13 +18,14 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 from scipy import ndimage
 
-from kerasgan.pictures.page import ACCENT, FAINT, TEXT, Layout, Page
+from kerasgan.pictures.page import ACCENT, DOTS_PER_INCH, FAINT, TEXT, Layout, Page
 from kerasgan.scans.geometry import AXIAL, oriented
 from kerasgan.scans.volume import Volume
 
 LINES = ("#4fc3f7", "#ffb74d")
 DARK_EDGE = withStroke(linewidth=1.5, foreground="black")
 COMPARED_WIDTH, GRID_WIDTH = 2.4, 1.6  # of one picture, in inches
+GRID_PIXELS = round(GRID_WIDTH * DOTS_PER_INCH)  # along a side of a square one
 BODY_MARGIN_MM = 6.0  # shown around the body
 FEWEST_PIXELS = 8  # along a side of a picture: fewer slices make none from the front or the side
 # Black in the middle: no error looks like nothing on a dark page.
@@ -151,37 +152,63 @@ def image_grid(rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str], path
     page.save(path)
 
 
-def loss_figure(history: Path, path: Path, note: str = "") -> None:
-    """Draws every loss over the steps; both directions of a loss share one panel.
+def loss_figure(
+    history: Path,
+    path: Path,
+    note: str = "",
+    modalities: Mapping[str, str] | None = None,
+    validation: Path | None = None,
+    kept: Mapping[str, int] | None = None,
+) -> None:
+    """Draws what a generator is chosen by and then every loss, over the steps; both directions share one panel.
 
     Args:
         history: CSV file with a column `step` and one for each loss, named as in `cycle_a` and `cycle_b`.
         path: The PNG file.
         note: Text in the upper right corner, such as "quick run".
+        modalities: By domain, such as `{"a": "MR", "b": "CT"}`, which curves are named by; None: as in the file.
+        validation: CSV file of the same kind with the columns `mae_ab`, or without pairs `composite_ab`, and those of
+            the other direction; needs `modalities`. None, or a file that is missing: only losses.
+        kept: The steps whose generators were kept, by direction; a dot marks them.
 
     Raises:
         ValueError: For a history without rows.
     """
-    with history.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    if not rows:
+    losses = _columns(history)
+    if not losses:
         raise ValueError(f"{history} has no rows; a loss plot needs at least one reported step.")
-    steps = np.array([float(row.pop("step")) for row in rows])
-    groups: dict[str, dict[str, np.ndarray]] = {}  # `cycle_a` and `cycle_b` become curves a and b of a panel "cycle"
-    for name in rows[0]:
-        title, _, side = name.rpartition("_")
+    panels: dict[str, dict[str, _Curve]] = {}
+    if modalities and validation and validation.exists():
+        scores = _columns(validation)
+        for way in ("ab", "ba"):
+            source, target = (modalities[domain] for domain in way)
+            curve = _Curve(scores["step"], scores.get(f"mae_{way}"), (kept or {}).get(way))
+            title = f"validation error [{'HU' if target == 'CT' else 'arbitrary unit'}]"
+            if curve.values is None:  # there are no pairs
+                title = "validation: distance from real scans"
+                curve = curve._replace(values=scores.get(f"composite_{way}"))
+            if curve.values is not None:  # the run has this direction
+                panels.setdefault(title, {})[f"{source} to {target}"] = curve
+    for name, values in losses.items():
+        title, _, side = name.rpartition("_")  # `cycle_a` and `cycle_b` become two curves of a panel "cycle"
         is_pair = side in ("a", "b", "ab", "ba")
-        curve = np.array([float(row[name] or "nan") for row in rows])  # an earlier version wrote fewer
-        groups.setdefault(title if is_pair else name, {})[side if is_pair else ""] = curve
-    columns = min(len(groups), 3)
-    lines = -(-len(groups) // columns)
+        label = " to ".join(modalities[domain] for domain in side) if is_pair and modalities else side
+        if name != "step":
+            shown = title.replace("_", " ") if is_pair else name.replace("_", " ")
+            panels.setdefault(shown, {})[label if is_pair else ""] = _Curve(losses["step"], values)
+    columns = min(len(panels), 3)
+    lines = -(-len(panels) // columns)
     layout = Layout([3.2] * columns, [1.8] * lines, gaps=(0.6, 0.6), left=0.5, bottom=0.5)
     page = Page(layout, "losses", note)
-    for index, (title, curves) in enumerate(groups.items()):
+    for index, (title, curves) in enumerate(panels.items()):
         axes = page.panel(*divmod(index, columns))
-        axes.set_title(title.replace("_", " "), color=TEXT, fontsize=9, loc="left")
-        for colour, (side, values) in zip(LINES, sorted(curves.items()), strict=False):
-            axes.plot(steps, values, color=colour, linewidth=1.2, label=side, marker="o" if len(steps) == 1 else "")
+        axes.set_title(title, color=TEXT, fontsize=9, loc="left")
+        for colour, (label, curve) in zip(LINES, curves.items(), strict=False):
+            marker = "o" if len(curve.steps) == 1 else ""
+            axes.plot(curve.steps, curve.values, color=colour, linewidth=1.2, label=label, marker=marker)
+            if curve.kept is not None:
+                place = curve.steps == curve.kept
+                axes.plot(curve.steps[place], curve.values[place], color=colour, marker="o", linewidth=0)
         axes.set_axis_on()
         axes.tick_params(colors=FAINT, labelsize=7, length=2)
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
@@ -189,9 +216,25 @@ def loss_figure(history: Path, path: Path, note: str = "") -> None:
         axes.ticklabel_format(scilimits=(-3, 4), axis="y")
         axes.yaxis.get_offset_text().set(color=FAINT, fontsize=7)
         axes.grid(color=FAINT, alpha=0.2, linewidth=0.5)
-        if len(curves) > 1:
+        if any(curves):
             axes.legend(fontsize=7, frameon=False, labelcolor=TEXT)
     page.save(path)
+
+
+class _Curve(NamedTuple):
+    """Values over steps, and the step that is marked."""
+
+    steps: np.ndarray
+    values: Any
+    kept: int | None = None
+
+
+def _columns(path: Path) -> dict[str, np.ndarray]:
+    """The columns of a CSV file of numbers; an empty cell is not a number."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    # A row that an earlier version wrote has fewer columns.
+    return {name: np.array([float(row[name] or "nan") for row in rows]) for name in (rows[0] if rows else ())}
 
 
 class _Plane(NamedTuple):

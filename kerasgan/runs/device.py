@@ -79,6 +79,22 @@ def keep_freed_memory() -> None:
             set_option(option, value)
 
 
+def peak_memory() -> int | None:
+    """The most memory that this process has held so far, in bytes; None where the system does not say it."""
+    try:
+        import resource
+    except ImportError:  # on Windows
+        return None
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if platform.system() == "Darwin" else most * 1024  # Linux counts in kB
+
+
+def peak_gpu_memory() -> int | None:
+    """The most memory that TensorFlow has used so far of any one GPU, in bytes; None without a GPU."""
+    gpus = tf.config.list_logical_devices("GPU")
+    return max((tf.config.experimental.get_memory_info(gpu.name)["peak"] for gpu in gpus), default=None)
+
+
 @contextlib.contextmanager
 def steady_graphs() -> Iterator[None]:
     """Keeps TensorFlow from two rewrites of its graphs; the former settings are restored at the end.

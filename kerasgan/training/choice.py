@@ -187,3 +187,19 @@ def newest_is_best(validations: Sequence[Mapping[str, str]], direction: str) -> 
         return errors.index(min(errors)) == len(errors) - 1  # an equal error is no better
     composites = [float(row[f"composite_{direction}"] or "inf") for row in validations]
     return composites[-1] <= TOLERATED * min(composites)
+
+
+def kept(validations: Sequence[Mapping[str, str]], direction: str) -> Mapping[str, str] | None:
+    """The validation at which a direction's generator was kept as the best one; None before the first validation.
+
+    Args:
+        validations: The rows of a run's `validation.csv`.
+        direction: `"ab"` or `"ba"`.
+
+    Example:
+        >>> rows = [{"step": "1000", "mae_ab": "90.1"}, {"step": "2000", "mae_ab": "95.3"}]
+        >>> kept(rows, "ab")["step"]
+        '1000'
+    """
+    counts = range(len(validations), 0, -1)
+    return next((validations[count - 1] for count in counts if newest_is_best(validations[:count], direction)), None)

@@ -44,6 +44,7 @@ from kerasgan.training.callbacks import (
 from kerasgan.training.data import Data, prepare_data
 from kerasgan.training.guide import Guide, recipe_of_guide, with_guide_beside
 from kerasgan.training.interruption import Interruption
+from kerasgan.training.needs import FirstSteps, disk_of_training
 from kerasgan.training.request import Request, differences
 from kerasgan.training.slices import SliceStore
 from kerasgan.training.start import own_guide
@@ -116,6 +117,7 @@ def train_recipe(recipe: Recipe, request: Request, out: Path, former: Run | None
         load_teacher(model, teacher, recipe.distillation.direction, data)
     if guide:
         guide.give_weights(model, recipe)
+    logger.info("Training in %s on %s.", precision, "XLA" if uses_xla() else "TensorFlow graph without XLA")
     facts = _facts(request, data, precision, tuple(model.generators), guide)
     run = former or create_run(out, recipe, facts, data.split.keys())
     if former and former.facts.fingerprint != data.fingerprint:
@@ -161,8 +163,6 @@ def build_model(
     with dtype_policy(precision):
         model = build(recipe, image_shape, seed, **shapes)
     model.compile(jit_compile=uses_xla(), steps_per_execution=recipe.schedule.steps_per_execution)
-    path = "XLA" if uses_xla() else "TensorFlow graph without XLA"
-    logger.info("Training in %s on %s.", precision, path)
     return model
 
 
@@ -179,6 +179,7 @@ def fit(model: AdversarialModel, run: Run, data: Data, targets: list[Targets] | 
     stores = SliceStore(data.train[0], data.classes, targets), SliceStore(data.train[1])
     folder = run.path / "checkpoints"
     done = checkpoints.resume(checkpoints.state(model), folder)
+    disk = disk_of_training(model, run, data)
     last: dict[Path, keras.Model] = {}
     for direction in model.generators:
         last |= network_files(model, run, direction, "last")
@@ -189,6 +190,7 @@ def fit(model: AdversarialModel, run: Run, data: Data, targets: list[Targets] | 
         interruption = Interruption(progress, checkpoint)
         callbacks = [
             progress,
+            FirstSteps(progress, disk, lambda needs: logger.info("%s needs %s.", run.path, needs)),
             StopOnNonFinite(),
             History(run, progress, writer),
             Previews(run, progress, writer, *data.previews()),

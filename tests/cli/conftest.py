@@ -126,19 +126,23 @@ def two_folders(tmp_path, write_nifti) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny() -> list[str]:
-    """Options of a training of two steps, with networks of a few weights."""
+def small() -> list[str]:
+    """Options by which the networks of a training have a few weights, and its slices few pixels."""
     settings = {
-        **{
-            "schedule.steps": 2,
-            "schedule.report_every": 1,
-            "schedule.checkpoint_every": 1,
-            "schedule.preview_every": 2,
-        },
         **{"data.size": 32, "generator.filters": 4, "generator.blocks": 1, "discriminator.filters": 4},
-        **{"precision": "float32"},
+        **{"data.batch_size": 1, "precision": "float32"},
     }
     return [word for path, value in settings.items() for word in ("--set", f"{path}={value}")]
+
+
+@pytest.fixture(scope="session")
+def tiny(small) -> list[str]:
+    """Options of a training of two steps, with networks of a few weights."""
+    settings = {
+        **{"schedule.steps": 2, "schedule.report_every": 1},
+        **{"schedule.checkpoint_every": 1, "schedule.preview_every": 2},
+    }
+    return small + [word for path, value in settings.items() for word in ("--set", f"{path}={value}")]
 
 
 @pytest.fixture

@@ -165,28 +165,31 @@ def test_inspect_of_a_folder_without_scans(kerasgan, tmp_path):
     assert "empty holds no DICOM series, NIfTI or MHA file" in result.stderr
 
 
-def test_dry_run_writes_nothing(kerasgan, tmp_path, two_folders):
+def test_dry_run_writes_nothing(kerasgan, tmp_path, two_folders, small):
     before = sorted(tmp_path.rglob("*"))
-    result = kerasgan("train", "--dataset", "folder", "--data-dir", two_folders, "--quick", "--out", "run", "--dry-run")
+    words = ("--dataset", "folder", "--data-dir", two_folders, "--quick", "--out", "run", "--dry-run", *small)
+    result = kerasgan("train", *words)
     assert result.exit_code == 0, result.output
     assert "Recipe kerasgan2026 (quick)" in result.stdout and "schedule.steps=8000" in result.stdout
     assert "  train       1       1" in result.stdout and "  validation  1       1" in result.stdout
     assert result.stdout.index("  train       1") < result.stdout.index("Recipe kerasgan2026")
-    assert "Device: " in result.stdout and result.stdout.rstrip().endswith("Would write run")
+    assert "Device: " in result.stdout and "Would write run\nNeeds about " in result.stdout
+    assert re.search(r"\(8,000 steps of [\d.]+ s\), [\d.]+ [MG]B of memory and \d+ MB of disk$", result.stdout.rstrip())
+    assert result.stderr.startswith("Run run; loading TensorFlow.")
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_dry_run_warns_where_no_patient_is_left_to_judge_by(kerasgan, tmp_path, write_nifti):
+def test_dry_run_warns_where_no_patient_is_left_to_judge_by(kerasgan, tmp_path, write_nifti, small):
     write_nifti(tmp_path / "scans/a/one.nii.gz", "MR")
     write_nifti(tmp_path / "scans/b/two.nii.gz", "CT")
-    result = kerasgan("train", "--dataset", "folder", "--data-dir", "scans", "--dry-run")
+    result = kerasgan("train", "--dataset", "folder", "--data-dir", "scans", "--dry-run", *small)
     assert result.exit_code == 0 and "  train       1       1" in result.stdout
     assert "Warning: Too few patients to hold any out for validation and test: that needs 3 in each" in result.stderr
 
 
-def test_dry_run_of_the_phantom_generates_nothing(kerasgan, tmp_path):
-    result = kerasgan("train", "--dataset", "phantom", "--dry-run")
-    assert result.exit_code == 0
+def test_dry_run_of_the_phantom_generates_nothing(kerasgan, tmp_path, small):
+    result = kerasgan("train", "--dataset", "phantom", "--dry-run", *small)
+    assert result.exit_code == 0 and result.stdout.endswith(" MB of disk, and the data\n")
     assert "would first be written to datasets/phantom" in result.stdout
     assert list(tmp_path.iterdir()) == []
 
@@ -299,7 +302,8 @@ def trained(tmp_path_factory, head, tiny) -> Path:
 @pytest.mark.slow
 def test_after_training_the_next_commands_are_shown(trained):
     printed, run = (trained / "printed").read_text(), trained / "run"
-    assert printed.startswith("Trained 2 steps of kerasgan2026.")
+    assert printed.startswith("Trained 2 steps of kerasgan2026.\nMR to CT: ")
+    assert re.search(r"^CT to MR: \d+ in arbitrary units on \d validation patients? at step 2 \(kept\)$", printed, re.M)
     for command in (
         f"kerasgan evaluate {run}",
         f"kerasgan translate {run} INPUT OUTPUT",
