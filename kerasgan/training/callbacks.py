@@ -7,7 +7,7 @@ to come before it, and nothing more.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -37,10 +37,10 @@ class Progress(keras.callbacks.Callback):
         title: Of the bar.
         step: Number of steps done.
         last: Number of the last step.
-        shown: Names of the losses on the bar.
+        shown: The losses on the bar, by name, and what they are called there.
     """
 
-    def __init__(self, title: str, step: int, last: int, shown: Sequence[str]) -> None:
+    def __init__(self, title: str, step: int, last: int, shown: Mapping[str, str]) -> None:
         super().__init__()
         self.step, self.before, self.last, self.shown = step, step, last, shown
         self.bar = tqdm(desc=title, total=last, initial=step, unit="step", mininterval=1.0)
@@ -62,7 +62,8 @@ class Progress(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Shows the period's mean losses."""
-        self.bar.set_postfix({name: f"{float(logs[name]):.3f}" for name in self.shown if logs and name in logs})
+        found = logs or {}
+        self.bar.set_postfix({word: f"{float(found[name]):.3f}" for name, word in self.shown.items() if name in found})
 
 
 class StopOnNonFinite(keras.callbacks.Callback):
@@ -161,12 +162,14 @@ class Previews(Periodic):
 
     def act(self, logs: dict[str, float]) -> None:
         """Writes a picture with a row for each slice, and the same images to TensorBoard."""
-        step, generators, columns = self.progress.step, self.model.generators, {}
-        for (source, target), real in zip(DIRECTIONS, (self.a, self.b), strict=True):
+        step, generators = self.progress.step, self.model.generators
+        columns: dict[str, Any] = {}
+        for way, real in zip(DIRECTIONS, (self.a, self.b), strict=True):
+            source, target = (self.run.facts.modalities[domain] for domain in way)
             columns[source] = real
-            if forth := generators.get(f"{source}{target}"):
+            if forth := generators.get(way):
                 columns[f"synthetic {target}"] = forth(real)
-                if back := generators.get(f"{target}{source}"):
+                if back := generators.get(way[::-1]):
                     columns[f"reconstructed {source}"] = back(columns[f"synthetic {target}"])
         images: dict[str, np.ndarray] = {}
         for title, column in columns.items():
@@ -212,6 +215,8 @@ class Validation(Periodic):
             "ba": UnpairedScore(*samples[::-1]),
         }
         self.path = run.path / "validation.csv"
+        self.scores: dict[str, float] = {}
+        self.scored = -1  # the step of these scores
         truncate(self.path, progress.step)
 
     def act(self, logs: dict[str, float]) -> None:
@@ -226,6 +231,7 @@ class Validation(Periodic):
             score = self.unpaired[direction]
             synthetic = predict_slices(generator, score.source.images)
             scores |= {f"{name}_{direction}": value for name, value in score(synthetic).items()}
+        self.scores, self.scored = scores, self.progress.step
         append_row(self.path, {"step": self.progress.step, **scores})
         with self.writer.as_default(step=self.progress.step):
             for name, value in scores.items():

@@ -162,7 +162,10 @@ def train(
         parts |= validation.begin(network)
     state = checkpoints.named(parts)
     done = checkpoints.resume(state, folder) if folder else 0
-    with steady_graphs(), closing(Progress("Training segmentation", done, settings.steps, ["loss"])) as progress:
+    with (
+        steady_graphs(),
+        closing(Progress("Training segmentation", done, settings.steps, {"loss": "loss"})) as progress,
+    ):
         callbacks: list[keras.callbacks.Callback] = [progress, _StopOnNonFinite()]
         if validation:
             callbacks.append(validation)

@@ -23,7 +23,6 @@ from kerasgan.files import beside, remove_leftovers
 from kerasgan.models import AdversarialModel
 from kerasgan.networks.build import check_components
 from kerasgan.networks.keras_settings import dtype_policy, keras_defaults
-from kerasgan.pictures import patients as report
 from kerasgan.runs import checkpoints
 from kerasgan.runs.device import resolve_precision, steady_graphs, uses_xla
 from kerasgan.runs.run import Run, RunFacts, create_run, load_run
@@ -46,13 +45,13 @@ from kerasgan.training.guide import Guide, recipe_of_guide, with_guide_beside
 from kerasgan.training.interruption import Interruption
 from kerasgan.training.needs import FirstSteps, disk_of_training
 from kerasgan.training.request import Request, differences
+from kerasgan.training.results import draw_losses
 from kerasgan.training.slices import SliceStore
 from kerasgan.training.start import own_guide
 from kerasgan.training.targets import Targets, draw_targets, training_targets
 from kerasgan.training.teacher import load_teacher
 
 LOCK = ".lock"  # in a run directory: held by the process that trains the run
-SHOWN = ("generators", "discriminator_a", "discriminator_b")  # losses on the progress bar
 # Chosen on real heads, see benchmarks/README.md: a wider shell serves a good generator little and hurts a poor one.
 WAY_BACK = WayBack(enlarging="lanczos", shell_mm=4.0)
 
@@ -129,7 +128,7 @@ def train_recipe(recipe: Recipe, request: Request, out: Path, former: Run | None
         if targets:
             draw_targets(data, targets, run.path / "previews" / "targets.png")
         fit(model, run, data, targets)
-    report.loss_figure(run.path / "history.csv", run.path / "losses.png", note="quick run" if run.quick else "")
+    draw_losses(run)
     return run
 
 
@@ -185,7 +184,9 @@ def fit(model: AdversarialModel, run: Run, data: Data, targets: list[Targets] | 
         last |= network_files(model, run, direction, "last")
     cut_events(run.path / "tensorboard", done)
     writer = tf.summary.create_file_writer(str(run.path / "tensorboard"))
-    with closing(Progress("Training", done, schedule.steps, SHOWN)) as progress:
+    judges = {f"discriminator_{domain}": f"discriminator {name}" for domain, name in run.facts.modalities.items()}
+    shown = {"generators": "generators", **judges}
+    with closing(Progress("Training", done, schedule.steps, shown)) as progress:
         checkpoint = Checkpoint(progress, schedule.checkpoint_every, lambda: checkpoints.state(model), folder, last)
         interruption = Interruption(progress, checkpoint)
         callbacks = [

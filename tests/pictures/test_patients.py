@@ -2,11 +2,13 @@
 
 import csv
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from matplotlib.image import imread
 
+from kerasgan.pictures.page import Page
 from kerasgan.pictures.patients import Comparison, comparison_figure, image_grid, loss_figure, to_uint8
 from kerasgan.scans.geometry import oriented
 from kerasgan.scans.volume import Volume
@@ -163,6 +165,41 @@ def test_loss_figure(tmp_path, count):
     first_panel = image[96:384, 80:592]
     for colour in ((79, 195, 247), (255, 183, 77)):
         assert (np.abs(first_panel - colour).max(axis=-1) < 8).any()
+
+
+def drawn(monkeypatch, **options):
+    """The titles of the panels of a loss figure, each with its legend and the steps that are marked."""
+    figures = []
+    monkeypatch.setattr(Page, "save", lambda page, path: figures.append(page.figure))
+    loss_figure(path=Path("losses.png"), **options)
+    found = {}
+    for axes in figures[0].axes:
+        legend, marked = axes.get_legend(), [line for line in axes.lines if line.get_linewidth() == 0]
+        found[axes.get_title(loc="left")] = (
+            [text.get_text() for text in legend.get_texts()] if legend else [],
+            [float(step) for line in marked for step in line.get_xdata()],
+        )
+    return found
+
+
+def test_losses_and_validation_are_called_by_modality(tmp_path, monkeypatch):
+    write_history(tmp_path / "history.csv", [(10 * i, 1, 2, 3, 2e-4) for i in range(1, 5)])
+    scores = tmp_path / "validation.csv"
+    options = {"history": tmp_path / "history.csv", "modalities": {"a": "MR", "b": "CT"}, "validation": scores}
+    losses = {"cycle": (["MR", "CT"], []), "generators": ([], []), "learning rate": ([], [])}
+    assert drawn(monkeypatch, **options) == losses  # not validated yet
+    scores.write_text("step,mae_ab,mae_ba,composite_ab,composite_ba\n20,9,8,2,1\n40,7,9,1,1\n")
+    assert drawn(monkeypatch, kept={"ab": 40, "ba": 20}, **options) == {
+        "validation error [HU]": (["MR to CT"], [40]),
+        "validation error [arbitrary unit]": (["CT to MR"], [20]),
+        **losses,
+    }
+    scores.write_text("step,composite_ab,composite_ba\n20,2,1\n40,1,1\n")
+    unpaired = {"validation: distance from real scans": (["MR to CT", "CT to MR"], [40, 40])}
+    assert drawn(monkeypatch, kept={"ab": 40, "ba": 40}, **options) == unpaired | losses
+    scores.write_text("step,mae_ab\n20,9\n40,7\n")  # a method of one direction
+    found = drawn(monkeypatch, kept={"ab": 40}, **options)
+    assert next(iter(found)) == "validation error [HU]" and "validation error [arbitrary unit]" not in found
 
 
 def test_loss_figure_of_an_empty_history(tmp_path):
