@@ -15,6 +15,8 @@ from kerasgan.training.request import Request
 from kerasgan.training.start import check, choose_out, student_out
 
 if TYPE_CHECKING:
+    import keras
+
     from kerasgan.evaluation.comparison import RunComparison
     from kerasgan.evaluation.results import Evaluation
     from kerasgan.io import Series
@@ -39,6 +41,7 @@ def train(
     strict: bool = False,
     trust: bool = False,
     modalities: Mapping[str, Modality] | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> Run:
     """Trains a recipe on a dataset, or continues a run.
 
@@ -56,13 +59,17 @@ def train(
         trust: With `resume`, execute `.py` files that the run names, though you do not name them here.
         modalities: `{"a": "MR"}` and the like: what image files of a domain are that do not show it themselves. A run
             remembers it.
+        callbacks: Objects of `keras.callbacks.Callback`, such as those that report to Weights & Biases or MLflow. An
+            epoch is a reporting period of the recipe. `logs` has the `step`, the mean of each loss as in `history.csv`,
+            and at the end of a validated period its scores, as in `val_mae_ab`. An error of a callback ends the
+            training after a checkpoint; one that sets `self.model.stop_training` ends it with the period.
 
     Returns:
         The run, trained to the recipe's last step. A student's run has been measured against its teacher.
 
     Raises:
         KerasganError: For bad input; the message says what to do.
-        TypeError: For overrides that are no list of texts.
+        TypeError: For overrides that are no list of texts, and callbacks that are none of Keras.
 
     Example:
         run = kerasgan.train("phantom", quick=True, overrides=["schedule.steps=500"])
@@ -77,9 +84,14 @@ def train(
     check(request, place, resume)
 
     require_tensorflow()
+    import keras
+
     from kerasgan.training import train as training
 
-    run = training.train(request, place, resume)
+    kind = keras.callbacks.Callback
+    if wrong := [callbacks] if isinstance(callbacks, kind) else [one for one in callbacks if not isinstance(one, kind)]:
+        raise TypeError(f"callbacks must be a list of objects of keras.callbacks.Callback; got {wrong[0]!r}.")
+    run = training.train(request, place, resume, callbacks)
     if run.recipe.distillation:
         from kerasgan import distillation
 

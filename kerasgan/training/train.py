@@ -44,6 +44,7 @@ from kerasgan.training.data import Data, prepare_data
 from kerasgan.training.guide import Guide, recipe_of_guide, with_guide_beside
 from kerasgan.training.interruption import Interruption
 from kerasgan.training.needs import FirstSteps, disk_of_training
+from kerasgan.training.own_callbacks import OwnCallbacks
 from kerasgan.training.request import Request, differences
 from kerasgan.training.results import draw_losses
 from kerasgan.training.slices import SliceStore
@@ -58,10 +59,10 @@ WAY_BACK = WayBack(enlarging="lanczos", shell_mm=4.0)
 logger = logging.getLogger(__name__)
 
 
-def train(request: Request, out: Path, resume: bool = False) -> Run:
+def train(request: Request, out: Path, resume: bool = False, callbacks: Sequence[keras.callbacks.Callback] = ()) -> Run:
     """Trains a new run, or continues the one in `out`, until the recipe's last step.
 
-    Prepared slices are cached in `.cache` beside `out`.
+    Prepared slices are cached in `.cache` beside `out`. `callbacks` are the user's, see `OwnCallbacks`.
 
     Raises:
         KerasganError: For bad input, each with its remedy; see `kerasgan.errors`.
@@ -70,7 +71,7 @@ def train(request: Request, out: Path, resume: bool = False) -> Run:
         former = load_run(out)
         request, recipe = request.resuming(former), former.recipe
         check_components(recipe)
-        return train_recipe(recipe, request, out, former)
+        return train_recipe(recipe, request, out, former, callbacks)
     recipe = with_guide_beside(request.build_recipe(), out)
     for one in (recipe, recipe_of_guide(recipe)):
         if one:
@@ -78,11 +79,17 @@ def train(request: Request, out: Path, resume: bool = False) -> Run:
     root = datasets.create(request.dataset or "", request.data_dir)
     if request.secret is None:
         datasets.create_secret(root)
-    return train_recipe(recipe, request, out)
+    return train_recipe(recipe, request, out, callbacks=callbacks)
 
 
 @keras_defaults()
-def train_recipe(recipe: Recipe, request: Request, out: Path, former: Run | None = None) -> Run:
+def train_recipe(
+    recipe: Recipe,
+    request: Request,
+    out: Path,
+    former: Run | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> Run:
     """Trains a recipe that need not be the one that the request names; otherwise as `train`.
 
     Args:
@@ -90,6 +97,7 @@ def train_recipe(recipe: Recipe, request: Request, out: Path, former: Run | None
         request: Dataset and seed.
         out: The run directory.
         former: The run to continue, whose directory is `out`.
+        callbacks: The user's, see `OwnCallbacks`; a guide, which is a run of its own, is trained without them.
     """
     seed = request.seed or 0
     if not former and (own := recipe_of_guide(recipe)):
@@ -127,7 +135,7 @@ def train_recipe(recipe: Recipe, request: Request, out: Path, former: Run | None
     with _alone(run), steady_graphs():
         if targets:
             draw_targets(data, targets, run.path / "previews" / "targets.png")
-        fit(model, run, data, targets)
+        fit(model, run, data, targets, callbacks)
     draw_losses(run)
     return run
 
@@ -165,7 +173,13 @@ def build_model(
     return model
 
 
-def fit(model: AdversarialModel, run: Run, data: Data, targets: list[Targets] | None = None) -> None:
+def fit(
+    model: AdversarialModel,
+    run: Run,
+    data: Data,
+    targets: list[Targets] | None = None,
+    own_callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> None:
     """Trains a run's model from its newest checkpoint to the recipe's last step.
 
     Args:
@@ -173,6 +187,7 @@ def fit(model: AdversarialModel, run: Run, data: Data, targets: list[Targets] | 
         run: Where everything is written.
         data: The prepared slices.
         targets: What those of domain a are to become, of each training scan, for a recipe with pairs.
+        own_callbacks: The user's, see `OwnCallbacks`.
     """
     schedule, settings = run.recipe.schedule, run.recipe.data
     stores = SliceStore(data.train[0], data.classes, targets), SliceStore(data.train[1])
@@ -189,17 +204,20 @@ def fit(model: AdversarialModel, run: Run, data: Data, targets: list[Targets] | 
     with closing(Progress("Training", done, schedule.steps, shown)) as progress:
         checkpoint = Checkpoint(progress, schedule.checkpoint_every, lambda: checkpoints.state(model), folder, last)
         interruption = Interruption(progress, checkpoint)
+        validation = Validation(run, progress, writer, data.paired_slices(), data.samples())
+        own = OwnCallbacks(own_callbacks, model, progress, validation, checkpoint, schedule.report_every)
         callbacks = [
             progress,
             FirstSteps(progress, disk, lambda needs: logger.info("%s needs %s.", run.path, needs)),
             StopOnNonFinite(),
             History(run, progress, writer),
             Previews(run, progress, writer, *data.previews()),
-            Validation(run, progress, writer, data.paired_slices(), data.samples()),
+            validation,
+            own,
             checkpoint,
             interruption,
         ]
-        with interruption, _told_of_lost_slices([*chain(*data.train), *(targets or ())]):
+        with interruption, own, _told_of_lost_slices([*chain(*data.train), *(targets or ())]):
             for steps, periods in reporting_periods(done, schedule.steps, schedule.report_every):
                 batches = training_dataset(
                     stores, settings.augmentation, settings.batch_size, run.facts.seed, progress.step
@@ -207,6 +225,8 @@ def fit(model: AdversarialModel, run: Run, data: Data, targets: list[Targets] | 
                 # Several steps in one execution end where the data ends, not where Keras stops counting.
                 batches = batches.take(steps * periods)
                 model.fit(batches, epochs=periods, steps_per_epoch=steps, callbacks=callbacks, verbose=0, shuffle=False)
+                if own.stopped:
+                    break
 
 
 def reporting_periods(done: int, last: int, period: int) -> list[tuple[int, int]]:

@@ -225,7 +225,7 @@ def test_newest_run_that_fits_is_resumed(tmp_path, untrained_run):
 def test_interruption_tells_how_to_go_on(kerasgan, two_folders, tmp_path, monkeypatch, began, error, code):
     from kerasgan.training import train as training
 
-    def interrupted(request, out, resume):
+    def interrupted(request, out, resume, callbacks):
         if began:
             out.mkdir()
             (out / "run.json").write_text("{}")
@@ -303,7 +303,7 @@ def trained(tmp_path_factory, head, tiny) -> Path:
 def test_after_training_the_next_commands_are_shown(trained):
     printed, run = (trained / "printed").read_text(), trained / "run"
     assert printed.startswith("Trained 2 steps of kerasgan2026.\nMR to CT: ")
-    assert re.search(r"^CT to MR: \d+ in arbitrary units on \d validation patients? at step 2 \(kept\)$", printed, re.M)
+    assert re.search(r"^CT to MR: [\d.]+ in arbitrary units on 1 validation patient at step 2 \(kept\)$", printed, re.M)
     for command in (
         f"kerasgan evaluate {run}",
         f"kerasgan translate {run} INPUT OUTPUT",
