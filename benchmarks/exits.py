@@ -144,7 +144,7 @@ def served(case: Case) -> Iterator[Exit]:
     limit = tolerance("float32", case.truth is not None)
     with serving_load.serving(models, NAME) as (_, addresses):
         for scheme, title in (("grpc", "served, gRPC"), ("http", "served, REST")):
-            words = [*KERASGAN, "translate", "--server", addresses[scheme]]
+            words = [*KERASGAN, "translate", addresses[scheme]]
             yield translated(title, case, words, models / NAME / "1", limit)
 
 

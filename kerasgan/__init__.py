@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from kerasgan.api import reproduce as reproduce
     from kerasgan.api import train as train
     from kerasgan.api import translate as translate
+    from kerasgan.api import translate_folder as translate_folder
     from kerasgan.errors import KerasganError as KerasganError
     from kerasgan.evaluation.comparison import RunComparison as RunComparison
     from kerasgan.evaluation.results import Evaluation as Evaluation
@@ -52,7 +53,7 @@ _PLACES = {
     **dict.fromkeys(("config", "datasets", "io", "losses", "metrics", "models", "serving"), "kerasgan"),
     **dict.fromkeys(("discriminators", "generators", "layers"), "kerasgan.networks"),
     **dict.fromkeys(("compare", "distill", "evaluate", "export_serving", "export_tflite"), "kerasgan.api"),
-    **dict.fromkeys(("inspect", "reproduce", "train", "translate"), "kerasgan.api"),
+    **dict.fromkeys(("inspect", "reproduce", "train", "translate", "translate_folder"), "kerasgan.api"),
     "CycleGAN": "kerasgan.models.cyclegan",
     "Evaluation": "kerasgan.evaluation.results",
     "KerasganError": "kerasgan.errors",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from kerasgan.runs.run import Run
     from kerasgan.scans.contract import Direction, Precision
     from kerasgan.scans.volume import Modality
+    from kerasgan.translation.manifest import Row
     from kerasgan.translation.translate import Model
 
 RunOrPath: TypeAlias = "Run | str | Path"
@@ -190,6 +191,53 @@ def translate(
         flip,
         uncertainty,
     )
+
+
+def translate_folder(
+    model: Model,
+    folder: str | Path,
+    out: str | Path,
+    direction: Direction | None = None,
+    strict: bool = False,
+    modality: Modality | None = None,
+    orientation: str = "",
+    anonymous: bool = False,
+    flip: bool = False,
+    uncertainty: bool = False,
+    workers: int = 1,
+    cluster: str | None = None,
+) -> list[Row]:
+    """Translates each series below a folder that the model takes, and writes a manifest of what became of each.
+
+    What a former call has finished is not done again, as long as the scan and the model are the same.
+
+    Args:
+        model: As for `translate`.
+        folder: A folder of DICOM series, NIfTI and MetaImage files at any depth.
+        out: A new folder, or that of a call which ended early. Outputs are at the places of their sources: a folder for
+            a DICOM series, a file of the same format for an image. `manifest.csv` and `manifest.jsonl` list them.
+        direction: As for `translate`, as are `strict`, `modality`, `orientation`, `anonymous`, `flip` and
+            `uncertainty`, for each scan.
+        workers: Processes on this machine, each with the network; 1: this process alone.
+        cluster: `"tcp://HOST:PORT"` of a dask.distributed scheduler, or `"slurm:FILE"`; its workers need the package
+            and the same disk.
+
+    Returns:
+        A row for each series: what was written, or why it failed or was left out.
+
+    Raises:
+        KerasganError: For a folder without a series that the model takes, or places that cannot be used; one scan that
+            fails is a row.
+        WorkerError: Where the workers cannot be reached, or all of them were lost. What was finished stands.
+
+    Example:
+        rows = kerasgan.translate_folder("runs/first", "archive", "synthetic", workers=4)
+        [(row.input, row.error) for row in rows if row.status == "failed"]
+    """
+    from kerasgan.translation.cohort import Cohort, Options
+
+    options = Options(direction, strict, _known(modality), orientation, anonymous, flip, uncertainty)
+    return list(Cohort(model, folder, out, options).translate(workers, cluster))
 
 
 def evaluate(

@@ -61,6 +61,28 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def append_line(path: Path, line: str) -> None:
+    """Adds a line to a file, on the disk when this returns: the whole line, or nothing where the disk is full.
+
+    Args:
+        path: File that is created where it is missing, by one process at a time.
+        line: Text without an end of line.
+
+    Raises:
+        KerasganError: For a place that cannot be written or a disk that is full.
+    """
+    data = f"{line}\n".encode()
+    with _writing(path), path.open("ab", buffering=0) as file:
+        before = file.tell()
+        try:
+            if file.write(data) != len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(file.fileno())
+        except OSError:
+            file.truncate(before)
+            raise
+
+
 @contextmanager
 def staging_folder(target: Path) -> Iterator[Path]:
     """A temporary folder next to `target`, to write into and then rename; what a killed process left of one is removed.

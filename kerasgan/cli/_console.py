@@ -155,6 +155,23 @@ def writing(target: Path) -> Iterator[None]:
         raise KerasganError(f"Cannot write {target}: {reason_and_remedy(cause)}") from error
 
 
+@contextmanager
+def only_named(*names: str) -> Iterator[None]:
+    """Shows only what the loggers of these names say, while a manifest keeps what is to be said of each scan."""
+
+    def shown(record: logging.LogRecord) -> bool:
+        return record.name.startswith(names)
+
+    handlers = logging.getLogger("kerasgan").handlers
+    for handler in handlers:
+        handler.addFilter(shown)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            handler.removeFilter(shown)
+
+
 def read_token(path: Path | None) -> str | None:
     """Returns the token in a file, without the line's end.
 

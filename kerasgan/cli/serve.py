@@ -46,7 +46,7 @@ def serve(
     \b
     Example:
       kerasgan export runs/first serving && kerasgan serve serving
-      kerasgan translate --server grpc://localhost:8500/NAME INPUT OUTPUT
+      kerasgan translate grpc://localhost:8500/NAME INPUT OUTPUT
     """
     from kerasgan.serving import model_server
 

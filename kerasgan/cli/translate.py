@@ -2,25 +2,41 @@
 
 from __future__ import annotations
 
+import json
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kerasgan.cli._app import Direction, FlipOption, ModalityOption, OrientationOption, app
-from kerasgan.cli._console import load_tensorflow, read_token, say, writing
+from kerasgan.cli._app import Direction, FlipOption, JsonOption, ModalityOption, OrientationOption, app
+from kerasgan.cli._console import load_tensorflow, only_named, read_token, resumable, say, table, writing
 from kerasgan.text import MAY_BE_WRONG
 
+if TYPE_CHECKING:
+    from kerasgan.translation.cohort import Cohort
+    from kerasgan.translation.manifest import Row
+    from kerasgan.translation.translator import Translator
 
-@app.command(short_help="Synthesise the other modality of a scan.")
+SOME_FAILED = 1
+_HEADS = ("input", "series", "modality", "slices", "what", "output or reason")
+
+logger = logging.getLogger(__name__)
+
+
+@app.command(short_help="Synthesise the other modality of a scan, or of each below a folder.")
 def translate(
     places: Annotated[
-        list[Path],
+        list[str],
         typer.Argument(
-            metavar="RUN INPUT OUTPUT",
-            help="RUN: a directory that kerasgan train wrote, or a .tflite file of kerasgan export; not with --server. "
-            "INPUT: a DICOM folder, a .zip of one, NIfTI or MHA; for a model with channels T1=INPUT T2=INPUT. "
-            "OUTPUT: a folder (DICOM), or a .nii.gz or .mha file.",
+            metavar="MODEL INPUT OUTPUT",
+            help="MODEL: a directory that kerasgan train wrote, a .tflite file of kerasgan export, or a server, "
+            "grpc://host:8500/NAME or http://host:8501/NAME. INPUT: a DICOM folder, a .zip of one, NIfTI or MHA; for a "
+            "model with channels T1=INPUT T2=INPUT. OUTPUT: a folder (DICOM), or a .nii.gz or .mha file; for an INPUT "
+            "of several series a folder of all outputs and their manifest.",
         ),
     ],
     direction: Annotated[Direction | None, typer.Option(help="[default: the one that takes the input]")] = None,
@@ -31,7 +47,7 @@ def translate(
     modality: ModalityOption = None,
     orientation: OrientationOption = "",
     series: Annotated[
-        str | None, typer.Option(help="Which of several: number, description, UID, or for example 'EchoTime 4.6'.")
+        str | None, typer.Option(help="One of several: number, description, UID, or for example 'EchoTime 4.6'.")
     ] = None,
     anonymous: Annotated[
         bool, typer.Option("--anonymous", help="Leave patient, study and dates out of a DICOM series.")
@@ -40,56 +56,135 @@ def translate(
     uncertainty: Annotated[
         bool, typer.Option("--uncertainty", help="Write a map of the expected error in HU beside a synthetic CT, too.")
     ] = False,
-    server: Annotated[
-        str | None, typer.Option(metavar="URL", help="In place of RUN: grpc://host:8500/NAME or http://host:8501/NAME.")
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="List what would be done of several series, and how long it would take.")
+    ] = False,
+    as_json: JsonOption = False,
+    workers: Annotated[int, typer.Option(min=1, help="Processes on this machine, for several series.")] = 1,
+    cluster: Annotated[
+        str | None, typer.Option(help="Of several series: tcp://HOST:PORT of a dask scheduler, or slurm:FILE.")
     ] = None,
-    token_file: Annotated[Path | None, typer.Option(help="With --server: file with the bearer token.")] = None,
-    certificate: Annotated[
-        Path | None, typer.Option(help="With --server: PEM file to trust, for grpcs and https.")
-    ] = None,
+    token_file: Annotated[Path | None, typer.Option(help="Of a server: file with the bearer token.")] = None,
+    certificate: Annotated[Path | None, typer.Option(help="Of a server: PEM file to trust, for TLS.")] = None,
 ) -> None:
-    """Synthesise the other modality of a scan, on the scan's own grid.
+    """Synthesise the other modality of a scan, on the scan's own grid; of a folder with several series, of each.
 
     \b
     Example:
       kerasgan translate runs/first patient/T1 patient/synthetic-ct
       kerasgan translate model.tflite patient/T1 patient/synthetic-ct      # needs no TensorFlow
       kerasgan translate runs/both T1=patient/T1 T2=patient/T2 patient/synthetic-ct
-      kerasgan translate --server grpc://localhost:8500/NAME patient/T1 patient/synthetic-ct
+      kerasgan translate grpc://localhost:8500/NAME patient/T1 patient/synthetic-ct
+      kerasgan translate runs/first archive synthetic --workers 4          # again: goes on where it ended
     """
-    wanted = "INPUT OUTPUT" if server else "RUN INPUT OUTPUT"
-    runs, inputs = places[: not server], places[not server : -1]
-    channels = [str(place).partition("=") for place in inputs if "=" in str(place) and not place.exists()]
-    if len(inputs) != (len(channels) or 1):
+    inputs, output = places[1:-1], Path(places[-1])
+    channels = [place.partition("=") for place in inputs if "=" in place and not Path(place).exists()]
+    if not inputs or len(inputs) != (len(channels) or 1):
         named = " Several inputs are channels, each with its name: T1=PATH T2=PATH." if len(inputs) > 1 else ""
-        raise typer.BadParameter(f"Needs {wanted}; got {' '.join(map(str, places))}.{named}")
+        raise typer.BadParameter(f"Needs MODEL INPUT OUTPUT; got {' '.join(places)}.{named}")
     names = [name for name, _, _ in channels]
     if odd := [f"{name}={path}" for name, _, path in channels if not name or not path or names.count(name) > 1]:
         raise typer.BadParameter(
             f"Each channel needs a name and a file or folder, and is given once: T1=PATH T2=PATH; got {' '.join(odd)}."
         )
-    if (token_file or certificate) and not server:
-        raise typer.BadParameter("--token-file and --certificate are for --server.")
-    output = places[-1]
-    source = {name: Path(path) for name, _, path in channels} or inputs[0]
-    choices = direction, strict, modality, series, orientation, anonymous, flip, uncertainty
+    if (token_file or certificate) and "://" not in places[0]:
+        raise typer.BadParameter("--token-file and --certificate are for a server, such as grpc://host:8500/NAME.")
+    source: Any = {name: Path(path) for name, _, path in channels} or Path(inputs[0])
     from kerasgan import api
-    from kerasgan.translation.translate import open_translator
+    from kerasgan.io import discover
+    from kerasgan.io.nifti import is_image
 
-    with writing(output):
-        if server:
-            from kerasgan.serving.protocol import parse_address
+    may_be_several = not channels and series is None and not is_image(output) and source.is_dir()
+    one_too_many = typer.BadParameter("--workers, --cluster and --dry-run are for a folder of several series.")
+    if (workers > 1 or cluster or dry_run) and not may_be_several:
+        raise one_too_many
+    with writing(output), _opened(places[0], token_file, certificate) as translator:
+        if may_be_several:
+            from kerasgan.translation.cohort import Cohort, Options, holds_cohort
 
-            if parse_address(server).is_grpc:
-                load_tensorflow()  # whose messages gRPC carries
-            from kerasgan.serving import Client
-            from kerasgan.serving.translator import ServerTranslator
+            found = discover(source, modality, orientation)
+            if holds_cohort(output) or sum(one.usable for one in found) > 1:
+                options = Options(direction, strict, modality, orientation, anonymous, flip, uncertainty)
+                cohort = Cohort(translator, source, output, options, found)
+                _list(cohort, as_json) if dry_run else _translate(cohort, workers, cluster, as_json)
+                return
+        if workers > 1 or cluster or dry_run:
+            raise one_too_many
+        choices = direction, strict, modality, series, orientation, anonymous, flip, uncertainty
+        written = api.translate(translator, source, output, *choices)
+    say(json.dumps({"output": str(written)}) if as_json else f"Wrote {written}. {MAY_BE_WRONG}")
 
-            with Client(server, read_token(token_file), certificate) as client:
-                written = api.translate(ServerTranslator(client), source, output, *choices)
-        else:
-            translator = open_translator(runs[0])
-            if translator.needs_tensorflow:
-                translator.load = load_tensorflow
-            written = api.translate(translator, source, output, *choices)
-    say(f"Wrote {written}. {MAY_BE_WRONG}")
+
+@contextmanager
+def _opened(model: str, token_file: Path | None, certificate: Path | None) -> Iterator[Translator]:
+    """The translator of a run, a TFLite file or a server."""
+    if "://" not in model:
+        from kerasgan.translation.translate import open_translator
+
+        translator = open_translator(Path(model))
+        if translator.needs_tensorflow:
+            translator.load = load_tensorflow
+        yield translator
+        return
+    from kerasgan.serving.protocol import parse_address
+
+    if parse_address(model).is_grpc:
+        load_tensorflow()  # whose messages gRPC carries
+    from kerasgan.serving import Client
+    from kerasgan.serving.translator import ServerTranslator
+
+    with Client(model, read_token(token_file), certificate) as client:
+        yield ServerTranslator(client)
+
+
+def _list(cohort: Cohort, as_json: bool) -> None:
+    """Says what would be done."""
+    from kerasgan.translation.estimate import estimate
+
+    guess = None
+    if cohort.tasks:
+        options = cohort.options
+        with only_named("kerasgan.cli"):
+            guess = estimate(cohort.translator, [task.series for task in cohort.tasks], options.direction, options.flip)
+    if as_json:
+        seconds = {"seconds": round(guess.seconds, 1), "estimate": str(guess)} if guess else {"seconds": 0.0}
+        say(json.dumps(_content(cohort.rows) | seconds, indent=1))
+        return
+    say(table(_HEADS, [_cells(row) for row in cohort.rows]))
+    say(f"\n{_summary(cohort.rows)}. Nothing was written.")
+    if guess:
+        say(str(guess))
+
+
+def _translate(cohort: Cohort, workers: int, cluster: str | None, as_json: bool) -> None:
+    """Translates what is left, and ends with 1 where a series failed."""
+    if not as_json:
+        say(f"{cohort.folder}: {_summary(cohort.rows)}. Each has an output of its own in {cohort.out}.")
+    rows = []
+    with only_named("kerasgan.cli", "kerasgan.execution"), resumable(lambda: "The same command goes on."):
+        for row in cohort.translate(workers, cluster):
+            rows.append(row)
+            if row.status == "failed":
+                logger.warning("%s: %s", " ".join((row.input, row.series)).rstrip(), row.error)
+    if as_json:
+        say(json.dumps(_content(rows), indent=1))
+    else:
+        say(f"{_summary(rows)}: {cohort.manifest.table}. {MAY_BE_WRONG}")
+    if any(row.status == "failed" for row in rows):
+        raise typer.Exit(SOME_FAILED)
+
+
+def _content(rows: list[Row]) -> dict[str, object]:
+    counts = Counter(row.status for row in rows)
+    return {"summary": dict(counts), "rows": [row.model_dump() for row in rows]}
+
+
+def _summary(rows: list[Row]) -> str:
+    """The number of series of each kind, such as `3 series: 1 failed, 2 done`."""
+    counts = Counter(row.status for row in rows)
+    return f"{len(rows)} series: {', '.join(f'{count} {status}' for status, count in counts.items())}"
+
+
+def _cells(row: Row) -> list[str]:
+    what = row.status if row.status != "planned" else "to translate"
+    return [row.input, row.series, row.modality or "-", str(row.slices or "-"), what, row.error or row.output]

@@ -120,7 +120,8 @@ def read_volume(
         )
     raise DicomError(
         f"{path.name} holds {len(usable)} usable series, one is needed; name the folder of one, or choose by --series "
-        f"(in Python series=) with number, description, UID or what else tells them apart: {_listed(usable)}."
+        f"(in Python series=) with number, description, UID or what else tells them apart: {_listed(usable)}. To "
+        "translate each, name a folder as OUTPUT (in Python kerasgan.translate_folder)."
     )
 
 

@@ -135,7 +135,7 @@ def group(files: Iterable[Path], root: Path, modality: Modality | None = None, o
                 found.append(Series("", "", "", (file,), usable=False, reason=reason))
         except (DicomError, OSError) as error:
             damaged[file.parent].append(str(error))
-            found.append(Series("", "", "", (file,), usable=False, reason=str(error)))
+            found.append(Series("", "", "", (file,), usable=False, reason=str(error), damaged=True))
     if directories and not found and not frames:
         reason = "DICOMDIR, the list of a disc's files, none of which is here; copy the whole disc"
         found.append(Series("", "", "", tuple(directories), usable=False, reason=reason))
@@ -215,7 +215,7 @@ def image_series(file: Path, root: Path, told: Modality | None, orientation: str
         volume = read_labels(file, orientation)
     except (KerasganError, OSError) as error:
         reason = str(error).removeprefix(f"{file.name}: ")
-        return Series("", sidecar_modality(file), patient, (file,), usable=False, reason=reason), None
+        return Series("", sidecar_modality(file), patient, (file,), usable=False, reason=reason, damaged=True), None
     axes = anatomical_axes(volume.direction)
     series = Series(
         *("", "", patient, (file,), volume.shape, volume.spacing_mm, axes),

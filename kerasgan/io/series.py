@@ -44,6 +44,7 @@ class Series:
         synthetic: A network computed the series, which is no training data unless somebody asks for it.
         usable: `read_series` can read the series.
         reason: Reason why the series is not usable; empty for a usable one.
+        damaged: The reason is that the file cannot be read, where another may only be of a kind that is not used.
         notes: Remarks on the series, losses and irregularities included.
         losses: Files that may belong to the series and are left out; strict reading refuses them.
         irregularities: Uneven gaps and gantry tilt, which reading resamples, and what an image file contradicts itself
@@ -68,6 +69,7 @@ class Series:
     synthetic: bool = False
     usable: bool = True
     reason: str = ""
+    damaged: bool = False
     notes: tuple[str, ...] = ()
     losses: tuple[str, ...] = ()
     irregularities: tuple[str, ...] = ()

@@ -323,7 +323,7 @@ def load_run(path: str | Path) -> Run:
         if path.suffix == ".tflite":
             hint = f" A TFLite file translates, and does nothing else: kerasgan translate {path} INPUT OUTPUT"
         elif any(path.glob("*/[0-9]*/saved_model.pb")):
-            hint = f" Exported models are served, by kerasgan serve {path}, and then used with --server."
+            hint = f" Exported models are served, by kerasgan serve {path}, whose address then takes their place."
         elif around := next((parent for parent in path.parents if (parent / "run.json").is_file()), None):
             hint = f" It is a part of the run {around}."
         raise RunError(

@@ -70,7 +70,11 @@ class Client:
     ) -> None:
         self.address = parse_address(address)
         self.deadline_s, self.message_bytes = deadline_s, message_bytes
+        self._connection = token, certificate
         self._transport = connect(self.address, token, certificate)
+
+    def __reduce__(self) -> tuple[object, ...]:  # another process makes connections of its own
+        return Client, (str(self.address), *self._connection, self.deadline_s, self.message_bytes)
 
     def __enter__(self) -> Client:
         return self

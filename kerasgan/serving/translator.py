@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from kerasgan.scans.volume import Modality, Volume
 from kerasgan.serving.client import Client
 from kerasgan.translation.translate import Source
 from kerasgan.translation.translate import translate as translate_by_any
-from kerasgan.translation.translator import Translator
+from kerasgan.translation.translator import Translation, Translator
 
 
 class ServerTranslator(Translator):
@@ -29,15 +30,18 @@ class ServerTranslator(Translator):
         ::
 
             with Client("grpc://localhost:8500/heads") as client:
-                ct, contract = ServerTranslator(client).translate(kerasgan.read_volume("patient/T1"))
+                ct = ServerTranslator(client).translate(kerasgan.read_volume("patient/T1")).volume
     """
 
     error = ServingError
     batch_size = 64  # the client sends several messages at once
 
     def __init__(self, client: Client) -> None:
-        self.client, self.name = client, str(client.address)
-        self._described: ServingContract | None = None  # the version that translates the present scan
+        self.client, self.name, self.origin = client, str(client.address), str(client.address)
+        self._local = threading.local()  # each thread translates its scan by one version
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return ServerTranslator, (self.client,)
 
     def translate(
         self,
@@ -46,24 +50,25 @@ class ServerTranslator(Translator):
         overwrite: bool = False,
         flip: bool = False,
         strict: bool = False,
-    ) -> tuple[Volume, Contract]:
+    ) -> Translation:
         """Translates as `Translator.translate` does, and again where the server has gone on to another version.
 
         For that it keeps the volume's values, whatever `overwrite` allows.
         """
 
-        def by_one_version(described: ServingContract) -> tuple[Volume, Contract]:
-            self._described, self.name = described, described.name
+        def by_one_version(described: ServingContract) -> Translation:
+            self._local.described, self.name = described, described.name
             return super(ServerTranslator, self).translate(volume, direction, flip=flip, strict=strict)
 
         return self.client.with_one_version(by_one_version)
 
     @property
     def described(self) -> ServingContract:
-        """The contract of the version that translates the present scan."""
-        if self._described is None:
-            self._described = self.client.contract()
-        return self._described
+        """The contract of the version that translates the present scan of this thread."""
+        if not hasattr(self._local, "described"):
+            self._local.described = self.client.contract()
+        found: ServingContract = self._local.described
+        return found
 
     def sources(self) -> Mapping[Direction, Modality]:
         """The modality that goes in, for each direction."""

@@ -29,7 +29,7 @@ class RunTranslator(Translator):
         ::
 
             mr = kerasgan.read_volume("patient/T1")
-            ct, contract = RunTranslator(kerasgan.load_run("runs/first")).translate(mr)
+            ct = RunTranslator(kerasgan.load_run("runs/first")).translate(mr).volume
     """
 
     error = RunError
@@ -38,9 +38,12 @@ class RunTranslator(Translator):
     name = "the run"
 
     def __init__(self, run: Run) -> None:
-        self.run = run
+        self.run, self.origin = run, str(run.path.resolve())
         self._contracts: dict[Direction, Contract] = {}
         self._generators: dict[Direction, keras.Model] = {}
+
+    def __reduce__(self) -> tuple[object, ...]:  # another process loads the networks itself
+        return RunTranslator, (self.run,), self._chosen()
 
     def sources(self) -> Mapping[Direction, Modality]:
         """The modality that goes in, for each direction."""

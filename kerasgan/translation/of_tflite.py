@@ -33,7 +33,7 @@ class TFLiteTranslator(Translator):
         ::
 
             mr = kerasgan.read_volume("patient/T1")
-            ct, contract = TFLiteTranslator("model.tflite").translate(mr)
+            ct = TFLiteTranslator("model.tflite").translate(mr).volume
     """
 
     error = ExportError
@@ -42,7 +42,7 @@ class TFLiteTranslator(Translator):
     def __init__(self, path: str | Path) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
-        self.name = Path(path).name
+        self.name, self.origin = Path(path).name, str(Path(path).resolve())
         content = read_contract(path)
         try:
             if content.get("format") != FORMAT:
@@ -71,6 +71,9 @@ class TFLiteTranslator(Translator):
             )
         if found != shape:
             raise ExportError(f"{path} takes {found}, and its contract says {shape}. Export the run again.")
+
+    def __reduce__(self) -> tuple[object, ...]:  # another process opens the file itself
+        return TFLiteTranslator, (self._path,), self._chosen()
 
     def sources(self) -> Mapping[Direction, Modality]:
         """The modality that goes in, for the one direction."""

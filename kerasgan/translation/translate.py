@@ -20,7 +20,7 @@ from kerasgan.scans.volume import Modality, Volume
 from kerasgan.text import EXPECTED_ERROR, SYNTHETIC_IMAGE
 from kerasgan.translation.of_run import RunTranslator
 from kerasgan.translation.of_tflite import TFLiteTranslator
-from kerasgan.translation.translator import Translator
+from kerasgan.translation.translator import Translation, Translator
 
 Model = Translator | Run | str | Path
 Source = str | Path | Mapping[str, str | Path]
@@ -64,21 +64,48 @@ def translate(
     if "" not in paths and series is not None:
         raise KerasganError("--series chooses one of several series; name the folder of each channel without it.")
     volumes = {name: read_volume(path, strict, modality, series, orientation) for name, path in paths.items()}
+    translate_read(translator, volumes, output, direction, strict, anonymous, flip, uncertainty)
+    return output
+
+
+def translate_read(
+    translator: Translator,
+    volumes: Mapping[str, Volume],
+    output: Path,
+    direction: Direction | None = None,
+    strict: bool = False,
+    anonymous: bool = False,
+    flip: bool = False,
+    uncertainty: bool = False,
+) -> Translation:
+    """Translates a scan that was read, and writes the result; the values of the scan are overwritten.
+
+    Args:
+        translator: The model.
+        volumes: The scan, by `""`, or each channel by its name; the first is the one that a new series refers to.
+        output: As for `kerasgan.translate`, as are all others.
+
+    Returns:
+        What was written.
+
+    Raises:
+        KerasganError: Where the model cannot translate the scan, or the output cannot be written.
+    """
     source = next(iter(volumes.values()))
     if not is_image(output) and not source.source:
         raise KerasganError(f"A DICOM series needs a DICOM input; name an output that ends in {' or '.join(SUFFIXES)}.")
     if not is_image(output):
         source_headers(source)  # a file that the new series cannot refer to is found before the translation
     if uncertainty:  # known before the scan is prepared and translated
-        _require_expected_error(translator, translator.contract(translator.direction(source.modality, direction)))
-    synthetic, contract = translator.translate(volumes, direction, overwrite=True, flip=flip, strict=strict)
+        require_expected_error(translator, translator.contract(translator.direction(source.modality, direction)))
+    made = translator.translate(volumes, direction, overwrite=True, flip=flip, strict=strict)
     if is_image(output):
-        write_image(synthetic, output, SYNTHETIC_IMAGE)
+        write_image(made.volume, output, SYNTHETIC_IMAGE)
     else:
-        write_dicom(synthetic, source, output, contract.series_description, anonymous)
+        write_dicom(made.volume, source, output, made.contract.series_description, anonymous)
     if uncertainty:
-        expected = _require_expected_error(translator, contract)
-        errors = expected.map_of(synthetic, overwrite=True)
+        expected = require_expected_error(translator, made.contract)
+        errors = expected.map_of(made.volume, overwrite=True)
         write_image(errors, error_map_path(output), EXPECTED_ERROR)
         voxels = np.count_nonzero(errors.array) or 1
         logger.info(
@@ -90,7 +117,7 @@ def translate(
             expected.part,
             error_map_path(output),
         )
-    return output
+    return made
 
 
 def error_map_path(output: Path) -> Path:
@@ -106,7 +133,12 @@ def error_map_path(output: Path) -> Path:
     return output.with_name(f"{name}-expected-error{suffix}")
 
 
-def _require_expected_error(translator: Translator, contract: Contract) -> ExpectedError:
+def require_expected_error(translator: Translator, contract: Contract) -> ExpectedError:
+    """The expected error of a synthetic CT as an evaluation has measured it.
+
+    Raises:
+        KerasganError: Where the target is MR, or no evaluation has. The class is the translator's `error`.
+    """
     if contract.target.modality != "CT":
         raise translator.error(
             f"The map of expected error is in HU, and {contract.target.modality} has no unit; leave --uncertainty out."

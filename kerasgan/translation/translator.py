@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -26,6 +28,20 @@ EXCHANGED = 2.0  # times as far as from another channel is an image from the one
 logger = logging.getLogger(__name__)
 
 
+class Translation(NamedTuple):
+    """What a model made of a scan.
+
+    Attributes:
+        volume: The other modality, on the scan's grid.
+        contract: The contract that it was made by.
+        verdict: The input gate's answer about the scan, of several channels the worst one; None without a gate.
+    """
+
+    volume: Volume
+    contract: Contract
+    verdict: Verdict | None
+
+
 class Translator(ABC):
     """A model that translates slices, wherever it runs: a run, a TFLite file, a server.
 
@@ -34,11 +50,14 @@ class Translator(ABC):
 
     Attributes:
         name: What messages call the model.
+        origin: The path or address by which the model is known again; "" where it has none.
         error: The class of errors about a scan that does not fit the model.
         batch_size: Number of slices that `predict` gets at once.
         needs_tensorflow: Whether `predict` uses TensorFlow.
         load: Is called before the first slice is predicted, when the scan has been read and prepared. A command loads
             TensorFlow there: a wrong scan is refused without the wait, and the preparation has the memory to itself.
+        turn: Is entered for `load` and for each `predict`; a lock, where several threads translate scans at once.
+        show_progress: Whether a bar counts the slices of a scan.
         export_command: Command that exports the model again, for error messages; empty if there is none.
 
     Example:
@@ -56,14 +75,17 @@ class Translator(ABC):
                 def predict(self, direction, images, maps):
                     return np.zeros_like(images[..., :1])
 
-            ct = Water().translate(read_volume("patient/T1"))[0]
+            ct = Water().translate(read_volume("patient/T1")).volume
     """
 
     name: str
+    origin: str = ""
     error: type[KerasganError] = KerasganError
     batch_size: int = 1
     needs_tensorflow: bool = False
     load: Callable[[], None] = staticmethod(lambda: None)
+    turn: AbstractContextManager[object] = nullcontext()
+    show_progress: bool = True
     export_command: str = ""
 
     @abstractmethod
@@ -90,6 +112,10 @@ class Translator(ABC):
         Returns:
             `[batch, height, width, 1]` in the target's unit, such as HU.
         """
+
+    def _chosen(self) -> dict[str, object]:
+        """What a program has chosen for this translator, which goes along with it to another process."""
+        return {"load": self.load} if "load" in vars(self) else {}
 
     def direction(self, modality: Modality, wanted: Direction | None = None) -> Direction:
         """The direction in which a scan is translated.
@@ -127,7 +153,7 @@ class Translator(ABC):
         overwrite: bool = False,
         flip: bool = False,
         strict: bool = False,
-    ) -> tuple[Volume, Contract]:
+    ) -> Translation:
         """Translates a volume, whole slice by whole slice, in each plane that the contract names.
 
         Args:
@@ -141,7 +167,7 @@ class Translator(ABC):
 
         Returns:
             The other modality on the volume's grid: HU within the trained window for CT, the median training scale for
-            MR, and air around the body. And the contract that it was made by.
+            MR, and air around the body. With it the contract, and the input gate's answer.
 
         Raises:
             KerasganError: For a modality that the model does not take, channels that are missing, unknown, exchanged
@@ -173,9 +199,9 @@ class Translator(ABC):
             prepared = prepare(first, settings, crop=False, size=size, overwrite=overwrite, further=further)
         except ValueError as error:
             raise self.error(f"The scan cannot be translated: {error} Name another scan.") from error
-        self._judge(prepared, direction, strict)
+        verdict = self._judge(prepared, direction, strict)
         axial = self.translate_prepared(prepared, direction, overwrite, flip)
-        return replace(oriented(axial, orientation(first)), source=first.source), contract
+        return Translation(replace(oriented(axial, orientation(first)), source=first.source), contract, verdict)
 
     def translate_prepared(
         self, prepared: Prepared, direction: Direction, overwrite: bool = False, flip: bool = False
@@ -208,12 +234,15 @@ class Translator(ABC):
             starts = range(0, len(occupied), self.batch_size)
             batches += [(view, values, occupied[first : first + self.batch_size]) for first in starts]
 
-        self.load()
+        with self.turn:
+            self.load()
 
         def predict(images: np.ndarray) -> np.ndarray:
-            return self.predict(direction, images, prepared.maps)
+            with self.turn:
+                return self.predict(direction, images, prepared.maps)
 
-        with tqdm(desc="Translating", total=sum(len(rows) for *_, rows in batches), unit="slice", leave=False) as bar:
+        total, hidden = sum(len(rows) for *_, rows in batches), not self.show_progress
+        with tqdm(desc="Translating", total=total, unit="slice", leave=False, disable=hidden) as bar:
             for view, values, rows in batches:
                 network = mean_with_mirrored(predict) if flip and view.plane != "sagittal" else predict
                 synthetic = np.asarray(network(view.images(rows)))  # [batch, height, width, 1]
@@ -263,7 +292,7 @@ class Translator(ABC):
                 found.append(gate.judge(measurements))
         return max(found, key=lambda verdict: verdict.deviation, default=None)
 
-    def _judge(self, prepared: Prepared, direction: Direction, strict: bool) -> None:
+    def _judge(self, prepared: Prepared, direction: Direction, strict: bool) -> Verdict | None:
         """Says in one line whether the scan is like the training scans, and refuses a foreign one under `strict`.
 
         Each channel has a gate of its own. An image that is foreign to its channel and less than half as far from
@@ -271,6 +300,7 @@ class Translator(ABC):
         """
         contract = self.contract(direction)
         gates = {channel.name: channel.gate for channel in contract.channels} or {"": contract.gate}
+        found = []
         for number, (name, gate) in enumerate(gates.items()):
             of_it, measurements = f", channel {name}" if name else "", prepared.measurements(number)
             if gate is None or measurements is None:
@@ -296,6 +326,8 @@ class Translator(ABC):
                 )
             level = logging.INFO if verdict.answer == "fits" else logging.WARNING
             logger.log(level, "Input gate%s: %s.", of_it, verdict)
+            found.append(verdict)
+        return max(found, key=lambda verdict: verdict.deviation, default=None)
 
     def _require_whole_body(self, prepared: Prepared) -> None:
         """Refuses a scan whose body is cut by the model's fixed size: the rest would silently become air."""

@@ -192,7 +192,10 @@ def test_exported_models_that_are_named_as_a_run(refused, tmp_path):
     (tmp_path / "served/head/1/saved_model.pb").touch()
     (tmp_path / "ct.tflite").touch()
     error = refused("translate", tmp_path / "served", "in", "out")
-    assert f"Exported models are served, by kerasgan serve {tmp_path}/served, and then used with --server" in error
+    assert (
+        f"Exported models are served, by kerasgan serve {tmp_path}/served, whose address then takes their place"
+        in error
+    )
     error = refused("evaluate", tmp_path / "ct.tflite")
     assert f"A TFLite file translates, and does nothing else: kerasgan translate {tmp_path}/ct.tflite" in error
 

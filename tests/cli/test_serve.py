@@ -1,4 +1,4 @@
-"""`kerasgan serve` and `kerasgan translate --server` where no server is needed."""
+"""`kerasgan serve`, and `kerasgan translate` with a server, where no server is needed."""
 
 import json
 import os
@@ -99,11 +99,12 @@ def test_a_token_file_that_holds_none(refused, tmp_path, content):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["in", "out"], "Needs RUN INPUT OUTPUT; got in out."),
-        (["--server", "grpc://host/ct", "run", "in", "out"], "Needs INPUT OUTPUT; got run in out."),
+        (["in", "out"], "Needs MODEL INPUT OUTPUT; got in out."),
+        (["grpc://host/ct", "run", "in", "out"], "Needs MODEL INPUT OUTPUT; got grpc://host/ct run in out."),
+        (["run", "in", "out.mha", "--workers", "2"], "--workers, --cluster and --dry-run are for a folder of several"),
         (["run", "T1=a", "T1=b", "out"], "is given once: T1=PATH T2=PATH; got T1=a T1=b."),
         (["run", "T1=a", "T2=", "=b", "out"], "needs a name and a file or folder, and is given once: T1=PATH T2=PATH;"),
-        (["run", "in", "out", "--token-file", "token"], "--token-file and --certificate are for --server."),
+        (["run", "in", "out", "--token-file", "token"], "--token-file and --certificate are for a server, such as"),
     ],
 )
 def test_the_paths_of_translate(kerasgan, arguments, said):
@@ -112,7 +113,7 @@ def test_the_paths_of_translate(kerasgan, arguments, said):
 
 
 def test_an_address_that_is_none(refused):
-    assert "'host/ct' is no address of a model" in refused("translate", "--server", "host/ct", "in", "out")
+    assert "'ftp://host/ct' is no address of a model" in refused("translate", "ftp://host/ct", "in", "out")
 
 
 def test_a_server_that_is_not_there(refused, tmp_path, write_dicom, monkeypatch):
@@ -121,6 +122,6 @@ def test_a_server_that_is_not_there(refused, tmp_path, write_dicom, monkeypatch)
 
     monkeypatch.setattr(client.Client.__init__, "__defaults__", (None, None, 0.3, client.MESSAGE_BYTES))
     write_dicom(tmp_path / "series", "MR")
-    error = refused("translate", "--server", "http://127.0.0.1:9/ct", "series", "out")
+    error = refused("translate", "http://127.0.0.1:9/ct", "series", "out")
     assert "http://127.0.0.1:9/ct: UNAVAILABLE" in error
     assert not (tmp_path / "out").exists()

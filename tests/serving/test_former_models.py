@@ -48,7 +48,7 @@ def test_the_contract_is_that_of_0_1_0(server):
 @pytest.mark.parametrize(("direction", "source", "limit"), [("ab", "mr", CT_HU), ("ba", "ct", MR)])
 def test_translate_by_the_server_gives_the_former_values(server, former, tmp_path, direction, source, limit):
     address = f"grpc://127.0.0.1:{server.grpc_port}/heads"
-    words = ["translate", "--server", address, str(former / f"{source}.nii.gz"), str(tmp_path / "found.nii.gz")]
+    words = ["translate", address, str(former / f"{source}.nii.gz"), str(tmp_path / "found.nii.gz")]
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 0, result.output
     found, expected = (

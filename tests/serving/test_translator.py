@@ -84,7 +84,7 @@ def test_an_output_that_exists_is_told_before_anything_is_sent(client, head, tmp
 
 @pytest.mark.parametrize("scheme", ["grpc", "http"])
 def test_the_command(server, address, head, tmp_path, scheme):
-    words = ["translate", "--server", address(server, scheme), str(head / "mr.nii.gz"), str(tmp_path / "ct.nii.gz")]
+    words = ["translate", address(server, scheme), str(head / "mr.nii.gz"), str(tmp_path / "ct.nii.gz")]
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 0, result.output
     assert "ct.nii.gz. Synthetic, not for diagnosis" in result.stdout

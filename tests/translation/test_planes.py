@@ -61,7 +61,7 @@ def cubes(shape=(16, 20, 24)):
 @pytest.mark.parametrize("code", ["LPS", "PIR", "RAI"])
 def test_each_plane_shows_its_slices_upright_and_puts_them_back_where_they_were(code):
     volume, model = cubes(), Made(lambda images: 1000 * images)
-    synthetic, _ = model.translate(oriented(volume, code))
+    synthetic = model.translate(oriented(volume, code)).volume
     np.testing.assert_allclose(oriented(synthetic, "LPS").array, volume.array, atol=1e-3)
     networks = volume.array / 1000
     axial, coronal, sagittal = model.asked[0], model.asked[16], model.asked[16 + 20]
@@ -83,7 +83,7 @@ def test_planes_are_fused_by_the_median_and_two_of_them_by_the_mean(planes, expe
 def test_thick_slices_are_cut_on_cubes_and_put_back_thick():
     thick = Volume(np.repeat(np.arange(10.0), 20 * 24).reshape(10, 20, 24) * 50, (2.0, 2.0, 4.0), modality="CT")
     model = Made(lambda images: 1000 * images)
-    synthetic, _ = model.translate(thick)
+    synthetic = model.translate(thick).volume
     assert synthetic.same_grid(thick)
     np.testing.assert_allclose(synthetic.array, thick.array, atol=13)  # a quarter of the step, at the ends
     assert model.asked[20].shape == (20, 24) and len(model.asked) == 20 + 20 + 24
@@ -102,7 +102,7 @@ def test_a_single_slice_has_its_own_plane_alone(shape):
     values = cubes((16, 20, 1)).array
     stored = values if shape[0] == 16 else values[::-1].reshape(shape)
     volume, model = Volume(stored, (2.0, 2.0, 2.0), direction=sagittal, modality="CT"), Made(lambda image: 1000 * image)
-    synthetic, _ = model.translate(volume)
+    synthetic = model.translate(volume).volume
     assert synthetic.same_grid(volume)
     np.testing.assert_allclose(synthetic.array, stored, atol=1e-3)
     np.testing.assert_allclose(model.asked[0], values[::-1, :, 0] / 1000, atol=1e-6)

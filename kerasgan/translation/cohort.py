@@ -1,0 +1,437 @@
+"""A folder of many scans translated: one output a series, a manifest, and nothing done twice.
+
+Each process that works on it loads the network once and has a few scans under way: while one is computed, others are
+read and written. Only the process that was started writes the manifest.
+
+OUT/cohort.json                  the folder, the model and the options that OUT belongs to
+OUT/manifest.csv, .jsonl         a row for each series, see `manifest.py`
+OUT/.cohort.lock                 held by the command that translates into OUT
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pickle
+import re
+import shutil
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from tqdm import tqdm
+
+from kerasgan.errors import KerasganError, ServingError, WorkerError
+from kerasgan.execution import executor
+from kerasgan.files import path_of, read_record, remove_leftovers, replacing, require_writable
+from kerasgan.io import Series, discover, read_series
+from kerasgan.io.nifti import is_image, stem
+from kerasgan.scans.contract import Direction
+from kerasgan.scans.volume import Modality
+from kerasgan.translation.manifest import Manifest, Row
+from kerasgan.translation.translate import (
+    Model,
+    error_map_path,
+    open_translator,
+    require_expected_error,
+    translate_read,
+)
+from kerasgan.translation.translator import Translator
+
+COHORT, LOCK = "cohort.json", ".cohort.lock"
+LONGEST = 1000  # characters of a reason
+
+
+@dataclass(frozen=True)
+class Options:
+    """What holds for each scan of a cohort; the fields are arguments of `kerasgan.translate`."""
+
+    direction: Direction | None = None
+    strict: bool = False
+    modality: Modality | None = None
+    orientation: str = ""
+    anonymous: bool = False
+    flip: bool = False
+    uncertainty: bool = False
+
+
+@dataclass(frozen=True)
+class Task:
+    """A series that is to be translated, and its row as far as it is known before."""
+
+    series: Series
+    row: Row
+
+
+def holds_cohort(out: Path) -> bool:
+    """True for a folder that a cohort was translated into, or is being."""
+    return (out / COHORT).is_file()
+
+
+class Cohort:
+    """The series below a folder, and what is left to do about each.
+
+    Args:
+        model: As for `kerasgan.translate`.
+        folder: Searched to any depth.
+        out: A new folder for the outputs, or that of a cohort that was begun.
+        options: What holds for each scan.
+        found: The series, where the folder has been searched already.
+
+    Attributes:
+        rows: A row for each series: left out, failed, done before, or planned.
+        tasks: Those that are planned.
+
+    Raises:
+        KerasganError: For a folder without a series that the model takes, an `out` that holds something else or lies
+            inside the folder, another folder, model or options than `out` was begun with, or a model that cannot be
+            used.
+
+    Example:
+
+        cohort = Cohort("runs/first", "archive", "synthetic")
+        rows = list(cohort.translate(workers=4))
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        folder: str | Path,
+        out: str | Path,
+        options: Options | None = None,
+        found: Sequence[Series] | None = None,
+    ) -> None:
+        self.folder, self.out = path_of(folder, "folder"), path_of(out, "out")
+        self.options = options or Options()
+        _require_places(self.folder, self.out)
+        self.translator = open_translator(model)
+        directions = self._directions()
+        self._facts = {
+            "folder": str(self.folder.resolve()),
+            "model": self.translator.origin or self.translator.name,
+            "options": asdict(self.options),
+        }
+        self._require_same()
+        self.manifest = Manifest(self.out)
+        if found is None:
+            found = discover(self.folder, self.options.modality, self.options.orientation)
+        if not found:
+            raise KerasganError(f"{self.folder} holds no DICOM series, NIfTI or MHA file; name a folder that has some.")
+        self.rows, self.tasks = list[Row](), list[Task]()
+        self._plan(found, directions)
+        if not any(row.status in ("planned", "done") or row.digest for row in self.rows):
+            raise self.translator.error(
+                f"{self.folder} holds no series that {self.translator.name} can translate: {_reasons(self.rows)}. Name "
+                "another folder or model."
+            )
+        if self.options.uncertainty:
+            for modality in {task.row.modality for task in self.tasks}:
+                require_expected_error(self.translator, self.translator.contract(directions[modality]))
+
+    def translate(self, workers: int = 1, cluster: str | None = None, progress: bool = True) -> Iterator[Row]:
+        """Translates what is planned, and writes the manifest.
+
+        Args:
+            workers: Processes, see `kerasgan.execution.executor`.
+            cluster: Where they run, see `kerasgan.execution.executor`.
+            progress: Whether a bar shows how far it is, with the time left.
+
+        Yields:
+            The row of each series, as it is finished; at first those that need nothing.
+
+        Raises:
+            KerasganError: Where another command translates into the same folder, or `out` cannot be written.
+            WorkerError: Where the workers cannot be reached, or all of them were lost. What was finished stands.
+        """
+        require_writable(self.out / COHORT)
+        self.out.mkdir(parents=True, exist_ok=True)
+        try:
+            lock = FileLock(self.out / LOCK).acquire(blocking=False)
+        except Timeout as error:
+            raise KerasganError(
+                f"Another command translates into {self.out}; wait until it ends, or name another folder."
+            ) from error
+        # Where nothing is left to do, no worker is started.
+        with lock, executor(workers, cluster) if self.tasks else executor() as place:
+            if not holds_cohort(self.out):
+                with replacing(self.out / COHORT) as path:
+                    path.write_text(json.dumps(self._facts, indent=2))
+            known = [row for row in self.rows if row.status != "planned"]
+            rows = self.manifest.read() | {row.key: row for row in known}
+            self.manifest.write(rows.values())
+            yield from known
+            shared, total = _Shared(self.translator), sum(task.row.slices for task in self.tasks)
+            function = partial(_translate, shared, self.out, self.options)
+            hidden = not progress or not total
+            with (
+                shared.until_the_end(),
+                tqdm(desc="Translating", total=total, unit="slice", disable=hidden, smoothing=0) as bar,
+            ):
+                for outcome in place.run(function, self.tasks):
+                    row = outcome.value or self._lost(outcome.job, outcome.failure, outcome.error)
+                    rows[row.key] = row
+                    self.manifest.add(row)
+                    bar.update(row.slices)
+                    yield row
+            self.manifest.write(rows.values())
+
+    def _directions(self) -> Mapping[str, Direction]:
+        """The direction in which each modality is translated that the model takes."""
+        sources, wanted = self.translator.sources(), self.options.direction
+        if wanted is not None:
+            self.translator.direction(sources.get(wanted, "MR"), wanted)  # refuses one that the model has not
+        found: dict[str, Direction] = {
+            source: self.translator.direction(source, wanted)
+            for direction, source in sources.items()
+            if wanted in (None, direction)
+        }
+        for direction in found.values():
+            if channels := self.translator.contract(direction).channels:
+                names = [channel.name for channel in channels]
+                raise self.translator.error(
+                    f"{self.translator.name} takes {' and '.join(names)} of each patient, and a cohort is of single "
+                    "series. Translate each patient by a command of its own: kerasgan translate RUN "
+                    f"{' '.join(f'{name}=PATH' for name in names)} OUTPUT"
+                )
+        return found
+
+    def _require_same(self) -> None:
+        """Refuses a folder of outputs that was begun with another folder, model or options."""
+        if not holds_cohort(self.out):
+            return
+        begun = read_record(self.out / COHORT, json.loads, "Name another folder for the outputs.", KerasganError)
+        for name, value in self._facts.items():
+            if not isinstance(begun, dict) or begun.get(name) != value:
+                former = begun.get(name) if isinstance(begun, dict) else begun
+                raise KerasganError(
+                    f"{self.out} holds translations with {name} {_words(former)}, not {_words(value)}. Name another "
+                    "folder, so that nothing is overwritten."
+                )
+
+    def _plan(self, found: Sequence[Series], directions: Mapping[str, Direction]) -> None:
+        """Fills rows and tasks."""
+        former = self.manifest.read()
+        identities = {direction: self._identity(direction) for direction in directions.values()}
+        unreadable = defaultdict[Path, list[Series]](list)  # by file, or of DICOM files by folder
+        for series in found:
+            if series.damaged:
+                (file,) = series.files
+                unreadable[file if is_image(file) else file.parent].append(series)
+        for place, damaged in unreadable.items():
+            place, several = (place, len(damaged)) if len(damaged) > 1 else (damaged[0].files[0], 0)
+            name = f"{several} files that cannot be read" if several else ""
+            reasons = "; ".join(dict.fromkeys(one.reason for one in damaged))
+            self.rows.append(Row(input=self._seen(place), series=name, status="failed", error=reasons[:LONGEST]))
+        for series, name in _names([one for one in found if not one.damaged]):
+            input_ = self._seen(_place(series))
+            known = {"input": input_, "series": name, "modality": series.modality[:16], "slices": series.shape[0]}
+            direction = directions.get(series.modality)
+            if not series.usable or series.synthetic or direction is None:
+                takes = " and ".join(directions)
+                reason = series.reason if not series.usable else "a network computed it; it is no scan"
+                reason = reason if direction or not series.usable else f"{self.translator.name} takes {takes}"
+                self.rows.append(Row(**known, status="left out", error=reason))
+                continue
+            target = self.translator.contract(direction).target.modality
+            output, digest = self._output(input_, name, series, target), _digest(series, identities[direction])
+            row = former.get((input_, name))
+            made = row is not None and (row.status == "failed" or (self.out / output).exists())
+            if row is not None and made and (row.digest, row.output) == (digest, output):
+                self.rows.append(row)
+                continue
+            self.rows.append(Row(**known, output=output, status="planned", digest=digest))
+            self.tasks.append(Task(series, self.rows[-1]))
+
+    def _seen(self, path: Path) -> str:
+        return path.relative_to(self.folder).as_posix()
+
+    def _output(self, input_: str, name: str, series: Series, target: Modality) -> str:
+        """Where the output lies below `out`: at the place of its source, with a name that says what it is."""
+        path = Path(input_)
+        if not series.slices:
+            file = f"{stem(path)}-synthetic-{target.lower()}{path.name[len(stem(path)) :]}"
+            return path.with_name(file).as_posix()
+        folder = path.parent if len(series.files) == 1 else path
+        return (folder / f"{name.replace(' ', '-')}-synthetic-{target.lower()}").as_posix()
+
+    def _identity(self, direction: Direction) -> str:
+        """What else decides a result than the scan: the contract, which has the network's digest, and the options."""
+        unused = {"kerasgan"} if self.options.uncertainty else {"kerasgan", "expected_error"}
+        contract = self.translator.contract(direction).model_dump_json(exclude=unused)
+        return json.dumps([contract, asdict(self.options)])
+
+    def _lost(self, task: Task, failure: Exception | None, text: str) -> Row:
+        """The row of a series that no worker could finish; one that ended its workers is not tried again by itself."""
+        path = self.out / task.row.output
+        remove_leftovers(path.parent, f".{path.name}.*")
+        changes: dict[str, object] = {"status": "failed", "error": text, "digest": ""}
+        if isinstance(failure, WorkerError):
+            again = f"to try it again, remove its line from {self.manifest.lines.name}"
+            changes |= {"error": f"{text.rstrip('.')}; {again}.", "digest": task.row.digest}
+        return task.row.model_copy(update=changes)
+
+
+class _Turn:
+    """A lock for the network, which nobody gets any more once a cohort was stopped: Ctrl-C waits for one batch."""
+
+    def __init__(self) -> None:
+        self.stopped, self._lock = False, threading.Lock()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+        if self.stopped:
+            self._lock.release()
+            raise KerasganError("The command was stopped.")
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+class _Shared:
+    """A translator that several threads use at once, and that is opened once in each process that it is sent to."""
+
+    def __init__(self, translator: Translator) -> None:
+        self.translator, self._turn = translator, _Turn()
+        translator.turn, translator.show_progress = self._turn, False
+
+    @contextmanager
+    def until_the_end(self) -> Iterator[None]:
+        """Lets no thread begin another batch once the block was left, however."""
+        try:
+            yield
+        finally:
+            self._turn.stopped = True
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _opened, (pickle.dumps(self.translator),)
+
+
+_opening = threading.Lock()
+
+
+def _opened(pickled: bytes) -> _Shared:
+    with _opening:  # or two threads would load the network
+        return _open(pickled)
+
+
+@lru_cache(maxsize=1)
+def _open(pickled: bytes) -> _Shared:
+    return _Shared(pickle.loads(pickled))
+
+
+def _translate(shared: _Shared, out: Path, options: Options, task: Task) -> Row:
+    """Translates a series, in any process, and says what became of it."""
+    begun, row, output = time.monotonic(), task.row, out / task.row.output
+    try:
+        volume = read_series(task.series, strict=options.strict)
+        for path in (output, error_map_path(output)):  # of an input that has changed, or of a process that was killed
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+        warnings = volume.warnings
+        made = translate_read(
+            shared.translator,
+            {"": volume},
+            output,
+            options.direction,
+            options.strict,
+            options.anonymous,
+            options.flip,
+            options.uncertainty,
+        )
+    except Exception as error:
+        text = str(error) if isinstance(error, KerasganError) else f"{type(error).__name__}: {error}"
+        text = " ".join(text.split()).replace(f"{out}{os.sep}", "")
+        changes: dict[str, object] = {"status": "failed", "error": text, "digest": row.digest * _is_the_scan(error)}
+    else:
+        gate = str(made.verdict) if made.verdict else ""
+        changes = {"status": "done", "warnings": warnings, "gate": gate}
+    return row.model_copy(update=changes | {"seconds": round(time.monotonic() - begun, 2)})
+
+
+def _is_the_scan(error: BaseException) -> bool:
+    """True where the scan is to blame, so that it would fail again; False for a disk, a server, memory or a mistake."""
+    causes = list[BaseException]()
+    cause: BaseException | None = error
+    while cause is not None:
+        causes.append(cause)
+        cause = cause.__cause__
+    elsewhere = any(isinstance(one, OSError | MemoryError | ServingError) for one in causes)
+    return isinstance(error, KerasganError) and not elsewhere
+
+
+def _require_places(folder: Path, out: Path) -> None:
+    if not folder.is_dir():
+        raise KerasganError(
+            f"{folder} is no folder, and a cohort is a folder of scans, not packed. One scan is translated by "
+            "kerasgan.translate."
+        )
+    if out.resolve().is_relative_to(folder.resolve()):
+        raise KerasganError(
+            f"{out} lies inside {folder}, where the next search would find what is written; name a folder beside it."
+        )
+    if is_image(out):
+        raise KerasganError(f"{out} is the name of one image, and {folder} holds several scans; name a folder.")
+    if out.is_file() or (out.is_dir() and not holds_cohort(out) and any(path.name != LOCK for path in out.iterdir())):
+        raise KerasganError(f"{out} exists; name another output, so that nothing is overwritten.")
+
+
+def _place(series: Series) -> Path:
+    """The file of a series, or the folder of its files."""
+    if len(series.files) == 1:
+        return series.files[0]
+    return Path(os.path.commonpath([file.parent for file in series.files]))
+
+
+def _names(found: Sequence[Series]) -> list[tuple[Series, str]]:
+    """Each series with what tells it from others of the same place; images need nothing."""
+    named = [(series, _name(series) if series.uid or series.slices else "") for series in found]
+    taken = Counter((_place(series), name) for series, name in named)
+    return [
+        (series, f"{name} {_short(series)}".strip() if taken[_place(series), name] > 1 else name)
+        for series, name in named
+    ]
+
+
+def _name(series: Series) -> str:
+    """Number and traits, such as `series 4 EchoTime-4.6`, of letters that a folder can have."""
+    words = ("series", series.number, *series.traits)
+    return " ".join(filter(None, (re.sub(r"[^A-Za-z0-9.+-]+", "-", word).strip("-.") for word in words)))
+
+
+def _short(series: Series) -> str:
+    files = "".join(file.name for file in series.files)
+    return hashlib.sha256(f"{series.uid}{series.traits}{series.reason}{files}".encode()).hexdigest()[:6]
+
+
+def _digest(series: Series, identity: str) -> str:
+    """The digest of the files by name, size and time, and of what else decides the result."""
+    digest = hashlib.sha256(f"{identity}{series.uid}{series.traits}".encode())
+    for file in series.files:
+        found = file.stat()
+        digest.update(f"{file.name}/{found.st_size}/{found.st_mtime_ns};".encode())
+    return digest.hexdigest()[:16]
+
+
+def _reasons(rows: Sequence[Row]) -> str:
+    """The reasons of rows that cannot be translated, the commonest first."""
+    reasons = defaultdict[str, int](int)
+    for row in rows:
+        reasons[row.error.rstrip(".")] += 1
+    ordered = sorted(reasons.items(), key=lambda found: -found[1])
+    listed = "; ".join(f"{count} x {reason}" for reason, count in ordered[:5])
+    return listed + f" and {len(ordered) - 5} other reasons" * (len(ordered) > 5)
+
+
+def _words(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {one}" for name, one in value.items() if one) or "their defaults"
+    return str(value)
