@@ -202,7 +202,9 @@ def test_a_folder_of_outputs_belongs_to_one_command(run, scans, tmp_path):
     ):
         next(first.translate())
     list(first.translate(progress=False))
-    with pytest.raises(KerasganError, match=r"with options their defaults, not flip True\. Name another folder, so that"):
+    with pytest.raises(
+        KerasganError, match=r"with options their defaults, not flip True\. Name another folder, so that"
+    ):
         Cohort(Counted(run), scans, out, Options(flip=True))
     other = Counted(run)
     other.origin = "/models/other"
