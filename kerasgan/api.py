@@ -234,7 +234,8 @@ def translate_folder(
         rows = kerasgan.translate_folder("runs/first", "archive", "synthetic", workers=4)
         [(row.input, row.error) for row in rows if row.status == "failed"]
     """
-    from kerasgan.translation.cohort import Cohort, Options
+    from kerasgan.translation.cohort import Cohort
+    from kerasgan.translation.task import Options
 
     options = Options(direction, strict, _known(modality), orientation, anonymous, flip, uncertainty)
     return list(Cohort(model, folder, out, options).translate(workers, cluster))

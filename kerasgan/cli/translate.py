@@ -100,7 +100,8 @@ def translate(
         raise one_too_many
     with writing(output), _opened(places[0], token_file, certificate) as translator:
         if may_be_several:
-            from kerasgan.translation.cohort import Cohort, Options, holds_cohort
+            from kerasgan.translation.cohort import Cohort, holds_cohort
+            from kerasgan.translation.task import Options
 
             found = discover(source, modality, orientation)
             if holds_cohort(output) or sum(one.usable for one in found) > 1:

@@ -121,7 +121,7 @@ def read_volume(
     raise DicomError(
         f"{path.name} holds {len(usable)} usable series, one is needed; name the folder of one, or choose by --series "
         f"(in Python series=) with number, description, UID or what else tells them apart: {_listed(usable)}. To "
-        "translate each, name a folder as OUTPUT (in Python kerasgan.translate_folder)."
+        "translate each, name a folder that is not packed, and a folder as OUTPUT (in Python translate_folder)."
     )
 
 

@@ -13,61 +13,30 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import pickle
 import re
-import shutil
-import threading
-import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from functools import lru_cache, partial
+from contextlib import ExitStack
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-from kerasgan.errors import KerasganError, ServingError, WorkerError
+from kerasgan.errors import KerasganError, WorkerError
 from kerasgan.execution import executor
 from kerasgan.files import path_of, read_record, remove_leftovers, replacing, require_writable
-from kerasgan.io import Series, discover, read_series
+from kerasgan.io import Series, discover
 from kerasgan.io.nifti import is_image, stem
 from kerasgan.scans.contract import Direction
 from kerasgan.scans.volume import Modality
 from kerasgan.translation.manifest import Manifest, Row
-from kerasgan.translation.translate import (
-    Model,
-    error_map_path,
-    open_translator,
-    require_expected_error,
-    translate_read,
-)
-from kerasgan.translation.translator import Translator
+from kerasgan.translation.task import Options, Shared, Task, translate_task
+from kerasgan.translation.translate import Model, open_translator, require_expected_error
 
 COHORT, LOCK = "cohort.json", ".cohort.lock"
 LONGEST = 1000  # characters of a reason
-
-
-@dataclass(frozen=True)
-class Options:
-    """What holds for each scan of a cohort; the fields are arguments of `kerasgan.translate`."""
-
-    direction: Direction | None = None
-    strict: bool = False
-    modality: Modality | None = None
-    orientation: str = ""
-    anonymous: bool = False
-    flip: bool = False
-    uncertainty: bool = False
-
-
-@dataclass(frozen=True)
-class Task:
-    """A series that is to be translated, and its row as far as it is known before."""
-
-    series: Series
-    row: Row
 
 
 def holds_cohort(out: Path) -> bool:
@@ -158,17 +127,20 @@ class Cohort:
             raise KerasganError(
                 f"Another command translates into {self.out}; wait until it ends, or name another folder."
             ) from error
-        # Where nothing is left to do, no worker is started.
-        with lock, executor(workers, cluster) if self.tasks else executor() as place:
+        with lock, ExitStack() as stack:
+            former = self.manifest.read()  # another command may have gone on since
+            self.tasks = [task for task in self.tasks if not self._stands(former.get(task.row.key), task.row)]
+            place = stack.enter_context(executor(workers, cluster) if self.tasks else executor())
             if not holds_cohort(self.out):
                 with replacing(self.out / COHORT) as path:
                     path.write_text(json.dumps(self._facts, indent=2))
-            known = [row for row in self.rows if row.status != "planned"]
-            rows = self.manifest.read() | {row.key: row for row in known}
+            left = {task.row.key for task in self.tasks}
+            known = [former[row.key] if row.status == "planned" else row for row in self.rows if row.key not in left]
+            rows = former | {row.key: row for row in known}
             self.manifest.write(rows.values())
             yield from known
-            shared, total = _Shared(self.translator), sum(task.row.slices for task in self.tasks)
-            function = partial(_translate, shared, self.out, self.options)
+            shared, total = Shared(self.translator), sum(task.row.slices for task in self.tasks)
+            function = partial(translate_task, shared, self.out, self.options)
             hidden = not progress or not total
             with (
                 shared.until_the_end(),
@@ -241,13 +213,17 @@ class Cohort:
                 continue
             target = self.translator.contract(direction).target.modality
             output, digest = self._output(input_, name, series, target), _digest(series, identities[direction])
-            row = former.get((input_, name))
-            made = row is not None and (row.status == "failed" or (self.out / output).exists())
-            if row is not None and made and (row.digest, row.output) == (digest, output):
-                self.rows.append(row)
-                continue
-            self.rows.append(Row(**known, output=output, status="planned", digest=digest))
-            self.tasks.append(Task(series, self.rows[-1]))
+            planned = Row(**known, output=output, status="planned", digest=digest)
+            stands = self._stands(former.get(planned.key), planned)
+            self.rows.append(former[planned.key] if stands else planned)
+            if not stands:
+                self.tasks.append(Task(series, planned))
+
+    def _stands(self, row: Row | None, planned: Row) -> bool:
+        """True for a row of the manifest by which a series need not be translated again."""
+        if row is None or (row.digest, row.output) != (planned.digest, planned.output):
+            return False
+        return row.status == "failed" or (self.out / row.output).exists()
 
     def _seen(self, path: Path) -> str:
         return path.relative_to(self.folder).as_posix()
@@ -276,96 +252,6 @@ class Cohort:
             again = f"to try it again, remove its line from {self.manifest.lines.name}"
             changes |= {"error": f"{text.rstrip('.')}; {again}.", "digest": task.row.digest}
         return task.row.model_copy(update=changes)
-
-
-class _Turn:
-    """A lock for the network, which nobody gets any more once a cohort was stopped: Ctrl-C waits for one batch."""
-
-    def __init__(self) -> None:
-        self.stopped, self._lock = False, threading.Lock()
-
-    def __enter__(self) -> None:
-        self._lock.acquire()
-        if self.stopped:
-            self._lock.release()
-            raise KerasganError("The command was stopped.")
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
-
-
-class _Shared:
-    """A translator that several threads use at once, and that is opened once in each process that it is sent to."""
-
-    def __init__(self, translator: Translator) -> None:
-        self.translator, self._turn = translator, _Turn()
-        translator.turn, translator.show_progress = self._turn, False
-
-    @contextmanager
-    def until_the_end(self) -> Iterator[None]:
-        """Lets no thread begin another batch once the block was left, however."""
-        try:
-            yield
-        finally:
-            self._turn.stopped = True
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return _opened, (pickle.dumps(self.translator),)
-
-
-_opening = threading.Lock()
-
-
-def _opened(pickled: bytes) -> _Shared:
-    with _opening:  # or two threads would load the network
-        return _open(pickled)
-
-
-@lru_cache(maxsize=1)
-def _open(pickled: bytes) -> _Shared:
-    return _Shared(pickle.loads(pickled))
-
-
-def _translate(shared: _Shared, out: Path, options: Options, task: Task) -> Row:
-    """Translates a series, in any process, and says what became of it."""
-    begun, row, output = time.monotonic(), task.row, out / task.row.output
-    try:
-        volume = read_series(task.series, strict=options.strict)
-        for path in (output, error_map_path(output)):  # of an input that has changed, or of a process that was killed
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
-        warnings = volume.warnings
-        made = translate_read(
-            shared.translator,
-            {"": volume},
-            output,
-            options.direction,
-            options.strict,
-            options.anonymous,
-            options.flip,
-            options.uncertainty,
-        )
-    except Exception as error:
-        text = str(error) if isinstance(error, KerasganError) else f"{type(error).__name__}: {error}"
-        text = " ".join(text.split()).replace(f"{out}{os.sep}", "")
-        changes: dict[str, object] = {"status": "failed", "error": text, "digest": row.digest * _is_the_scan(error)}
-    else:
-        gate = str(made.verdict) if made.verdict else ""
-        changes = {"status": "done", "warnings": warnings, "gate": gate}
-    return row.model_copy(update=changes | {"seconds": round(time.monotonic() - begun, 2)})
-
-
-def _is_the_scan(error: BaseException) -> bool:
-    """True where the scan is to blame, so that it would fail again; False for a disk, a server, memory or a mistake."""
-    causes = list[BaseException]()
-    cause: BaseException | None = error
-    while cause is not None:
-        causes.append(cause)
-        cause = cause.__cause__
-    elsewhere = any(isinstance(one, OSError | MemoryError | ServingError) for one in causes)
-    return isinstance(error, KerasganError) and not elsewhere
 
 
 def _require_places(folder: Path, out: Path) -> None:

@@ -14,10 +14,11 @@ from made_up_series import head, write_series
 from kerasgan import translate_folder
 from kerasgan.errors import KerasganError, RunError
 from kerasgan.io import read_image, read_volume
-from kerasgan.translation.cohort import Cohort, Options
+from kerasgan.translation.cohort import Cohort
 from kerasgan.translation.estimate import estimate
 from kerasgan.translation.manifest import Manifest, Row
 from kerasgan.translation.of_run import RunTranslator
+from kerasgan.translation.task import Options
 from kerasgan.translation.translate import translate
 from kerasgan.translation.translator import Translator
 
