@@ -216,7 +216,7 @@ def network_alone(model: Path, folder: Path, count: int) -> float:
 
 def measure(model: Path, count: int, folder: Path, few: int) -> dict[str, Any]:
     """Everything; prints how far it is."""
-    archive, small = folder / "archive", folder / "small"
+    archive, small, load = folder / "archive", folder / "small", os.getloadavg()[0]
     made = bench.timed(lambda: write_cohort(archive, count))
     clean = [path for path in sorted(archive.glob("patient*")) if _is_whole(path)]
     for path in clean[:few]:
@@ -248,7 +248,7 @@ def measure(model: Path, count: int, folder: Path, few: int) -> dict[str, Any]:
     return {
         "command": f"python benchmarks/cohort.py RUN --series {count} --few {few}",
         "machine": bench.machine(PACKAGES),
-        "load_average": [round(load, 1) for load in os.getloadavg()],
+        "load_average": [round(load, 1), round(os.getloadavg()[0], 1)],
         "series": count,
         "slices": sum(row["slices"] for row in rows),
         "few": few,
@@ -288,7 +288,8 @@ def report(found: dict[str, Any]) -> str:
     kills = ", ".join(f"{kind} {number} x" for kind, number in found["kills"].items())
     what = (
         f"{count} series, {found['slices']:,} slices of {SHAPE[2]} x {SHAPE[1]} pixels: {states}, each named once. "
-        f"Killed: {kills}. Load average of the machine at the end: {found['load_average'][0]}."
+        f"Killed: {kills}. Load average of the machine at begin and end: "
+        f"{' and '.join(map(str, found['load_average']))}."
     )
     return f"\n{what}\n\n{bench.markdown(header, [list(map(str, row)) for row in rows])}\n\n{found['machine']}.\n"
 
