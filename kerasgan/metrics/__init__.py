@@ -21,6 +21,7 @@ from kerasgan.metrics.catalogue import PLACES, SHELL_MM, by_place, ct_metrics, m
 from kerasgan.metrics.dependence import gradient_correlation, mutual_information, normalised_mutual_information
 from kerasgan.metrics.lookup import LookupTable, apply_lookup_table, fit_lookup_table
 from kerasgan.metrics.overlap import dice, hausdorff95, iou, label_metrics
+from kerasgan.metrics.path_length import path_length_metrics
 from kerasgan.metrics.similarity import ms_ssim, ssim
 from kerasgan.metrics.voxels import TISSUES, psnr, roughness
 from kerasgan.metrics.voxels import mean_absolute_error as mae
@@ -50,6 +51,7 @@ __all__ = [
     "ms_ssim",
     "mutual_information",
     "normalised_mutual_information",
+    "path_length_metrics",
     "psnr",
     "rmse",
     "roughness",
