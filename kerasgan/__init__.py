@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from kerasgan.api import export_serving as export_serving
     from kerasgan.api import export_tflite as export_tflite
     from kerasgan.api import inspect as inspect
+    from kerasgan.api import list_runs as list_runs
     from kerasgan.api import reproduce as reproduce
+    from kerasgan.api import score as score
     from kerasgan.api import train as train
     from kerasgan.api import translate as translate
     from kerasgan.api import translate_folder as translate_folder
@@ -53,7 +55,8 @@ _PLACES = {
     **dict.fromkeys(("config", "datasets", "io", "losses", "metrics", "models", "serving"), "kerasgan"),
     **dict.fromkeys(("discriminators", "generators", "layers"), "kerasgan.networks"),
     **dict.fromkeys(("compare", "distill", "evaluate", "export_serving", "export_tflite"), "kerasgan.api"),
-    **dict.fromkeys(("inspect", "reproduce", "train", "translate", "translate_folder"), "kerasgan.api"),
+    **dict.fromkeys(("inspect", "list_runs", "reproduce", "score", "train", "translate"), "kerasgan.api"),
+    "translate_folder": "kerasgan.api",
     "CycleGAN": "kerasgan.models.cyclegan",
     "Evaluation": "kerasgan.evaluation.results",
     "KerasganError": "kerasgan.errors",

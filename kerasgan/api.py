@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import keras
 
     from kerasgan.evaluation.comparison import RunComparison
+    from kerasgan.evaluation.overview import ListedRun
     from kerasgan.evaluation.results import Evaluation
     from kerasgan.io import Series
     from kerasgan.runs.run import Run
@@ -279,11 +280,50 @@ def evaluate(
     )
 
 
+def score(
+    synthetic: str | Path,
+    truth: str | Path,
+    source: str | Path | None = None,
+    mask: str | Path | None = None,
+    out: str | Path | None = None,
+) -> Evaluation:
+    """Scores synthetic CTs of any origin against true CTs, as `evaluate` scores those of a run.
+
+    Args:
+        synthetic: A synthetic CT, a file or a DICOM series, or a folder with those of several patients, who are told
+            apart by Patient ID or, for NIfTI and MHA, by the first folder on the way to the file, or else its name.
+        truth: The acquired CT of the same patient or patients, on the same grid.
+        source: The scans that were translated, on that grid, too: errors are then split by place, the result is
+            compared with its source, and a look-up table of the other patients stands beside it.
+        mask: An image that is above zero where is scored, or a folder of them; None: the body that is found in the
+            truth.
+        out: Folder for the results; None: the path of the synthetic scan with `-score`.
+
+    Returns:
+        The scores by patient, which are also written to `out` as CSV, JSON, a table and a picture for each patient.
+
+    Raises:
+        KerasganError: For patients or grids that do not agree, or scans that cannot be used.
+
+    Example:
+        print(kerasgan.score("synthetic", "data/b", source="data/a").table())
+    """
+    from kerasgan.evaluation import score as scoring
+
+    return scoring.score(
+        path_of(synthetic, "synthetic"),
+        path_of(truth, "truth"),
+        _optional(source, "source"),
+        _optional(mask, "mask"),
+        _optional(out, "out"),
+    )
+
+
 def compare(runs: Sequence[RunOrPath], out: str | Path | None = None) -> RunComparison:
     """Compares evaluated runs on the same patients, with paired tests of the differences to the first run.
 
     Args:
-        runs: Two runs or more that were evaluated on the same data.
+        runs: Two runs or more that were evaluated on the same data, or folders that `score` wrote of it.
         out: Folder for `comparison.md`, `.csv`, `.json` and a picture for each direction; None: nothing is written.
 
     Returns:
@@ -300,6 +340,26 @@ def compare(runs: Sequence[RunOrPath], out: str | Path | None = None) -> RunComp
     from kerasgan.evaluation import compare as comparison
 
     return comparison.compare([_path(run) for run in runs], out)
+
+
+def list_runs(folder: str | Path = "runs") -> list[ListedRun]:
+    """Lists the runs below a folder, the newest first, from their records alone.
+
+    Args:
+        folder: A folder of run directories, at any depth.
+
+    Returns:
+        For each run its data, recipe, steps done and planned, the errors that it has reached, and what is damaged.
+
+    Raises:
+        KerasganError: For a folder without a run.
+
+    Example:
+        [(run.path, run.steps, run.planned) for run in kerasgan.list_runs()]
+    """
+    from kerasgan.evaluation import overview
+
+    return overview.list_runs(path_of(folder, "folder"))
 
 
 def export_serving(

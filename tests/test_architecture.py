@@ -198,7 +198,8 @@ def test_import_loads_nothing_heavy(tmp_path):
 def test_scans_are_read_and_translated_without_tensorflow(tmp_path):
     """Every module of these wings is imported where TensorFlow cannot be; others import it when they compute."""
     wings = ["scans", "io", "datasets", "phantom", "metrics", "translation", "runs.run", "runs.contract"]
-    further = ["api", "evaluation.compare", "export.serving_contract", "export.layout", "export.pixels"]
+    further = ["api", "evaluation.compare", "evaluation.overview", "evaluation.score"]
+    further += ["export.serving_contract", "export.layout", "export.pixels"]
     further += ["serving.translator", "serving.client", "serving.rest_transport", "serving.model_server"]
     found = [name for name in sorted(modules()) if f"{name}.".startswith(tuple(f"kerasgan.{wing}." for wing in wings))]
     names = [*found, *(f"kerasgan.{name}" for name in further)]

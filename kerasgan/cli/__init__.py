@@ -9,7 +9,9 @@ from kerasgan.cli import train as train
 from kerasgan.cli import inspect as inspect
 from kerasgan.cli import translate as translate
 from kerasgan.cli import evaluate as evaluate
+from kerasgan.cli import score as score
 from kerasgan.cli import compare as compare
+from kerasgan.cli import runs as runs
 from kerasgan.cli import export as export
 from kerasgan.cli import serve as serve
 from kerasgan.cli import demo as demo

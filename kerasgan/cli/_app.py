@@ -35,7 +35,7 @@ OrientationOption = Annotated[
 FlipOption = Annotated[
     bool, typer.Option("--flip", help="Take the mean with the result of the mirrored slices, in twice the time.")
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON in place of the table.")]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A directory that kerasgan train wrote.")]
 
 

@@ -10,11 +10,13 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import typer
 
 from kerasgan.errors import KerasganError
 from kerasgan.files import disk_error, reason_and_remedy
+from kerasgan.text import valid_json
 
 NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
 TENSORFLOW_THREADS = {"TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"}  # a user who sets them has chosen
@@ -50,6 +52,11 @@ def stopped(error: KeyboardInterrupt, hint: str = "") -> typer.Exit:
 def say(text: str = "", err: bool = False) -> None:
     """Prints lines of the result on standard output, or of an error on the other."""
     typer.echo(_printable(text), err=err)
+
+
+def say_json(content: Any) -> None:
+    """Prints data for programs, who read nothing else on standard output; numbers that are not finite become null."""
+    typer.echo(valid_json(content))
 
 
 def _printable(text: str) -> str:

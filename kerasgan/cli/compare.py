@@ -7,14 +7,18 @@ from typing import Annotated
 
 import typer
 
-from kerasgan.cli._app import app
-from kerasgan.cli._console import say, writing
+from kerasgan.cli._app import JsonOption, app
+from kerasgan.cli._console import say, say_json, writing
 
 
 @app.command(short_help="Compare evaluated runs, with statistics.")
 def compare(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN RUN...", help="Directories that were evaluated.")],
+    runs: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN RUN...", help="Directories that were evaluated, or folders of kerasgan score."),
+    ],
     out: Annotated[Path | None, typer.Option(help="Folder for table, CSV, JSON and pictures.  [default: none]")] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Compare evaluated runs on the same patients: mean, difference to the first run, paired tests, effect size.
 
@@ -23,11 +27,15 @@ def compare(
       kerasgan evaluate runs/plain
       kerasgan evaluate runs/gc
       kerasgan compare runs/plain runs/gc --out comparison
+      kerasgan compare runs/plain synthetic-score
     """
     from kerasgan import api
 
     with writing(out or runs[0]):
         result = api.compare(runs, out)
+    if as_json:
+        say_json(result.content())
+        return
     say(result.table())
     if out:
         say(f"\nTable, CSV, JSON and pictures: {out}")

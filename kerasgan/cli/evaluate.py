@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from kerasgan.cli._app import Direction, FlipOption, RunPath, app, trusted
-from kerasgan.cli._console import require_run, say, writing
+from kerasgan.cli._app import Direction, FlipOption, JsonOption, RunPath, app, trusted
+from kerasgan.cli._console import require_run, say, say_json, writing
 
 
 @app.command(short_help="Score a run on paired test patients.")
@@ -24,7 +24,7 @@ def evaluate(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder for the results; kerasgan compare looks into RUN only.  "
+            help="Folder for the results; of a RUN, kerasgan compare takes those inside it.  "
             "[default: RUN/evaluation, with -ba, -external, -validation or -flip if that applies]"
         ),
     ] = None,
@@ -33,6 +33,7 @@ def evaluate(
         Literal["test", "validation"], typer.Option(help="Decide on the validation patients, report the test patients.")
     ] = "test",
     flip: FlipOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Score the run on paired test patients, or on other people: table, CSV, JSON and pictures.
 
@@ -45,5 +46,8 @@ def evaluate(
 
     with writing(out or run):
         result = api.evaluate(run, data_dir, out, direction, dataset, trusted(context), part, flip)
+    if as_json:
+        say_json(result.content())
+        return
     say(result.table())
     say(f"\nTable, scores and a picture for each patient: {result.folder}")

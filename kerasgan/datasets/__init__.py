@@ -50,6 +50,7 @@ __all__ = [
     "load_scans",
     "no_data",
     "patient_key",
+    "salted",
     "secret_of",
     "split_by_patient",
     "to_scan",

@@ -1,4 +1,4 @@
-"""Joins the evaluations of several runs, and refuses what cannot be compared."""
+"""Joins the evaluations of several runs, or of scans of any origin, and refuses what cannot be compared."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from pathlib import Path
 from shlex import quote
 
 from kerasgan.errors import RunError
-from kerasgan.evaluation.comparison import RunComparison, Section
+from kerasgan.evaluation.comparison import Compared, RunComparison, Section
 from kerasgan.evaluation.results import EvaluationSummary, Scores, is_current, read_scores, read_summary
-from kerasgan.evaluation.scale import CONSTANT, FLOOR
-from kerasgan.runs.run import Run, load_run
+from kerasgan.evaluation.scale import CONSTANT, CONSTANT_IN_TRUTH, FLOOR
+from kerasgan.files import path_of
+from kerasgan.runs.run import load_run
 from kerasgan.text import mean_and_spread
 
 AGAIN = {
@@ -21,9 +22,14 @@ AGAIN = {
 }
 """Options of `kerasgan evaluate`, by what they put into the name of its folder."""
 
+ALONE = "score"
+"""The name of the section, and of its picture, where no run is compared."""
+
 
 def compare(runs: Sequence[str | Path], out: str | Path | None = None) -> RunComparison:
     """Joins the evaluations of several runs by patient, and tests the differences, see `kerasgan.compare`.
+
+    The folder of an evaluation that stands alone is compared with each evaluation that all the runs have.
 
     Raises:
         RunError: For fewer than two runs, a run that has not been evaluated, or where no evaluation can be compared,
@@ -31,12 +37,15 @@ def compare(runs: Sequence[str | Path], out: str | Path | None = None) -> RunCom
     """
     if len(runs) < 2:
         raise RunError(f"A comparison needs two runs or more; got {len(runs)}. Name another run directory.")
-    opened = tuple(load_run(path) for path in runs)
-    found = {run: sorted(path.parent.name for path in run.path.glob("evaluation*/summary.json")) for run in opened}
+    opened = tuple(map(_open, runs))
+    found = {
+        one: sorted(path.parent.name for path in one.path.glob("evaluation*/summary.json")) for one in opened if one.run
+    }
     for run, names in found.items():
         if not names:
             raise RunError(f"{run.path} has not been evaluated; run: kerasgan evaluate {quote(str(run.path))}")
-    common = [name for name in found[opened[0]] if all(name in names for names in found.values())]
+    every = next(iter(found.values()), [ALONE])
+    common = [name for name in every if all(name in names for names in found.values())]
     if not common:
         texts = "; ".join(f"{run.path} has {', '.join(names)}" for run, names in found.items())
         raise RunError(
@@ -60,7 +69,15 @@ def compare(runs: Sequence[str | Path], out: str | Path | None = None) -> RunCom
     return comparison
 
 
-def _section(runs: Sequence[Run], name: str) -> Section:
+def _open(path: str | Path) -> Compared:
+    """Opens a run, or the folder of an evaluation that stands alone, as of `kerasgan score`."""
+    alone = path_of(path, "run", "A kerasgan.Run is taken, too.")
+    if (alone / "summary.json").is_file() and not (alone / "run.json").is_file():
+        return Compared(alone)
+    return Compared(alone, load_run(path))
+
+
+def _section(runs: Sequence[Compared], name: str) -> Section:
     """Joins an evaluation of all runs.
 
     A metric in units of the model's window means something else where the windows differ, and is left out; one in HU
@@ -83,16 +100,17 @@ def _section(runs: Sequence[Run], name: str) -> Section:
             f"No metric of {name} means the same in {' and '.join(str(run.path) for run in runs)}: versions of "
             "kerasgan or, in metrics of an MR, the models' windows differ. Evaluate all with this version."
         )
-    first, notes = summaries[0], tuple(summary.note for summary in summaries)
+    notes, known = tuple(summary.note for summary in summaries), [one for one in summaries if one.direction]
+    first = (known or summaries)[0]
     left_out = tuple(sorted(set().union(*definitions) - set(shared)))
     scale = _scale(summaries, next(iter(shared)))
-    return Section(name, first.direction, first.part, shared, scores, notes, left_out, scale)
+    return Section(name, first.direction or "", first.part, shared, scores, notes, left_out, scale)
 
 
 def _scale(summaries: Sequence[EvaluationSummary], metric: str) -> dict[str, str]:
-    """The mean of the constant and of the grid's floor, which has the run's number where runs differ in it."""
+    """The mean of the constants and of the grid's floor, which has the run's number where runs differ in it."""
     found: dict[str, str] = {}
-    for method in (CONSTANT, FLOOR):
+    for method in (CONSTANT, CONSTANT_IN_TRUTH, FLOOR):
         means = [summary.methods.get(method, {}).get(metric) for summary in summaries]
         texts = {number: mean_and_spread(mean["mean"], mean["sd"]) for number, mean in enumerate(means, 1) if mean}
         differ = len(set(texts.values())) > 1
@@ -100,62 +118,88 @@ def _scale(summaries: Sequence[EvaluationSummary], metric: str) -> dict[str, str
     return found
 
 
-def _read(run: Run, name: str) -> tuple[EvaluationSummary, Scores]:
+def _read(run: Compared, name: str) -> tuple[EvaluationSummary, Scores]:
     """Reads the content of `summary.json`, and the scores of each patient.
 
     Raises:
         RunError: Where the files are damaged, of an earlier version, or of other weights.
     """
-    folder = run.path / name
+    folder = run.folder(name)
     options = "".join(AGAIN.get(part, "") for part in name.split("-"))
     again = f"Evaluate again: kerasgan evaluate {quote(str(run.path))}{options}"
+    if not run.run:
+        again = "Score the scans again with kerasgan score."
     summary, scores = read_summary(folder, again), read_scores(folder, again)
     if lacking := summary.definitions.keys() - next(iter(scores.values())).keys():
         raise RunError(f"{folder / 'scores.csv'} lacks {', '.join(sorted(lacking))} of summary.json. {again}")
-    if not is_current(run, folder):
+    if run.run and not is_current(run.run, folder):
         raise RunError(f"{folder} scored other weights than {run.path} has now. {again}")
     return summary, scores
 
 
 def _require_alike(
-    runs: Sequence[Run], name: str, summaries: Sequence[EvaluationSummary], scores: Sequence[Scores]
+    runs: Sequence[Compared], name: str, summaries: Sequence[EvaluationSummary], scores: Sequence[Scores]
 ) -> None:
     """Checks that direction, part, mirroring, dataset, patients and scans are those of the first run.
 
-    External patients may be of another dataset than the run was trained on.
+    External patients may be of another dataset than the run was trained on. Evaluations that stand alone have the
+    patients, true CTs and masks of the others, and nothing else that could differ.
 
     Raises:
         RunError: With what differs.
     """
     first, base = runs[0], summaries[0]
     for run, summary, rows in zip(runs[1:], summaries[1:], scores[1:], strict=True):
-        for fact in ("direction", "part"):
-            if getattr(summary, fact) != getattr(base, fact):
-                raise RunError(
-                    f"{run.path / name} is an evaluation of {fact} {getattr(summary, fact)}, {first.path / name} one "
-                    f"of {getattr(base, fact)}. Evaluate both runs alike, on the same patients and with the same "
-                    "--direction."
-                )
-        if summary.flip != base.flip:
-            with_it, without = (run, first) if summary.flip else (first, run)
-            raise RunError(
-                f"{with_it.path / name} took the mean with mirrored slices, {without.path / name} did not. Evaluate "
-                "both runs with --flip, or both without."
-            )
-        if summary.part != "external" and run.facts.dataset != first.facts.dataset:
-            raise RunError(
-                f"{run.path} was trained on dataset {run.facts.dataset}, {first.path} on {first.facts.dataset}. "
-                "Compare runs of one dataset, or evaluate both on other people's scans with --dataset and --data-dir."
-            )
+        here, there = run.folder(name), first.folder(name)
+        if run.run and first.run:
+            _require_alike_runs(run, first, name, summary, base)
         if odd := set(rows) ^ set(scores[0]):
-            raise RunError(
-                f"{run.path / name} and {first.path / name} have different patients: {len(rows)} and "
-                f"{len(scores[0])}, {len(odd)} of them in one only. Compare runs of one split (the same data and "
-                "--seed, or trained with --set data.split_seed=0), or evaluate them all on other patients with "
-                "--data-dir."
+            remedy = (
+                "Compare runs of one split (the same data and --seed, or trained with --set data.split_seed=0), or "
+                "evaluate them all on other patients with --data-dir."
             )
-        if summary.scans != base.scans:
+            if not (run.run and first.run):
+                remedy = (
+                    "Score the patients of the other one, with the folder of the run's data as TRUTH, so that they "
+                    "have the same keys."
+                )
             raise RunError(
-                f"{run.path / name} and {first.path / name} scored other scans under the same patient keys. Evaluate "
-                "both on the same data."
+                f"{here} and {there} have different patients: {len(rows)} and {len(scores[0])}, {len(odd)} of them in "
+                f"one only. {remedy}"
             )
+        if run.run and first.run:
+            if summary.scans != base.scans:
+                raise RunError(
+                    f"{here} and {there} scored other scans under the same patient keys. Evaluate both on the same "
+                    "data."
+                )
+        elif not summary.truth or summary.truth != base.truth:
+            raise RunError(
+                f"{here} and {there} do not score against the same true CTs in the same masks. Score both with the "
+                "same --mask (that of the run's dataset, if it has masks), and evaluate runs of former versions again."
+            )
+
+
+def _require_alike_runs(
+    run: Compared, first: Compared, name: str, summary: EvaluationSummary, base: EvaluationSummary
+) -> None:
+    """Checks that two runs were evaluated alike."""
+    for fact in ("direction", "part"):
+        if getattr(summary, fact) != getattr(base, fact):
+            raise RunError(
+                f"{run.path / name} is an evaluation of {fact} {getattr(summary, fact)}, {first.path / name} one "
+                f"of {getattr(base, fact)}. Evaluate both runs alike, on the same patients and with the same "
+                "--direction."
+            )
+    if summary.flip != base.flip:
+        with_it, without = (run, first) if summary.flip else (first, run)
+        raise RunError(
+            f"{with_it.path / name} took the mean with mirrored slices, {without.path / name} did not. Evaluate "
+            "both runs with --flip, or both without."
+        )
+    datasets = [one.run.facts.dataset for one in (run, first) if one.run]
+    if summary.part != "external" and len(set(datasets)) > 1:
+        raise RunError(
+            f"{run.path} was trained on dataset {datasets[0]}, {first.path} on {datasets[1]}. "
+            "Compare runs of one dataset, or evaluate both on other people's scans with --dataset and --data-dir."
+        )

@@ -1,4 +1,4 @@
-"""The comparison of runs on the same patients: a table for readers, CSV and JSON for programs, and pictures."""
+"""The comparison of evaluations of the same patients: a table for readers, CSV and JSON for programs, and pictures."""
 
 from __future__ import annotations
 
@@ -35,6 +35,28 @@ COLUMNS = (
 NO_TESTS = "One patient: nothing is known of the spread between patients, so there are no intervals and no tests."
 
 
+@dataclass(frozen=True)
+class Compared:
+    """A run with its evaluations, or the folder of an evaluation that stands alone, as `kerasgan score` writes it.
+
+    Attributes:
+        path: The run directory, or the folder of the evaluation.
+        run: The run; None for an evaluation that stands alone.
+    """
+
+    path: Path
+    run: Run | None = None
+
+    def folder(self, name: str) -> Path:
+        """The folder of an evaluation, by its name in a run."""
+        return self.path / name if self.run else self.path
+
+    def __str__(self) -> str:
+        if self.run is None:
+            return f"{self.path} (no run)"
+        return f"{self.path} (recipe {self.run.recipe.name}, seed {self.run.facts.seed})"
+
+
 class Line(NamedTuple):
     """One metric of one run.
 
@@ -56,8 +78,8 @@ class Section:
 
     Attributes:
         name: Name of the evaluation's folder in every run, as `evaluation-ba`.
-        direction: `"ab"` or `"ba"`.
-        part: Which patients: `"test"`, `"validation"` or `"external"`.
+        direction: `"ab"` or `"ba"`; `""` where there is no run.
+        part: Which patients: `"test"`, `"validation"` or `"external"`; `"given"` where there is no run.
         definitions: Unit, definition and `in_table` of each metric.
         scores: The scores by patient of each run.
         notes: What the reader of each run must know, such as "quick run".
@@ -106,31 +128,31 @@ class Section:
 
 @dataclass(frozen=True)
 class RunComparison:
-    """Runs that were compared on the same patients.
+    """Evaluations of the same patients that were compared.
 
     Attributes:
-        runs: The runs; the others are compared with the first.
+        runs: The runs, or the folders of single evaluations; the others are compared with the first.
         sections: One for each evaluation that all of them have.
         left_out: Further evaluations that were found, by name, each with the reason why it cannot be compared.
     """
 
-    runs: tuple[Run, ...]
+    runs: tuple[Compared, ...]
     sections: tuple[Section, ...]
     left_out: dict[str, str]
 
     def heading(self, section: Section) -> str:
         """The title of a section, such as "MR to CT, 8 test patients"."""
-        source, target = (self.runs[0].facts.modalities[domain] for domain in section.direction)
+        modalities = next((one.run.facts.modalities for one in self.runs if one.run), {})
+        what = " to ".join(modalities[domain] for domain in section.direction) or "Synthetic CT"
         count = len(section.patients)
-        return f"{source} to {target}, {count} {section.part} patient{'s' if count > 1 else ''}"
+        return f"{what}, {count} {section.part} patient{'s' if count > 1 else ''}"
 
     def table(self) -> str:
         """Writes the main metrics in Markdown, run below run, with statistics and definitions."""
         runs = []
         for number, run in enumerate(self.runs):
             notes = {section.notes[number] for section in self.sections} - {""}
-            runs.append(f"{number + 1}: {run.path} (recipe {run.recipe.name}, seed {run.facts.seed})")
-            runs[-1] = "; ".join([runs[-1], *sorted(notes)])
+            runs.append("; ".join([f"{number + 1}: {run}", *sorted(notes)]))
         lines = ["Runs", "", *points(runs)]
         results = []
         for section in self.sections:
@@ -158,26 +180,30 @@ class RunComparison:
             lines += ["", "Left out", "", *points([f"{name}: {why}" for name, why in self.left_out.items()])]
         return "\n".join(lines)
 
-    def write(self, folder: Path) -> None:
-        """Writes `comparison.md`, `comparison.csv`, `comparison.json`, and a picture named as each evaluation."""
-        records = list(self._records())
-        with replacing(folder / "comparison.md") as path:
-            path.write_text(self.table() + "\n")
-        content = {
+    def content(self) -> dict[str, Any]:
+        """What `comparison.json` holds: the runs, patients and definitions, and a record for each metric and run."""
+        return {
             "runs": [
-                {"run": number, "path": str(run.path), "recipe": run.recipe.name}
-                for number, run in enumerate(self.runs, 1)
+                {"run": number, "path": str(one.path), "recipe": one.run.recipe.name if one.run else None}
+                for number, one in enumerate(self.runs, 1)
             ],
             "patients": {section.name: section.patients for section in self.sections},
             "definitions": {section.name: section.definitions for section in self.sections},
-            "results": records,
+            "results": list(self._records()),
+            "left_out": self.left_out,
         }
+
+    def write(self, folder: Path) -> None:
+        """Writes `comparison.md`, `comparison.csv`, `comparison.json`, and a picture named as each evaluation."""
+        content = self.content()
+        with replacing(folder / "comparison.md") as path:
+            path.write_text(self.table() + "\n")
         with replacing(folder / "comparison.json") as path:
             path.write_text(valid_json(content))
         with replacing(folder / "comparison.csv") as path, path.open("w", newline="") as file:
             writer = csv.DictWriter(file, COLUMNS)
             writer.writeheader()
-            writer.writerows(records)
+            writer.writerows(content["results"])
         legend = ", ".join(f"{number} {run.path.name}" for number, run in enumerate(self.runs, 1))
         for section in self.sections:
             panels = [

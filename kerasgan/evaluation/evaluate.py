@@ -3,54 +3,33 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
-import numpy as np
 from tqdm import tqdm
 
 from kerasgan import datasets
 from kerasgan.datasets import DatasetCard, Scan, Split, files_digest
 from kerasgan.errors import DatasetError
-from kerasgan.evaluation import baseline, results
-from kerasgan.evaluation.baseline import LookupBaseline
+from kerasgan.evaluation import results
 from kerasgan.evaluation.error_map import ErrorMaps
 from kerasgan.evaluation.results import METHOD, Evaluation, Part
 from kerasgan.evaluation.scale import CONSTANT, FLOOR, Perfect, constant, places
+from kerasgan.evaluation.scoring import Case, Scoring, publish
 from kerasgan.files import file_digest, remove_leftovers, replacing, staging_folder
-from kerasgan.metrics import PLACES, Metric, by_place, ct_metrics, mean_row, mr_metrics, score
-from kerasgan.pictures.charts import bars_figure
-from kerasgan.pictures.patients import Comparison, comparison_figure
+from kerasgan.metrics import ct_metrics, mr_metrics
 from kerasgan.runs.contract import expected_error_path
 from kerasgan.runs.run import Run, load_run, require_trust
 from kerasgan.scans.contract import Direction
 from kerasgan.scans.expected_error import People
 from kerasgan.scans.gate import Answer
 from kerasgan.scans.geometry import oriented
-from kerasgan.scans.intensity import IntensityMap, body_mask
+from kerasgan.scans.intensity import body_mask
 from kerasgan.scans.preparation import Prepared, prepare
-from kerasgan.scans.volume import Volume
 from kerasgan.translation.of_run import RunTranslator
 
 Pair = tuple[Scan, Scan]
-Row = dict[str, float | None]
-
-
-@dataclass(frozen=True)
-class _Case:
-    """A pair of scans, read: the axial source as acquired and prepared, the truth on its grid, and where to score."""
-
-    key: str
-    acquired: Volume
-    source: Prepared
-    truth: Volume
-    mask: np.ndarray
-
-    def scaled(self) -> np.ndarray:
-        """The source in the networks' [-1, 1], `[slices, rows, columns]`."""
-        return self.source.map.forward(self.source.axial.array)
 
 
 def evaluate(
@@ -92,35 +71,28 @@ def evaluate(
     results.clear(folder)
 
     target, target_is_ct = run.map(direction[1]), run.facts.modalities[direction[1]] == "CT"
-    metrics = (ct_metrics if target_is_ct else mr_metrics)((target.low, target.high))
-    tables, maps, answers = LookupBaseline(), ErrorMaps(), Counter[str]()
-    rows: dict[str, dict[str, list[Row]]] = {METHOD: {}, CONSTANT: {}, baseline.NAME: {}, FLOOR: {}}
-    # A look-up table needs samples of all other patients, so the baseline is scored at the end, from what is kept here.
+    window = target.low, target.high
+    metrics, maps, answers = (ct_metrics if target_is_ct else mr_metrics)(window), ErrorMaps(), Counter[str]()
     with staging_folder(folder / "baseline") as kept:
+        scoring = Scoring(metrics, folder, kept, window, "quick run" if run.quick else "")
         for number, pair in enumerate(tqdm([*pairs, *others], desc="Evaluating", unit="pair")):
-            case = _load(run, pair, direction)
-            tables.add(case.key, case.scaled(), case.truth.array, case.mask)
+            case, source = _load(run, pair, direction)
             if number >= len(pairs):
+                scoring.sample(case)
                 continue
-            where, synthetic = places(case.source), translator.translate_prepared(case.source, direction, flip=flip)
+            where, synthetic = places(source), translator.translate_prepared(source, direction, flip=flip)
             found = {
                 METHOD: synthetic.array,
-                CONSTANT: constant(case.source, run, direction),
-                FLOOR: perfect.translate_truth(case.source, case.truth, direction).array,
+                CONSTANT: constant(source.body, None if target_is_ct else window),
+                FLOOR: perfect.translate_truth(source, case.truth, direction).array,
             }
+            scoring.add(case, found, where)
             if target_is_ct:
-                shown = case.source.axial.with_array(case.scaled())
+                shown = source.axial.with_array(source.map.forward(source.axial.array))
                 maps.add(case.key, shown, synthetic, case.truth, case.mask & ~where["outside"])
-            for method, array in found.items():
-                row = score(array, case.truth.array, case.mask, _split(metrics, where), case.acquired.array)
-                rows[method].setdefault(case.key, []).append(row)
-            if verdict := translator.verdict(case.source, direction):
+            if verdict := translator.verdict(source, direction):
                 answers[verdict.answer] += 1
-            _draw(case, synthetic, rows[METHOD][case.key], metrics[0], target, folder, run.quick)
-            _keep(case, where, kept / f"{number}.npz")
-        for number, (scan, _) in enumerate(tqdm(pairs, desc="Scoring the look-up table", unit="pair")):
-            if own := _baseline_row(tables, scan.patient, kept / f"{number}.npz", metrics):
-                rows[baseline.NAME].setdefault(scan.patient, []).append(own)
+        scores = scoring.scores()
 
     chosen = part == "validation" and run.generator_path(direction).stem.endswith("best")
     notes = ["quick run"] * run.quick + ["the generator was chosen by these very patients"] * chosen
@@ -128,20 +100,19 @@ def evaluate(
     result = Evaluation(
         folder,
         part,
-        metrics=_split(metrics, dict.fromkeys(PLACES, np.empty(0))),
-        scores={name: {key: mean_row(own) for key, own in found.items()} for name, found in rows.items() if found},
+        metrics=scoring.defined(placed=True),
+        scores=scores,
         note="; ".join(notes),
         direction=direction,
         weights=weights,
         scans=seen_scans,
+        truth=scoring.truth,
         centres={scan.patient: scan.centre for scan, _ in pairs if scan.centre},
         flip=flip,
         maps=maps.scores(),
         answers={answer: answers[answer] for answer in get_args(Answer)} if answers else {},
     )
-    title = f"{result.error}, {len(result.scores[METHOD])} {part} patients"
-    bars_figure(result.bars(), folder / results.PICTURE, title, result.note)
-    results.write(result)
+    publish(result)
     if out is None and not flip and (expected := maps.fitted(part, weights)):
         with replacing(expected_error_path(run, direction)) as path:
             path.write_text(expected.model_dump_json() + "\n")
@@ -240,8 +211,11 @@ def _require_pairs(card: DatasetCard) -> None:
         )
 
 
-def _load(run: Run, pair: Pair, direction: Direction) -> _Case:
-    """Reads a pair. The mask is the dataset's own, or the body found in the truth, on the axial grid."""
+def _load(run: Run, pair: Pair, direction: Direction) -> tuple[Case, Prepared]:
+    """Reads a pair, and names its source beside it, which a case may lack.
+
+    The mask is the dataset's own, or the body found in the truth, on the axial grid.
+    """
     source_scan, truth_scan = pair if direction == "ab" else pair[::-1]
     (source, *further), truth = source_scan.load_channels(), truth_scan.load()
     # A coronal MR may have an axial truth, voxel on voxel.
@@ -264,43 +238,4 @@ def _load(run: Run, pair: Pair, direction: Direction) -> _Case:
             target = prepare(truth, run.facts.preparation, crop=False)
             values = run.map(direction[1]).inverse(target.map.forward(target.axial.array))
             scaled = target.axial.with_array(values)
-    return _Case(source_scan.patient, oriented(source), prepared, scaled, mask)
-
-
-def _draw(
-    case: _Case, synthetic: Volume, scored: list[Row], error: Metric, target: IntensityMap, folder: Path, quick: bool
-) -> None:
-    """Draws source, synthetic scan, truth and error of the newest scan that was scored of a patient."""
-    name = case.key if len(scored) == 1 else f"{case.key}-{len(scored)}"
-    title = f"{case.key}   {error.name} {scored[-1][error.name]:.1f} {error.unit}"
-    compared = Comparison(case.source.axial, synthetic, case.truth, case.mask, (target.low, target.high), title)
-    comparison_figure(compared, folder / f"{name}.png", note="quick run" if quick else "")
-
-
-def _keep(case: _Case, where: Mapping[str, np.ndarray], path: Path) -> None:
-    """Keeps what the look-up table is scored on: the voxels of the body, since metrics look at no others."""
-    volumes = {"source": case.scaled(), "truth": case.truth.array, "acquired": case.acquired.array, **where}
-    np.savez(path, mask=case.mask, **{name: array[case.mask] for name, array in volumes.items()})
-
-
-def _baseline_row(tables: LookupBaseline, key: str, path: Path, metrics: tuple[Metric, ...]) -> Row | None:
-    """Scores the look-up table of all other patients on what `_keep` wrote of a patient; None without others."""
-    with np.load(path) as arrays:
-        mask = arrays["mask"]
-        volumes = {name: _spread(arrays[name], mask) for name in arrays.files if name != "mask"}
-    guess = tables.translate(key, volumes["source"])
-    if guess is None:
-        return None
-    return score(guess, volumes["truth"], mask, _split(metrics, volumes), volumes["acquired"])
-
-
-def _split(metrics: tuple[Metric, ...], where: Mapping[str, np.ndarray]) -> tuple[Metric, ...]:
-    """The metrics with the first one, the MAE, split by place as well."""
-    return (*metrics[:1], *by_place(metrics[0], where), *metrics[1:])
-
-
-def _spread(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Puts the values of the mask's voxels back into an array of its shape, 0 elsewhere."""
-    array = np.zeros(mask.shape, values.dtype)
-    array[mask] = values
-    return array
+    return Case(source_scan.patient, scaled, mask, prepared, oriented(source)), prepared

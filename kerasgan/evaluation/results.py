@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -19,11 +19,15 @@ from kerasgan.metrics import PLACES, TISSUES, Metric, Summary, summarise
 from kerasgan.pictures.charts import Bar
 from kerasgan.runs.run import Run
 from kerasgan.scans.contract import Direction
+from kerasgan.scans.expected_error import People
 from kerasgan.text import markdown_table, mean_and_spread, points, valid_json, with_count
 
 AGAIN = "Evaluate again with kerasgan evaluate."
-METHOD = "kerasgan"
-"""The name of the run's own generator beside the baseline."""
+METHOD, GIVEN = "kerasgan", "synthetic"
+"""The name of the run's own generator beside the baselines, and that of synthetic scans of any origin."""
+
+METHODS = (METHOD, GIVEN, scale.CONSTANT, scale.CONSTANT_IN_TRUTH, baseline.NAME, scale.FLOOR)
+"""The columns of a table, in order; no evaluation has all of them."""
 
 DEFINITIONS = {baseline.NAME: baseline.DEFINITION, **scale.DEFINITIONS}
 """What stands beside the run in every table."""
@@ -33,24 +37,28 @@ PICTURE = "errors.png"
 Part = Literal["test", "validation"]
 """Patients of a run to score; where it has no test patients, those of its validation are scored either way."""
 
+Scored = People | Literal["given"]
+"""Who was scored; `"given"` patients are those of scans of any origin, which no run is asked about."""
+
 Scores = dict[str, dict[str, float | None]]
 """Scores by patient key and metric; `None` where a metric is not defined."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The scores of a run on paired patients.
+    """The scores of a run on paired patients, or of synthetic scans of any origin.
 
     Attributes:
         folder: Folder of the table, CSV, JSON and pictures.
-        part: `"test"`, `"validation"` or `"external"`: which patients, see `unseen_pairs`.
+        part: `"test"`, `"validation"` or `"external"`: which patients, see `unseen_pairs`; `"given"` without a run.
         metrics: What was measured, each with its definition.
-        scores: Scores by patient key of `"kerasgan"`, the constant, the grid's floor and, with two patients or more,
-            the look-up table; the mean over the pairs where a patient has several.
+        scores: Scores by patient key of `"kerasgan"`, or of `"synthetic"` scans of any origin, and of what stands
+            beside them, see `METHODS`; the mean over the pairs where a patient has several.
         note: What a reader must know of the run, such as `"quick run"`; else `""`.
-        direction: Which generator.
-        weights: Digest of the generator's file.
+        direction: Which generator; None without a run.
+        weights: Digest of the generator's file; `""` without a run.
         scans: Digest of what was translated and compared with.
+        truth: Digest of the true CTs and the masks, voxel by voxel; `""` for a synthetic MR.
         centres: The centre of each patient, where the dataset knows it.
         flip: Whether each result is the mean with that of the mirrored slices.
         answers: Number of scans that `"fits"`, `"doubtful"` and `"foreign"` were said of by the run's input gate; empty
@@ -60,17 +68,23 @@ class Evaluation:
     """
 
     folder: Path
-    part: str
+    part: Scored
     metrics: tuple[Metric, ...]
     scores: dict[str, Scores]
     note: str
-    direction: Direction
+    direction: Direction | None
     weights: str
     scans: str
+    truth: str = ""
     centres: dict[str, str] = field(default_factory=dict)
     flip: bool = False
     answers: dict[str, int] = field(default_factory=dict)
     maps: dict[str, Scores] = field(default_factory=dict)
+
+    @property
+    def method(self) -> str:
+        """The name of what is scored, the first of `scores`."""
+        return next(iter(self.scores))
 
     @property
     def error(self) -> str:
@@ -99,8 +113,8 @@ class Evaluation:
         for heading, parts in groups.items():
             for part in parts:
                 name = self.metrics[0].name if part == "all" else f"{stem}_{part}_{unit}"
-                if name in summaries[METHOD]:
-                    share = summaries[METHOD].get(f"share_{part}")
+                if name in summaries[self.method]:
+                    share = summaries[self.method].get(f"share_{part}")
                     label = f"{part} ({share.mean:.0%})" if share and share.mean is not None else part
                     bar = Bar(label, {method: summary[name].mean for method, summary in summaries.items()})
                     found.setdefault(heading, []).append(bar)
@@ -108,7 +122,7 @@ class Evaluation:
 
     def table(self) -> str:
         """Writes the main metrics in Markdown: mean and SD over patients, with the definitions below."""
-        summaries, patients = self.summaries(), len(self.scores[METHOD])
+        summaries, patients = self.summaries(), len(self.scores[self.method])
         shown = [metric for metric in self.metrics if metric.in_table]
         rows = [["metric", *summaries]]
         for metric in shown:
@@ -129,6 +143,39 @@ class Evaluation:
         gate = ["", judged.format(sum(self.answers.values()), **self.answers)] if self.answers else []
         hidden = f"All {len(self.metrics)} figures with their definitions: scores.csv, summary.json."
         return "\n".join([heading, "", *tables, *gate, "", *points(definitions), "", hidden])
+
+    def content(self) -> dict[str, Any]:
+        """What `summary.json` holds: who was scored on what, means and SD of each metric, and their definitions."""
+        return {
+            "part": self.part,
+            "direction": self.direction,
+            "note": self.note,
+            "flip": self.flip,
+            "weights": self.weights,
+            "scans": self.scans,
+            "truth": self.truth,
+            "definitions": {
+                metric.name: {"unit": metric.unit, "definition": metric.definition, "in_table": metric.in_table}
+                for metric in self.metrics
+            },
+            "baselines": {method: DEFINITIONS[method] for method in self.scores if method in DEFINITIONS},
+            "centres": {
+                centre: {
+                    "patients": [key for key, own in self.centres.items() if own == centre],
+                    self.metrics[0].name: {method: asdict(value) for method, value in means.items()},
+                }
+                for centre, means in self.by_centre().items()
+            },
+            **({"gate": self.answers} if self.answers else {}),
+            "methods": {
+                method: {name: asdict(value) for name, value in summary.items()}
+                for method, summary in self.summaries().items()
+            },
+            "maps": {
+                name: {figure: asdict(value) for figure, value in summarise(list(rows.values())).items()}
+                for name, rows in self.maps.items()
+            },
+        }
 
 
 def with_unit(name: str, unit: str) -> str:
@@ -154,12 +201,13 @@ class EvaluationSummary(BaseModel):
     """The content of `summary.json`, see `Evaluation`; a mean that is infinite or not defined is None there."""
 
     model_config = ConfigDict(frozen=True)
-    part: Literal["test", "validation", "external"]
-    direction: Direction
+    part: Scored
+    direction: Direction | None
     note: str
     flip: bool = False
     weights: str
     scans: str
+    truth: str = ""
     definitions: dict[str, Definition]
     methods: dict[str, dict[str, dict[str, float | None]]]
 
@@ -199,40 +247,11 @@ def is_current(run: Run, folder: Path) -> bool:
         summary = read_summary(folder)
     except RunError:
         return False
-    return summary.weights == file_digest(run.generator_path(summary.direction))
+    return summary.direction is not None and summary.weights == file_digest(run.generator_path(summary.direction))
 
 
 def write(result: Evaluation) -> None:
     """Writes `table.md`, `scores.csv` and, as the last, `summary.json` into the evaluation's folder; see `clear`."""
-    summary = {
-        "part": result.part,
-        "direction": result.direction,
-        "note": result.note,
-        "flip": result.flip,
-        "weights": result.weights,
-        "scans": result.scans,
-        "definitions": {
-            metric.name: {"unit": metric.unit, "definition": metric.definition, "in_table": metric.in_table}
-            for metric in result.metrics
-        },
-        "baselines": {method: DEFINITIONS[method] for method in result.scores if method in DEFINITIONS},
-        "centres": {
-            centre: {
-                "patients": [key for key, own in result.centres.items() if own == centre],
-                result.metrics[0].name: {method: asdict(value) for method, value in means.items()},
-            }
-            for centre, means in result.by_centre().items()
-        },
-        **({"gate": result.answers} if result.answers else {}),
-        "methods": {
-            method: {name: asdict(value) for name, value in summary.items()}
-            for method, summary in result.summaries().items()
-        },
-        "maps": {
-            name: {figure: asdict(value) for figure, value in summarise(list(rows.values())).items()}
-            for name, rows in result.maps.items()
-        },
-    }
     with replacing(result.folder / "table.md") as path:
         path.write_text(result.table() + "\n")
     names = [metric.name for metric in result.metrics]
@@ -243,7 +262,7 @@ def write(result: Evaluation) -> None:
         # csv writes None as an empty cell
         writer.writerows([key, method, *(row[name] for name in names)] for key, method, row in rows)
     with replacing(result.folder / "summary.json") as path:
-        path.write_text(valid_json(summary))
+        path.write_text(valid_json(result.content()))
 
 
 def read_summary(folder: Path, remedy: str = AGAIN) -> EvaluationSummary:
@@ -257,7 +276,7 @@ def read_summary(folder: Path, remedy: str = AGAIN) -> EvaluationSummary:
 
 
 def read_scores(folder: Path, remedy: str = AGAIN) -> Scores:
-    """Reads the run's own scores from an evaluation's `scores.csv`, without those of the baseline.
+    """Reads the scores of what was evaluated from an evaluation's `scores.csv`, without those of the baselines.
 
     Raises:
         RunError: For a file that is missing or damaged.
@@ -273,9 +292,9 @@ def _scores(text: str) -> Scores:
     for number, cells in enumerate(lines, start=2):
         if len(cells) != len(heads):
             raise ValueError(f"line {number} has {len(cells)} cells, expected {len(heads)}")
-        if cells[1] == METHOD:
+        if cells[1] in (METHOD, GIVEN):
             pairs = zip(heads[2:], cells[2:], strict=True)
             found[cells[0]] = {name: float(cell) if cell else None for name, cell in pairs}
     if not found:
-        raise ValueError(f"it has no scores of method {METHOD}")
+        raise ValueError(f"it has no scores of method {METHOD} or {GIVEN}")
     return found

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from kerasgan.config import Window
 from kerasgan.metrics import SHELL_MM
-from kerasgan.runs.run import Run
 from kerasgan.scans.channels import inverse
 from kerasgan.scans.contract import Direction
 from kerasgan.scans.intensity import AIR_HU, IntensityMap
@@ -18,24 +18,32 @@ from kerasgan.translation.of_run import RunTranslator
 
 SOFT_TISSUE_HU = 35.0  # of brain, and between muscle and the mean of a body with fat
 
-CONSTANT, FLOOR = "constant", "grid floor"
+CONSTANT, CONSTANT_IN_TRUTH, FLOOR = "constant", "constant in the true body", "grid floor"
 """Their names beside those of the run and of the look-up table."""
 
 DEFINITIONS = {
     CONSTANT: f"no network: {SOFT_TISSUE_HU:g} HU, soft tissue, inside the body that is found in the source and "
     f"{AIR_HU:g} HU outside; of an MR, the middle of the model's window and its lower end. Fitted to no scan.",
+    CONSTANT_IN_TRUTH: f"no network: {SOFT_TISSUE_HU:g} HU inside the body that is found in the truth, for want of a "
+    f"source, and {AIR_HU:g} HU outside: it knows the true outline of the body, which no translation does.",
     FLOOR: "the truth in the place of a network: through the run's own window and pixels and back, with the rule that "
     "makes air around the source's body. What is left of the error for the network to mend lies above it.",
 }
 
 
-def constant(source: Prepared, run: Run, direction: Direction) -> np.ndarray:
-    """One value inside the source's body and another outside, on the grid of its axial volume; see `DEFINITIONS`."""
-    target = run.map(direction[1])
-    inside, outside = (target.low + target.high) / 2, target.low
-    if run.facts.modalities[direction[1]] == "CT":
-        inside, outside = SOFT_TISSUE_HU, AIR_HU
-    return np.where(source.body, np.float32(inside), np.float32(outside))
+def constant(body: np.ndarray, window: Window | None = None) -> np.ndarray:
+    """One value inside a body and another outside, see `DEFINITIONS`.
+
+    Args:
+        body: bool `[slices, rows, columns]`.
+        window: `(low, high)` of the model's MR window; None for CT.
+
+    Example:
+        >>> constant(np.array([True, False]))
+        array([   35., -1000.], dtype=float32)
+    """
+    inside, outside = (SOFT_TISSUE_HU, AIR_HU) if window is None else (sum(window) / 2, window[0])
+    return np.where(body, np.float32(inside), np.float32(outside))
 
 
 class Perfect(RunTranslator):

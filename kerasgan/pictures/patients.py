@@ -37,7 +37,7 @@ class Comparison:
     """One patient's volumes, all on one grid.
 
     Attributes:
-        source: The acquired scan that was translated.
+        source: The acquired scan that was translated; None where it is not known.
         synthetic: Its translation.
         truth: The acquired scan of the other modality.
         mask: Body, bool `[slices, rows, columns]`; errors are shown inside it.
@@ -45,7 +45,7 @@ class Comparison:
         title: Text at the top, such as the patient key and the scores.
     """
 
-    source: Volume
+    source: Volume | None
     synthetic: Volume
     truth: Volume
     mask: np.ndarray
@@ -85,27 +85,31 @@ def comparison_figure(comparison: Comparison, path: Path, note: str = "") -> Non
         ValueError: For volumes on different grids or an empty mask.
     """
     c = comparison
-    for name, volume in (("synthetic", c.synthetic), ("true", c.truth)):
-        if not c.source.same_grid(volume):
-            raise ValueError(f"The {name} volume has another grid {volume.shape} than the source {c.source.shape}.")
-    if c.mask.shape != c.source.shape or not c.mask.any():
+    acquired = (c.source,) if c.source else ()
+    for name, volume in (("synthetic", c.synthetic), *(("source", volume) for volume in acquired)):
+        if not c.truth.same_grid(volume):
+            raise ValueError(f"The {name} volume has another grid {volume.shape} than the truth {c.truth.shape}.")
+    if c.mask.shape != c.truth.shape or not c.mask.any():
         raise ValueError(
-            f"The mask needs shape {c.source.shape} and a voxel that is set; got {c.mask.shape}, {c.mask.sum()} set."
+            f"The mask needs shape {c.truth.shape} and a voxel that is set; got {c.mask.shape}, {c.mask.sum()} set."
         )
-    source, synthetic, truth, body = (
-        oriented(volume, AXIAL) for volume in (c.source, c.synthetic, c.truth, c.source.with_array(c.mask * 1.0))
+    synthetic, truth, body, *sources = (
+        oriented(volume, AXIAL) for volume in (c.synthetic, c.truth, c.truth.with_array(c.mask * 1.0), *acquired)
     )
-    spacing = np.array(source.spacing_mm[::-1])  # along slices, rows and columns
+    spacing = np.array(truth.spacing_mm[::-1])  # along slices, rows and columns
     mask = body.array > 0.5
     (found,) = ndimage.find_objects(mask.astype(np.int8))
     margins = np.ceil(BODY_MARGIN_MM / spacing).astype(int)
     box = tuple(slice(max(part.start - m, 0), part.stop + m) for part, m in zip(found, margins, strict=True))
-    low, high = np.percentile(source.array[mask], (0.5, 99.5))
     error = np.where(mask, synthetic.array - truth.array, np.nan)[box]
     limit = float(f"{(c.window[1] - c.window[0]) / 5:.0e}")  # one digit: 500 HU for a window of 2600 HU
-    limits = (low, max(high, low + 1e-6)), c.window, c.window, (-limit, limit)
-    images = [*(volume.array[box] for volume in (source, synthetic, truth)), error]
-    headings = [f"{source.modality}, source", f"{synthetic.modality}, synthetic", f"{truth.modality}, acquired"]
+    limits = [c.window, c.window, (-limit, limit)]
+    images = [*(volume.array[box] for volume in (*sources, synthetic, truth)), error]
+    headings = [f"{synthetic.modality}, synthetic", f"{truth.modality}, acquired"]
+    for source in sources:
+        low, high = np.percentile(source.array[mask], (0.5, 99.5))
+        limits.insert(0, (low, max(high, low + 1e-6)))
+        headings.insert(0, f"{source.modality}, source")
     mask = mask[box]
     shown_sides = {plane: min(np.delete(mask.shape, plane.axis)) for plane in PLANES}
     planes = [plane for plane in PLANES if shown_sides[plane] >= FEWEST_PIXELS] or PLANES[:1]

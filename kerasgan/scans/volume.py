@@ -47,6 +47,10 @@ class VoxelGrid:
     Attributes:
         shape: `(slices, rows, columns)`.
         corners_mm: The centres of voxel `[0, 0, 0]` and of the last one along columns, rows and slices, LPS.
+
+    Example:
+        >>> print(Volume(np.zeros((2, 3, 4)), (1, 1, 5)).grid)
+        2 x 3 x 4 voxels from (0 0 0) to (3 2 5) mm
     """
 
     shape: tuple[int, ...]
@@ -56,21 +60,27 @@ class VoxelGrid:
         """True where both grids agree voxel by voxel, all corners within `tolerance_mm`."""
         return self.shape == other.shape and np.allclose(self.corners_mm, other.corners_mm, atol=tolerance_mm)
 
-    def require(self, other: VoxelGrid, patient: str) -> None:
+    def require(
+        self, other: VoxelGrid, patient: str, remedy: str = "Register and resample them onto one grid first."
+    ) -> None:
         """Compares the grids of two scans of a patient, which must agree voxel by voxel.
 
         Args:
             other: The grid of the other scan.
             patient: The patient's key, for the message.
+            remedy: What to do where they differ.
 
         Raises:
             DatasetError: Where they differ.
         """
         if not self.equals(other):
-            raise DatasetError(
-                f"Patient {patient}: the two scans have different grids {self.shape} and {other.shape}. Register and "
-                "resample them onto one grid first."
-            )
+            raise DatasetError(f"Patient {patient}: the two scans have different grids: {self}, and {other}. {remedy}")
+
+    def __str__(self) -> str:
+        first, *ends = np.array(self.corners_mm)
+        last = first + sum(end - first for end in ends)
+        places = (" ".join(f"{value:.5g}" for value in corner.round(3) + 0.0) for corner in (first, last))
+        return f"{' x '.join(map(str, self.shape))} voxels from ({') to ('.join(places)}) mm"
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from kerasgan.training import start
 from kerasgan.training.request import Request
 
 COMMANDS = [
-    *("train", "inspect", "translate", "evaluate", "compare", "export", "serve", "demo", "distill"),
+    *("train", "inspect", "translate", "evaluate", "score", "compare", "runs", "export", "serve", "demo", "distill"),
     *("reproduce", "datasets", "recipes"),
 ]
 

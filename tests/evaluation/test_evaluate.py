@@ -71,7 +71,7 @@ def test_results_of_mirrored_slices_are_told_from_others(run):
     assert with_flip.scores["kerasgan"] != without.scores["kerasgan"]
     pair = module.unseen_pairs(run, *datasets.load_scans("synthrad", run.data_dir))[1][0]
     synthetic = RunTranslator(run).translate(pair[0].load(), "ab", flip=True)[0]
-    case = module._load(run, pair, "ab")
+    case, _ = module._load(run, pair, "ab")
     error = np.abs(synthetic.array - case.truth.array)[case.mask].mean()
     assert with_flip.scores["kerasgan"][case.key]["mae_hu"] == pytest.approx(error, rel=1e-6)
     shutil.rmtree(with_flip.folder)
@@ -82,7 +82,7 @@ def test_the_gate_is_asked_about_each_scan_that_is_scored(run, heads, tmp_path):
     assert not none.answers and "Input gate" not in none.table()
     assert "gate" not in json.loads((none.folder / "summary.json").read_text())
     _, pairs, others = module.unseen_pairs(run, *datasets.load_scans("synthrad", heads))
-    found = [module._load(run, pair, "ab").source.measurements() for pair in (*pairs, *others)]
+    found = [module._load(run, pair, "ab")[1].measurements() for pair in (*pairs, *others)]
     rng = np.random.default_rng(0)
     known = [(np.concatenate([found[0][:1] + spread, found[0][1:]]), str(spread)) for spread in rng.normal(0, 1, 12)]
     gate = fit_gate([(scan.tolist(), patient) for scan, patient in known])
@@ -100,7 +100,7 @@ def test_the_gate_is_asked_about_each_scan_that_is_scored(run, heads, tmp_path):
 def test_the_constant_and_the_floor_are_what_they_are_said_to_be(run, heads, tmp_path):
     result = evaluate(run.path, out=tmp_path / "out")
     _, pairs, _ = module.unseen_pairs(run, *datasets.load_scans("synthrad", heads))
-    case = module._load(run, pairs[0], "ab")
+    case, _ = module._load(run, pairs[0], "ab")
     truth, inside = case.truth.array, case.source.body
     errors = np.abs(np.where(inside, 35.0, -1000.0) - truth)
     row = result.scores["constant"][case.key]
@@ -115,7 +115,8 @@ def test_the_constant_and_the_floor_are_what_they_are_said_to_be(run, heads, tmp
 
     assert case.source.mask.any(axis=(1, 2)).all()  # so that all slices are shown, in order
     expected = Knowing(run).translate_prepared(case.source, "ab").array
-    metrics = module._split(ct_metrics(run.facts.maps["b"]), places(case.source))
+    first, *others = ct_metrics(run.facts.maps["b"])
+    metrics = (first, *by_place(first, places(case.source)), *others)
     found = score(expected, truth, case.mask, metrics, case.acquired.array)
     assert result.scores["grid floor"][case.key] == found
     assert 0 < result.scores["grid floor"][case.key]["mae_hu"] < row["mae_hu"]
@@ -124,7 +125,7 @@ def test_the_constant_and_the_floor_are_what_they_are_said_to_be(run, heads, tmp
 def test_the_shell_is_4_mm_wide(run, heads):
     """Of voxels of 2 x 2 x 3 mm it has 12 in the slice of a body of one voxel, and 5 in each slice beside it."""
     _, pairs, _ = module.unseen_pairs(run, *datasets.load_scans("synthrad", heads))
-    source = module._load(run, pairs[0], "ab").source
+    source = module._load(run, pairs[0], "ab")[1]
     body = np.zeros_like(source.body)
     body[1, 5, 5] = True
     bits = np.packbits(body, axis=-1)
@@ -190,7 +191,7 @@ def test_the_baseline_is_that_of_all_other_patients_held_back(run, heads, tmp_pa
     """Fitted and scored here in two passes, on whole volumes."""
     result = evaluate(run.path, out=tmp_path / "out", direction=direction)
     _, pairs, others = module.unseen_pairs(run, *datasets.load_scans("synthrad", heads))
-    cases = [module._load(run, pair, direction) for pair in (*pairs, *others)]
+    cases = [module._load(run, pair, direction)[0] for pair in (*pairs, *others)]
     sources = [case.source.map.forward(case.source.axial.array) for case in cases]
     for case, source in zip(cases[: len(pairs)], sources, strict=False):
         kept = [(s, c.truth.array, c.mask) for s, c in zip(sources, cases, strict=True) if c.key != case.key]
@@ -331,7 +332,9 @@ def test_scans_on_different_grids_are_refused(run, heads, tmp_path):
     write_head(tmp_path / "smaller", seed=0, shape=(4, 36, 32))
     for folder in other.iterdir():
         (folder / "ct.nii.gz").write_bytes((tmp_path / "smaller" / "ct.nii.gz").read_bytes())
-    with pytest.raises(DatasetError, match=r"grids \(4, 40, 32\) and \(4, 36, 32\)\. Register and resample"):
+    with pytest.raises(
+        DatasetError, match=r"grids: 4 x 40 x 32 voxels from .*, and 4 x 36 x 32 .* mm\. Register and resample"
+    ):
         evaluate(run.path, data_dir=other)
 
 

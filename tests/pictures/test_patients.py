@@ -123,7 +123,7 @@ def test_radiological_orientation_however_the_scan_was_acquired(tmp_path, code):
 def test_volumes_must_share_their_grid(tmp_path):
     case = comparison(np.zeros(LOW_RISE))
     other = Volume(case.truth.array, SPACING, origin_mm=(5.0, 0.0, 0.0), modality="CT")
-    with pytest.raises(ValueError, match=r"true volume has another grid \(1, 32, 32\) than the source"):
+    with pytest.raises(ValueError, match=r"synthetic volume has another grid \(1, 32, 32\) than the truth"):
         comparison_figure(replace(case, truth=other), tmp_path / "p.png")
     with pytest.raises(
         ValueError, match=r"needs shape \(1, 32, 32\) and a voxel that is set; got \(1, 32, 32\), 0 set"

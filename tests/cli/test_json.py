@@ -1,0 +1,58 @@
+"""`--json`: standard output is one valid document in place of the table, with the numbers of the table."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from evaluated_runs import write_run
+
+from kerasgan import io
+from kerasgan.scans.volume import Volume
+
+
+@pytest.fixture
+def printed(kerasgan):
+    """Runs a command with `--json`, and returns what it printed on standard output as data."""
+
+    def call(*arguments: object):
+        result = kerasgan(*arguments, "--json")
+        assert result.exit_code == 0, result.output
+        return json.loads(result.stdout, parse_constant=pytest.fail)  # NaN and Infinity are no JSON
+
+    return call
+
+
+def test_compare(printed, tmp_path):
+    runs = [write_run(tmp_path / name, maes) for name, maes in (("plain", [150, 160]), ("gc", [140, np.inf]))]
+    found = printed("compare", *runs)
+    assert [run["path"] for run in found["runs"]] == list(map(str, runs))
+    (first,) = (row for row in found["results"] if row["metric"] == "mae_hu" and row["run"] == 1)
+    (second,) = (row for row in found["results"] if row["metric"] == "mae_hu" and row["run"] == 2)
+    assert first["mean"] == 155 and second["mean"] is None and second["count"] == 2
+
+
+def test_runs(printed, kerasgan, tmp_path):
+    write_run(tmp_path / "runs/first", [100, 120])
+    write_run(tmp_path / "runs/second", [])
+    (tmp_path / "runs/second/run.json").write_text("{")
+    found = {run["path"]: run for run in printed("runs")}
+    assert found["runs/first"]["figures"][0]["mae"] == 110 and found["runs/second"]["problems"]
+    table = kerasgan("runs").stdout
+    assert "110 ± 14 (2 test patients)" in table and "0 of 200,000" in table
+    assert "Damaged, or out of date:\n  runs/second/run.json" in table
+
+
+def test_score(printed, kerasgan, head, tmp_path):
+    truth = head("CT")
+    io.write_image(truth, tmp_path / "ct.nii.gz")
+    io.write_image(Volume(truth.array + 10, truth.spacing_mm, modality="CT"), tmp_path / "synthetic.nii.gz")
+    found = printed("score", "synthetic.nii.gz", "ct.nii.gz")
+    assert found["methods"]["synthetic"]["mae_hu"]["mean"] == pytest.approx(10, abs=0.01)
+    assert found["methods"]["synthetic"]["mae_hu"]["sd"] is None
+    assert json.loads(Path("synthetic-score/summary.json").read_text()) == found
+    shown = kerasgan("score", "synthetic.nii.gz", "ct.nii.gz")
+    assert "| mae_hu [HU]" in shown.stdout and "wepl_p95_mm [mm]" in shown.stdout
+    assert shown.stdout.endswith("Table, scores and a picture for each patient: synthetic-score\n")
