@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kerasgan.cli._app import app
-from kerasgan.cli._console import say, table
+from kerasgan.cli._app import JsonOption, app
+from kerasgan.cli._console import say, say_json, table
 
 if TYPE_CHECKING:
     from kerasgan.datasets import DatasetCard
@@ -16,14 +17,22 @@ if TYPE_CHECKING:
 @app.command(short_help="List the datasets, or show one's card.")
 def datasets(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One dataset, or a .py file.")] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """List the datasets, or show one's card: licence, how to get it, where to put it."""
     from kerasgan import registry
 
     if name is not None:
-        say(_card_text(registry.find("datasets", name).CARD))
+        card = registry.find("datasets", name).CARD
+        if as_json:
+            say_json(asdict(card))
+        else:
+            say(_card_text(card))
         return
     cards = [registry.find("datasets", known).CARD for known in registry.names("datasets")]
+    if as_json:
+        say_json([asdict(card) for card in cards])
+        return
     say(table(("name", "data in", "title"), [(card.name, card.default_dir, card.title) for card in cards]))
 
 

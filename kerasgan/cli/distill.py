@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from kerasgan.cli._app import Direction, RunPath, app, trusted
-from kerasgan.cli._console import load_tensorflow, prepare_training, resumable, say, table, writing
+from kerasgan.cli._app import Direction, JsonOption, RunPath, app, trusted
+from kerasgan.cli._console import load_tensorflow, prepare_training, resumable, say, say_json, table, writing
 from kerasgan.cli.train import how_to_resume
 
 
@@ -24,6 +24,7 @@ def distill(
     out: Annotated[Path | None, typer.Option(help="Run directory of the student.  [default: RUN-STUDENT]")] = None,
     steps: Annotated[int | None, typer.Option(help="Length of the training.  [default: the teacher's]", min=1)] = None,
     data_dir: Annotated[Path | None, typer.Option(help="The data.  [default: as in training]")] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Train a small generator to do what a run's large one does, and compare both.
 
@@ -47,6 +48,10 @@ def distill(
         trained = api.distill(
             run, student, direction=direction, out=place, steps=steps, data_dir=data_dir, trust=trusted(context)
         )
-    say(table(*read_report(trained).rows()))
+    report = read_report(trained)
+    if as_json:
+        say_json({"run": str(place), **report.model_dump(mode="json")})
+        return
+    say(table(*report.rows()))
     say(f"\nThe student's run: {place}; these numbers: {place / REPORT}\nNext:")
     say(f"  kerasgan export {quote(str(place))} model.tflite --direction {direction}")

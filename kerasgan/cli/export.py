@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from kerasgan.cli._app import Direction, RunPath, app, trusted
-from kerasgan.cli._console import require_run, say, table, writing
+from kerasgan.cli._app import Direction, JsonOption, RunPath, app, trusted
+from kerasgan.cli._console import require_run, say, say_json, table, writing
 
 
 @app.command(short_help="Write what TensorFlow Serving reads, or a TFLite file.")
@@ -40,6 +40,7 @@ def export(
     force: Annotated[
         bool, typer.Option("--force", help="Serving: follow a version of other modalities, anatomy or pixel size.")
     ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Write a model that takes and returns physical values, and compare it with Keras.
 
@@ -71,7 +72,12 @@ def export(
                 run, output, direction, size, precision or "float32", data_dir, trusted(context)
             )
             report = written.with_suffix(".json")
-            say(_export_table(json.loads(report.read_text())) + "\n")
+    found = json.loads(report.read_text())
+    if as_json:
+        say_json({"output": str(written), "report": found})
+        return
+    if kind == "tflite":
+        say(_export_table(found) + "\n")
     say(f"Wrote {written}; it keeps to the limits against the Keras generator: {report}")
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from kerasgan.cli._app import app
-from kerasgan.cli._console import load_tensorflow, prepare_training, resumable, say, table, writing
+from kerasgan.cli._app import JsonOption, app
+from kerasgan.cli._console import load_tensorflow, prepare_training, resumable, say, say_json, table, writing
 from kerasgan.errors import KerasganError
 from kerasgan.text import duration
 
@@ -39,6 +39,7 @@ def reproduce(
         typer.Option(metavar="PATTERN", help="Compute the cells of these names here: 'train-*'.  [default: all]"),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the cells, and which are finished.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Run a paper's experiment from scans to tables and pictures, the paper's values next to ours.
 
@@ -57,7 +58,11 @@ def reproduce(
         from kerasgan import registry
 
         known = [registry.find("experiments", found).EXPERIMENT for found in registry.names("experiments")]
-        say(table(("name", "citation", "title"), [(entry.name, entry.citation, entry.title) for entry in known]))
+        heads, rows = ("name", "citation", "title"), [(entry.name, entry.citation, entry.title) for entry in known]
+        if as_json:
+            say_json([dict(zip(heads, row, strict=True)) for row in rows])
+        else:
+            say(table(heads, rows))
         return
     from kerasgan.experiments import compute, open_reproduction
 
@@ -69,10 +74,14 @@ def reproduce(
         for cell in opened.part:
             result = opened.result(cell)
             took = result["seconds"] if result else cell.seconds * speed
-            rows.append((opened.state(cell), duration(took) if took else "-", cell.key, cell.title))
-        say(f"{table(('state', 'about', 'cell', 'what it does'), rows)}\n\n{_summary(opened)}")
+            rows.append((opened.state(cell), took, cell.key, cell.title))
+        if as_json:
+            say_json([dict(zip(("state", "seconds", "cell", "title"), row, strict=True)) for row in rows])
+            return
+        cells_listed = [(state, duration(took) if took else "-", *named) for state, took, *named in rows]
+        say(f"{table(('state', 'about', 'cell', 'what it does'), cells_listed)}\n\n{_summary(opened)}")
         return
-    say(_summary(opened))
+    say(_summary(opened), err=as_json)
     with writing(opened.folder), resumable(lambda: "The same command goes on from here; what is finished is kept."):
         if opened.left():  # the report alone needs no TensorFlow
             load_tensorflow()
@@ -80,7 +89,12 @@ def reproduce(
             # Many networks in one process look to TensorFlow like one that is traced again and again.
             logging.getLogger("tensorflow").setLevel(logging.ERROR)
         report = compute(opened)
-    if missing := opened.missing():
+    missing = opened.missing()
+    if as_json:
+        numbers, left = str(report.with_suffix(".json")), [{"cell": cell.key, "title": cell.title} for cell in missing]
+        say_json({"report": str(report), "numbers": numbers, "missing": left})
+        return
+    if missing:
         say(table(("missing cell", "what it does"), [(cell.key, cell.title) for cell in missing]))
         say(f"{len(missing)} of {len(opened.cells)} cells are missing; the report leaves out what needs them.")
     say(f"Report: {report}; all numbers: {report.with_suffix('.json')}")

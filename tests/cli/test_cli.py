@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -342,6 +343,8 @@ def test_evaluate_prints_the_table_beside_the_baseline(kerasgan, trained):
     assert re.search(heads, result.stdout, re.MULTILINE)
     assert f"{trained / 'run' / 'evaluation'}" in result.stdout.splitlines()[-1]
     assert list((trained / "run" / "evaluation").glob("*.png"))
+    found = json.loads(kerasgan("evaluate", trained / "run", "--json").stdout)
+    assert found == json.loads((trained / "run" / "evaluation" / "summary.json").read_text())
 
 
 @pytest.mark.slow
@@ -350,6 +353,9 @@ def test_export_both_formats(kerasgan, trained, tmp_path):
     assert result.exit_code == 0, result.output
     assert (tmp_path / "saved/model/3/saved_model.pb").is_file() and (tmp_path / "saved/models.config").is_file()
     assert "saved/model/3/assets.extra/comparison.json" in result.stdout
+    found = json.loads(kerasgan("export", trained / "run", "again", "--name", "model", "--json").stdout)
+    written = (tmp_path / "again/model/1/assets.extra/comparison.json").read_text()
+    assert found == {"output": "again/model/1", "report": json.loads(written)}
     words = ["--format", "tflite", "--size", "40", "36", "--precision", "float16"]
     result = kerasgan("export", trained / "run", "model.tflite", *words)
     assert result.exit_code == 0, result.output

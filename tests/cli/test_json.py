@@ -45,6 +45,19 @@ def test_runs(printed, kerasgan, tmp_path):
     assert "Damaged, or out of date:\n  runs/second/run.json" in table
 
 
+def test_datasets(printed):
+    cards = printed("datasets")
+    assert {"adni", "phantom"} < {card["name"] for card in cards}
+    assert printed("datasets", "chaos")["structures"]["liver"]["a"] == [255]
+
+
+def test_reproduce(printed, kerasgan, tmp_path):
+    assert "hiasa2018" in {paper["name"] for paper in printed("reproduce")}
+    cells = printed("reproduce", "hiasa2018", "--dry-run")
+    assert len(cells) == 59 and cells[0]["cell"] == "train-none-small-seed0" and cells[0]["state"] == "open"
+    assert cells[0]["seconds"] > 0
+
+
 def test_score(printed, kerasgan, head, tmp_path):
     truth = head("CT")
     io.write_image(truth, tmp_path / "ct.nii.gz")

@@ -68,6 +68,10 @@ def test_what_is_missing_is_said_at_the_end(kerasgan, hips, tmp_path):
     assert result.exit_code == 0, result.output
     assert "segment-none-small-seed0" in result.stdout
     assert "6 of 23 cells are missing; the report leaves out what needs them." in result.stdout
+    again = kerasgan("reproduce", file, "--data-dir", hips, "--out", "out", "--cells", "evaluate-*", "--json")
+    found = json.loads(again.stdout)
+    assert found["report"] == "out/report.html" and len(found["missing"]) == 6
+    assert "segment-none-small-seed0" in {cell["cell"] for cell in found["missing"]}
     captions = [table["caption"] for table in json.loads((tmp_path / "out/report.json").read_text())["tables"]]
     assert "Error against the true CT" in captions and not any("Dice" in caption for caption in captions)
 
