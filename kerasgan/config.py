@@ -81,120 +81,205 @@ class Component(BaseModel):
 
 
 class Augmentation(_Frozen):
-    """Limits of the random geometric changes of each training slice, to either side of no change."""
+    """Limits of the random geometric changes of each training slice, to either side of no change.
 
-    flip: bool = True  # left-right, so not of sagittal slices
-    shift: float = Field(0.03, ge=0, le=0.5)  # fraction of the field of view
-    scale: float = Field(0.05, ge=0, le=0.5)  # relative
+    Attributes:
+        flip: Mirror left and right at random; not for sagittal slices.
+        shift: Largest shift along rows and columns, as a fraction of the field of view.
+        scale: Largest relative change of size.
+        rotation_degrees: Largest angle.
+    """
+
+    flip: bool = True
+    shift: float = Field(0.03, ge=0, le=0.5)
+    scale: float = Field(0.05, ge=0, le=0.5)
     rotation_degrees: float = Field(5.0, ge=0, le=180)
 
 
 class Data(_Frozen):
-    """The patients and pixels that the networks see."""
+    """The patients and pixels that the networks see.
 
-    training_patients: int | None = Field(None, ge=1, le=MOST)  # of each domain, drawn by the seed; None: all
-    split_seed: int | None = Field(None, ge=0, le=LARGEST_SEED)  # of the split by patient; None: the run's seed
-    size: int = Field(256, ge=32, le=2048, multiple_of=4)  # pixels of the square slice
-    field_of_view_mm: float | None = Field(None, ge=25, le=3200)  # side of the square; None: the dataset's
+    Attributes:
+        training_patients: Patients of each domain, drawn by the seed; null: all.
+        split_seed: Seed of the split by patient; null: the run's seed.
+        size: Side of the square slice in pixels.
+        field_of_view_mm: Side of the square in mm; null: the dataset's.
+        batch_size: Slices of each domain in a training step.
+        minimum_body_fraction: Slices with less body than this fraction of the square are left out.
+        planes: Planes of the slices; of several, each translates a scan, and the median is taken.
+        pairs: The targets of a's slices: scans of b that are registered to them, or their true ones; null: none.
+        atlases: Scans of b that are registered to each one of a.
+        augmentation: Limits of the random geometric changes.
+    """
+
+    training_patients: int | None = Field(None, ge=1, le=MOST)
+    split_seed: int | None = Field(None, ge=0, le=LARGEST_SEED)
+    size: int = Field(256, ge=32, le=2048, multiple_of=4)
+    field_of_view_mm: float | None = Field(None, ge=25, le=3200)
     batch_size: int = Field(1, ge=1, le=10_000)
-    minimum_body_fraction: float = Field(0.05, ge=0, le=1)  # slices with less body in the square are left out
-    planes: Planes = AXIAL_ONLY  # of the slices; of several, each translates a scan, and the median is taken
-    pairs: Pairing | None = None  # the targets of a's slices: scans of b that are registered to them, or true ones
-    atlases: int = Field(5, ge=1, le=50)  # scans of b registered to each one of a
+    minimum_body_fraction: float = Field(0.05, ge=0, le=1)
+    planes: Planes = AXIAL_ONLY
+    pairs: Pairing | None = None
+    atlases: int = Field(5, ge=1, le=50)
     augmentation: Augmentation = Augmentation()
 
 
 class Intensity(_Frozen):
-    """The map from physical values to the networks' [-1, 1]."""
+    """The map from physical values to the networks' [-1, 1].
+
+    Attributes:
+        ct_window_hu: CT values that become -1 and 1; values beyond are clipped.
+        mr_percentiles: Percentiles over the body that become -1 and 1, for each MR scan.
+        mr_window: Fixed MR values in place of the percentiles; null: the percentiles.
+        bias_correction: Correct the bias field of MR scans by N4.
+        windows: Whose windows hold: with auto, a dataset of another anatomy than the recipe's brings its own.
+    """
 
     ct_window_hu: Window = (-1000.0, 1600.0)
-    mr_percentiles: Percentiles = (0.5, 99.5)  # over the body, for each scan
-    mr_window: Window | None = None  # a fixed MR window in place of the percentiles
-    bias_correction: bool = True  # N4, MR only
-    windows: Literal["auto", "recipe"] = "auto"  # auto: a dataset of another anatomy brings its own
+    mr_percentiles: Percentiles = (0.5, 99.5)
+    mr_window: Window | None = None
+    bias_correction: bool = True
+    windows: Literal["auto", "recipe"] = "auto"
 
 
 class Losses(_Frozen):
-    """The weighted sum that the generators minimise; a weight of 0 leaves its term out of the graph."""
+    """The weighted sum that the generators minimise; a weight of 0 leaves its term out of the graph.
+
+    Attributes:
+        adversarial: The loss by which discriminators judge and generators are judged.
+        adversarial_weight: Weight of the adversarial loss.
+        cycle: The loss between an image and its translation there and back.
+        cycle_weight: Weight of the cycle.
+        cycle_weight_b: Weight of the cycle of images of domain b; null: cycle_weight for both domains.
+        identity_weight: Weight of the mean absolute change of an image by the generator whose target domain it is of.
+        structure: The loss between an image and its translation, which should show the same anatomy.
+        structure_weight: Weight of the structural loss.
+    """
 
     adversarial: Component = Component(name="least_squares")
     adversarial_weight: float = Field(1.0, ge=0, le=HEAVIEST)
     cycle: Component = Component(name="absolute_error")
     cycle_weight: float = Field(10.0, ge=0, le=HEAVIEST)
-    cycle_weight_b: float | None = Field(
-        None, ge=0, le=HEAVIEST
-    )  # of images of domain b; None: cycle_weight for both domains
+    cycle_weight_b: float | None = Field(None, ge=0, le=HEAVIEST)
     identity_weight: float = Field(0.0, ge=0, le=HEAVIEST)
     structure: Component = Component(name="gradient_consistency")
     structure_weight: float = Field(0.0, ge=0, le=HEAVIEST)
 
 
 class Supervision(_Frozen):
-    """The part that `data.pairs` have in the one-sided method, beside the adversarial and the structural loss."""
+    """The part that `data.pairs` have in the one-sided method, beside the adversarial and the structural loss.
 
-    weight: float = Field(10.0, ge=0, le=HEAVIEST)  # of the mean absolute difference from the target
-    target: Target = "random"  # which of a slice's registered scans
-    adversarial_from: int = Field(0, ge=0, le=MOST)  # the first step in which the generator heeds the discriminator
+    Attributes:
+        weight: Weight of the mean absolute difference from the target.
+        target: Which of the scans that are registered to a slice is its target, or their median.
+        adversarial_from: The first step in which the generator heeds the discriminator.
+        histogram: The loss between the values of the translation and of its target, wherever they lie.
+        histogram_weight: Weight of that loss.
+        guide: A run, seen from the new run's folder, or a recipe that is trained first: scans are registered to its
+            results; null: to the slices themselves.
+        guide_length: Length of the training of a guide that is a recipe, as a multiple of the run's own.
+    """
+
+    weight: float = Field(10.0, ge=0, le=HEAVIEST)
+    target: Target = "random"
+    adversarial_from: int = Field(0, ge=0, le=MOST)
     histogram: Component = Component(name="histogram_distance")
     histogram_weight: float = Field(0.0, ge=0, le=HEAVIEST)
-    # A run, seen from the new run's folder, or a recipe that is trained first: scans are registered to its results.
     guide: str | None = None
-    guide_length: float = Field(1.0, gt=0, le=1000)  # of a guide that is a recipe, as a multiple of the run's own
+    guide_length: float = Field(1.0, gt=0, le=1000)
 
 
 class Deformation(_Frozen):
     """A second, deformed output of each generator, which the discriminators see in place of its own.
 
     The generators need a deformable convolution, as `resnet` with `deformable=true` has.
+
+    Attributes:
+        cycle_weight: Weight of the cycle through both deformed outputs.
     """
 
-    cycle_weight: float = Field(10.0, ge=0, le=HEAVIEST)  # of the cycle through both deformed outputs
+    cycle_weight: float = Field(10.0, ge=0, le=HEAVIEST)
 
 
 class Segmentation(_Frozen):
-    """A segmentation network that is trained with the generators, on synthetic images of b with the labels of a."""
+    """A segmentation network that is trained with the generators, on synthetic images of b with the labels of a.
 
-    structures: tuple[str, ...] = Field(min_length=1)  # as in the dataset's card; left and right ones need no flip
+    Attributes:
+        structures: Structures as the dataset's card names them; left and right ones need data.augmentation.flip=false.
+        network: The segmentation network.
+        loss: The loss between its scores and the labels.
+        weight: Weight of that loss.
+    """
+
+    structures: tuple[str, ...] = Field(min_length=1)
     network: Component = Component(name="unet")
     loss: Component = Component(name="cross_entropy")
     weight: float = Field(1.0, gt=0, le=HEAVIEST)
 
 
 class Distillation(_Frozen):
-    """A run whose generator the recipe's own, smaller generator learns to imitate in one direction."""
+    """A run whose generator the recipe's own, smaller generator learns to imitate in one direction.
 
-    teacher: str  # the run directory, from the folder of the student's; in former runs an absolute path
+    Attributes:
+        teacher: The teacher's run directory, from the folder of the student's; in former runs an absolute path.
+        direction: The direction in which the student imitates its teacher.
+        student: The budget that the small generator keeps to.
+        directions: Those that the teacher has.
+        generator: The teacher's generator.
+        output_weight: Weight of the mean absolute difference of both outputs.
+        feature_weight: Weight of the relative squared difference of both networks' features.
+    """
+
+    teacher: str
     direction: Direction
-    student: str  # the budget that the small generator keeps to
-    directions: tuple[Direction, ...] = DIRECTIONS  # the teacher's
-    generator: Component  # the teacher's
-    output_weight: float = Field(10.0, gt=0, le=HEAVIEST)  # of the mean absolute difference of both outputs
-    feature_weight: float = Field(
-        1.0, ge=0, le=HEAVIEST
-    )  # of the relative squared difference of both networks' features
+    student: str
+    directions: tuple[Direction, ...] = DIRECTIONS
+    generator: Component
+    output_weight: float = Field(10.0, gt=0, le=HEAVIEST)
+    feature_weight: float = Field(1.0, ge=0, le=HEAVIEST)
 
 
 class Optimizer(_Frozen):
-    """Settings of Adam, one optimiser for the generators and one for the discriminators."""
+    """Settings of Adam, one optimiser for the generators and one for the discriminators.
+
+    Attributes:
+        learning_rate: Learning rate at the start.
+        discriminator_learning_rate: That of the discriminators; null: learning_rate for all networks.
+        generator_iterations: Updates of the generators in a training step, all on the same batch.
+        discriminator_iterations: Updates of the discriminators in a training step.
+        beta_1: Decay of the mean of the gradients.
+        beta_2: Decay of the mean of their squares.
+        average_decay: Decay of moving averages of the weights, which are kept in place of the generators; null: none.
+    """
 
     learning_rate: float = Field(2e-4, gt=0, le=10)
-    discriminator_learning_rate: float | None = Field(None, gt=0, le=10)  # None: learning_rate for all networks
-    generator_iterations: int = Field(1, ge=1, le=1000)  # updates in a training step, all on the same batch
+    discriminator_learning_rate: float | None = Field(None, gt=0, le=10)
+    generator_iterations: int = Field(1, ge=1, le=1000)
     discriminator_iterations: int = Field(1, ge=1, le=1000)
     beta_1: float = Field(0.5, ge=0, lt=1)
     beta_2: float = Field(0.999, ge=0, lt=1)
-    average_decay: float | None = Field(None, gt=0, lt=1)  # of moving averages, kept in place of the generators
+    average_decay: float | None = Field(None, gt=0, lt=1)
 
 
 class Schedule(_Frozen):
-    """Lengths in training steps (iterations), each of which sees one batch of each domain."""
+    """Lengths in training steps (iterations), each of which sees one batch of each domain.
+
+    Attributes:
+        steps: Training steps.
+        epochs: In place of steps, how often the domain with more slices is shown; null: the length is that of steps.
+        constant_fraction: Fraction of the steps with the full learning rate, which then falls linearly to 0.
+        report_every: Steps between two rows of history.csv and of TensorBoard's scalars.
+        checkpoint_every: Steps between two checkpoints.
+        preview_every: Steps between two validations with their pictures.
+        steps_per_execution: Steps that are computed in one call of the device.
+    """
 
     steps: int = Field(200_000, ge=1, le=MOST)
-    epochs: int | None = Field(None, ge=1, le=MOST)  # in place of steps: how often the domain with more slices is shown
-    constant_fraction: float = Field(0.5, ge=0, le=1)  # of the steps; then the rate falls linearly to 0
-    report_every: int = Field(100, ge=1, le=MOST)  # history, TensorBoard scalars
+    epochs: int | None = Field(None, ge=1, le=MOST)
+    constant_fraction: float = Field(0.5, ge=0, le=1)
+    report_every: int = Field(100, ge=1, le=MOST)
     checkpoint_every: int = Field(1000, ge=1, le=MOST)
-    preview_every: int = Field(2000, ge=1, le=MOST)  # pictures and validation
+    preview_every: int = Field(2000, ge=1, le=MOST)
     steps_per_execution: int = Field(1, ge=1, le=MOST)
 
     @property
@@ -224,6 +309,30 @@ class Schedule(_Frozen):
 class Recipe(_Frozen):
     """The complete settings of a run; `kerasgan/recipes/<name>.py` holds one as `RECIPE`.
 
+    Attributes:
+        name: The name of its file.
+        title: Title of the paper, or what the recipe is.
+        citation: Address of the paper.
+        anatomy: What the windows were chosen for; "": any.
+        method: The training method; "": the one that trains the recipe's parts.
+        generator: The network that translates, one for each direction.
+        discriminator: The network that tells real images from translated ones, one for each domain.
+        losses: What the generators minimise.
+        supervision: What pairs are used for.
+        deformation: A deformed output of each generator; null: none.
+        segmentation: A segmentation network that is trained along; null: none.
+        distillation: What a student imitates; null: nothing.
+        optimizer: Settings of Adam.
+        schedule: Lengths in steps.
+        data: Patients and pixels.
+        intensity: Windows.
+        pool_size: Translated images that a discriminator remembers; 0: only the newest are shown to it.
+        precision: Numbers that networks compute with; auto: bfloat16 where the device is faster with it.
+        quick: Whether it only shows that the method works.
+        paper_names: What the paper calls a setting, and its path here.
+        unreported: What the paper does not say.
+        deviations: What was changed.
+
     Example:
         >>> Recipe(name="mine").with_overrides(["schedule.steps=500"]).schedule.steps
         500
@@ -232,8 +341,8 @@ class Recipe(_Frozen):
     name: str
     title: str = ""
     citation: str = ""
-    anatomy: str = ""  # what the windows were chosen for; "" means any
-    method: str = ""  # a file in kerasgan/models, or a path to a .py file; "": the one that trains the recipe's parts
+    anatomy: str = ""
+    method: str = ""
     generator: Component = Component(name="resnet")
     discriminator: Component = Component(name="patchgan")
     losses: Losses = Losses()
@@ -245,10 +354,10 @@ class Recipe(_Frozen):
     schedule: Schedule = Schedule()
     data: Data = Data()
     intensity: Intensity = Intensity()
-    pool_size: int = Field(50, ge=0, le=10_000)  # images a discriminator remembers; 0: only the newest
+    pool_size: int = Field(50, ge=0, le=10_000)
     precision: Literal["auto", "float32", "mixed_bfloat16"] = "auto"
     quick: bool = False
-    paper_names: tuple[tuple[str, str], ...] = ()  # what the paper calls a setting, and its path here
+    paper_names: tuple[tuple[str, str], ...] = ()
     unreported: tuple[str, ...] = ()
     deviations: tuple[str, ...] = ()
 

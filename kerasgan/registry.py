@@ -56,7 +56,7 @@ def names(kind: str) -> list[str]:
     """
     if kind not in REQUIRED:
         raise ValueError(f"The kind must be one of {', '.join(REQUIRED)}; got {kind!r}.")
-    folder = Path(__file__).parent.joinpath(*PLACES.get(kind, kind).split("."))
+    folder = _folder(kind)
     return sorted(module.name for module in pkgutil.iter_modules([str(folder)]) if not module.name.startswith("_"))
 
 
@@ -95,6 +95,20 @@ def find(kind: str, name: str) -> ModuleType:
             f"see kerasgan/{package.replace('.', '/')} for examples."
         )
     return module
+
+
+def path_of(kind: str, name: str) -> Path:
+    """The file of a built-in module, to be read where importing it would cost TensorFlow.
+
+    Example:
+        >>> path_of("losses", "wasserstein").name
+        'wasserstein.py'
+    """
+    return _folder(kind) / f"{name}.py"
+
+
+def _folder(kind: str) -> Path:
+    return Path(__file__).parent.joinpath(*PLACES.get(kind, kind).split("."))
 
 
 def _import_file(path: Path, known: list[str]) -> ModuleType:

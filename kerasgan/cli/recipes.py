@@ -8,25 +8,66 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kerasgan.cli._app import app
-from kerasgan.cli._console import say, table
+from kerasgan.cli._app import JsonOption, app
+from kerasgan.cli._console import say, say_json, table
+from kerasgan.errors import KerasganError
+from kerasgan.text import nearest
 
 if TYPE_CHECKING:
     from kerasgan.config import Recipe
 
 
-@app.command(short_help="List the recipes, or show one in full.")
+@app.command(short_help="List the recipes, show one, or explain settings.")
 def recipes(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One recipe, or a .py file.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="[NAME]", help="One recipe, or a .py file; with --explain how paths begin: schedule."),
+    ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say what each setting means, its values and its default.")
+    ] = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """List the recipes, or show one: citation, settings, what its paper leaves open, what was changed."""
+    """List the recipes, or show one: citation, settings, what its paper leaves open, what was changed.
+
+    \b
+    Example:
+      kerasgan recipes nehra2021
+      kerasgan recipes --explain
+      kerasgan recipes --explain losses.structure
+    """
     from kerasgan import registry
 
+    if explain:
+        _explain(name or "", as_json)
+        return
     if name is not None:
-        say(recipe_text(registry.find("recipes", name).RECIPE))
+        recipe = registry.find("recipes", name).RECIPE
+        if as_json:
+            say_json(recipe.model_dump(mode="json"))
+        else:
+            say(recipe_text(recipe))
         return
     known = [registry.find("recipes", known).RECIPE for known in registry.names("recipes")]
-    say(table(("name", "citation", "title"), [(recipe.name, recipe.citation, recipe.title) for recipe in known]))
+    heads, rows = ("name", "citation", "title"), [(recipe.name, recipe.citation, recipe.title) for recipe in known]
+    if as_json:
+        say_json([dict(zip(heads, row, strict=True)) for row in rows])
+    else:
+        say(table(heads, rows))
+
+
+def _explain(path: str, as_json: bool) -> None:
+    """Explains the settings below a path, such as `losses`, or all."""
+    from kerasgan.cli._settings import explanation, settings
+
+    every = settings()
+    found = [setting for setting in every if f"{setting.path}.".startswith(f"{path}." if path else "")]
+    if not found:
+        raise KerasganError(f"No setting is called {path!r}. {nearest(path, {setting.path for setting in every})}")
+    if as_json:
+        say_json([setting.content() for setting in found])
+    else:
+        say(explanation(found))
 
 
 def recipe_text(recipe: Recipe) -> str:

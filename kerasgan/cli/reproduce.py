@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -70,16 +70,19 @@ def reproduce(
         name, dataset=dataset, data_dir=data_dir, scale=scale, out=out, seeds=_seeds(seeds), cells=cells
     )
     if dry_run:
-        speed, rows = opened.speed(), []
+        speed, cells_of_part = opened.speed(), list[dict[str, Any]]()
         for cell in opened.part:
             result = opened.result(cell)
             took = result["seconds"] if result else cell.seconds * speed
-            rows.append((opened.state(cell), took, cell.key, cell.title))
+            cells_of_part.append({"state": opened.state(cell), "seconds": took, "cell": cell.key, "title": cell.title})
         if as_json:
-            say_json([dict(zip(("state", "seconds", "cell", "title"), row, strict=True)) for row in rows])
+            say_json(cells_of_part)
             return
-        cells_listed = [(state, duration(took) if took else "-", *named) for state, took, *named in rows]
-        say(f"{table(('state', 'about', 'cell', 'what it does'), cells_listed)}\n\n{_summary(opened)}")
+        shown = [
+            (one["state"], duration(one["seconds"]) if one["seconds"] else "-", one["cell"], one["title"])
+            for one in cells_of_part
+        ]
+        say(f"{table(('state', 'about', 'cell', 'what it does'), shown)}\n\n{_summary(opened)}")
         return
     say(_summary(opened), err=as_json)
     with writing(opened.folder), resumable(lambda: "The same command goes on from here; what is finished is kept."):
