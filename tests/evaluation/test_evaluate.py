@@ -20,7 +20,7 @@ from kerasgan.evaluation import results
 from kerasgan.evaluation.baseline import LookupBaseline
 from kerasgan.evaluation.evaluate import evaluate
 from kerasgan.evaluation.scale import places
-from kerasgan.metrics import apply_lookup_table, by_place, ct_metrics, fit_lookup_table, score
+from kerasgan.metrics import apply_lookup_table, by_place, ct_metrics, fit_lookup_table, path_length_metrics, score
 from kerasgan.scans.gate import fit_gate
 from kerasgan.training.train import train
 from kerasgan.translation.of_run import RunTranslator
@@ -116,7 +116,7 @@ def test_the_constant_and_the_floor_are_what_they_are_said_to_be(run, heads, tmp
     assert case.source.mask.any(axis=(1, 2)).all()  # so that all slices are shown, in order
     expected = Knowing(run).translate_prepared(case.source, "ab").array
     first, *others = ct_metrics(run.facts.maps["b"])
-    metrics = (first, *by_place(first, places(case.source)), *others)
+    metrics = (first, *by_place(first, places(case.source)), *others, *path_length_metrics(case.truth.spacing_mm))
     found = score(expected, truth, case.mask, metrics, case.acquired.array)
     assert result.scores["grid floor"][case.key] == found
     assert 0 < result.scores["grid floor"][case.key]["mae_hu"] < row["mae_hu"]
@@ -196,7 +196,9 @@ def test_the_baseline_is_that_of_all_other_patients_held_back(run, heads, tmp_pa
     for case, source in zip(cases[: len(pairs)], sources, strict=False):
         kept = [(s, c.truth.array, c.mask) for s, c in zip(sources, cases, strict=True) if c.key != case.key]
         guess = apply_lookup_table(fit_lookup_table(*zip(*kept, strict=True)), source)
-        metrics = (*result.metrics[:1], *by_place(result.metrics[0], places(case.source)), *result.metrics[7:])
+        first, *rest = [metric for metric in result.metrics if not metric.name.startswith("wepl")]
+        beams = path_length_metrics(case.truth.spacing_mm) if direction == "ab" else ()
+        metrics = (first, *by_place(first, places(case.source)), *rest[6:], *beams)
         expected = score(guess, case.truth.array, case.mask, metrics, case.acquired.array)
         assert result.scores["best look-up table"][case.key] == expected
 
