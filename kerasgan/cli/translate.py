@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections import Counter
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kerasgan.cli._app import Direction, FlipOption, JsonOption, ModalityOption, OrientationOption, app
-from kerasgan.cli._console import load_tensorflow, only_named, read_token, resumable, say, table, writing
+from kerasgan.cli._console import load_tensorflow, only_named, read_token, resumable, say, say_json, table, writing
 from kerasgan.text import MAY_BE_WRONG
 
 if TYPE_CHECKING:
@@ -113,7 +112,10 @@ def translate(
             raise one_too_many
         choices = direction, strict, modality, series, orientation, anonymous, flip, uncertainty
         written = api.translate(translator, source, output, *choices)
-    say(json.dumps({"output": str(written)}) if as_json else f"Wrote {written}. {MAY_BE_WRONG}")
+    if as_json:
+        say_json({"output": str(written)})
+    else:
+        say(f"Wrote {written}. {MAY_BE_WRONG}")
 
 
 @contextmanager
@@ -149,7 +151,7 @@ def _list(cohort: Cohort, as_json: bool) -> None:
             guess = estimate(cohort.translator, [task.series for task in cohort.tasks], options.direction, options.flip)
     if as_json:
         seconds = {"seconds": round(guess.seconds, 1), "estimate": str(guess)} if guess else {"seconds": 0.0}
-        say(json.dumps(_content(cohort.rows) | seconds, indent=1))
+        say_json(_content(cohort.rows) | seconds)
         return
     say(table(_HEADS, [_cells(row) for row in cohort.rows]))
     say(f"\n{_summary(cohort.rows)}. Nothing was written.")
@@ -168,7 +170,7 @@ def _translate(cohort: Cohort, workers: int, cluster: str | None, as_json: bool)
             if row.status == "failed":
                 logger.warning("%s: %s", " ".join((row.input, row.series)).rstrip(), row.error)
     if as_json:
-        say(json.dumps(_content(rows), indent=1))
+        say_json(_content(rows))
     else:
         say(f"{_summary(rows)}: {cohort.manifest.table}. {MAY_BE_WRONG}")
     if any(row.status == "failed" for row in rows):
