@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -235,8 +236,9 @@ class RunComparison:
     def _definitions(self) -> list[str]:
         entries = {name: entry for section in self.sections for name, entry in section.definitions.items()}
         metrics = [f"{name}: {entry['definition']}" for name, entry in entries.items() if entry["in_table"]]
-        has_scale = any(section.scale for section in self.sections)
-        return metrics + [f"{method}: {text}" for method, text in DEFINITIONS.items() if has_scale]
+        # Where runs differ in it, a name has the run's number: "grid floor of 2".
+        shown = {re.sub(r" of \d+$", "", name) for section in self.sections for name in section.scale}
+        return metrics + [f"{method}: {text}" for method, text in DEFINITIONS.items() if method in shown]
 
     def _records(self) -> Iterator[dict[str, Any]]:
         """A row for each evaluation, metric and run."""

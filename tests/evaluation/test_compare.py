@@ -80,7 +80,7 @@ def test_the_error_stands_beside_its_scale(make_run):
     cells = [[cell.strip() for cell in line.split("|")[1:4]] for line in lines[first + 2 : first + 5]]
     rows = [("constant", "150 ± 20"), ("grid floor of 1", "60 ± 20"), ("grid floor of 2", "45 ± 20")]
     assert cells == [["", *row] for row in rows]
-    assert "- constant: no network: 35 HU" in text
+    assert "- constant: no network: 35 HU" in text and "- grid floor: " in text and "in the true body" not in text
     assert "constant" not in compare([make_run("former"), make_run("run")]).table()
 
 
