@@ -26,7 +26,8 @@ from kerasgan.training.data import PREVIEW_SLICES, Data
 MEASURED = 2  # executions, after the one in which TensorFlow makes the graph of a step,
 ENOUGH_S = 5.0  # or fewer, once they have taken so long
 NETWORK_BYTES = 200_000  # of a `.keras` file beside its weights: layers by name, and HDF5's own
-PIXEL_BYTES = 0.6  # of a slice in a PNG file; 0.49 in event files and 0.55 in previews of phantom heads
+PIXEL_BYTES = 0.6  # of a slice in a PNG file: 0.49 in event files, 0.55 in previews of phantom heads of 112 pixels
+ENLARGED = 5  # times the pixels of a slice, at most: a preview that enlarges it further takes no more bytes
 SCALAR_BYTES = 80  # of one value in TensorBoard's event file
 
 logger = logging.getLogger(__name__)
@@ -42,10 +43,11 @@ class Needs:
         memory: The most memory of the process so far, in bytes; None where the system does not say it.
         gpu_memory: The same of the GPU that needs most; None without a GPU.
         disk: Bytes that the run and its prepared slices will take.
+        validations: Validations left, whose time is not known yet.
 
     Example:
-        >>> str(Needs(8000, 0.0404, 1_410_000_000, None, 209_000_000))
-        'about 5 min (8,000 steps of 0.04 s), 1.4 GB of memory and 209 MB of disk'
+        >>> str(Needs(8000, 0.0404, 1_410_000_000, None, 209_000_000, 8))
+        'about 5 min (8,000 steps of 0.04 s) beside 8 validations, 1.4 GB of memory and 209 MB of disk'
     """
 
     steps: int
@@ -53,12 +55,14 @@ class Needs:
     memory: int | None
     gpu_memory: int | None
     disk: float
+    validations: int = 0
 
     def __str__(self) -> str:
         found = [f"{rounded(self.step_seconds, 2)} s a step"]
         if self.steps:
             took = f"{self.steps:,} steps of {rounded(self.step_seconds, 2)} s"
-            found = [f"about {duration(self.steps * self.step_seconds)} ({took})"]
+            beside = f" beside {self.validations} validation{'s' if self.validations > 1 else ''}"
+            found = [f"about {duration(self.steps * self.step_seconds)} ({took}){beside if self.validations else ''}"]
         found += [f"{size(self.gpu_memory)} of GPU memory"] if self.gpu_memory else []
         found += [f"{size(self.memory)} of memory"] if self.memory else []
         return f"{', '.join(found)} and {size(self.disk)} of disk"
@@ -70,12 +74,13 @@ class FirstSteps(keras.callbacks.Callback):
     Args:
         progress: The run's steps; it comes before this callback.
         disk: Bytes that the run and its prepared slices will take.
+        every: Steps between two validations.
         tell: Is given the needs.
     """
 
-    def __init__(self, progress: Progress, disk: float, tell: Callable[[Needs], None]) -> None:
+    def __init__(self, progress: Progress, disk: float, every: int, tell: Callable[[Needs], None]) -> None:
         super().__init__()
-        self.progress, self.disk, self.tell = progress, disk, tell
+        self.progress, self.disk, self.every, self.tell = progress, disk, every, tell
         self.told = False
         self.executions = 0
         self.seconds = self.began = 0.0
@@ -94,9 +99,25 @@ class FirstSteps(keras.callbacks.Callback):
             self.seconds += time.perf_counter() - self.began
             self.steps += self.progress.step - self.before
         if self.executions > MEASURED or self.seconds > ENOUGH_S:
-            left = self.progress.last - self.progress.step
-            self.tell(Needs(left, self.seconds / self.steps, peak_memory(), peak_gpu_memory(), self.disk))
+            step, last = self.progress.step, self.progress.last
+            found = self.seconds / self.steps, peak_memory(), peak_gpu_memory(), self.disk
+            self.tell(Needs(last - step, *found, validations(step, last, self.every)))
             self.told = True
+
+
+def validations(step: int, last: int, every: int) -> int:
+    """The number of validations that are left of a training.
+
+    Args:
+        step: Steps done.
+        last: The last step, which is validated in any case.
+        every: Steps between two validations.
+
+    Example:
+        >>> validations(30, 250, every=100)
+        3
+    """
+    return -(-last // every) - step // every
 
 
 def disk_of_training(model: AdversarialModel, run: Run, data: Data) -> float:
@@ -129,9 +150,12 @@ def disk_of_run(model: AdversarialModel, recipe: Recipe) -> float:
     kept = [*model.generators.values(), *filter(None, [model.networks.get("segmenter")])]
     networks = 2 * sum(4 * network.count_params() + NETWORK_BYTES for network in kept)  # the best and the last
     images = 3 * len(model.generators) * PREVIEW_SLICES  # the slice, its translation, and the way back or a real one
-    pictures = images * (GRID_PIXELS**2 + recipe.data.size**2) * PIXEL_BYTES
+    slice_pixels = recipe.data.size**2
+    pictures = images * (min(ENLARGED * slice_pixels, GRID_PIXELS**2) + slice_pixels) * PIXEL_BYTES
     rows = -(-schedule.steps // schedule.report_every) * (len(model.means) + 1) * SCALAR_BYTES
-    return checkpoint_count * stored + networks + -(-schedule.steps // schedule.preview_every) * pictures + rows
+    return (
+        checkpoint_count * stored + networks + validations(0, schedule.steps, schedule.preview_every) * pictures + rows
+    )
 
 
 def disk_of_slices(recipe: Recipe, slices: tuple[int, int], sources: int, channels: int = 0) -> int:

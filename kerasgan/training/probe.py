@@ -14,13 +14,13 @@ from kerasgan.datasets import DatasetCard, Part, Scan, Split
 from kerasgan.networks.keras_settings import keras_defaults
 from kerasgan.runs.device import resolve_precision, steady_graphs
 from kerasgan.training.callbacks import Progress
-from kerasgan.training.needs import MEASURED, FirstSteps, Needs, disk_of_run, disk_of_slices
+from kerasgan.training.needs import MEASURED, FirstSteps, Needs, disk_of_run, disk_of_slices, validations
 from kerasgan.training.train import build_model
 
 
 @keras_defaults()
 def probe(recipe: Recipe, card: DatasetCard, split: Split | None = None, done: int = 0) -> Needs:
-    """Builds the networks of a recipe, trains them for three steps, and says what the whole training would need.
+    """Builds the networks of a recipe, trains them for two or three steps, and says what a training would need.
 
     Args:
         recipe: What would be trained; `check_components` has accepted it.
@@ -32,7 +32,8 @@ def probe(recipe: Recipe, card: DatasetCard, split: Split | None = None, done: i
     split = split or Split(Part(), Part(), Part())
     trained, watched = ([_slices(own, recipe) for own in (part.a, part.b)] for part in (split.train, split.validation))
     recipe = recipe.with_epochs_in_steps(max(trained))
-    batch, size, channels = recipe.data.batch_size, recipe.data.size, max(1, len(card.channels))
+    schedule, channels = recipe.schedule, max(1, len(card.channels))
+    batch, size = recipe.data.batch_size, recipe.data.size
     rng = np.random.default_rng(0)
     made_up = [rng.uniform(-1, 1, (batch, size, size, count)).astype(np.float32) for count in (channels, 1)]
     if recipe.segmentation:
@@ -48,11 +49,12 @@ def probe(recipe: Recipe, card: DatasetCard, split: Split | None = None, done: i
     found: list[Needs] = []
 
     def tell(needs: Needs) -> None:
-        found.append(replace(needs, steps=recipe.schedule.steps - done))
+        left = validations(done, schedule.steps, schedule.preview_every)
+        found.append(replace(needs, steps=schedule.steps - done, validations=left))
         model.stop_training = True
 
     with closing(Progress("Measuring", 0, MEASURED + 1, {})) as progress, steady_graphs():
-        first = FirstSteps(progress, disk, tell)
+        first = FirstSteps(progress, disk, schedule.preview_every, tell)
         model.fit(batches, steps_per_epoch=MEASURED + 1, callbacks=[progress, first], verbose=0, shuffle=False)
     return found[0]
 

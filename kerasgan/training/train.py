@@ -43,7 +43,7 @@ from kerasgan.training.callbacks import (
 from kerasgan.training.data import Data, prepare_data
 from kerasgan.training.guide import Guide, recipe_of_guide, with_guide_beside
 from kerasgan.training.interruption import Interruption
-from kerasgan.training.needs import FirstSteps, disk_of_training
+from kerasgan.training.needs import FirstSteps, Needs, disk_of_training
 from kerasgan.training.own_callbacks import OwnCallbacks
 from kerasgan.training.request import Request, differences
 from kerasgan.training.results import draw_losses
@@ -194,6 +194,10 @@ def fit(
     folder = run.path / "checkpoints"
     done = checkpoints.resume(checkpoints.state(model), folder)
     disk = disk_of_training(model, run, data)
+
+    def tell(needs: Needs) -> None:
+        logger.info("%s needs %s.", run.path, needs)
+
     last: dict[Path, keras.Model] = {}
     for direction in model.generators:
         last |= network_files(model, run, direction, "last")
@@ -208,7 +212,7 @@ def fit(
         own = OwnCallbacks(own_callbacks, model, progress, validation, checkpoint, schedule.report_every)
         callbacks = [
             progress,
-            FirstSteps(progress, disk, lambda needs: logger.info("%s needs %s.", run.path, needs)),
+            FirstSteps(progress, disk, schedule.preview_every, tell),
             StopOnNonFinite(),
             History(run, progress, writer),
             Previews(run, progress, writer, *data.previews()),

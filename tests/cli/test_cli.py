@@ -175,7 +175,10 @@ def test_dry_run_writes_nothing(kerasgan, tmp_path, two_folders, small):
     assert "  train       1       1" in result.stdout and "  validation  1       1" in result.stdout
     assert result.stdout.index("  train       1") < result.stdout.index("Recipe kerasgan2026")
     assert "Device: " in result.stdout and "Would write run\nNeeds about " in result.stdout
-    assert re.search(r"\(8,000 steps of [\d.]+ s\), [\d.]+ [MG]B of memory and \d+ MB of disk$", result.stdout.rstrip())
+    assert re.search(
+        r"\(8,000 steps of [\d.]+ s\) beside 8 validations, [\d.]+ [MG]B of memory and \d+ MB of disk$",
+        result.stdout.rstrip(),
+    )
     assert result.stderr.startswith("Run run; loading TensorFlow.")
     assert sorted(tmp_path.rglob("*")) == before
 

@@ -17,7 +17,10 @@ from kerasgan.training.needs import FirstSteps, Needs, disk_of_slices
 from kerasgan.training.probe import probe
 from kerasgan.training.train import train
 
-SAID = re.compile(r"needs about 1 min \((\d) steps of [\d.]+ s\), ([\d.]+ [MG]B) of memory and (\d+) MB of disk\.")
+SAID = re.compile(
+    r"needs about 1 min \((\d) steps of [\d.]+ s\) beside 2 validations, "
+    r"([\d.]+ [MG]B) of memory and (\d+) MB of disk\."
+)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +56,13 @@ def test_a_probe_trains_pairs_of_several_planes(data):
     asked = request(data, "losses.cycle_weight=0", "optimizer.average_decay=0.9", *pairs)
     recipe = asked.build_recipe()
     found = probe(recipe, *split_patients(asked, recipe), done=3)
-    assert found.steps == 5 and found.step_seconds > 0 and found.gpu_memory is None and found.memory > 1e8
+    assert (
+        found.steps == 5
+        and found.validations == 2
+        and found.step_seconds > 0
+        and found.gpu_memory is None
+        and found.memory > 1e8
+    )
 
 
 def test_a_probe_has_labels_and_counts_epochs_by_the_slices_of_headers(tmp_path):
