@@ -1,5 +1,6 @@
 """From a tiny run to its student: the whole way, the resumed way, and every refusal."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -7,9 +8,11 @@ import keras
 import numpy as np
 import pytest
 from tiny import assert_same_checkpoint, copy_after, newest_checkpoint, request, table, write_heads
+from typer.testing import CliRunner
 
 import kerasgan
-from kerasgan import distillation
+from kerasgan import api, distillation
+from kerasgan.cli import app
 from kerasgan.distillation import read_report, student_recipe
 from kerasgan.errors import DivergenceError, RunError
 from kerasgan.networks import costs
@@ -115,6 +118,16 @@ def test_report_holds_what_can_be_measured_again(teacher, student):
     assert heads == ["", "teacher", "student", "ratio"] and len(lines) == 5
     share = report.teacher.macs / report.student.macs
     assert lines[1][0] == "multiply-accumulates at 32 x 32" and lines[1][-1] == f"1/{share:.1f}"
+
+
+def test_the_command_prints_the_report_as_json(teacher, student, tmp_path, monkeypatch):
+    monkeypatch.setattr(api, "distill", lambda *args, **options: student)  # it has been trained above
+    result = CliRunner().invoke(app, ["distill", str(teacher.path), "--out", str(tmp_path / "out"), "--json"])
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout) == {
+        "run": str(tmp_path / "out"),
+        **json.loads((student.path / "distillation.json").read_text()),
+    }
 
 
 def test_the_other_direction_and_its_domain(teacher, tmp_path, no_report):
