@@ -69,3 +69,10 @@ def test_score(printed, kerasgan, head, tmp_path):
     shown = kerasgan("score", "synthetic.nii.gz", "ct.nii.gz")
     assert "| mae_hu [HU]" in shown.stdout and "wepl_p95_mm [mm]" in shown.stdout
     assert shown.stdout.endswith("Table, scores and a picture for each patient: synthetic-score\n")
+
+
+def test_two_dicom_folders_whose_psnr_is_infinite(printed, write_dicom, tmp_path):
+    for name in ("made", "true"):
+        write_dicom(tmp_path / name, "CT")
+    found = printed("score", "made", "true", "--out", "same")["methods"]["synthetic"]
+    assert found["mae_hu"]["mean"] == 0 and found["psnr_255"]["mean"] is None
