@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from kerasgan.api import translate_folder as translate_folder
     from kerasgan.errors import KerasganError as KerasganError
     from kerasgan.evaluation.comparison import RunComparison as RunComparison
+    from kerasgan.evaluation.folds import CrossValidation as CrossValidation
     from kerasgan.evaluation.results import Evaluation as Evaluation
     from kerasgan.io import read_volume as read_volume
     from kerasgan.models.cyclegan import CycleGAN as CycleGAN
@@ -61,6 +62,7 @@ _PLACES = {
     "Evaluation": "kerasgan.evaluation.results",
     "KerasganError": "kerasgan.errors",
     "Run": "kerasgan.runs.run",
+    "CrossValidation": "kerasgan.evaluation.folds",
     "RunComparison": "kerasgan.evaluation.comparison",
     "Volume": "kerasgan.scans.volume",
     "load_run": "kerasgan.runs.run",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import keras
 
     from kerasgan.evaluation.comparison import RunComparison
+    from kerasgan.evaluation.folds import CrossValidation
     from kerasgan.evaluation.overview import ListedRun
     from kerasgan.evaluation.results import Evaluation
     from kerasgan.io import Series
@@ -44,8 +45,11 @@ def train(
     trust: bool = False,
     modalities: Mapping[str, Modality] | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    fold: str | None = None,
+    extend: int | None = None,
+    init: RunOrPath | None = None,
 ) -> Run:
-    """Trains a recipe on a dataset, or continues a run.
+    """Trains a recipe on a dataset, or continues or extends a run.
 
     Args:
         dataset: Name of a dataset, such as `"adni"`, or path of a `.py` file that defines one. May be left out when
@@ -65,6 +69,11 @@ def train(
             epoch is a reporting period of the recipe. `logs` has the `step`, the mean of each loss as in `history.csv`,
             and at the end of a validated period its scores, as in `val_mae_ab`. An error of a callback ends the
             training after a checkpoint; one that sets `self.model.stop_training` ends it with the period.
+        fold: For a cross-validation by patient, the part that is tested, such as `"2/5"`: the second of five parts into
+            which the seed, or `data.split_seed`, divides the patients. None: the split of the dataset.
+        extend: Continue a finished run for so many steps more; its learning rate then follows the schedule of all.
+        init: Start a new run from the weights of another one: its last generators and, where the recipe has the same,
+            its discriminators. Or from the `.keras` file of one generator. The optimisers begin anew.
 
     Returns:
         The run, trained to the recipe's last step. A student's run has been measured against its teacher.
@@ -80,8 +89,12 @@ def train(
     if isinstance(overrides, str | Mapping):
         raise TypeError(f"overrides must be a list such as ['schedule.steps=5000']; got {overrides!r}.")
     request = Request(
-        dataset, _optional(data_dir, "data_dir"), recipe, quick, tuple(overrides), seed, strict, trust, modalities
+        *(dataset, _optional(data_dir, "data_dir"), recipe, quick, tuple(overrides), seed, strict, trust, modalities),
+        fold=fold,
+        extend=extend,
+        init=None if init is None else _path(init),
     )
+    resume = resume or extend is not None
     place = choose_out(request, _optional(out, "out"), resume)
     check(request, place, resume)
 
@@ -319,12 +332,15 @@ def score(
     )
 
 
-def compare(runs: Sequence[RunOrPath], out: str | Path | None = None) -> RunComparison:
+def compare(runs: Sequence[RunOrPath], out: str | Path | None = None) -> RunComparison | CrossValidation:
     """Compares evaluated runs on the same patients, with paired tests of the differences to the first run.
 
+    Runs that are different folds of one cross-validation are joined: the mean and spread over all their patients.
+
     Args:
-        runs: Two runs or more that were evaluated on the same data, or folders that `score` wrote of it.
-        out: Folder for `comparison.md`, `.csv`, `.json` and a picture for each direction; None: nothing is written.
+        runs: Two runs or more that were evaluated on the same data, or folders that `score` wrote of it, or its folds.
+        out: Folder for `comparison.md`, `.csv`, `.json` and, not of folds, a picture for each direction; None:
+            nothing is written.
 
     Returns:
         The comparison; print its `table()`.

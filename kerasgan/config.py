@@ -36,8 +36,30 @@ def _rising(window: tuple[float, float]) -> tuple[float, float]:
     return window
 
 
+def fold_numbers(fold: str) -> tuple[int, int]:
+    """The number of a fold, from 1, and how many parts the patients are divided into.
+
+    Raises:
+        ValueError: For a text of another form, or numbers that are none of a fold.
+
+    Example:
+        >>> fold_numbers("2/5")
+        (2, 5)
+    """
+    number, separator, count = fold.partition("/") if isinstance(fold, str) else ("", "", "")
+    if not (separator and number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count) > 1):
+        raise ValueError(f"a fold is I/K, the I-th of K parts of the patients, such as 2/5; got {fold!r}")
+    return int(number), int(count)
+
+
+def _fold(fold: str) -> str:
+    fold_numbers(fold)
+    return fold
+
+
 Direction = Literal["ab", "ba"]
 DIRECTIONS: tuple[Direction, Direction] = ("ab", "ba")
+Fold = Annotated[str, AfterValidator(_fold)]  # of a cross-validation, such as "2/5"
 Plane = Literal["axial", "coronal", "sagittal"]
 Planes = Annotated[tuple[Plane, ...], AfterValidator(_distinct)]
 Target = Literal["random", "nearest", "median"]  # which of the scans that are registered to a slice it learns from

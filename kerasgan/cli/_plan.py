@@ -14,6 +14,7 @@ from kerasgan.runs.run import load_run
 from kerasgan.scans.preparation import preparation
 from kerasgan.training.data import split_patients
 from kerasgan.training.guide import recipe_of_guide
+from kerasgan.training.initial import Initial
 from kerasgan.training.probe import probe
 from kerasgan.training.request import Request
 from kerasgan.training.start import own_guide
@@ -30,12 +31,14 @@ def plan(request: Request, out: Path, resume: bool) -> str:
     import tensorflow as tf
 
     former = load_run(out) if resume else None
-    recipe = former.recipe if former else request.build_recipe()
+    recipe = request.recipe_of(former) if former else request.build_recipe()
     request = request.resuming(former) if former else request
     check_components(recipe)
     own = None if former else recipe_of_guide(recipe)
     if own:
         check_components(own)
+    if request.init:
+        Initial.of(request.init, recipe)
     name = request.dataset or ""
     module = registry.find("datasets", name)
     root = request.data_dir or Path(module.CARD.default_dir)
@@ -63,6 +66,7 @@ def plan(request: Request, out: Path, resume: bool) -> str:
     if own:
         first = f"First its guide: {own.schedule.length} of {own.name}, in {own_guide(out)}\n"
         first += f"Needs {probe(own, card, split)}"
+    start = f"Would start with the weights of {request.init}" if request.init else ""
     done = restore({}, out / "checkpoints") if resume else 0
     written = f"{'Would continue' if resume else 'Would write'} {out}\nNeeds {probe(recipe, card, split, done)}{more}"
-    return "\n\n".join(filter(None, [data, recipe_text(recipe), device, first, written]))
+    return "\n\n".join(filter(None, [data, recipe_text(recipe), device, first, start, written]))

@@ -22,6 +22,8 @@ def compare(
 ) -> None:
     """Compare evaluated runs on the same patients: mean, difference to the first run, paired tests, effect size.
 
+    Runs that are folds of one cross-validation are joined: mean and spread over the patients of all folds.
+
     \b
     Example:
       kerasgan evaluate runs/plain

@@ -33,7 +33,7 @@ _ELSEWHERE = {
     **{"lambda_b": "losses.cycle_weight_b", "lambda_identity": "losses.identity_weight"},
     **dict.fromkeys(("dataroot", "data", "data_root"), "--data-dir"),
     **dict.fromkeys(("output", "output_dir", "name"), "--out"),
-    **{"continue_train": "--resume", "config": "--recipe"},
+    **{"continue_train": "--resume", "config": "--recipe", "pretrained_weights": "--init", "pretrained": "--init"},
 }
 
 
@@ -46,6 +46,12 @@ def train(
     out: Annotated[Path | None, typer.Option(help="Run directory.  [default: a new one under runs/]")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Scale the recipe down to minutes.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Continue --out, or the newest run that fits.")] = False,
+    extend: Annotated[
+        int | None, typer.Option(metavar="STEPS", min=1, help="Continue a finished run for so many steps more.")
+    ] = None,
+    init: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Start from the weights of a run, or of a generator's file.")
+    ] = None,
     seed: Annotated[
         int | None, typer.Option(help="Seed of everything random.  [default: 0]", min=0, max=2**32 - 1)
     ] = None,
@@ -55,13 +61,16 @@ def train(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check all settings and show the plan; write nothing.")
     ] = False,
+    fold: Annotated[
+        str | None, typer.Option(metavar="I/K", help="Cross-validation: test on the I-th of K parts of the patients.")
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse scans that need repair.")] = False,
     modality: Annotated[
         list[str] | None,
         typer.Option(metavar="DOMAIN=MR|CT", help="What image files of a domain are whose values leave it open."),
     ] = None,
 ) -> None:
-    """Train on a dataset's scans, or continue a run.
+    """Train on a dataset's scans, or continue or extend a run.
 
     \b
     Example:
@@ -71,14 +80,25 @@ def train(
         known = [option for parameter in context.command.params for option in parameter.opts]
         raise KerasganError(_advice(context.args, known))
     from kerasgan import api
+    from kerasgan.config import fold_numbers
     from kerasgan.training import start
     from kerasgan.training.request import Request
 
     if wrong := sorted(set(modality or ()) - _MODALITIES.keys()):
         raise typer.BadParameter(f"--modality takes {', '.join(_MODALITIES)}; got {' '.join(wrong)}.")
+    try:
+        fold_numbers(fold or "1/2")
+    except ValueError as error:
+        raise typer.BadParameter(f"--fold: {error}.") from error
     modalities = dict(_MODALITIES[one] for one in modality or ())
     changes = tuple(overrides or ())
-    request = Request(dataset, data_dir, recipe, quick, changes, seed, strict, trusted(context), modalities)
+    request = Request(
+        *(dataset, data_dir, recipe, quick, changes, seed, strict, trusted(context), modalities),
+        fold=fold,
+        extend=extend,
+        init=init,
+    )
+    resume = resume or extend is not None
     place = start.choose_out(request, out, resume)
     start.check(request, place, resume)
     say(f"Run {place}; loading TensorFlow.", err=True)
@@ -103,6 +123,9 @@ def train(
             strict=strict,
             trust=trusted(context),
             modalities=modalities,
+            fold=fold,
+            extend=extend,
+            init=init,
         )
     from kerasgan.training.results import results
 

@@ -89,6 +89,7 @@ def load(
     secret: bytes | None = None,
     planes: Sequence[Plane] = AXIAL_ONLY,
     halved: bool = True,
+    fold: str | None = None,
 ) -> tuple[DatasetCard, Split]:
     """Finds a dataset's scans and splits them by patient.
 
@@ -102,6 +103,8 @@ def load(
         planes: Scans that are single slices of other planes are left out.
         halved: Whether half of the pairs for validation are for the test where a split has none, see `Split.with_test`;
             they were not in runs of former versions.
+        fold: Which part of the patients is for the test in a cross-validation, such as `"2/5"`; a split that the
+            dataset has is then not used.
 
     Returns:
         The card, with the modalities that the data has, and the split.
@@ -116,10 +119,10 @@ def load(
         mr = split.train.a[0].load()
     """
     card, root, scans, module = _find(name, root, modalities or {}, planes)
-    if hasattr(module, "split"):
+    if hasattr(module, "split") and not fold:
         split: Split = module.split(root, scans, seed)
     else:
-        split = split_by_patient(scans, card.paired, seed)
+        split = split_by_patient(scans, card.paired, seed, fold)
     if card.paired and (seen := split.train.pairs()):
         raise DatasetError(
             f"Training patients in both domains: {len(seen)}; unpaired training needs each in one of them. "

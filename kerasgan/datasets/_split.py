@@ -1,4 +1,4 @@
-"""Parts of a split that share no patient, and seeded splits: about 80 % training, 10 % validation, 10 % test.
+"""Parts of a split that share no patient, and seeded splits: about 80 % training, 10 % validation, 10 % test, or folds.
 
 A split depends on the set of patients and the seed, not on the order in which files were found.
 """
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kerasgan.config import fold_numbers
 from kerasgan.datasets._keys import salted
 from kerasgan.datasets._scan import DOMAINS, Scan
 from kerasgan.errors import DatasetError
@@ -124,7 +125,7 @@ class Split:
         return cls(*parts)
 
 
-def split_by_patient(scans: Sequence[Scan], paired: bool, seed: int = 0) -> Split:
+def split_by_patient(scans: Sequence[Scan], paired: bool, seed: int = 0, fold: str | None = None) -> Split:
     """A random split of the patients into training, validation and test.
 
     Paired: validation and test patients have both domains, and a training patient is used in one domain only, so that
@@ -134,9 +135,11 @@ def split_by_patient(scans: Sequence[Scan], paired: bool, seed: int = 0) -> Spli
         scans: All scans of both domains.
         paired: Scans of one patient are on one grid (`DatasetCard.paired`).
         seed: Seed of the shuffling.
+        fold: Which of equal parts of the patients is for the test, such as `"2/5"`: with one seed these have no patient
+            in common and leave none out that can be tested, which paired are those with both domains. None: 10 %.
 
     Raises:
-        DatasetError: For too few patients to train on both domains.
+        DatasetError: For too few patients to train on both domains, or fewer patients than folds.
 
     Example:
         >>> scans = [Scan(f"p{n}", domain, "MR", ()) for n in range(10) for domain in DOMAINS]
@@ -148,7 +151,12 @@ def split_by_patient(scans: Sequence[Scan], paired: bool, seed: int = 0) -> Spli
     for scan in scans:
         patients.setdefault(scan.patient, set()).add(scan.domain)
     order = [sorted(patients)[i] for i in np.random.default_rng(seed).permutation(len(patients))]
-    keys = (_paired_keys if paired else _unpaired_keys)({patient: patients[patient] for patient in order})
+    shuffled = {patient: patients[patient] for patient in order}
+    tested = None
+    if fold:
+        centres = {scan.patient: scan.centre for scan in sorted(scans, key=lambda scan: scan.centre)}
+        tested = _tested(fold, shuffled, paired, centres)
+    keys = (_paired_keys if paired else _unpaired_keys)(shuffled, tested)
     enough = "4 with both" if paired else "3 in each domain"  # so many patients have some in every part
     if len(patients) < 2 or not (keys["train"]["a"] and keys["train"]["b"]):
         counts = (f"{sum(domain in has for has in patients.values())} in domain {domain}" for domain in DOMAINS)
@@ -194,8 +202,28 @@ def fewer_training_patients(split: Split, count: int | None, seed: int = 0) -> S
     return Split(Part(*chosen), split.validation, split.test)
 
 
-def _unpaired_keys(patients: dict[str, set[str]]) -> dict[str, PartKeys]:
-    """Fills test and validation up to their size in each domain, patients that have both domains first."""
+def _tested(fold: str, patients: dict[str, set[str]], paired: bool, centres: Mapping[str, str]) -> set[str]:
+    """The patients of a fold: those of each domain and centre are dealt one after the other to the parts."""
+    number, count = fold_numbers(fold)
+    able = [patient for patient, has in patients.items() if len(has) == 2 or not paired]
+    fewest = len(able) if paired else min(sum(domain in patients[patient] for patient in able) for domain in DOMAINS)
+    if fewest < count:
+        with_what = "patients with both scans" if paired else "patients in each domain"
+        raise DatasetError(
+            f"--fold {fold} divides the {with_what} into {count} parts, and there are {fewest}. Take fewer parts, or "
+            "add patients."
+        )
+    dealt = sorted(able, key=lambda patient: (-len(patients[patient]), sorted(patients[patient]), centres[patient]))
+    return set(dealt[number - 1 :: count])
+
+
+def _unpaired_keys(patients: dict[str, set[str]], tested: set[str] | None) -> dict[str, PartKeys]:
+    """Fills test and validation up to their size in each domain, patients that have both domains first.
+
+    Args:
+        patients: The domains of each patient, in random order.
+        tested: The patients of the test part, of a fold; None: as many as of the validation part.
+    """
     sizes: dict[str, int] = {}
     for domain in DOMAINS:
         count = sum(domain in has for has in patients.values())
@@ -205,17 +233,22 @@ def _unpaired_keys(patients: dict[str, set[str]]) -> dict[str, PartKeys]:
         has = patients[patient]
         fits = (
             part
-            for part in HELD_OUT
+            for part in (HELD_OUT if tested is None else ("validation",))
             if all(len(keys[part][domain]) < sizes[domain] for domain in DOMAINS if domain in has)
         )
-        part = next(fits, "train")
+        part = "test" if tested and patient in tested else next(fits, "train")
         for own in has:
             keys[part][own].append(patient)
     return keys
 
 
-def _paired_keys(patients: dict[str, set[str]]) -> dict[str, PartKeys]:
-    """Holds pairs out as far as enough patients are left to train on, then gives each training patient one domain."""
+def _paired_keys(patients: dict[str, set[str]], tested: set[str] | None) -> dict[str, PartKeys]:
+    """Holds pairs out as far as enough patients are left to train on, then gives each training patient one domain.
+
+    Args:
+        patients: The domains of each patient, in random order.
+        tested: The patients of the test part, of a fold; None: as many as of the validation part.
+    """
     keys: dict[str, PartKeys] = {part: {"a": [], "b": []} for part in ("train", *HELD_OUT)}
     pairs = [patient for patient, has in patients.items() if len(has) == 2]
     for patient, has in patients.items():
@@ -224,10 +257,12 @@ def _paired_keys(patients: dict[str, set[str]]) -> dict[str, PartKeys]:
     needed = sum(not keys["train"][domain] for domain in DOMAINS)
     size = max(1, round(HELD_OUT_SHARE * len(pairs)))
     for part in HELD_OUT:
-        for _ in range(min(size, len(pairs) - needed)):
-            patient = pairs.pop()
-            keys[part]["a"].append(patient)
-            keys[part]["b"].append(patient)
+        if part == "test" and tested is not None:
+            chosen = [patient for patient in pairs if patient in tested]
+        else:
+            chosen = pairs[len(pairs) - max(0, min(size, len(pairs) - needed)) :]
+        pairs = [patient for patient in pairs if patient not in chosen]
+        keys[part] = {"a": chosen, "b": chosen}
     for patient in pairs:
         fewest = min(DOMAINS, key=lambda domain: len(keys["train"][domain]))
         keys["train"][fewest].append(patient)

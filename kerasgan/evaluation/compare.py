@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from shlex import quote
+from typing import Any
 
 from kerasgan.errors import RunError
 from kerasgan.evaluation.comparison import Compared, RunComparison, Section
-from kerasgan.evaluation.results import EvaluationSummary, Scores, is_current, read_scores, read_summary
+from kerasgan.evaluation.folds import CrossValidation, FoldSection, folds_of
+from kerasgan.evaluation.results import METHOD, EvaluationSummary, Scores, is_current, read_scores, read_summary
 from kerasgan.evaluation.scale import CONSTANT, CONSTANT_IN_TRUTH, FLOOR
 from kerasgan.files import path_of
 from kerasgan.runs.run import load_run
@@ -26,10 +28,11 @@ ALONE = "score"
 """The name of the section, and of its picture, where no run is compared."""
 
 
-def compare(runs: Sequence[str | Path], out: str | Path | None = None) -> RunComparison:
+def compare(runs: Sequence[str | Path], out: str | Path | None = None) -> RunComparison | CrossValidation:
     """Joins the evaluations of several runs by patient, and tests the differences, see `kerasgan.compare`.
 
     The folder of an evaluation that stands alone is compared with each evaluation that all the runs have.
+    Of runs that are different folds of one cross-validation, the patients of all folds are joined.
 
     Raises:
         RunError: For fewer than two runs, a run that has not been evaluated, or where no evaluation can be compared,
@@ -52,18 +55,25 @@ def compare(runs: Sequence[str | Path], out: str | Path | None = None) -> RunCom
             f"The runs have no evaluation in common: {texts}. Evaluate them alike: the same --direction (ab, ba) and "
             "data, with kerasgan evaluate RUN."
         )
-    sections, refused = list[Section](), dict[str, RunError]()
+    trained = tuple(one.run for one in opened if one.run)
+    folds = folds_of(trained) if len(trained) == len(opened) else ()
+    sections, fold_sections, refused = list[Section](), list[FoldSection](), dict[str, RunError]()
     for name in common:
         try:
-            sections.append(_section(opened, name))
+            if folds:
+                fold_sections.append(_fold_section(opened, name))
+            else:
+                sections.append(_section(opened, name))
         except RunError as error:  # of other patients, say; the others can be compared nevertheless
             refused[name] = error
-    if not sections:
+    if not (sections or fold_sections):
         raise refused[common[0]]
     some = {name for names in found.values() for name in names}.difference(common)
     left_out = dict.fromkeys(sorted(some), "only some of the runs have it")
     left_out |= {name: str(error) for name, error in refused.items()}
-    comparison = RunComparison(opened, tuple(sections), left_out)
+    comparison: RunComparison | CrossValidation = RunComparison(opened, tuple(sections), left_out)
+    if folds:
+        comparison = CrossValidation(trained, folds, tuple(fold_sections), left_out)
     if out is not None:
         comparison.write(Path(out))
     return comparison
@@ -89,6 +99,44 @@ def _section(runs: Sequence[Compared], name: str) -> Section:
     read = [_read(run, name) for run in runs]
     summaries, scores = [summary for summary, _ in read], tuple(rows for _, rows in read)
     _require_alike(runs, name, summaries, scores)
+    shared, left_out = _shared_metrics(runs, name, summaries)
+    notes, known = tuple(summary.note for summary in summaries), [one for one in summaries if one.direction]
+    first = (known or summaries)[0]
+    scale = _scale(summaries, next(iter(shared)))
+    return Section(name, first.direction or "", first.part, shared, scores, notes, left_out, scale)
+
+
+def _fold_section(runs: Sequence[Compared], name: str) -> FoldSection:
+    """Joins an evaluation of all folds, of different patients each.
+
+    Raises:
+        RunError: Where it cannot be read, or a patient was scored in two folds, as of another part than the test.
+    """
+    read = [_read(run, name) for run in runs]
+    summaries, scores = [summary for summary, _ in read], {METHOD: tuple(rows for _, rows in read)}
+    first = summaries[0]
+    count = sum(map(len, scores[METHOD]))
+    if (repeated := count - len(set().union(*scores[METHOD]))) or first.part != "test":
+        raise RunError(
+            f"{name} scored {first.part} patients, {repeated} of them in more than one fold; a cross-validation counts "
+            "each patient once, in the fold whose test part they are. Evaluate each run with kerasgan evaluate RUN."
+        )
+    for method in (CONSTANT, FLOOR):
+        if all(method in summary.methods for summary in summaries):
+            scores[method] = tuple(read_scores(run.path / name, methods=(method,)) for run in runs)
+    shared, left_out = _shared_metrics(runs, name, summaries)
+    notes = tuple(sorted({summary.note for summary in summaries} - {""}))
+    return FoldSection(name, first.direction or "", shared, scores, notes, left_out)
+
+
+def _shared_metrics(
+    runs: Sequence[Compared], name: str, summaries: Sequence[EvaluationSummary]
+) -> tuple[dict[str, dict[str, Any]], tuple[str, ...]]:
+    """Unit, definition and `in_table` of each metric that means the same in all runs, and the names of the others.
+
+    Raises:
+        RunError: Where there is none.
+    """
     definitions = [summary.definitions for summary in summaries]
     shared = {
         metric: entry.model_dump()
@@ -100,11 +148,7 @@ def _section(runs: Sequence[Compared], name: str) -> Section:
             f"No metric of {name} means the same in {' and '.join(str(run.path) for run in runs)}: versions of "
             "kerasgan or, in metrics of an MR, the models' windows differ. Evaluate all with this version."
         )
-    notes, known = tuple(summary.note for summary in summaries), [one for one in summaries if one.direction]
-    first = (known or summaries)[0]
-    left_out = tuple(sorted(set().union(*definitions) - set(shared)))
-    scale = _scale(summaries, next(iter(shared)))
-    return Section(name, first.direction or "", first.part, shared, scores, notes, left_out, scale)
+    return shared, tuple(sorted(set().union(*definitions) - set(shared)))
 
 
 def _scale(summaries: Sequence[EvaluationSummary], metric: str) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -275,16 +276,16 @@ def read_summary(folder: Path, remedy: str = AGAIN) -> EvaluationSummary:
     return read_record(folder / "summary.json", parse, remedy)
 
 
-def read_scores(folder: Path, remedy: str = AGAIN) -> Scores:
-    """Reads the scores of what was evaluated from an evaluation's `scores.csv`, without those of the baselines.
+def read_scores(folder: Path, remedy: str = AGAIN, methods: Sequence[str] = (METHOD, GIVEN)) -> Scores:
+    """Reads the scores of what was evaluated from an evaluation's `scores.csv`, or those of another of its `methods`.
 
     Raises:
-        RunError: For a file that is missing or damaged.
+        RunError: For a file that is missing or damaged, or has no scores of the methods.
     """
-    return read_record(folder / "scores.csv", _scores, remedy)
+    return read_record(folder / "scores.csv", partial(_scores, methods=methods), remedy)
 
 
-def _scores(text: str) -> Scores:
+def _scores(text: str, methods: Sequence[str]) -> Scores:
     heads, *lines = csv.reader(text.splitlines()) or [[]]
     if heads[:2] != ["patient", "method"]:
         raise ValueError(f"its first line is {','.join(heads)[:80]!r}, expected patient,method and the metrics")
@@ -292,9 +293,9 @@ def _scores(text: str) -> Scores:
     for number, cells in enumerate(lines, start=2):
         if len(cells) != len(heads):
             raise ValueError(f"line {number} has {len(cells)} cells, expected {len(heads)}")
-        if cells[1] in (METHOD, GIVEN):
+        if cells[1] in methods:
             pairs = zip(heads[2:], cells[2:], strict=True)
             found[cells[0]] = {name: float(cell) if cell else None for name, cell in pairs}
     if not found:
-        raise ValueError(f"it has no scores of method {METHOD} or {GIVEN}")
+        raise ValueError(f"it has no scores of method {' or '.join(methods)}")
     return found

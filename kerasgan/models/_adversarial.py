@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any, Self
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from kerasgan.config import DIRECTIONS, Component, Direction, Recipe
@@ -215,6 +216,11 @@ class AdversarialModel(keras.Model):
         networks = self.trained | self.fixed
         found = {way: networks[f"generator_{way}"] for way in DIRECTIONS if f"generator_{way}" in networks}
         return {way: net for way, net in found.items() if net.output_shape[-1] <= net.input_shape[-1]} | self.averages
+
+    def start_generator(self, way: Direction, weights: list[np.ndarray]) -> None:
+        """Gives a generator weights to begin with, and its moving average, if it has one, the same."""
+        for network in filter(None, (self.networks[f"generator_{way}"], self.averages.get(way))):
+            network.set_weights(weights)
 
     @property
     def generator_variables(self) -> list[keras.Variable]:

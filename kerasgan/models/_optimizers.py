@@ -7,7 +7,7 @@ from typing import Any, Literal
 import keras
 from keras import ops
 
-from kerasgan.config import Recipe
+from kerasgan.config import Recipe, Schedule
 
 
 @keras.saving.register_keras_serializable("kerasgan")
@@ -53,11 +53,28 @@ def adam(recipe: Recipe, networks: Literal["generators", "discriminators"] = "ge
         >>> optimizer.beta_1, round(float(optimizer.learning_rate), 6)
         (0.5, 0.0002)
     """
-    settings, schedule = recipe.optimizer, recipe.schedule
+    settings = recipe.optimizer
     learning_rate, updates = settings.learning_rate, settings.generator_iterations
     if networks == "discriminators":
         learning_rate = settings.discriminator_learning_rate or learning_rate
         updates = settings.discriminator_iterations
+    return keras.optimizers.Adam(
+        rate_of_updates(recipe.schedule, learning_rate, updates), beta_1=settings.beta_1, beta_2=settings.beta_2
+    )
+
+
+def rate_of_updates(schedule: Schedule, learning_rate: float, updates: int = 1) -> ConstantThenLinear:
+    """The learning rate by the number of an update.
+
+    Args:
+        schedule: Of the training, in steps.
+        learning_rate: The constant rate.
+        updates: In a step.
+
+    Example:
+        >>> rate = rate_of_updates(Schedule(steps=100, constant_fraction=0.5), 0.4)
+        >>> round(float(rate(75)), 2)
+        0.2
+    """
     constant_steps = round(schedule.constant_fraction * schedule.steps)
-    rate = ConstantThenLinear(learning_rate, updates * schedule.steps, updates * constant_steps)
-    return keras.optimizers.Adam(rate, beta_1=settings.beta_1, beta_2=settings.beta_2)
+    return ConstantThenLinear(learning_rate, updates * schedule.steps, updates * constant_steps)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 from kerasgan.errors import DivergenceError, RunError
 from kerasgan.files import remove_leftovers, replacing
 from kerasgan.models import AdversarialModel
+from kerasgan.runs.run import checkpoint_files, step_of
 
 KEPT = 2  # the newest, and one to fall back on
 SUMS = "sums"  # of the losses in a reporting period
@@ -77,13 +79,31 @@ def save(variables: Mapping[str, Any], folder: Path, step: int) -> Path:
     Returns:
         The file, `step-<number>.npz`.
     """
-    path = folder / f"step-{step:09d}.npz"
+    path = path_of_step(folder, step)
     arrays = {name: np.asarray(variable) for name, variable in variables.items()}
     with replacing(path) as temporary:
         np.savez(temporary, allow_pickle=False, **arrays)
-    for old in _newest_first(folder)[KEPT:]:
+    for old in checkpoint_files(folder)[KEPT:]:
         old.unlink()
     return path
+
+
+def path_of_step(folder: Path, step: int) -> Path:
+    """The checkpoint that was written after so many steps.
+
+    Example:
+        >>> path_of_step(Path("checkpoints"), 3000).as_posix()
+        'checkpoints/step-000003000.npz'
+    """
+    return folder / f"step-{step:09d}.npz"
+
+
+def names(folder: Path) -> set[str]:
+    """The names of the variables in the newest checkpoint that can be read; none without one."""
+    for path in checkpoint_files(folder):
+        with suppress(Exception), np.load(path, allow_pickle=False) as file:  # NumPy raises anything, see `restore`
+            return set(file.files)
+    return set()
 
 
 def resume(variables: Mapping[str, Any], folder: Path) -> int:
@@ -116,7 +136,7 @@ def restore(variables: Mapping[str, Any], folder: Path) -> int:
     Raises:
         RunError: Where there are checkpoints and none can be read.
     """
-    paths = _newest_first(folder)
+    paths = checkpoint_files(folder)
     for path in paths:
         try:
             with np.load(path, allow_pickle=False) as file:
@@ -132,7 +152,7 @@ def restore(variables: Mapping[str, Any], folder: Path) -> int:
             continue
         for name, array in arrays.items():
             variables[name].assign(array)
-        return int(path.stem.removeprefix("step-"))
+        return step_of(path)
     if paths:
         raise RunError(
             f"None of the {len(paths)} checkpoints in {folder} can be read; start again in another run directory."
@@ -162,7 +182,3 @@ def float32_copy(network: keras.Model) -> keras.Model:
     copy = keras.Model.from_config(config)
     copy.set_weights(network.get_weights())
     return copy
-
-
-def _newest_first(folder: Path) -> list[Path]:
-    return sorted(folder.glob(f"step-{'[0-9]' * 9}.npz"), reverse=True)

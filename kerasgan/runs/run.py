@@ -19,7 +19,7 @@ from __future__ import annotations
 import json
 import math
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
@@ -28,9 +28,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from kerasgan import registry
-from kerasgan.config import LARGEST_SEED, Recipe, Window, from_json
+from kerasgan.config import LARGEST_SEED, Fold, Recipe, Window, from_json
 from kerasgan.errors import RunError
-from kerasgan.files import LARGEST_RECORD, path_of, read_record, staging_folder
+from kerasgan.files import LARGEST_RECORD, path_of, read_record, replacing, staging_folder
 from kerasgan.networks.keras_settings import refusing_others, require_tensorflow
 from kerasgan.scans.channels import require_names
 from kerasgan.scans.contract import DIRECTIONS, Channels, Direction, WayBack
@@ -70,6 +70,9 @@ class RunFacts(BaseModel):
         channels: The named channels of domain a, in the networks' order, each with its median intensity map, as in
             `maps`, and its own gate; none where a scan is one image.
         guide: SHA-256 of the generator that guided the registration of pairs; None without a guide.
+        fold: Which part of the patients is its test part, such as `"2/5"`; None without a cross-validation.
+        init: SHA-256 of the file that each network's weights came from where the run started from another.
+        extended_from: The steps that the run was planned for before it was extended, once or several times.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -91,6 +94,9 @@ class RunFacts(BaseModel):
     gates: dict[str, Gate] = {}
     channels: Channels = Field((), exclude_if=lambda channels: not channels)
     guide: str | None = None
+    fold: Fold | None = Field(None, exclude_if=lambda fold: fold is None)
+    init: dict[str, str] = Field({}, exclude_if=lambda weights: not weights)
+    extended_from: tuple[int, ...] = Field((), exclude_if=lambda plans: not plans)
 
     @model_validator(mode="after")
     def _complete(self) -> RunFacts:
@@ -149,6 +155,11 @@ class Run:
     def quick(self) -> bool:
         """True for a run that only shows that the method works."""
         return self.recipe.quick
+
+    @property
+    def steps_done(self) -> int:
+        """The step of its newest checkpoint; 0 without one."""
+        return max((step_of(path) for path in checkpoint_files(self.path / "checkpoints")), default=0)
 
     @property
     def data_dir(self) -> Path:
@@ -249,7 +260,7 @@ class Run:
         Raises:
             RunError: For a run without weights, or a damaged file.
         """
-        return _network(self.generator_path(direction, which))
+        return load_network(self.generator_path(direction, which))
 
     def segmenter(self, which: Which = "best") -> keras.Model:
         """The segmentation network that was trained with the generators, for images of domain b.
@@ -263,7 +274,7 @@ class Run:
         """
         if self.recipe.segmentation is None:
             raise RunError(f"Recipe {self.recipe.name} trains no segmentation network; mujtaba2025 is one that does.")
-        return _network(self._network_path("segmenter", "b", which))
+        return load_network(self._network_path("segmenter", "b", which))
 
     def _network_path(self, kind: str, stem: str, which: Which) -> Path:
         if which not in get_args(Which):
@@ -277,7 +288,27 @@ class Run:
         )
 
 
-def _network(path: Path) -> keras.Model:
+def checkpoint_files(folder: Path) -> list[Path]:
+    """The checkpoints in a folder, the newest first; those that are being written are left out."""
+    return sorted(folder.glob(f"step-{'[0-9]' * 9}.npz"), reverse=True)
+
+
+def step_of(checkpoint: Path) -> int:
+    """The number of steps that were done when a checkpoint was written.
+
+    Example:
+        >>> step_of(Path("checkpoints/step-000003000.npz"))
+        3000
+    """
+    return int(checkpoint.stem.removeprefix("step-"))
+
+
+def load_network(path: Path) -> keras.Model:
+    """Opens the `.keras` file of a network, which may be a stranger's, as `Run.generator` does.
+
+    Raises:
+        RunError: For a damaged file, and one that would execute code.
+    """
     require_tensorflow()
     import keras
     import tensorflow as tf
@@ -378,8 +409,21 @@ def require_free(path: Path) -> None:
         )
 
 
-def create_run(path: Path, recipe: Recipe, facts: RunFacts, split: dict[str, dict[str, list[str]]]) -> Run:
+def create_run(
+    path: Path,
+    recipe: Recipe,
+    facts: RunFacts,
+    split: dict[str, dict[str, list[str]]],
+    fill: Callable[[Path], None] = lambda folder: None,
+) -> Run:
     """Writes a new run directory, whole or not at all.
+
+    Args:
+        path: The directory.
+        recipe: Its recipe.
+        facts: Its `run.json`.
+        split: Patient keys by part and domain.
+        fill: Writes into the folder that it is given what else the run begins with.
 
     Raises:
         RunError: Where the folder exists and is not empty.
@@ -391,12 +435,30 @@ def create_run(path: Path, recipe: Recipe, facts: RunFacts, split: dict[str, dic
         (written / "recipe.json").write_text(recipe.model_dump_json(indent=2))
         (written / "split.json").write_text(json.dumps(split, indent=2))
         (written / "run.json").write_text(facts.model_dump_json(indent=2, exclude={"data_dir"}))
+        fill(written)
         if path.exists():
             path.rmdir()
         written.rename(path)
     if facts.data_dir:
         _note(path).write_text(facts.data_dir, encoding="utf-8")
     return Run(path, recipe, facts)
+
+
+def extend_run(run: Run, recipe: Recipe) -> Run:
+    """Gives a run a recipe of more steps; its `run.json` keeps how many it was planned for before.
+
+    Args:
+        run: The run, which no other process trains.
+        recipe: Its recipe with more steps.
+    """
+    plans = dict.fromkeys([*run.facts.extended_from, run.recipe.schedule.steps])
+    facts = run.facts.model_copy(update={"extended_from": tuple(plans)})
+    own_place = {"data_dir"} if _note(run.path).is_file() else None  # of version 0.1.0: in run.json
+    with replacing(run.path / "run.json") as path:  # first: the recipe alone would not tell what it was
+        path.write_text(facts.model_dump_json(indent=2, exclude=own_place))
+    with replacing(run.path / "recipe.json") as path:
+        path.write_text(recipe.model_dump_json(indent=2))
+    return Run(run.path, recipe, facts)
 
 
 def _note(path: Path) -> Path:

@@ -151,6 +151,7 @@ def split_patients(request: Request, recipe: Recipe) -> tuple[DatasetCard, Split
         request.secret,
         settings.planes,
         request.halved,
+        request.fold,
     )
     return card, datasets.fewer_training_patients(split, settings.training_patients, seed)
 

@@ -185,6 +185,4 @@ class Guide:
         Another generator stays as it is.
         """
         if self.run.recipe.generator == recipe.generator:
-            weights = self.generator.get_weights()
-            for network in (model.networks["generator_ab"], model.generators["ab"]):
-                network.set_weights(weights)
+            model.start_generator("ab", self.generator.get_weights())

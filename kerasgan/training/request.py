@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from kerasgan import registry
-from kerasgan.config import LARGEST_SEED, Recipe, flat
+from kerasgan.config import LARGEST_SEED, Recipe, flat, fold_numbers
 from kerasgan.errors import RunError
 
 if TYPE_CHECKING:
@@ -34,10 +35,14 @@ class Request:
         modalities: The modality of a domain, for image files that do not show it themselves.
         secret: What the patients' keys are made with; None for the secret of the data folder, if it has one.
         halved: Whether half of the pairs for validation are for the test where the split has none.
+        fold: Which part of the patients is the test part, of how many, such as `"2/5"`; None: the split of the dataset.
+        extend: Steps by which a finished run is made longer.
+        init: The run, or the `.keras` file of a generator, with whose weights a new run begins.
 
     Raises:
         TypeError: For a dataset or recipe that is no text.
-        ValueError: For a seed that is no whole number from 0 to 4294967295, or modalities of anything but `a` and `b`.
+        ValueError: For a seed that is no whole number from 0 to 4294967295, modalities of anything but `a` and `b`,
+            less than one step more, or a fold that is none.
 
     Example:
         >>> Request("phantom", quick=True, overrides=("schedule.steps=500",)).build_recipe().schedule.steps
@@ -55,10 +60,17 @@ class Request:
     modalities: Mapping[str, Modality] | None = None
     secret: bytes | None = None
     halved: bool = True
+    fold: str | None = None
+    extend: int | None = None
+    init: Path | None = None
 
     def __post_init__(self) -> None:
         if self.seed is not None and (not isinstance(self.seed, int) or not 0 <= self.seed <= LARGEST_SEED):
             raise ValueError(f"The seed must be a whole number from 0 to {LARGEST_SEED}; got {self.seed!r}.")
+        if self.extend is not None and (not isinstance(self.extend, int) or self.extend < 1):
+            raise ValueError(f"A run is extended by a whole number of steps, 1 or more; got {self.extend!r}.")
+        if self.fold is not None:
+            fold_numbers(self.fold)
         for what, name in (("dataset", self.dataset), ("recipe", self.recipe)):
             if not isinstance(name, str | None):
                 raise TypeError(f"The {what} must be a name or the path of a .py file, as text; got {name!r}.")
@@ -79,7 +91,8 @@ class Request:
         """
         facts, halved = run.facts, bool(run.split()["test"]["a"])
         root, secret = data_dir or run.data_dir, run.patient_secret(data_dir)
-        return cls(facts.dataset, root, seed=facts.seed, modalities=facts.modalities, secret=secret, halved=halved)
+        found = cls(facts.dataset, root, seed=facts.seed, modalities=facts.modalities, secret=secret, halved=halved)
+        return replace(found, fold=facts.fold)
 
     def build_recipe(self) -> Recipe:
         """The named recipe, scaled down if asked, with the overrides applied.
@@ -114,7 +127,11 @@ class Request:
         named = [self.dataset, *(assignment.partition("=")[2] for assignment in self.overrides)]
         named += asked_recipe.files if self.recipe else []
         require_trust(run, [facts.dataset, *own_recipe.files], self.trust, named)
-        for name, asked, own in (("dataset", self.dataset, facts.dataset), ("seed", self.seed, facts.seed)):
+        for name, asked, own in (
+            ("dataset", self.dataset, facts.dataset),
+            ("seed", self.seed, facts.seed),
+            ("fold", self.fold, facts.fold),
+        ):
             if asked is not None and asked != own:
                 raise RunError(
                     f"--resume continues a run with {name} {own}, got {asked}. Leave --{name} out, or choose another "
@@ -122,6 +139,22 @@ class Request:
                 )
         modalities = {**facts.modalities, **(self.modalities or {})}
         return replace(Request.of(run, self.data_dir), strict=self.strict, modalities=modalities)
+
+    def recipe_of(self, run: Run) -> Recipe:
+        """The recipe by which a run goes on: its own, with more steps where it is to be extended.
+
+        Raises:
+            RunError: For a run to extend that has not reached its last step.
+        """
+        steps = run.recipe.schedule.steps
+        if self.extend is None:
+            return run.recipe
+        if run.steps_done < steps:
+            raise RunError(
+                f"--extend makes a finished run longer, and {run.path} is at step {run.steps_done} of {steps}. Finish "
+                f"it first with: kerasgan train --resume --out {quote(str(run.path))}"
+            )
+        return run.recipe.with_overrides([f"schedule.steps={steps + self.extend}"])
 
 
 def differences(old: Recipe, new: Recipe) -> list[str]:

@@ -9,11 +9,15 @@ from __future__ import annotations
 import logging
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kerasgan import registry
 from kerasgan.errors import KerasganError, RunError
 from kerasgan.files import with_name_of_its_own
 from kerasgan.training.request import DEFAULT_RECIPE, Request
+
+if TYPE_CHECKING:
+    from kerasgan.runs.run import Run
 
 RUNS = Path("runs")
 
@@ -32,10 +36,12 @@ def choose_out(request: Request, out: Path | None, resume: bool) -> Path:
 
 
 def new_run_name(request: Request) -> Path:
-    """Returns `runs/<dataset>-<recipe>[-quick]-<date>-<time>`, in local time."""
+    """Returns `runs/<dataset>-<recipe>[-fold-2-of-5][-quick]-<date>-<time>`, in local time."""
     names = [request.dataset or "", request.recipe or DEFAULT_RECIPE]
     stems = [Path(name).stem if name.endswith(".py") else name for name in names]
-    return RUNS / "-".join(filter(None, [*stems, "quick" if request.quick else "", time.strftime("%Y%m%d-%H%M%S")]))
+    fold = f"fold-{request.fold.replace('/', '-of-')}" if request.fold else ""
+    kind = [fold, "quick" if request.quick else ""]
+    return RUNS / "-".join(filter(None, [*stems, *kind, time.strftime("%Y%m%d-%H%M%S")]))
 
 
 def newest_run(request: Request, runs: Path = RUNS) -> Path:
@@ -52,7 +58,7 @@ def newest_run(request: Request, runs: Path = RUNS) -> Path:
             run = load_run(path.parent)
         except (KerasganError, OSError):
             continue
-        same_dataset = request.dataset in (None, run.facts.dataset)
+        same_dataset = request.dataset in (None, run.facts.dataset) and request.fold in (None, run.facts.fold)
         if same_dataset and request.recipe in (None, run.recipe.name) and request.quick <= run.quick:
             fitting.append(path.parent)
     if fitting:
@@ -76,8 +82,14 @@ def check(request: Request, out: Path, resume: bool) -> None:
     if resume:
         from kerasgan.runs.run import load_run
 
+        if request.init:
+            raise RunError(
+                f"--init is for a new run, and what continues goes on from its checkpoint. Leave --init {request.init} "
+                "out, or name a new run directory with --out and leave --resume and --extend out."
+            )
         run = load_run(out)
         request.resuming(run)
+        request.recipe_of(run)
         run.split()  # which a run that goes on without could never be evaluated by
         return
     request.build_recipe()
@@ -95,6 +107,23 @@ def check(request: Request, out: Path, resume: bool) -> None:
     from kerasgan.runs.run import require_free
 
     require_free(out)
+    if request.init:
+        run_of_weights(request.init)
+
+
+def run_of_weights(place: Path) -> Run | None:
+    """Returns the run that weights are taken from: the one named, or that of a generator's file; None outside of one.
+
+    Raises:
+        RunError: For a place that is neither.
+    """
+    from kerasgan.runs.run import load_run
+
+    if place.suffix != ".keras":
+        return load_run(place)
+    if not place.is_file():
+        raise RunError(f"There is no {place}; name a run directory, or the .keras file of a generator in one.")
+    return load_run(place.parent.parent) if (place.parent.parent / "run.json").is_file() else None
 
 
 def own_guide(out: Path) -> Path:

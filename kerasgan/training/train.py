@@ -21,11 +21,12 @@ from kerasgan.config import Recipe
 from kerasgan.errors import KerasganError, RunError
 from kerasgan.files import beside, remove_leftovers
 from kerasgan.models import AdversarialModel
+from kerasgan.models._optimizers import rate_of_updates
 from kerasgan.networks.build import check_components
 from kerasgan.networks.keras_settings import dtype_policy, keras_defaults
 from kerasgan.runs import checkpoints
 from kerasgan.runs.device import resolve_precision, steady_graphs, uses_xla
-from kerasgan.runs.run import Run, RunFacts, create_run, load_run
+from kerasgan.runs.run import Run, RunFacts, create_run, extend_run, load_run
 from kerasgan.scans.contract import Channel, Direction, WayBack
 from kerasgan.scans.gate import MINIMUM_PATIENTS, fit_gate
 from kerasgan.training.batches import training_dataset
@@ -42,6 +43,7 @@ from kerasgan.training.callbacks import (
 )
 from kerasgan.training.data import Data, prepare_data
 from kerasgan.training.guide import Guide, recipe_of_guide, with_guide_beside
+from kerasgan.training.initial import Initial
 from kerasgan.training.interruption import Interruption
 from kerasgan.training.needs import FirstSteps, Needs, disk_of_training
 from kerasgan.training.own_callbacks import OwnCallbacks
@@ -60,7 +62,7 @@ logger = logging.getLogger(__name__)
 
 
 def train(request: Request, out: Path, resume: bool = False, callbacks: Sequence[keras.callbacks.Callback] = ()) -> Run:
-    """Trains a new run, or continues the one in `out`, until the recipe's last step.
+    """Trains a new run, or continues or extends the one in `out`, until the recipe's last step.
 
     Prepared slices are cached in `.cache` beside `out`. `callbacks` are the user's, see `OwnCallbacks`.
 
@@ -69,7 +71,7 @@ def train(request: Request, out: Path, resume: bool = False, callbacks: Sequence
     """
     if resume:
         former = load_run(out)
-        request, recipe = request.resuming(former), former.recipe
+        recipe, request = request.recipe_of(former), request.resuming(former)
         check_components(recipe)
         return train_recipe(recipe, request, out, former, callbacks)
     recipe = with_guide_beside(request.build_recipe(), out)
@@ -96,12 +98,13 @@ def train_recipe(
         recipe: What to train; `check_components` has accepted it.
         request: Dataset and seed.
         out: The run directory.
-        former: The run to continue, whose directory is `out`.
+        former: The run to continue, whose directory is `out`; the recipe may have more steps than its own.
         callbacks: The user's, see `OwnCallbacks`; a guide, which is a run of its own, is trained without them.
     """
     seed = request.seed or 0
+    initial = Initial.of(request.init, recipe) if request.init else None
     if not former and (own := recipe_of_guide(recipe)):
-        _train_guide(own, request, own_guide(out))
+        _train_guide(own, replace(request, init=None), own_guide(out))
     guide = Guide.of(out, recipe)
     if guide and former:
         guide.require_unchanged(former)
@@ -111,6 +114,8 @@ def train_recipe(
     for other in (former, guide and guide.run):
         if other:
             other.require_channels(data.card.channels)
+    if initial:
+        initial.require_domains(data.card)
     if not former:
         recipe = recipe.with_epochs_in_steps(max(len(SliceStore(scans)) for scans in data.train))
     targets = training_targets(request, recipe, data, out.parent / ".cache", guide)
@@ -126,13 +131,23 @@ def train_recipe(
         guide.give_weights(model, recipe)
     logger.info("Training in %s on %s.", precision, "XLA" if uses_xla() else "TensorFlow graph without XLA")
     facts = _facts(request, data, precision, tuple(model.generators), guide)
-    run = former or create_run(out, recipe, facts, data.split.keys())
+    if initial:
+        facts = facts.model_copy(update={"init": initial.give_weights(model, recipe)})
+
+    def store_initial(folder: Path) -> None:  # so that the run does not need the other one to be resumed
+        if initial:
+            checkpoints.save(checkpoints.state(model), folder / "checkpoints", step=0)
+
+    run = former or create_run(out, recipe, facts, data.split.keys(), store_initial)
     if former and former.facts.fingerprint != data.fingerprint:
         raise RunError(
             f"The data differs from what {out} was trained on, or kerasgan {former.facts.kerasgan}, which began the "
             "run, prepared it in another way; restore it or start a new run."
         )
     with _alone(run), steady_graphs():
+        if recipe != run.recipe:
+            _tell_of_extension(run, recipe)
+            run = extend_run(run, recipe)
         if targets:
             draw_targets(data, targets, run.path / "previews" / "targets.png")
         fit(model, run, data, targets, callbacks)
@@ -273,6 +288,17 @@ def _alone(run: Run) -> Iterator[None]:
         yield
 
 
+def _tell_of_extension(run: Run, recipe: Recipe) -> None:
+    """Says how far a run goes now, and what that does to its learning rate."""
+    before, after = run.recipe.schedule, recipe.schedule
+    old, new = (rate_of_updates(plan, recipe.optimizer.learning_rate) for plan in (before, after))
+    logger.info(
+        "Extending %s from %d to %d steps. The learning rate now follows the schedule of %d steps: the next step has "
+        "%.3g, the last one had %.3g.",
+        *(run.path, before.steps, after.steps, after.steps, new(before.steps), old(before.steps - 1)),
+    )
+
+
 def _train_guide(recipe: Recipe, request: Request, out: Path) -> None:
     """Trains the guide of a run before it, or what is left of it, unless it was begun with other settings."""
     former = load_run(out) if out.exists() else None
@@ -329,4 +355,5 @@ def _facts(
         gates=gates,
         channels=channels,
         guide=guide and guide.digest,
+        fold=request.fold,
     )

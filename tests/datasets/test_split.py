@@ -178,3 +178,36 @@ def test_half_of_the_validation_pairs_of_each_centre_are_reported_where_there_is
     assert whole.under(b"secret").with_test().test != split.under(b"secret").test  # so it comes before the secret
     one = Split.from_keys(scans, {"validation": {domain: ["p000"] for domain in DOMAINS}})
     assert one.with_test() == one
+
+
+@pytest.mark.parametrize("paired", [False, True])
+@pytest.mark.parametrize(("sizes", "count"), [((20, 0, 0), 5), ((23, 4, 9), 5), ((6, 0, 0), 3), ((4, 2, 2), 2)])
+def test_folds_share_no_patient_and_together_test_all_that_can_be(paired, sizes, count):
+    scans = scans_of(*sizes)
+    splits = [split_by_patient(scans, paired, 3, f"{number}/{count}") for number in range(1, count + 1)]
+    tested = [split.test.patients() for split in splits]
+    assert not any(first & second for first, second in itertools.combinations(tested, 2))
+    both = sizes[0]
+    able = {scan.patient for scan in (scans[: 2 * both] if paired else scans)}
+    assert set().union(*tested) == able
+    assert max(map(len, tested)) - min(map(len, tested)) <= 1
+    for split in splits:
+        assert_disjoint(split)
+        assert split.train.a and split.train.b and split.validation.a and split.validation.b
+        assert len(split.train.pairs()) == 0 or not paired
+        parts = (split.train, split.validation, split.test)
+        assert set().union(*(part.patients() for part in parts)) == {scan.patient for scan in scans}
+
+
+def test_a_fold_is_the_same_whatever_the_order_of_the_files_and_has_its_share_of_each_centre():
+    scans = [replace(scan, centre="AB"[int(scan.patient[1:]) % 2]) for scan in scans_of(20)]
+    wanted = split_by_patient(scans, True, 1, "2/5")
+    assert split_by_patient(random.Random(0).sample(scans, len(scans)), True, 1, "2/5") == wanted
+    assert split_by_patient(scans, True, 2, "2/5") != wanted
+    assert sorted(scan.centre for scan in wanted.test.a) == ["A", "A", "B", "B"]
+
+
+@pytest.mark.parametrize(("paired", "told"), [(True, "patients with both scans"), (False, "patients in each domain")])
+def test_more_folds_than_patients_are_refused(paired, told):
+    with pytest.raises(DatasetError, match=rf"^--fold 1/7 divides the {told} into 7 parts, and there are 6\. Take few"):
+        split_by_patient(scans_of(6, 4, 0), paired, 0, "1/7")

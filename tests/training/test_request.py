@@ -38,6 +38,12 @@ def test_a_seed_that_keras_does_not_take_is_refused_at_once(seed):
         Request("phantom", seed=seed)
 
 
+@pytest.mark.parametrize("fold", ["0/5", "6/5", "1/1", "2", "2/5/7", "-1/5", "a/b", "", 2])
+def test_a_fold_that_is_none_is_refused_at_once(fold):
+    with pytest.raises(ValueError, match=r"^a fold is I/K, the I-th of K parts of the patients, such as 2/5; got "):
+        Request("phantom", fold=fold)
+
+
 @pytest.mark.parametrize("modalities", [{"MR": "a"}, {"a": "mr"}, "MR"])
 def test_modalities_that_are_none_are_refused_at_once(modalities):
     with pytest.raises(ValueError, match=r"^modalities must be such as {'a': 'MR', 'b': 'CT'}; got .*(a|mr|MR)"):
@@ -53,7 +59,7 @@ def test_a_name_that_is_no_text_is_refused_at_once():
 
 def run_of(recipe, tested=("p1",)):
     """What a request sees of a run; without test patients it is one of a former version."""
-    facts = SimpleNamespace(dataset="heads", seed=7, modalities={"a": "MR", "b": "CT"})
+    facts = SimpleNamespace(dataset="heads", seed=7, modalities={"a": "MR", "b": "CT"}, fold=None)
     return SimpleNamespace(
         path=Path("run"),
         recipe=recipe,
