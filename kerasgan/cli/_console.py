@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -21,6 +22,7 @@ from kerasgan.text import valid_json
 NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
 TENSORFLOW_THREADS = {"TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"}  # a user who sets them has chosen
 ALLOCATION = ("MALLOC_", "GLIBC_TUNABLES")  # how names begin by which a user has chosen what the C library keeps
+LAST_SECONDS = 5.0  # after SIGTERM or SIGHUP, to remove what is temporary; what is not is whole at any moment
 
 
 class Stopped(KeyboardInterrupt):
@@ -210,6 +212,11 @@ def describe_error(error: Exception) -> str:
 
 
 def _raise_stopped(number: int, _: object) -> None:
+    signal.signal(number, signal.SIG_IGN)  # a cluster may send it twice
+    # Threads that correct a scan, say, cannot be interrupted, and Python would wait for them.
+    deadline = threading.Timer(LAST_SECONDS, os._exit, [128 + number])
+    deadline.daemon = True
+    deadline.start()
     raise Stopped(number)
 
 

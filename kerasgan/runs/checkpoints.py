@@ -21,6 +21,7 @@ from kerasgan.runs.run import checkpoint_files, step_of
 
 KEPT = 2  # the newest, and one to fall back on
 SUMS = "sums"  # of the losses in a reporting period
+PERIOD_END = "period_end"  # in a checkpoint after whose step history, validation and the like were not yet written
 REMEDY = (
     "Begin again with a lower learning rate (optimizer.learning_rate) or with precision=float32; what is resumed keeps "
     "its settings."
@@ -84,7 +85,7 @@ def save(variables: Mapping[str, Any], folder: Path, step: int) -> Path:
     with replacing(path) as temporary:
         np.savez(temporary, allow_pickle=False, **arrays)
     for old in checkpoint_files(folder)[KEPT:]:
-        old.unlink()
+        old.unlink(missing_ok=True)
     return path
 
 
@@ -98,9 +99,9 @@ def path_of_step(folder: Path, step: int) -> Path:
     return folder / f"step-{step:09d}.npz"
 
 
-def names(folder: Path) -> set[str]:
-    """The names of the variables in the newest checkpoint that can be read; none without one."""
-    for path in checkpoint_files(folder):
+def names(folder: Path, step: int | None = None) -> set[str]:
+    """The names of what is in the checkpoint of a step, or in the newest one that can be read; none without one."""
+    for path in checkpoint_files(folder) if step is None else [path_of_step(folder, step)]:
         with suppress(Exception), np.load(path, allow_pickle=False) as file:  # NumPy raises anything, see `restore`
             return set(file.files)
     return set()

@@ -142,9 +142,16 @@ def build(scans: Sequence[Scan], settings: Preparation, folder: Path, strict: bo
     """
     folder.mkdir(parents=True, exist_ok=True)
     remove_leftovers(folder)
-    with ThreadPoolExecutor(max_workers=min(WORKERS, os.cpu_count() or 1)) as pool:
-        jobs = pool.map(lambda scan: _cached(scan, settings, folder, strict), scans)
+    pool = ThreadPoolExecutor(max_workers=min(WORKERS, os.cpu_count() or 1))
+    jobs = pool.map(lambda scan: _cached(scan, settings, folder, strict), scans)
+    has_time = True
+    try:
         return list(tqdm(jobs, desc="Preparing scans", total=len(scans), unit="scan"))
+    except KeyboardInterrupt:  # or SIGTERM, after which nobody waits for the scans that are begun
+        has_time = False
+        raise
+    finally:
+        pool.shutdown(wait=has_time, cancel_futures=True)
 
 
 def fingerprint(scans: Sequence[CachedScan]) -> str:

@@ -38,11 +38,13 @@ class Progress(keras.callbacks.Callback):
         step: Number of steps done.
         last: Number of the last step.
         shown: The losses on the bar, by name, and what they are called there.
+        recorded: Number of the last step whose rows in the run's tables hold; None: all that are done.
     """
 
-    def __init__(self, title: str, step: int, last: int, shown: Mapping[str, str]) -> None:
+    def __init__(self, title: str, step: int, last: int, shown: Mapping[str, str], recorded: int | None = None) -> None:
         super().__init__()
         self.step, self.before, self.last, self.shown = step, step, last, shown
+        self.recorded = step if recorded is None else recorded
         self.bar = tqdm(desc=title, total=last, initial=step, unit="step", mininterval=1.0)
 
     def close(self) -> None:
@@ -97,8 +99,12 @@ class Periodic(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Acts where the step says so."""
-        if self.progress.step % self.every == 0 or self.progress.step == self.progress.last:
+        if self.is_due():
             self.act({name: float(value) for name, value in (logs or {}).items()})
+
+    def is_due(self) -> bool:
+        """Whether the step is one after which it acts."""
+        return self.progress.step % self.every == 0 or self.progress.step == self.progress.last
 
     def act(self, logs: dict[str, float]) -> None:
         """The callback's job; `logs` holds the mean of each loss in the last period."""
@@ -118,7 +124,7 @@ class History(Periodic):
         super().__init__(progress, every=1)
         self.path, self.writer, self.period = run.path / "history.csv", writer, run.recipe.schedule.report_every
         self.sums: list[tuple[keras.Variable, np.ndarray]] = []
-        truncate(self.path, progress.step)
+        truncate(self.path, progress.recorded)
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Keeps the sums of losses that came with the checkpoint of a run that was stopped within a period."""
@@ -217,7 +223,7 @@ class Validation(Periodic):
         self.path = run.path / "validation.csv"
         self.scores: dict[str, float] = {}
         self.scored = -1  # the step of these scores
-        truncate(self.path, progress.step)
+        truncate(self.path, progress.recorded)
 
     def act(self, logs: dict[str, float]) -> None:
         """Writes a row of scores, then the generators that are the best so far."""

@@ -255,6 +255,10 @@ def _work(jobs: Mapping[Path, list[_Job]], modality: str) -> None:
         for stem, own in jobs.items():
             codes = np.stack(list(islice(slices, len(own))))  # [slices, size, size, atlases]
             slice_cache.write_entry(stem, {"npy": codes}, {})
+    except KeyboardInterrupt:  # or SIGTERM
+        for process in multiprocessing.active_children():
+            process.kill()  # a slice takes seconds, and nothing of it is written before the scan is done
+        raise
     except BrokenProcessPool as error:
         raise KerasganError(
             "A process that registers scans ended. Where a script of your own trains, put its calls under "
@@ -266,6 +270,7 @@ def _work(jobs: Mapping[Path, list[_Job]], modality: str) -> None:
 
 def _start() -> None:
     """Makes a process of the pool ready."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends them
+    for number in (signal.SIGINT, signal.SIGTERM):  # the parent ends them
+        signal.signal(number, signal.SIG_IGN)
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)  # sums, and so the results, depend on it
     cv2.setNumThreads(1)

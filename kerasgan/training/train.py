@@ -216,16 +216,18 @@ def fit(
     last: dict[Path, keras.Model] = {}
     for direction in model.generators:
         last |= network_files(model, run, direction, "last")
-    cut_events(run.path / "tensorboard", done)
+    is_period_open = checkpoints.PERIOD_END in checkpoints.names(folder, done)
+    recorded = done - is_period_open
+    cut_events(run.path / "tensorboard", recorded)
     writer = tf.summary.create_file_writer(str(run.path / "tensorboard"))
     judges = {f"discriminator_{domain}": f"discriminator {name}" for domain, name in run.facts.modalities.items()}
     shown = {"generators": "generators", **judges}
-    with closing(Progress("Training", done, schedule.steps, shown)) as progress:
+    with closing(Progress("Training", done, schedule.steps, shown, recorded)) as progress:
         checkpoint = Checkpoint(progress, schedule.checkpoint_every, lambda: checkpoints.state(model), folder, last)
         interruption = Interruption(progress, checkpoint)
         validation = Validation(run, progress, writer, data.paired_slices(), data.samples())
         own = OwnCallbacks(own_callbacks, model, progress, validation, checkpoint, schedule.report_every)
-        callbacks = [
+        callbacks: list[keras.callbacks.Callback] = [
             progress,
             FirstSteps(progress, disk, schedule.preview_every, tell),
             StopOnNonFinite(),
@@ -237,6 +239,11 @@ def fit(
             interruption,
         ]
         with interruption, own, _told_of_lost_slices([*chain(*data.train), *(targets or ())]):
+            if is_period_open:
+                logs = {name: float(mean.result()) for name, mean in model.means.items()}
+                for callback in callbacks:
+                    callback.set_model(model)
+                    callback.on_epoch_end(0, logs)
             for steps, periods in reporting_periods(done, schedule.steps, schedule.report_every):
                 batches = training_dataset(
                     stores, settings.augmentation, settings.batch_size, run.facts.seed, progress.step

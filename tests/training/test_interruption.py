@@ -30,6 +30,18 @@ def test_a_second_signal_ends_the_training_at_once(handlers, caplog):
     assert caplog.messages == [wanted]
 
 
+def test_a_cluster_may_send_its_signal_twice(handlers, caplog, capfd, monkeypatch):
+    monkeypatch.setattr("kerasgan.training.interruption.GRACE_SECONDS", 3600)
+    with Interruption(None, None) as interruption:
+        for _ in range(3):
+            signal.raise_signal(signal.SIGTERM)
+        assert interruption.received == signal.SIGTERM
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    wanted = "SIGTERM: the training ends with a checkpoint after this step; SIGINT ends it at once."
+    assert caplog.messages == [wanted]
+    assert "wakeup" not in capfd.readouterr().err
+
+
 def test_ignored_signals_stay_ignored(handlers):
     """As nohup has it for the end of a terminal, and a shell for Ctrl-C in a program behind &."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)

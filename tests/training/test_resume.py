@@ -126,6 +126,54 @@ def test_validation_changes_nothing_that_is_trained(data, whole):
     assert_same_checkpoint(often.path, run.path)
 
 
+ENDLESS = """
+import sys, time
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from tiny import request
+from kerasgan.training import callbacks
+from kerasgan.training.train import train
+
+place, method, step = sys.argv[4], sys.argv[5], int(sys.argv[6])
+original = getattr(getattr(callbacks, place), method)
+
+def endless(self, *arguments, **named):
+    progress = self if place == "Progress" else self.progress
+    if progress.step == step:
+        Path(sys.argv[3], "reached").touch()
+        time.sleep(600)
+    original(self, *arguments, **named)
+
+setattr(getattr(callbacks, place), method, endless)
+train(request(Path(sys.argv[2]), seed=3), Path(sys.argv[3]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("where", "kept"),
+    [
+        (("Progress", "on_train_batch_end", "6"), "step-000000006"),  # the seventh step, which is not counted yet
+        (("Validation", "act", "4"), "step-000000004"),  # after a period, whose rows and checkpoint are to be written
+    ],
+)
+def test_sigterm_does_not_wait_for_what_takes_long_and_the_resumed_run_is_the_same(data, whole, tmp_path, where, kept):
+    run, out = whole("plain"), tmp_path / "run"
+    command = [sys.executable, "-c", ENDLESS, str(Path(__file__).parents[1]), str(data), str(out), *where]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        while not (out / "reached").exists() and process.poll() is None:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=300)
+    assert process.returncode == 143, errors
+    (out / "reached").unlink()
+    assert newest(out) == kept
+    train(Request(), out, resume=True)
+    assert_same_checkpoint(out, run.path)
+    for name in ("history.csv", "validation.csv"):
+        assert (run.path / name).read_text() == (out / name).read_text()
+    assert not [path for path in out.rglob(".*") if path.suffix in (".npz", ".keras", ".png", ".csv")]
+
+
 @pytest.mark.slow
 def test_kill_at_any_moment_loses_nothing_that_was_checkpointed(data, tmp_path):
     out = tmp_path / "run"
