@@ -514,6 +514,8 @@ def reproduce(
     out: str | Path | None = None,
     seeds: int | Sequence[int] | None = None,
     cells: str | None = None,
+    workers: int = 1,
+    cluster: str | None = None,
 ) -> Path:
     """Runs a paper's experiment, or what is left of it, and writes a report with the paper's values next to ours.
 
@@ -525,6 +527,8 @@ def reproduce(
         out: Folder for everything; None: `reproductions/<name>-<dataset>-<scale>`.
         seeds: Number of repetitions, or those to compute here, such as `(3, 4)`; None: as many as the scale asks for.
         cells: Pattern of the names of the cells to compute here, such as `"train-*"`; None: all.
+        workers: Processes of this machine that compute cells, each one at a time; on Slurm how many are asked for.
+        cluster: `"tcp://HOST:PORT"` of a dask scheduler, or `"slurm:FILE"`, see `kerasgan.execution.executor`.
 
     Returns:
         `report.html`; of a part it says which cells are missing.
@@ -537,11 +541,10 @@ def reproduce(
     """
     from kerasgan import experiments
 
-    return experiments.compute(
-        experiments.open_reproduction(
-            name, dataset=dataset, data_dir=data_dir, scale=scale, out=out, seeds=seeds, cells=cells
-        )
+    opened = experiments.open_reproduction(
+        name, dataset=dataset, data_dir=data_dir, scale=scale, out=out, seeds=seeds, cells=cells
     )
+    return experiments.compute(opened, workers, cluster)
 
 
 def _path(run: RunOrPath) -> Path:

@@ -107,12 +107,12 @@ def load_tensorflow() -> None:
 
 def prepare_training() -> None:
     """Shares the cores between TensorFlow's thread pools and keeps freed memory, unless the environment has chosen."""
-    from kerasgan.runs import device
+    from kerasgan.runs import device, memory
 
     if TENSORFLOW_THREADS.isdisjoint(os.environ):
         device.divide_cores()
     if not any(name.startswith(ALLOCATION) for name in os.environ):
-        device.keep_freed_memory()
+        memory.keep_freed_memory()
 
 
 def require_run(path: Path) -> None:

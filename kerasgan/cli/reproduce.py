@@ -38,20 +38,25 @@ def reproduce(
         str | None,
         typer.Option(metavar="PATTERN", help="Compute the cells of these names here: 'train-*'.  [default: all]"),
     ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that compute cells, on this machine or on Slurm.")] = 1,
+    cluster: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Workers of a dask scheduler, tcp://HOST:PORT, or slurm:OPTIONS.toml."),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the cells, and which are finished.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Run a paper's experiment from scans to tables and pictures, the paper's values next to ours.
 
-    After an interruption the same command goes on; what is finished is not computed again. The same command in a second
-    terminal takes a share of the work; on one GPU, set TF_FORCE_GPU_ALLOW_GROWTH=true for both.
+    After an interruption the same command goes on; what is finished is not computed again. With --workers or --cluster
+    several processes compute cells at the same time; on one GPU, set TF_FORCE_GPU_ALLOW_GROWTH=true for them.
 
-    Several machines compute parts (--seeds, --cells) of the same data, hidden files included. Copy their folders cells/
-    together, and reproduce the whole; a report says which cells are missing.
+    Machines without a common disk compute parts (--seeds, --cells) of the same data, hidden files included. Copy their
+    folders cells/ together, and reproduce the whole; a report says which cells are missing.
 
     \b
     Example:
-      kerasgan reproduce hiasa2018
+      kerasgan reproduce hiasa2018 --workers 2
       kerasgan reproduce hiasa2018 --seeds 3,4 --cells 'evaluate-*'
     """
     if name is None:
@@ -86,12 +91,12 @@ def reproduce(
         return
     say(_summary(opened), err=as_json)
     with writing(opened.folder), resumable(lambda: "The same command goes on from here; what is finished is kept."):
-        if opened.left():  # the report alone needs no TensorFlow
+        if opened.left() and workers == 1 and not cluster:  # workers load it themselves; the report needs none
             load_tensorflow()
             prepare_training()
             # Many networks in one process look to TensorFlow like one that is traced again and again.
             logging.getLogger("tensorflow").setLevel(logging.ERROR)
-        report = compute(opened)
+        report = compute(opened, workers, cluster)
     missing = opened.missing()
     if as_json:
         numbers, left = str(report.with_suffix(".json")), [{"cell": cell.key, "title": cell.title} for cell in missing]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -13,13 +12,15 @@ import SimpleITK as sitk
 from filelock import FileLock
 
 from kerasgan import datasets, registry
-from kerasgan.errors import DatasetError, DivergenceError, KerasganError, RunError
+from kerasgan.errors import DatasetError, DivergenceError, KerasganError, RunError, WorkerError
 from kerasgan.experiments import compute, open_reproduction
-from kerasgan.experiments.engine import work as _work
+from kerasgan.experiments.engine import work
 from kerasgan.experiments.engine.folder import identity
 from kerasgan.experiments.engine.types import UNFINISHED
 
 TOY = """
+import os
+import signal
 from dataclasses import dataclass, replace
 from kerasgan.errors import DivergenceError
 from kerasgan.experiments.papers import hiasa2018
@@ -38,6 +39,8 @@ class Write(Task):
             raise KeyboardInterrupt
         if (context.data_dir / f"diverge{{self.number}}").exists():
             raise DivergenceError("Loss generators became NaN.")
+        if (context.data_dir / f"kill{{self.number}}").exists():
+            os.kill(os.getpid(), signal.SIGKILL)
         return dict(number=self.number + len(needs))
 
 @dataclass(frozen=True)
@@ -99,32 +102,42 @@ def test_every_cell_is_computed_once(toy):
     assert report.name == "report.html" and report.with_suffix(".json").exists()
 
 
-def test_processes_share_the_cells_and_each_writes_the_whole_report(toy, monkeypatch):
-    monkeypatch.setattr(_work, "PAUSE_S", 0.05)
-    opened = toy(seeds=12)
-    with ThreadPoolExecutor(3) as pool:
-        reports = list(pool.map(lambda _: compute(opened), range(3)))
-    assert [log(opened, number) for number in range(13)] == [["begun"]] * 13
-    assert len(set(reports)) == 1 and len(json.loads(reports[0].with_suffix(".json").read_text())["cells"]) == 13
+def test_workers_share_the_cells(toy):
+    opened = toy(seeds=6)
+    report = compute(opened, workers=2)
+    assert [log(opened, number) for number in range(7)] == [["begun"]] * 7
+    assert len(json.loads(report.with_suffix(".json").read_text())["cells"]) == 7
 
 
-def test_a_cell_of_another_process_is_waited_for(toy, monkeypatch, caplog):
-    opened, looks = toy(), []
-    place = opened.place(opened.cells[0])
-    place.mkdir(parents=True)
-
-    def finished_elsewhere(seconds):
-        looks.append(seconds)
-        if len(looks) == 3:
-            (place / "result.json").write_text('{"seconds": 1, "number": 7, "settings": {}, "versions": {}}')
-            other.release()
-
-    monkeypatch.setattr(_work.time, "sleep", finished_elsewhere)
-    with caplog.at_level("INFO"), FileLock(f"{place}.lock") as other:
+def test_a_cell_that_ends_its_process_stops_only_what_needs_it(toy):
+    opened = toy(seeds=3)
+    (opened.data_dir / "kill11").touch()
+    (opened.data_dir / "diverge12").touch()
+    with pytest.raises(WorkerError, match=r"^1 of 4 cells ended their process: next-seed1\. All that do not need them"):
+        compute(opened, workers=2)
+    assert states(opened) == ["finished", "finished", "begun", "begun"]
+    (opened.data_dir / "kill11").unlink()
+    with pytest.raises(DivergenceError, match=r"^1 of 4 cells diverged: next-seed2\."):
         compute(opened)
-    assert looks == [5.0] * 3 and not (place / "log").exists()
-    assert caplog.text.count("Another process computes what can be computed now; waiting for it.") == 1
-    assert opened.result(opened.cells[0])["number"] == 7 and log(opened, 1) == ["begun"]
+
+
+def test_a_worker_without_the_same_disk_is_named(toy, tmp_path):
+    opened = toy()
+    wanted = rf"A worker does not see {opened.data_dir} or {opened.folder}\. Workers need the disk of the process"
+    with pytest.raises(RunError, match=wanted):
+        work._compute_elsewhere("command", opened.arguments(), "first")
+    assert not opened.folder.exists()
+
+
+def test_a_folder_in_which_another_process_computes_is_refused(toy):
+    opened = toy()
+    opened.folder.mkdir()
+    with (
+        FileLock(opened.folder / ".lock"),
+        pytest.raises(RunError, match=r"cells in .*out are being computed by another process\. Wait for it, or end it"),
+    ):
+        compute(opened)
+    assert states(opened) == ["open"] * 3
 
 
 def test_an_interruption_loses_nothing_that_was_finished(toy, tmp_path):

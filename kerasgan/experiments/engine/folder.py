@@ -4,8 +4,7 @@ experiment.json         which experiment, which data
 cells/                  a folder for each cell, named by its key and the digest of its settings
 cells/*/result.json     the result of a finished cell; written last, so that only a finished cell has one
 report.html, report.json, pictures/
-.*.lock, cells/*.lock   held by the process that loads the data, writes the report or computes the cell, so that
-                        several processes can share the work
+.lock                   held by the process that computes, or whose workers do
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 from kerasgan import datasets, registry
 from kerasgan.datasets import DatasetCard, Split
@@ -23,6 +23,7 @@ from kerasgan.experiments.engine.types import Cell, Content, Experiment, fingerp
 from kerasgan.files import read_record
 
 FOLDER = Path("reproductions")
+LOCK = ".lock"
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,18 @@ class Reproduction:
     def place(self, cell: Cell) -> Path:
         """The folder of a cell."""
         return self.folder / "cells" / cell.folder_name
+
+    def arguments(self) -> dict[str, Any]:
+        """What `open_reproduction` takes to open the whole in another folder of work; for a process elsewhere."""
+        name = str(Path(self.name).absolute()) if self.name.endswith(".py") else self.name
+        return {
+            "name": name,
+            "dataset": self.dataset,
+            "data_dir": self.data_dir.absolute(),
+            "scale": self.scale,
+            "out": self.folder.absolute(),
+            "seeds": self.seeds,
+        }
 
     def result(self, cell: Cell) -> Content | None:
         """The result of a finished cell; None for an unfinished one.

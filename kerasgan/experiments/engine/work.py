@@ -1,65 +1,93 @@
-"""Computes the unfinished cells of an experiment, shared by any number of processes, and writes its report."""
+"""Computes the unfinished cells of an experiment, here or on many workers, and writes its report."""
 
 from __future__ import annotations
 
 import json
 import logging
 import shutil
+import sys
 import time
-from collections.abc import Container
+from collections.abc import Callable, Container, Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache, partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
 from kerasgan import datasets
-from kerasgan.errors import DivergenceError, RunError
+from kerasgan.errors import DivergenceError, KerasganError, RunError, WorkerError
+from kerasgan.execution import LATER, Later, executor
 from kerasgan.experiments.engine.folder import (
+    LOCK,
     Reproduction,
     identity,
+    open_reproduction,
     read_identity,
     require,
 )
 from kerasgan.experiments.engine.scorer import check_labels
 from kerasgan.experiments.engine.types import UNFINISHED, Cell, Context, Findings, Finished, fingerprint
 from kerasgan.files import replacing
+from kerasgan.runs.memory import keep_freed_memory
 from kerasgan.text import duration
 
+SHARED = "Workers need the disk of the process that asks for cells, under the same paths."
 VERSIONED = ("kerasgan", "tensorflow", "keras", "numpy", "scipy", "SimpleITK")
-PAUSE_S = 5.0  # between two looks at what other processes compute
 
 logger = logging.getLogger(__name__)
 
 
-def compute(reproduction: Reproduction) -> Path:
+def compute(reproduction: Reproduction, workers: int = 1, cluster: str | None = None) -> Path:
     """Computes what is left of the part and writes the report, which says which cells are missing for the whole.
 
-    Other processes may do the same in the same folder at the same time; each cell is computed by one of them, except
-    a training that diverges, which each of them tries.
+    A cell that needs others is begun when these are finished. A training that diverges, or a cell that ends its
+    process, stops only those that need it, and is named at the end.
+
+    Args:
+        reproduction: The experiment and its folder.
+        workers: Processes that compute cells, see `kerasgan.execution.executor`; 1: this one alone.
+        cluster: Where else they are computed.
 
     Returns:
         The path of `report.html`; `report.json` is in the same folder.
 
     Raises:
-        KerasganError: For data that does not fit, or the error with which a cell failed.
+        KerasganError: For data that does not fit, the error with which a cell failed, or workers that cannot be used.
     """
     from kerasgan.experiments.engine.report import write_report  # here: a list of cells need not load matplotlib
 
     reproduction.folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(reproduction.folder / ".data.lock"):  # the first process makes the data where they are missing
+    with _alone(reproduction.folder):
         context = _context(reproduction)
-    for cell in reproduction.part:
-        cell.task.check(context)
-    _require_same_data(reproduction, context)
-    _compute_left(reproduction, context)
-    results = Finished({cell.key: found for cell in reproduction.cells if (found := reproduction.result(cell))})
-    folders = Finished({cell.key: reproduction.place(cell) for cell in reproduction.cells if cell.key in results})
-    for folder in folders.values():  # left by a process that ended between the result and its own removal
-        shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
-    scale = reproduction.experiment.scales[reproduction.scale]
-    findings = Findings(scale, reproduction.seeds, results, folders, reproduction.folder / "pictures")
-    with FileLock(reproduction.folder / ".report.lock"):
+        for cell in reproduction.part:
+            cell.task.check(context)
+        _require_same_data(reproduction, context)
+        if reproduction.left():
+            _compute_left(reproduction, context, workers, cluster)
+        results = Finished({cell.key: found for cell in reproduction.cells if (found := reproduction.result(cell))})
+        folders = Finished({cell.key: reproduction.place(cell) for cell in reproduction.cells if cell.key in results})
+        for folder in folders.values():  # left by a process that ended between the result and its own removal
+            shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
+        scale = reproduction.experiment.scales[reproduction.scale]
+        findings = Findings(scale, reproduction.seeds, results, folders, reproduction.folder / "pictures")
         return write_report(reproduction, findings, context)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Refuses a folder in which another process computes."""
+    try:
+        held = FileLock(folder / LOCK).acquire(blocking=False)
+    except Timeout as error:
+        raise RunError(
+            f"The cells in {folder} are being computed by another process. Wait for it, or end it and repeat the "
+            "command with more --workers; what is finished is kept."
+        ) from error
+    with held:
+        yield
 
 
 def _context(reproduction: Reproduction) -> Context:
@@ -101,55 +129,89 @@ def _require_same_data(reproduction: Reproduction, context: Context) -> None:
         )
 
 
-def _compute_left(reproduction: Reproduction, context: Context) -> None:
-    """Computes all cells except those that need a training that diverged, and raises at the end if there is one."""
-    waiting, diverged = False, set[str]()
-    while left := [cell for cell in reproduction.left() if not _needs_any(cell, diverged)]:
-        ready = (cell for cell in left if not any(need in left for need in cell.needs))
-        if any(_compute_if_free(reproduction, cell, context, diverged) for cell in ready):
-            waiting = False
+def _compute_left(reproduction: Reproduction, context: Context, workers: int, cluster: str | None) -> None:
+    """Computes all cells except those that need one that failed, and raises at the end if there is one."""
+    cells = {cell.key: cell for cell in reproduction.part}
+    finished = {key for key, cell in cells.items() if reproduction.result(cell) is not None}
+    failed: dict[str, KerasganError] = {}
+    function: Callable[[str], None] = partial(_compute_here, reproduction, context)
+    if workers > 1 or cluster:
+        function = partial(_compute_elsewhere, uuid4().hex, reproduction.arguments())
+    with executor(workers, cluster, threads=1) as opened:  # Keras has one state in a process
+        for outcome in opened.run(function, _ready(reproduction, finished, failed)):
+            if outcome.failure is None:
+                finished.add(outcome.job)
+                if reproduction.result(cells[outcome.job]) is None:
+                    raise RunError(f"{outcome.job} was computed, but not in {reproduction.folder}. {SHARED}")
+            elif isinstance(outcome.failure, DivergenceError | WorkerError):
+                logger.warning("%s: %s", cells[outcome.job].title, outcome.error)
+                failed[outcome.job] = outcome.failure
+            else:
+                raise outcome.failure
+    for kind, what in ((WorkerError, "ended their process"), (DivergenceError, "diverged")):
+        if names := sorted(key for key, failure in failed.items() if isinstance(failure, kind)):
+            raise kind(
+                f"{len(names)} of {len(cells)} cells {what}: {', '.join(names)}. All that do not need them are "
+                "finished. An experiment's settings are changed in a copy of its file, whose path is then its name."
+            )
+
+
+def _ready(reproduction: Reproduction, finished: Container[str], failed: Container[str]) -> Iterator[str | Later]:
+    """The keys of the unfinished cells that need no failed one, each when those that it needs are finished.
+
+    Args:
+        reproduction: The experiment.
+        finished: Keys of the finished cells, which grow meanwhile.
+        failed: Keys of those that failed.
+    """
+    waiting = [cell for cell in reproduction.part if cell.key not in finished]
+    while waiting := [cell for cell in waiting if not _needs_any(cell, failed)]:
+        ready = [cell for cell in waiting if all(need.key in finished for need in cell.needs)]
+        if not ready:
+            yield LATER
             continue
-        if not waiting:
-            logger.info("Another process computes what can be computed now; waiting for it.")
-        waiting = True
-        time.sleep(PAUSE_S)
-    if diverged:
-        raise DivergenceError(
-            f"{len(diverged)} of {len(reproduction.part)} cells diverged: {', '.join(sorted(diverged))}. All that do "
-            "not need them are finished. An experiment's settings are changed in a copy of its file, whose path is "
-            "then its name."
-        )
+        waiting.remove(ready[0])
+        number, rest = reproduction.part.index(ready[0]) + 1, duration(reproduction.seconds_left())
+        total = len(reproduction.part)
+        logger.info("Cell %d of %d: %s; about %s left in all.", number, total, ready[0].title, rest)
+        yield ready[0].key
 
 
-def _compute_if_free(reproduction: Reproduction, cell: Cell, context: Context, diverged: set[str]) -> bool:
-    """Computes a cell, unless another process does; returns whether it is finished, or noted as diverged."""
-    place = reproduction.place(cell)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        held = FileLock(place.with_name(f"{place.name}.lock")).acquire(blocking=False)
-    except Timeout:
-        return False
-    with held:
-        if reproduction.result(cell) is None:  # it may have been finished since the last look
-            number, rest = reproduction.part.index(cell) + 1, duration(reproduction.seconds_left())
-            total = len(reproduction.part)
-            logger.info("Cell %d of %d: %s; about %s left in all.", number, total, cell.title, rest)
-            try:
-                _compute(reproduction, cell, context)
-            except DivergenceError as error:
-                logger.warning("%s: %s", cell.title, error)
-                diverged.add(cell.key)
-    return True
+def _compute_here(reproduction: Reproduction, context: Context, key: str) -> None:
+    """Computes a cell of the part."""
+    _compute(reproduction, next(cell for cell in reproduction.part if cell.key == key), context)
+
+
+def _compute_elsewhere(command: str, arguments: Mapping[str, Any], key: str) -> None:
+    """Computes a cell in a process that has only the disk in common with the one that asked for it.
+
+    Args:
+        command: Another one for each call of `compute`, since data may change between two.
+        arguments: As `Reproduction.arguments` gives them.
+        key: Of the cell.
+    """
+    _compute_here(*_opened_elsewhere(command, **arguments), key)
+
+
+@lru_cache(maxsize=1)
+def _opened_elsewhere(command: str, **arguments: Any) -> tuple[Reproduction, Context]:
+    """The experiment and its data, opened once in each process."""
+    data, folder = arguments["data_dir"], arguments["out"]
+    if not data.is_dir() or not (folder / "experiment.json").is_file():  # or data would be made, and a folder begun
+        raise RunError(f"A worker does not see {data} or {folder}. {SHARED}")
+    keep_freed_memory()
+    reproduction = open_reproduction(**arguments)
+    return reproduction, _context(reproduction)
 
 
 def _compute(reproduction: Reproduction, cell: Cell, context: Context) -> None:
-    import keras
-
     begun, place = time.monotonic(), reproduction.place(cell)
+    place.parent.mkdir(exist_ok=True)
     try:
         found = cell.task.run(context, [reproduction.place(need) for need in cell.needs], place)
     finally:
-        keras.utils.clear_session()  # or the memory grows with every cell
+        if keras := sys.modules.get("keras"):
+            keras.utils.clear_session()  # or the memory grows with every cell
     found |= {"seconds": round(time.monotonic() - begun, 1), "settings": cell.task.settings()}
     found["data"] = fingerprint(context.split)
     found["versions"] = {name: version(name) for name in VERSIONED}
