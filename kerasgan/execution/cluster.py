@@ -31,6 +31,7 @@ ANSWER_S = 10  # a scheduler answers in this time, or is not there
 WORKERS_S = 60.0  # how long a scheduler may have no worker; those of Slurm may have to queue for hours
 PAUSE_S = 1.0  # between two looks at the workers while no job is completed
 NO_PAGE = {"dashboard": False, "dashboard_address": "127.0.0.1:0"}  # of the scheduler: its address is loopback's
+NOISY = ("distributed", "distributed.client", "dask_jobqueue", "tornado.application", "asyncio")
 THREADS = (  # where libraries look for their number of threads
     "TF_NUM_INTRAOP_THREADS",
     "TF_NUM_INTEROP_THREADS",
@@ -88,7 +89,7 @@ def on_dask(workers: int, cluster: str | None, threads: int) -> Iterator[Executo
 @contextmanager
 def _silence() -> Iterator[None]:
     """Keeps dask's log from the user's, whom outcomes and errors tell all that matters."""
-    loggers = [logging.getLogger(name) for name in ("distributed", "distributed.client", "dask_jobqueue", "asyncio")]
+    loggers = [logging.getLogger(name) for name in NOISY]
     former = [one.level for one in loggers]
     for one in loggers:
         one.setLevel(logging.CRITICAL)
@@ -143,7 +144,19 @@ def _slurm(cluster: str, workers: int) -> SLURMCluster:
         found = SLURMCluster(silence_logs=logging.CRITICAL, scheduler_options=NO_PAGE, **options)
     except (TypeError, ValueError) as error:
         raise KerasganError(f"{path}: {' '.join(str(error).split())} {remedy}") from error
-    found.scale(workers)
+
+    async def ask() -> None:
+        found.scale(workers)
+        await found._correct_state()  # else what sbatch says is lost, and workers are waited for that do not come
+
+    try:
+        found.sync(ask)
+    except RuntimeError as error:
+        with suppress(AssertionError):  # of dask, about workers that never ran
+            found.close()
+        said = str(error).partition("stderr:")[2] or str(error)
+        raise WorkerError(f"Slurm refused the job of a worker: {' '.join(said.split())} {remedy}") from error
+    logger.info("Slurm was asked for %d workers; squeue shows their jobs, and slurm-*.out what they say.", workers)
     return found
 
 

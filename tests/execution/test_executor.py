@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 
 import made_up_jobs
+import psutil
 import pytest
 from made_up_jobs import Job, compute, most_at_a_time, process, thread, threads_of_libraries
 
@@ -140,8 +141,6 @@ def test_jobs_of_a_killed_worker_are_repeated(two):
 
 
 def test_only_loopback_is_listened_to(two):
-    import psutil
-
     mine = psutil.Process()
     for one in (mine, *mine.children(recursive=True)):
         places = [found.laddr.ip for found in one.net_connections("tcp") if found.status == psutil.CONN_LISTEN]
@@ -227,6 +226,58 @@ metadata.version = version"""
     address, _ = start(first)
     wanted = rf"The worker at tcp://\S+ {fault}, and {own} is needed\. Install it there"
     with pytest.raises(WorkerError, match=wanted), executor(cluster=address):
+        pass
+
+
+@pytest.fixture
+def slurm(tmp_path, monkeypatch):
+    """A function that puts commands in the place of Slurm's: `sbatch` with some lines, and `scancel`."""
+
+    def write(sbatch):
+        for name, lines in (("sbatch", sbatch), ("scancel", 'kill -- -"$1"')):
+            (tmp_path / name).write_text(f"#!/bin/sh\n{lines}\n")
+            (tmp_path / name).chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+        monkeypatch.setenv("PYTHONPATH", str(Path(made_up_jobs.__file__).parent))
+        path = tmp_path / "slurm.toml"
+        path.write_text('cores = 1\nmemory = "1 GB"\ninterface = "lo"')
+        return path
+
+    return write
+
+
+def test_jobs_of_slurm_compute(slurm):
+    path = slurm('setsid sh "$1" > /dev/null 2>&1 < /dev/null &\necho "Submitted batch job $!"')
+    before = signal.getsignal(signal.SIGINT)
+    with executor(2, f"slurm:{path}") as there:
+        found = {one.job.number: one for one in there.run(compute, jobs(6, {2: "poison"}))}
+        workers = {one.value for one in there.run(process, jobs(20))}
+    assert [found[number].value for number in range(6)] == [0, 10, None, 30, 40, 50]
+    assert "process ended, also while no other job ran" in found[2].error
+    assert signal.getsignal(signal.SIGINT) is before
+    for _ in range(100):
+        if not any(psutil.pid_exists(one) for one in workers):
+            break
+        time.sleep(0.1)
+    assert not any(psutil.pid_exists(one) for one in workers)
+
+
+def test_what_slurm_refuses_is_said(slurm, tmp_path):
+    path = slurm('echo "sbatch: error: invalid partition specified: gpu" >&2\nexit 1')
+    wanted = r"Slurm refused the job of a worker: sbatch: error: invalid partition specified: gpu Name a TOML file with"
+    with pytest.raises(WorkerError, match=wanted), executor(2, f"slurm:{path}"):
+        pass
+    path.write_text('cores = 1\nmemory = "1 GB"\ncolour = "red"')
+    with (
+        pytest.raises(KerasganError, match=r"slurm\.toml: .*colour.* Name a TOML file with"),
+        executor(2, f"slurm:{path}"),
+    ):
+        pass
+    path.write_text("cores =")
+    with (
+        pytest.raises(KerasganError, match=r"slurm\.toml is damaged: .* Name a TOML file"),
+        executor(2, f"slurm:{path}"),
+    ):
         pass
 
 
