@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SOME_FAILED = 1
 _HEADS = ("input", "series", "modality", "slices", "what", "output or reason")
+_WORDS = {"planned": "to translate"}
 
 logger = logging.getLogger(__name__)
 
@@ -162,7 +163,7 @@ def _list(cohort: Cohort, as_json: bool) -> None:
 def _translate(cohort: Cohort, workers: int, cluster: str | None, as_json: bool) -> None:
     """Translates what is left, and ends with 1 where a series failed."""
     if not as_json:
-        say(f"{cohort.folder}: {_summary(cohort.rows)}. Each has an output of its own in {cohort.out}.")
+        say(f"{cohort.folder}: {_summary(cohort.rows)}. Each gets an output of its own in {cohort.out}.")
     rows = []
     with only_named("kerasgan.cli", "kerasgan.execution"), resumable(lambda: "The same command goes on."):
         for row in cohort.translate(workers, cluster):
@@ -185,9 +186,10 @@ def _content(rows: list[Row]) -> dict[str, object]:
 def _summary(rows: list[Row]) -> str:
     """The number of series of each kind, such as `3 series: 1 failed, 2 done`."""
     counts = Counter(row.status for row in rows)
-    return f"{len(rows)} series: {', '.join(f'{count} {status}' for status, count in counts.items())}"
+    parts = [f"{count} {_WORDS.get(status, status)}" for status, count in counts.items()]
+    return f"{len(rows)} series: {', '.join(parts)}"
 
 
 def _cells(row: Row) -> list[str]:
-    what = row.status if row.status != "planned" else "to translate"
+    what = _WORDS.get(row.status, row.status)
     return [row.input, row.series, row.modality or "-", str(row.slices or "-"), what, row.error or row.output]

@@ -21,7 +21,7 @@ def test_a_folder_of_several_series(kerasgan, refused, former, archive, tmp_path
     rows = [line.split() for line in listed.stdout.splitlines()[1:4]]
     assert [row[0] for row in rows] == ["p1", "p2/mr.nii.gz", "p3"] and rows[0][-1] == "p1/series-4-synthetic-ct"
     assert "left out" in listed.stdout and "model.tflite takes MR" in listed.stdout
-    assert "3 series: 2 planned, 1 left out. Nothing was written." in listed.stdout
+    assert "3 series: 2 to translate, 1 left out. Nothing was written." in listed.stdout
     assert "in one process: a scan of 5 slices took" in listed.stdout and not (tmp_path / "out").exists()
 
     assert "out lies inside" in refused(*words[:3], "archive/out")
