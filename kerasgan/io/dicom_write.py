@@ -13,9 +13,9 @@ import warnings
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import SimpleITK as sitk
 from pydicom import Dataset, FileMetaDataset, dcmread, dcmwrite
 from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
 
@@ -26,6 +26,9 @@ from kerasgan.io.grid import defects, measure
 from kerasgan.io.output import as_int16
 from kerasgan.io.usability import named
 from kerasgan.scans.volume import SourceSlice, Volume
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
 
 IMPLEMENTATION_CLASS_UID = UID("2.25.41362258331725489081196710875728708477")
 FEWEST_LEVELS = 100  # grey levels of an MR, which has no unit: fewer show as steps
@@ -166,6 +169,8 @@ def _slice_values(volume: Volume, places: Sequence[SourceSlice]) -> Iterator[np.
 
 
 def _resampled(image: sitk.Image, place: SourceSlice, air: float) -> np.ndarray:
+    import SimpleITK as sitk  # here: it takes longer to load than a folder to list
+
     rows, columns = place.shape
     reference = sitk.Image([columns, rows, 1], sitk.sitkFloat32)
     reference.SetOrigin(place.origin_mm)

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
 from kerasgan.scans.bounds import size_fault, spacing_fault
 from kerasgan.scans.volume import SourceSlice
@@ -209,5 +208,7 @@ def _moved(pixels: np.ndarray, offset: np.ndarray, shape: tuple[int, int], fill:
     part = offset - whole
     if np.all(np.abs(part) < 1e-6):
         return wide
+    from scipy import ndimage  # here: it takes longer to load than a folder to list
+
     shifted: np.ndarray = ndimage.shift(wide, part[::-1], order=1, mode="constant", cval=fill)
     return shifted

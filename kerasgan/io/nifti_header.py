@@ -12,7 +12,6 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from kerasgan.errors import KerasganError
 from kerasgan.io.voxels import GZIP, ImageHeader, Inflated, intact, place
@@ -112,6 +111,8 @@ def read_nifti_header(path: Path) -> ImageHeader:
 
 def nifti_header(volume: Volume, stored: np.dtype, description: str) -> bytes:
     """The 352 bytes before the voxels of a NIfTI-1 file; sform and qform say the same."""
+    from scipy.spatial.transform import Rotation  # here: it takes longer to load than a folder to list
+
     header = np.zeros((), _LAYOUTS[348].newbyteorder("<"))
     direction = np.diag([-1, -1, 1]) @ volume.direction  # from LPS to RAS
     handed = 1 if np.linalg.det(direction) > 0 else -1

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 import numpy as np
 from pydicom.datadict import dictionary_description, tag_for_keyword
 from pydicom.dataset import Dataset
-from pydicom.tag import Tag
+from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID
 
 from kerasgan.scans.bounds import position_fault, size_fault, spacing_fault
@@ -60,6 +61,12 @@ ONE_NUMBER = (*_WHOLE, *_OPTIONAL)
 SYNTHETIC = ("Manufacturer", "SyntheticData", "ImageType")  # what `is_synthetic` reads
 
 
+@cache
+def tag_of(keyword: str) -> BaseTag:
+    """The tag of an attribute, which pydicom would look up each time."""
+    return Tag(tag_for_keyword(keyword) or 0)
+
+
 def value_of(frame: Dataset, keyword: str) -> Any:
     """The value of an attribute: None where it is missing or empty, its text where it is not of the expected kind.
 
@@ -69,10 +76,11 @@ def value_of(frame: Dataset, keyword: str) -> Any:
         >>> value_of(frame, "SliceThickness"), value_of(frame, "PixelSpacing")
         ('5 mm', None)
     """
+    tag = tag_of(keyword)
     try:
-        value = frame.get(keyword)
+        value = frame[tag].value if tag in frame else None
     except Exception:  # pydicom converts a value when it is asked for, and raises what it likes
-        raw = getattr(frame.get_item(keyword), "value", b"")
+        raw = getattr(frame.get_item(tag), "value", b"")
         value = raw.decode("latin-1").strip("\0 ") if isinstance(raw, bytes) else str(raw)
     return None if value is None or (hasattr(value, "__len__") and len(value) == 0) else value
 
@@ -95,7 +103,7 @@ def named(keyword: str) -> str:
         >>> named("PixelSpacing")
         'Pixel Spacing (0028,0030)'
     """
-    tag = Tag(tag_for_keyword(keyword) or 0)
+    tag = tag_of(keyword)
     return f"{dictionary_description(tag)} ({tag.group:04X},{tag.element:04X})"
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-import SimpleITK as sitk
 
 from kerasgan.errors import KerasganError
 from kerasgan.scans import bounds
@@ -103,6 +102,8 @@ class ImageHeader:
                 return self.direction
             raise KerasganError(f"the header says orientation {found}, not {letters}. Leave it out or mend the header.")
         if letters:
+            import SimpleITK as sitk  # here: it takes longer to load than a folder to list
+
             return np.reshape(sitk.DICOMOrientImageFilter.GetDirectionCosinesFromOrientation(letters), (3, 3))
         raise KerasganError(
             f"the orientation is unknown ({self.unknown}). Start from the DICOM series, or find out to which sides of "

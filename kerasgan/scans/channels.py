@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from pydantic import AfterValidator
 
 from kerasgan.scans.geometry import oriented
-from kerasgan.scans.intensity import IntensityMap
 from kerasgan.scans.volume import Volume
+
+if TYPE_CHECKING:
+    from kerasgan.scans.intensity import IntensityMap  # which loads SimpleITK and SciPy
 
 PATTERN = r"[A-Za-z0-9][A-Za-z0-9.+-]{0,31}"  # of a name, which is a part of file names and of `T1=PATH`
 
@@ -100,6 +102,7 @@ def forward(images: np.ndarray, maps: Sequence[IntensityMap]) -> np.ndarray:
     """Physical values `[..., channels]` as float32 in [-1, 1], each channel by its own map.
 
     Example:
+        >>> from kerasgan.scans.intensity import IntensityMap
         >>> forward(np.array([[0.0, 200.0]]), [IntensityMap(0, 100), IntensityMap(0, 200)])
         array([[-1.,  1.]], dtype=float32)
     """
@@ -110,6 +113,7 @@ def inverse(images: np.ndarray, maps: Sequence[IntensityMap]) -> np.ndarray:
     """Values in [-1, 1] `[..., channels]` as float32 physical values, each channel by its own map.
 
     Example:
+        >>> from kerasgan.scans.intensity import IntensityMap
         >>> inverse(np.array([[-1.0, 1.0]]), [IntensityMap(0, 100), IntensityMap(0, 200)])
         array([[  0., 200.]], dtype=float32)
     """

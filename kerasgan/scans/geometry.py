@@ -12,7 +12,6 @@ from typing import Literal
 
 import cv2
 import numpy as np
-from scipy import ndimage
 
 from kerasgan.config import Plane
 from kerasgan.scans.bounds import NETWORK_SIDE, VOXELS
@@ -221,6 +220,8 @@ def grown(mask: Iterable[np.ndarray], spacing_mm: tuple[float, float, float], wi
     if not width_mm:
         yield from mask
         return
+    from scipy import ndimage  # here: it takes longer to load than a folder to list
+
     (x, y, z), limit = spacing_mm, width_mm + ROUNDING_MM
     reach = int(limit // z)
     offsets = range(-reach, reach + 1)

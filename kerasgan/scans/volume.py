@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import SimpleITK as sitk
 
 from kerasgan.errors import DatasetError
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
 
 Modality = Literal["MR", "CT"]
 Triple = tuple[float, float, float]
@@ -150,6 +152,8 @@ class Volume:
 
     def to_sitk(self) -> sitk.Image:
         """The volume as a SimpleITK image of the same geometry."""
+        import SimpleITK as sitk  # here: it takes longer to load than a folder to list
+
         image = sitk.GetImageFromArray(np.ascontiguousarray(self.array))
         image.SetSpacing(tuple(map(float, self.spacing_mm)))
         image.SetOrigin(tuple(map(float, self.origin_mm)))
@@ -179,4 +183,10 @@ def anatomical_axes(direction: np.ndarray) -> str:
         >>> anatomical_axes(np.eye(3))
         'LPS'
     """
-    return str(sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(np.ravel(direction).tolist()))
+    cosines, letters = np.reshape(direction, (3, 3)), ["", "", ""]  # [side of the patient, axis of the image]
+    left = np.abs(cosines).astype(float)
+    for _ in range(3):
+        side, axis = divmod(8 - int(np.argmax(left.ravel()[::-1])), 3)  # the largest; of equal ones the last, as in ITK
+        letters[axis] = ("LPS" if cosines[side, axis] > 0 else "RAI")[side]
+        left[side], left[:, axis] = -1, -1
+    return "".join(letters)

@@ -5,7 +5,7 @@ import pytest
 import SimpleITK as sitk
 
 from kerasgan.scans.geometry import SliceGrid, grown, orientation, oriented, slice_grid
-from kerasgan.scans.volume import SourceSlice, Volume
+from kerasgan.scans.volume import SourceSlice, Volume, anatomical_axes
 
 RNG = np.random.default_rng(0)
 
@@ -26,6 +26,14 @@ def position(scan: Volume, value: float) -> np.ndarray:
     """Where the voxel of a value lies in the patient, in mm."""
     index = np.argwhere(scan.array == value)[0][::-1]
     return np.array(scan.origin_mm) + scan.direction @ (index * np.array(scan.spacing_mm))
+
+
+def test_anatomical_axes_are_those_of_itk():
+    of_itk = sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines
+    exact = [rotation(seed) for seed in range(200)]
+    ties = [RNG.choice([0, 0.5, -0.5, 1, -1, -0.0], size=(3, 3)) for _ in range(500)]
+    for direction in (*exact, *(frame.round(1) for frame in exact), *ties):
+        assert anatomical_axes(direction) == of_itk(direction.ravel().tolist()), direction
 
 
 def test_sagittal_scan_by_hand():
