@@ -49,7 +49,8 @@ class Ran:
     seconds: float
     peak_mb: float
     finished: list[tuple[float, int]] = field(default_factory=list)  # seconds since the start, slices so far
-    kills: list[str] = field(default_factory=list)
+    killed: int = 0  # series that were done when a worker was killed
+    poisoned: set[int] = field(default_factory=set)  # processes that were killed while they wrote the poison
     output: str = ""
 
     @property
@@ -129,7 +130,7 @@ def run(words: Sequence[object], out: Path, poison: bool = False, kill_at: int =
         process = subprocess.Popen([*COMMAND, *map(str, words)], env=environment, stdout=log, stderr=log)
         ran, ended = Ran(0, 0.0, 0.0), threading.Event()
         if poison:
-            threading.Thread(target=_poison, args=(out / "poison", ended, ran.kills), daemon=True).start()
+            threading.Thread(target=_poison, args=(out / "poison", ended, ran.poisoned), daemon=True).start()
         while process.poll() is None:
             time.sleep(0.05)
             try:
@@ -147,8 +148,7 @@ def run(words: Sequence[object], out: Path, poison: bool = False, kill_at: int =
             if kill_at and len(done) >= kill_at:
                 victim = workers_of(process.pid)[0]
                 os.kill(victim, signal.SIGKILL)
-                ran.kills.append(f"a worker after {len(done)} series")
-                kill_at = 0
+                ran.killed, kill_at = len(done), 0
         ended.set()
         ran.code, ran.seconds = process.returncode, time.monotonic() - begun
         log.seek(0)
@@ -156,7 +156,7 @@ def run(words: Sequence[object], out: Path, poison: bool = False, kill_at: int =
     return ran
 
 
-def _poison(folder: Path, ended: threading.Event, kills: list[str]) -> None:
+def _poison(folder: Path, ended: threading.Event, killed: set[int]) -> None:
     """Kills the process that writes below a folder, whose unfinished output has its number in its name."""
     while not ended.wait(LOOK_S):
         try:
@@ -169,7 +169,7 @@ def _poison(folder: Path, ended: threading.Event, kills: list[str]) -> None:
                     os.kill(int(found[1]), signal.SIGKILL)
                 except ProcessLookupError:
                     continue  # what it left behind
-                kills.append("the process that wrote the poison")
+                killed.add(int(found[1]))
 
 
 def check(rows: Sequence[dict[str, Any]], out: Path, count: int) -> dict[str, int]:
@@ -254,7 +254,8 @@ def measure(model: Path, count: int, folder: Path, few: int) -> dict[str, Any]:
         "few": few,
         "made_seconds": round(made, 1),
         "states": states,
-        "kills": dict(Counter(first.kills)),
+        "killed_after_series": first.killed,
+        "killed_by_poison": len(first.poisoned),
         "cohort": {
             "seconds": round(first.seconds, 1),
             "slices_a_second": round(first.slices_a_second, 2),
@@ -285,10 +286,10 @@ def report(found: dict[str, Any]) -> str:
     rows.append(["the network on arrays, one process", f"{alone:.2f}", "100 %", "-", "-"])
     header = ["", "slices a second", "of the network alone", "seconds in all", "peak of the parent, MB"]
     states = ", ".join(f"{number} {status}" for status, number in found["states"].items())
-    kills = ", ".join(f"{kind} {number} x" for kind, number in found["kills"].items())
     what = (
         f"{count} series, {found['slices']:,} slices of {SHAPE[2]} x {SHAPE[1]} pixels: {states}, each named once. "
-        f"Killed: {kills}. Load average of the machine at begin and end: "
+        f"A worker was killed after {found['killed_after_series']} series, and each process that wrote the poison. "
+        "Load average of the machine at begin and end: "
         f"{' and '.join(map(str, found['load_average']))}."
     )
     return f"\n{what}\n\n{bench.markdown(header, [list(map(str, row)) for row in rows])}\n\n{found['machine']}.\n"
