@@ -6,6 +6,7 @@ Each function imports what it needs when it is called, so that importing this mo
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -48,6 +49,7 @@ def train(
     fold: str | None = None,
     extend: int | None = None,
     init: RunOrPath | None = None,
+    index: str | Path | None = None,
 ) -> Run:
     """Trains a recipe on a dataset, or continues or extends a run.
 
@@ -74,6 +76,8 @@ def train(
         extend: Continue a finished run for so many steps more; its learning rate then follows the schedule of all.
         init: Start a new run from the weights of another one: its last generators and, where the recipe has the same,
             its discriminators. Or from the `.keras` file of one generator. The optimisers begin anew.
+        index: Folder of an index, which is made there: files that it knows and that have not changed are not read
+            again, see `kerasgan.io.Index`. None: every file is read.
 
     Returns:
         The run, trained to the recipe's last step. A student's run has been measured against its teacher.
@@ -93,6 +97,7 @@ def train(
         fold=fold,
         extend=extend,
         init=None if init is None else _path(init),
+        index=_optional(index, "index"),
     )
     resume = resume or extend is not None
     place = choose_out(request, _optional(out, "out"), resume)
@@ -120,6 +125,7 @@ def inspect(
     key: str | None = None,
     series: str | int | None = None,
     orientation: str = "",
+    index: str | Path | None = None,
 ) -> list[Series]:
     """Finds every image series below a path and says of each whether it can be used.
 
@@ -130,6 +136,8 @@ def inspect(
         series: Only those of this number, description or UID, or with this attribute, such as `"EchoTime 4.6"`.
         orientation: The sides of the patient to which columns, rows and slices run, such as `"LAS"`, of image files
             that do not say it themselves.
+        index: Folder of an index, which is made there: files that it knows and that have not changed are not read
+            again, see `kerasgan.io.Index`. None: every file is read.
 
     Returns:
         The series, with modality, geometry, `usable`, and the reason if it cannot be used. Patients appear by a key
@@ -144,7 +152,9 @@ def inspect(
     """
     from kerasgan.datasets import find_listed
 
-    return find_listed(path_of(path, "path"), _known(modality), key, _text(series), orientation)
+    return find_listed(
+        path_of(path, "path"), _known(modality), key, _text(series), orientation, _optional(index, "index")
+    )
 
 
 def translate(
@@ -264,6 +274,7 @@ def evaluate(
     trust: bool = False,
     part: Literal["test", "validation"] = "test",
     flip: bool = False,
+    index: str | Path | None = None,
 ) -> Evaluation:
     """Translates every paired test patient of a run and compares the result with the truth.
 
@@ -276,6 +287,7 @@ def evaluate(
         trust: Execute the `.py` file of the run's dataset, if it has one.
         part: `"validation"` scores the patients who chose the generator, to decide by; report the others.
         flip: As in `translate`; the folder's name then ends in `-flip`.
+        index: As in `inspect`.
 
     Returns:
         The scores by patient, which are also written to `out` as CSV, JSON, a table and a picture for each pair.
@@ -289,7 +301,8 @@ def evaluate(
     from kerasgan.evaluation import evaluate as evaluation
 
     return evaluation.evaluate(
-        _path(run), _optional(data_dir, "data_dir"), _optional(out, "out"), direction, dataset, trust, part, flip
+        *(_path(run), _optional(data_dir, "data_dir"), _optional(out, "out"), direction, dataset, trust, part, flip),
+        index=_optional(index, "index"),
     )
 
 
@@ -462,6 +475,7 @@ def distill(
     steps: int | None = None,
     data_dir: str | Path | None = None,
     trust: bool = False,
+    index: str | Path | None = None,
 ) -> Run:
     """Trains a small generator to do what a run's large one does, and compares both in `distillation.json`.
 
@@ -474,6 +488,7 @@ def distill(
         steps: Length of the training; None: as long as the teacher's.
         data_dir: Folder of the run's dataset; None: as in training.
         trust: Execute `.py` files that the run names.
+        index: As in `inspect`.
 
     Returns:
         The student's run, which can be translated with, evaluated and exported. An interrupted one is continued with
@@ -497,7 +512,7 @@ def distill(
     from kerasgan.training import train as training
 
     teacher = load_run(_path(run))
-    request = Request.of(teacher, _optional(data_dir, "data_dir"))
+    request = replace(Request.of(teacher, _optional(data_dir, "data_dir")), index=_optional(index, "index"))
     recipe = distillation.student_recipe(teacher, student, direction, steps, place)
     check_components(recipe)
     trained = training.train_recipe(recipe, request, place)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +22,7 @@ from kerasgan.cli._console import (
 from kerasgan.errors import KerasganError
 
 BAD_INPUT = 2
-ANYWHERE = ("--debug", "--trust")
+ANYWHERE = ("--debug", "--trust", "--no-index")
 
 Direction = Literal["ab", "ba"]
 ModalityOption = Annotated[
@@ -91,6 +92,9 @@ def _show_version(wanted: bool) -> None:
 def options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
     trust: Annotated[bool, typer.Option("--trust", help="Execute the .py files that a run names.")] = False,
+    no_index: Annotated[
+        bool, typer.Option("--no-index", help="Read every file of a folder, though an index knows it.")
+    ] = False,
     version: Annotated[
         bool, typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True)
     ] = False,
@@ -105,6 +109,17 @@ def options(
 def trusted(context: typer.Context) -> bool:
     """Returns whether the user gave `--trust`, so that code which a run names may be executed."""
     return bool(context.find_root().params["trust"])
+
+
+def cache_folder() -> Path:
+    """Returns the folder for what can be fetched again, as the XDG Base Directory Specification has it."""
+    given = Path(os.environ.get("XDG_CACHE_HOME") or "")
+    return (given if given.is_absolute() else Path.home() / ".cache") / "kerasgan"
+
+
+def index_folder(context: typer.Context) -> Path | None:
+    """Returns the folder of the index of what files hold; None where the user gave `--no-index`."""
+    return None if context.find_root().params["no_index"] else cache_folder()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 import webbrowser
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from kerasgan.cli._app import Direction, app, trusted
+from kerasgan.cli._app import Direction, app, cache_folder, trusted
 from kerasgan.cli._console import load_tensorflow, say, writing
 
 
@@ -79,9 +78,3 @@ def demo(
                 server.serve_forever()
             except KeyboardInterrupt:
                 say("Stopped.")
-
-
-def cache_folder() -> Path:
-    """Returns the folder for what can be fetched again, as the XDG Base Directory Specification has it."""
-    given = Path(os.environ.get("XDG_CACHE_HOME") or "")
-    return (given if given.is_absolute() else Path.home() / ".cache") / "kerasgan"

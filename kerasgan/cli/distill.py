@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from kerasgan.cli._app import Direction, JsonOption, RunPath, app, trusted
+from kerasgan.cli._app import Direction, JsonOption, RunPath, app, index_folder, trusted
 from kerasgan.cli._console import load_tensorflow, prepare_training, resumable, say, say_json, table, writing
 from kerasgan.cli.train import how_to_resume
 
@@ -46,7 +46,14 @@ def distill(
 
         prepare_training()
         trained = api.distill(
-            run, student, direction=direction, out=place, steps=steps, data_dir=data_dir, trust=trusted(context)
+            run,
+            student,
+            direction=direction,
+            out=place,
+            steps=steps,
+            data_dir=data_dir,
+            trust=trusted(context),
+            index=index_folder(context),
         )
     report = read_report(trained)
     if as_json:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from kerasgan.cli._app import Direction, FlipOption, JsonOption, RunPath, app, trusted
+from kerasgan.cli._app import Direction, FlipOption, JsonOption, RunPath, app, index_folder, trusted
 from kerasgan.cli._console import require_run, say, say_json, writing
 
 
@@ -45,7 +45,9 @@ def evaluate(
     from kerasgan import api
 
     with writing(out or run):
-        result = api.evaluate(run, data_dir, out, direction, dataset, trusted(context), part, flip)
+        result = api.evaluate(
+            run, data_dir, out, direction, dataset, trusted(context), part, flip, index_folder(context)
+        )
     if as_json:
         say_json(result.content())
         return

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kerasgan.cli._app import app, trusted
+from kerasgan.cli._app import app, index_folder, trusted
 from kerasgan.cli._console import load_tensorflow, prepare_training, resumable, say, writing
 from kerasgan.errors import KerasganError
 
@@ -92,11 +92,13 @@ def train(
         raise typer.BadParameter(f"--fold: {error}.") from error
     modalities = dict(_MODALITIES[one] for one in modality or ())
     changes = tuple(overrides or ())
+    index = index_folder(context)
     request = Request(
         *(dataset, data_dir, recipe, quick, changes, seed, strict, trusted(context), modalities),
         fold=fold,
         extend=extend,
         init=init,
+        index=index,
     )
     resume = resume or extend is not None
     place = start.choose_out(request, out, resume)
@@ -126,6 +128,7 @@ def train(
             fold=fold,
             extend=extend,
             init=init,
+            index=index,
         )
     from kerasgan.training.results import results
 

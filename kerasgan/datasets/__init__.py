@@ -1,8 +1,8 @@
 """Datasets: one module and one card each; `load` turns a name and a folder into scans, split by patient.
 
-A dataset module defines `CARD` and `scan(root)`, or `scan(root, modalities)` where a user may have to say which domain
-is MR. As needed it has `describe(root)` (a card that depends on the folder), `prepare(root)` (writes data that is
-missing) and `split(root, scans, seed)`.
+A dataset module defines `CARD` and `scan(root)`. As needed, `scan` takes `modalities`, where a user may have to say
+which domain is MR, and `index`, which goes on to `discover`, for large archives; and there are `describe(root)` (a card
+that depends on the folder), `prepare(root)` (writes data that is missing) and `split(root, scans, seed)`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from kerasgan.datasets._scan import DOMAINS, Domain, Scan, files_digest
 from kerasgan.datasets._series import describe_found, find_listed, to_scan, usable_series
 from kerasgan.datasets._split import Part, Split, fewer_training_patients, split_by_patient
 from kerasgan.errors import DatasetError
-from kerasgan.io import patient_key
+from kerasgan.io import Index, patient_key
 from kerasgan.scans.volume import Modality
 
 __all__ = [
@@ -90,6 +90,7 @@ def load(
     planes: Sequence[Plane] = AXIAL_ONLY,
     halved: bool = True,
     fold: str | None = None,
+    index: Path | None = None,
 ) -> tuple[DatasetCard, Split]:
     """Finds a dataset's scans and splits them by patient.
 
@@ -105,6 +106,7 @@ def load(
             they were not in runs of former versions.
         fold: Which part of the patients is for the test in a cross-validation, such as `"2/5"`; a split that the
             dataset has is then not used.
+        index: Folder of the index of what was read of files before, see `kerasgan.io.Index`; None: all are read.
 
     Returns:
         The card, with the modalities that the data has, and the split.
@@ -118,7 +120,7 @@ def load(
         card, split = load("phantom")
         mr = split.train.a[0].load()
     """
-    card, root, scans, module = _find(name, root, modalities or {}, planes)
+    card, root, scans, module = _find(name, root, modalities or {}, planes, index)
     if hasattr(module, "split") and not fold:
         split: Split = module.split(root, scans, seed)
     else:
@@ -138,9 +140,10 @@ def load_scans(
     modalities: Mapping[str, Modality] | None = None,
     secret: bytes | None = None,
     planes: Sequence[Plane] = AXIAL_ONLY,
+    index: Path | None = None,
 ) -> tuple[DatasetCard, list[Scan]]:
     """All scans of a dataset without a split; `Split.from_keys` turns them into the split that a run recorded."""
-    card, root, scans, _ = _find(name, root, modalities or {}, planes)
+    card, root, scans, _ = _find(name, root, modalities or {}, planes, index)
     secret = find_secret(root) if secret is None else secret
     return card, [scan.of(salted(scan.patient, secret)) for scan in scans]
 
@@ -184,15 +187,17 @@ def check_domains(card: DatasetCard, root: Path, scans: Sequence[Scan], found: s
 
 
 def _find(
-    name: str, root: Path | None, told: Mapping[str, Modality], planes: Sequence[Plane]
+    name: str, root: Path | None, told: Mapping[str, Modality], planes: Sequence[Plane], index: Path | None
 ) -> tuple[DatasetCard, Path, list[Scan], ModuleType]:
     module = registry.find("datasets", name)
     root = Path(root if root is not None else module.CARD.default_dir)
     if not root.is_dir() or not any(root.iterdir()):
         raise no_data(module.CARD, root)
     card = module.describe(root) if hasattr(module, "describe") else module.CARD
-    asks = "modalities" in inspect.signature(module.scan).parameters
-    every = list(module.scan(root, told) if asks else module.scan(root))
+    asked = inspect.signature(module.scan).parameters
+    with Index(index) as opened:
+        known = {"modalities": told, "index": opened}
+        every = list(module.scan(root, **{what: value for what, value in known.items() if what in asked}))
     scans = [scan for scan in every if (scan.plane or planes[0]) in planes]
     if left_out := len(every) - len(scans):
         logger.warning(

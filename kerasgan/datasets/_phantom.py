@@ -9,7 +9,7 @@ from pathlib import Path
 from kerasgan.datasets import DOMAINS, DatasetCard, Domain, Scan, Split, adni, patient_key
 from kerasgan.datasets._series import to_scan
 from kerasgan.errors import DatasetError
-from kerasgan.io import discover
+from kerasgan.io import Index, discover
 from kerasgan.phantom import Anatomy, map_name, read_split, version_folder, write_dataset
 from kerasgan.scans.volume import Modality
 
@@ -62,10 +62,14 @@ class PhantomDataset:
         """
         write_dataset(root, anatomy=self.anatomy)
 
-    def scan(self, root: Path) -> list[Scan]:
+    def scan(self, root: Path, index: Index | None = None) -> list[Scan]:
         """The scans of all patients, found as in an ADNI download, each with its label map and body mask, if any.
 
         Validation and test scans have both; training scans have a label map for some anatomies.
+
+        Args:
+            root: The folder of the dataset.
+            index: What was read of files before.
 
         Raises:
             DatasetError: For a phantom that has not been generated, or lacks files.
@@ -74,7 +78,7 @@ class PhantomDataset:
         subjects = {patient_key(path.name): path.name for path in (folder / "dicom").iterdir()}
         domains: dict[str, Domain] = dict(zip(self.card.modalities, DOMAINS, strict=True))
         scans = []
-        for scan in adni.scan(folder / "dicom"):
+        for scan in adni.scan(folder / "dicom", index):
             name = map_name(subjects[scan.patient], scan.modality, self.anatomy)
             mask, labels = (
                 path if path.is_file() else None for path in (folder / "masks" / name, folder / "labels" / name)
@@ -83,7 +87,7 @@ class PhantomDataset:
             if scan.modality == "MR" and self.anatomy.contrasts:
                 scans[-1] = replace(scans[-1], channel="T1")
                 for channel, contrast in self.anatomy.contrasts.items():
-                    found = discover(folder / "dicom" / subjects[scan.patient] / contrast.description)
+                    found = discover(folder / "dicom" / subjects[scan.patient] / contrast.description, index=index)
                     scans += [replace(to_scan(series, scan.patient, "a"), channel=channel) for series in found]
         return scans
 

@@ -10,12 +10,13 @@ from pathlib import Path
 
 from kerasgan.datasets._keys import find_secret, is_key_of, salted
 from kerasgan.datasets._scan import Domain, Scan
-from kerasgan.io import Series, discover
+from kerasgan.io import Index, Series, discover
 from kerasgan.io.discovery import NO_PATIENT
 from kerasgan.io.nifti import is_image
 from kerasgan.scans.volume import Modality
 
 _SYNTHETIC = "synthetic, computed by a network; dataset folder takes them if a file called synthetic is next to a and b"
+READING = "Reading headers"  # title of the progress bar of those who walk a whole archive
 logger = logging.getLogger(__name__)
 
 
@@ -25,10 +26,12 @@ def find_listed(
     key: str | None = None,
     called: str | None = None,
     orientation: str = "",
+    index: Path | None = None,
 ) -> list[Series]:
     """The series of `discover` with their patients' keys under the secret of the folder, see `kerasgan.inspect`."""
     secret = find_secret(root)
-    every = discover(root, modality, orientation)
+    with Index(index) as opened:
+        every = discover(root, modality, orientation, index=opened, title=READING)
     found = [series for series in every if called is None or series.is_called(called)]
     if key is not None:
         found = [series for series in found if is_key_of(key, series.files[0], series.patient, secret)]

@@ -14,8 +14,8 @@ import pydicom
 from pydicom.errors import InvalidDicomError
 
 from kerasgan.datasets import DatasetCard, Domain, Scan, check_domains, no_data, patient_key
-from kerasgan.datasets._series import describe_found, to_scan, usable_series
-from kerasgan.io import Series, discover
+from kerasgan.datasets._series import READING, describe_found, to_scan, usable_series
+from kerasgan.io import Index, Series, discover
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ T1_MAX_ECHO_TIME_MS = 10.0
 _SUBJECT = re.compile(r"\d{3}_S_\d{4,5}")
 
 
-def scan(root: Path) -> list[Scan]:
+def scan(root: Path, index: Index | None = None) -> list[Scan]:
     """One MR (domain `a`) and one CT (domain `b`) of each subject below `root`, as far as there are any.
 
     The modality is that of the DICOM tags, or of a NIfTI file's sidecar or values, never a folder's name. Of several
@@ -51,11 +51,12 @@ def scan(root: Path) -> list[Scan]:
 
     Args:
         root: `<subject>/<description>/<date>/<image id>/` with DICOM or NIfTI files, or any folder above such a tree.
+        index: What was read of files before.
 
     Raises:
         DatasetError: For a folder without any series, or without a usable one of a modality.
     """
-    found = discover(root)
+    found = discover(root, index=index, title=READING)
     if not found:
         raise no_data(CARD, root)
     choices: dict[tuple[str, Domain], list[Series]] = defaultdict(list)

@@ -13,7 +13,7 @@ from pathlib import Path
 from kerasgan.datasets import DatasetCard, Domain, Scan, check_domains, no_data, patient_key
 from kerasgan.datasets._series import describe_found, to_scan, usable_series
 from kerasgan.errors import DatasetError
-from kerasgan.io import Series, discover
+from kerasgan.io import Index, Series, discover
 
 CARD = DatasetCard(
     name="chaos",
@@ -44,11 +44,12 @@ SOURCES: tuple[tuple[Domain, str, str, str], ...] = (
 NESTING = ("", "Train_Sets", "CHAOS_Train_Sets/Train_Sets")
 
 
-def scan(root: Path) -> list[Scan]:
+def scan(root: Path, index: Index | None = None) -> list[Scan]:
     """The CT (domain `a`) and in-phase T1 MR (domain `b`) of each patient, with the labels of its `Ground` folder.
 
     Args:
         root: `[Train_Sets/]{CT,MR}/<number>/...`, see the card.
+        index: What was read of files before.
 
     Raises:
         DatasetError: For a folder without patients or without one modality, a patient with several series, or another
@@ -62,7 +63,7 @@ def scan(root: Path) -> list[Scan]:
         numbered = [path for path in folder.iterdir() if path.name.isdecimal()] if folder.is_dir() else []
         for patient in sorted(filter(Path.is_dir, numbered), key=lambda path: int(path.name)):
             key = patient_key(f"{modality} {patient.name}")  # the numbers of CT and MR are those of different people
-            series = discover(patient / images) if (patient / images).is_dir() else []
+            series = discover(patient / images, index=index) if (patient / images).is_dir() else []
             found += series
             usable = usable_series(series)
             if len(usable) > 1:

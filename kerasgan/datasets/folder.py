@@ -9,10 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from kerasgan.datasets import DOMAINS, DatasetCard, Scan, no_data
-from kerasgan.datasets._series import describe_found, to_scan, usable_series
+from kerasgan.datasets._series import READING, describe_found, to_scan, usable_series
 from kerasgan.errors import DatasetError
-from kerasgan.io import Series, discover, patient_key
-from kerasgan.io.discovery import image_patient
+from kerasgan.io import Index, Series, discover, patient_key
+from kerasgan.io.images import image_patient
 from kerasgan.io.nifti import is_image, stem
 from kerasgan.scans.channels import checked_names
 from kerasgan.scans.volume import Modality
@@ -56,7 +56,7 @@ def describe(root: Path) -> DatasetCard:
     return replace(CARD, paired=(root / PAIRED).exists(), channels=channels)
 
 
-def scan(root: Path, modalities: Mapping[str, Modality] | None = None) -> list[Scan]:
+def scan(root: Path, modalities: Mapping[str, Modality] | None = None, index: Index | None = None) -> list[Scan]:
     """Every usable series below `<root>/a` and `<root>/b`; each NIfTI or MetaImage file counts as one series.
 
     The patient of a DICOM scan is its Patient ID (0010,0020), or without one its study or folder. The patient of an
@@ -71,6 +71,7 @@ def scan(root: Path, modalities: Mapping[str, Modality] | None = None) -> list[S
     Args:
         root: The folder of `a` and `b`.
         modalities: The modality of a domain, for image files that do not show it themselves.
+        index: What was read of files before.
 
     Raises:
         DatasetError: For a folder that is missing or has no scan that can be used.
@@ -80,7 +81,8 @@ def scan(root: Path, modalities: Mapping[str, Modality] | None = None) -> list[S
     scans, channels = [], describe(root).channels
     for domain in DOMAINS:
         folder = root / domain
-        found = discover(folder, (modalities or {}).get(domain)) if folder.is_dir() else []
+        told = (modalities or {}).get(domain)
+        found = discover(folder, told, index=index, title=READING) if folder.is_dir() else []
         usable = usable_series(found, (root / SYNTHETIC).exists())
         if not usable:
             raise DatasetError(

@@ -41,6 +41,7 @@ def evaluate(
     trust: bool = False,
     wanted: Part = "test",
     flip: bool = False,
+    index: Path | None = None,
 ) -> Evaluation:
     """Translates every paired test patient and compares the result with the truth, see `kerasgan.evaluate`.
 
@@ -60,7 +61,7 @@ def evaluate(
     run = load_run(run_path)
     require_trust(run, [dataset or run.facts.dataset], trust, [dataset])
     translator, perfect, weights = RunTranslator(run), Perfect(run), file_digest(run.generator_path(direction))
-    part, pairs, others = _patients(run, data_dir, dataset, wanted)
+    part, pairs, others = _patients(run, data_dir, dataset, wanted, index)
     seen_scans = files_digest([scan for pair in pairs for scan in pair])
     folder = out or run.path / _folder_name(direction, part, wanted, flip)
     if out is None and part == "external":
@@ -120,18 +121,18 @@ def evaluate(
 
 
 def _patients(
-    run: Run, data_dir: Path | None, dataset: str | None, wanted: Part
+    run: Run, data_dir: Path | None, dataset: str | None, wanted: Part, index: Path | None
 ) -> tuple[People, list[Pair], list[Pair]]:
     """The part that is scored, its pairs, and further pairs that training has not seen; see `unseen_pairs`."""
     secret, planes = run.patient_secret(data_dir), run.facts.preparation.planes
     if dataset in (None, run.facts.dataset):
         folder = data_dir or run.data_dir
-        card, scans = datasets.load_scans(run.facts.dataset, folder, run.facts.modalities, secret, planes)
+        card, scans = datasets.load_scans(run.facts.dataset, folder, run.facts.modalities, secret, planes, index)
         run.require_channels(card.channels)
         return unseen_pairs(run, card, scans, wanted)
     if wanted == "validation":
         raise DatasetError("The validation patients are those of the run's own dataset; leave --dataset or --part out.")
-    card, scans = datasets.load_scans(dataset, data_dir, run.facts.modalities, secret, planes)
+    card, scans = datasets.load_scans(dataset, data_dir, run.facts.modalities, secret, planes, index)
     run.require_channels(card.channels)
     return "external", external_pairs(run, card, scans), []
 

@@ -21,7 +21,7 @@ from kerasgan.evaluation.scale import CONSTANT, CONSTANT_IN_TRUTH, constant, pla
 from kerasgan.evaluation.scoring import Case, Scoring, publish
 from kerasgan.files import remove_leftovers, staging_folder, with_name_of_its_own
 from kerasgan.io import Series, discover, opened, patient_key
-from kerasgan.io.discovery import image_patient
+from kerasgan.io.images import image_patient
 from kerasgan.io.nifti import is_image, read_labels, stem
 from kerasgan.metrics import ct_metrics
 from kerasgan.scans.geometry import PLANES, oriented

@@ -14,7 +14,8 @@ import numpy as np
 from kerasgan.errors import DicomError
 from kerasgan.files import path_of
 from kerasgan.io import grid
-from kerasgan.io.discovery import discover, image_series
+from kerasgan.io.discovery import discover
+from kerasgan.io.images import image_series
 from kerasgan.io.nifti import is_image, read_image
 from kerasgan.io.pixels import PixelReader, fill_value, values_refusal
 from kerasgan.io.series import Series

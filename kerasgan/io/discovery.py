@@ -8,27 +8,24 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from kerasgan.errors import DicomError, KerasganError
+from kerasgan.errors import DicomError
 from kerasgan.files import path_of
 from kerasgan.io.archive import Unpacked, is_archive
-from kerasgan.io.headers import FrameHeader, looks_like_dicom, patient_key, read_frames
-from kerasgan.io.modality import image_modality, sidecar_modality
-from kerasgan.io.nifti import is_image, read_header, read_labels, stem
+from kerasgan.io.headers import FrameHeader, patient_key
+from kerasgan.io.index import Index
+from kerasgan.io.reading import read_files
 from kerasgan.io.series import Series, series_of_frames
 from kerasgan.io.stacks import by_series
-from kerasgan.scans.volume import Modality, Volume, anatomical_axes
-from kerasgan.text import SYNTHETIC_WORDS
+from kerasgan.scans.volume import Modality
 
 _LOGGER = logging.getLogger(__name__)
 NO_PATIENT = "Patient ID (0010,0020) names no patient"  # begins the note of a series where something stands for one
-_DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 _FOREIGN = {  # what people have for scans, by suffix, which is not read
     (".nrrd", ".nhdr"): "NRRD",
     (".img", ".hdr"): "one half of an Analyze or NIfTI pair",
@@ -38,15 +35,17 @@ _FOREIGN = {  # what people have for scans, by suffix, which is not read
 }
 _PACKED = (".zip", ".gz", ".bz2", ".xz", ".7z", ".rar", ".tar", ".tgz")
 _DEEPEST = 100  # folders within each other that are searched
-_BIDS_SUBJECT = re.compile(r"sub-[0-9A-Za-z]+")
-# Names of image files that say what is shown, and not of whom.
-_NAMELESS = re.compile(
-    r"(image|img|scan|vol(ume)?|data|file|input|output|nifti|mri?|ct|t[12]w?|brain|head)_?\d{0,2}", re.I
-)
 _NAMED = 10  # kinds of damage that one message names at most
 
 
-def discover(path: Path | str, modality: Modality | None = None, orientation: str = "") -> list[Series]:
+def discover(
+    path: Path | str,
+    modality: Modality | None = None,
+    orientation: str = "",
+    *,
+    index: Index | None = None,
+    title: str | None = None,
+) -> list[Series]:
     """Finds every series below a folder, in a `.zip` archive or in a single file.
 
     Args:
@@ -55,6 +54,9 @@ def discover(path: Path | str, modality: Modality | None = None, orientation: st
             of the returned series or its slices does.
         modality: What image files are that do not show it themselves; DICOM files say it.
         orientation: That of image files that do not say it, such as `"LAS"`, see `read_image`.
+        index: What was read of the files of a folder before, which is not read again; it gets what is read now. None:
+            all is read.
+        title: Of a progress bar; None: there is none.
 
     Returns:
         All series, in the order of their first files; those that cannot be used with the reason.
@@ -73,13 +75,13 @@ def discover(path: Path | str, modality: Modality | None = None, orientation: st
     if not path.is_dir() and not path.is_file():
         raise DicomError(f"{path} is a pipe or a device, neither a file nor a folder. Store the scan in a file first.")
     if path.is_dir():
-        return group(_walk(path), path, modality, orientation)
+        return group(_walk(path), path, modality, orientation, index or Index(), title)
     if not is_archive(path):
-        return group([path], path.parent, modality, orientation)
+        return group([path], path.parent, modality, orientation, Index())
     unpacked = Unpacked(path)
     return [
         replace(found, archive=unpacked, slices=tuple(replace(slice_, archive=unpacked) for slice_ in found.slices))
-        for found in group(_walk(unpacked.folder), unpacked.folder, modality, orientation)
+        for found in group(_walk(unpacked.folder), unpacked.folder, modality, orientation, Index(), title)
     ]
 
 
@@ -107,14 +109,24 @@ def opened(path: Path | str) -> Iterator[Path]:
         yield path
 
 
-def group(files: Iterable[Path], root: Path, modality: Modality | None = None, orientation: str = "") -> list[Series]:
+def group(
+    files: Iterable[Path],
+    root: Path,
+    modality: Modality | None,
+    orientation: str,
+    index: Index,
+    title: str | None = None,
+) -> list[Series]:
     """Sorts files into series.
 
     Args:
-        files: Files of any kind. Those that neither are DICOM nor have a suffix of a scan are ignored.
+        files: Files of any kind, those of each folder one after the other. Those that neither are DICOM nor have a
+            suffix of a scan are ignored.
         root: Folder that holds them all; below it, a folder stands for a patient that nothing else names.
         modality: What image files are that do not show it themselves.
         orientation: That of image files that do not say it.
+        index: What was read of them before.
+        title: Of a progress bar.
 
     Returns:
         All series, in the order of their first files.
@@ -123,51 +135,26 @@ def group(files: Iterable[Path], root: Path, modality: Modality | None = None, o
     frames: list[FrameHeader] = []
     damaged: dict[Path, list[str]] = defaultdict(list)
     directories: list[Path] = []
-    for file in files:
-        try:
-            if is_image(file):
-                found.append(image_series(file, root, modality, orientation)[0])
-            elif file.suffix.lower() in _DICOM_SUFFIXES or looks_like_dicom(file):
-                read = read_frames(file)
-                frames += read
-                directories += [] if read else [file]
-            elif reason := _foreign(file):
-                found.append(Series("", "", "", (file,), usable=False, reason=reason))
-        except (DicomError, OSError) as error:
-            damaged[file.parent].append(str(error))
-            found.append(Series("", "", "", (file,), usable=False, reason=str(error), damaged=True))
+    for file, content in read_files(files, root, modality, orientation, index, title):
+        if isinstance(content, Series):
+            found.append(content)
+        elif isinstance(content, list):
+            frames += content
+            directories += [] if content else [file]
+        elif content is not None:
+            damaged[file.parent].append(content)
+            found.append(Series("", "", "", (file,), usable=False, reason=content, damaged=True))
+        elif reason := _foreign(file):
+            found.append(Series("", "", "", (file,), usable=False, reason=reason))
     if directories and not found and not frames:
         reason = "DICOMDIR, the list of a disc's files, none of which is here; copy the whole disc"
         found.append(Series("", "", "", tuple(directories), usable=False, reason=reason))
     for members, doubt, notes in by_series(frames):
         patient, guessed = _patient(members, root)
-        for series in series_of_frames(members, doubt):
+        for series in series_of_frames(members, doubt, index):
             series = replace(series, patient=patient, notes=notes + guessed + series.notes)
             found.append(_with_damaged(series, damaged))
     return sorted(found, key=lambda series: series.files[0])
-
-
-def image_patient(path: Path, folder: str) -> str:
-    """Takes a patient's id from the place of a NIfTI or MetaImage file, which holds none.
-
-    Args:
-        path: The file, relative to the folder that is searched.
-        folder: Name of that folder.
-
-    Returns:
-        The first folder on the way to the file. For a file without one, the BIDS subject in its name, or else the name
-        without suffix; where that is a word such as `image`, the name of the folder that is searched and the word.
-
-    Example:
-        >>> names = "anna/scans/ct.nii", "sub-01_T1w.nii.gz", "7.mha", "image.nii.gz"
-        >>> [image_patient(Path(name), "a") for name in names]
-        ['anna', 'sub-01', '7', 'a/image']
-    """
-    if len(path.parts) > 1:
-        return path.parts[0]
-    if subject := _BIDS_SUBJECT.match(path.name):
-        return subject.group()
-    return f"{folder}/{stem(path)}" if _NAMELESS.fullmatch(stem(path)) else stem(path)
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -199,37 +186,6 @@ def _foreign(file: Path) -> str:
         return f"a packed file ({suffix}) inside the input; unpack it first"
     name = next((name for suffixes, name in _FOREIGN.items() if suffix in suffixes), "")
     return f"{name} ({suffix}), which is not read; convert it to .nii.gz" if name else ""
-
-
-def image_series(file: Path, root: Path, told: Modality | None, orientation: str) -> tuple[Series, Volume | None]:
-    """The series of a NIfTI or MetaImage file, and its voxels where it can be used, which have been read to judge it.
-
-    Args:
-        file: The image.
-        root: Folder that was searched, whose folders stand for patients.
-        told: The modality, where the values do not decide what the image shows.
-        orientation: As for `read_image`, where the file does not say it.
-    """
-    patient = patient_key(image_patient(file.relative_to(root), root.name))
-    try:
-        volume = read_labels(file, orientation)
-    except (KerasganError, OSError) as error:
-        reason = str(error).removeprefix(f"{file.name}: ")
-        return Series("", sidecar_modality(file), patient, (file,), usable=False, reason=reason, damaged=True), None
-    axes = anatomical_axes(volume.direction)
-    series = Series(
-        *("", "", patient, (file,), volume.shape, volume.spacing_mm, axes),
-        irregularities=volume.warnings,
-        orientation=orientation,
-        synthetic=read_header(file).description.startswith(SYNTHETIC_WORDS),
-    )
-    try:
-        modality, doubt = image_modality(volume.array, file, told)
-    except KerasganError as error:
-        return replace(series, modality=sidecar_modality(file), usable=False, reason=str(error)), None
-    notes = ((doubt,) if doubt else ()) + volume.warnings
-    judged = replace(volume.with_array(volume.array, modality), warnings=notes)
-    return replace(series, modality=modality, notes=notes), judged
 
 
 def _with_damaged(series: Series, damaged: Mapping[Path, list[str]]) -> Series:

@@ -33,6 +33,7 @@ from kerasgan.io.usability import (
     is_synthetic,
     numbers,
     reason_against,
+    tag_of,
     value_of,
 )
 from kerasgan.scans.bounds import spacing_fault
@@ -58,7 +59,8 @@ _PIXELS = ("PhotometricInterpretation", "ComplexImageComponent", "RescaleType", 
 _NATIVE = (None, ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian)
 _LARGEST_FILE, _PIECE = 2**30, 2**24  # bytes that a deflated file may inflate to, and that are inflated at a time
 _FRAMES = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
-_KEYWORDS = (*_IDENTITY, *_SERIES, *_GEOMETRY, *_PIXELS, *_FRAMES, *TRAITS, *SYNTHETIC)
+# What a header is read for.
+FRAME_TAGS = list(map(tag_of, (*_IDENTITY, *_SERIES, *_GEOMETRY, *_PIXELS, *_FRAMES, *TRAITS, *SYNTHETIC)))
 # What stands in Patient ID (0010,0020) where a patient's id was taken out.
 _NOBODY = re.compile(r"(anon(ymous|ymi[sz]ed)?|de-?identified|removed|unknown|none|null|n/?a)?", re.IGNORECASE)
 
@@ -209,7 +211,7 @@ def read_frames(path: Path) -> list[FrameHeader]:
         DicomError: For a file that is not DICOM, has a damaged header or holds no object.
     """
     with _opened(path) as file:
-        dataset = pydicom.dcmread(file, force=True, stop_before_pixels=True, specific_tags=list(_KEYWORDS))
+        dataset = pydicom.dcmread(file, force=True, stop_before_pixels=True, specific_tags=FRAME_TAGS)
         pixels, element = file.tell(), file.read(12)
         is_directory = dataset.file_meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage
         if is_directory and not value_of(dataset, "SOPClassUID"):  # DICOMDIR, a disc's list of its files
@@ -247,6 +249,7 @@ def _require_pixels(dataset: FileDataset, element: bytes, rest: int) -> None:
 
 def _header(path: Path, flat: Dataset, frame: int) -> FrameHeader:
     reason = reason_against(flat)
+    placed = not reason or has_place(flat)
     (thickness_mm, *_) = numbers(flat, "SliceThickness") or [0.0]
     patient_id = _text(value_of(flat, "PatientID")).strip()
     number, series_number = numbers(flat, "InstanceNumber"), numbers(flat, "SeriesNumber")
@@ -264,13 +267,13 @@ def _header(path: Path, flat: Dataset, frame: int) -> FrameHeader:
         traits=tuple(_text(value_of(flat, keyword)) for keyword in TRAITS),
         synthetic=is_synthetic(flat),
         reason=reason,
-        slice=_source_slice(path, flat, frame, int(number[0]) if number else None) if has_place(flat) else None,
+        slice=_source_slice(path, flat, frame, int(number[0]) if number else None) if placed else None,
     )
 
 
 def _text(value: object) -> str:
     if value is None or isinstance(value, str):
-        return value or ""
+        return str(value or "")  # a plain text, not pydicom's of a UID
     return "\\".join(map(str, value)) if hasattr(value, "__iter__") else str(value)
 
 

@@ -131,11 +131,21 @@ def _named(path: Path) -> Modality | None:
     return found[0] if len(found) == 1 else None
 
 
+def sidecar(path: Path) -> Path:
+    """The JSON file that dcm2niix writes next to an image.
+
+    Example:
+        >>> sidecar(Path("scans/ct.nii.gz")).as_posix()
+        'scans/ct.json'
+    """
+    stem = re.sub(r"(\.nii)?\.[^.]+$", "", path.name, flags=re.IGNORECASE)
+    return path.with_name(f"{stem}.json")
+
+
 def sidecar_modality(path: Path) -> str:
     """`Modality` of the JSON file that dcm2niix writes next to an image; `""` without such a file."""
-    stem = re.sub(r"(\.nii)?\.[^.]+$", "", path.name, flags=re.IGNORECASE)
     try:
-        content = json.loads(path.with_name(f"{stem}.json").read_text(encoding="utf-8"))
+        content = json.loads(sidecar(path).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return ""
     return str(content.get("Modality", "")).upper() if isinstance(content, dict) else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,11 +11,11 @@ import numpy as np
 from pydicom import uid
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.pixels import apply_modality_lut, pixel_array
-from scipy import ndimage
 
 from kerasgan.errors import DicomError
 from kerasgan.io.decoder import SYNTAXES, decoder_of
 from kerasgan.io.headers import frame_dataset, read_dataset
+from kerasgan.io.index import Index
 from kerasgan.scans.bounds import ct_doubt, values_fault
 from kerasgan.scans.volume import SourceSlice
 
@@ -61,6 +62,18 @@ class PixelReader:
         self.warnings += [remark for remark in remarks if remark not in self.warnings]
         return values
 
+    def digest(self, slice_: SourceSlice, index: Index) -> str:
+        """A digest of the values of a slice, which the index may know; equal for equal values.
+
+        Raises:
+            DicomError: As `read`.
+        """
+
+        def digest() -> list[str]:
+            return [hashlib.blake2b(self.read(slice_).tobytes(), digest_size=16).hexdigest()]
+
+        return index.answer(slice_.path, f"digest {self.modality} {slice_.frame}", digest)[0]
+
     def _stored_values(self, frame: int) -> np.ndarray:
         dataset = self._dataset
         if "PixelData" not in dataset:
@@ -78,27 +91,35 @@ def values_refusal(values: np.ndarray, modality: str) -> str:
     return f"{fault}; check {attributes}" if fault else ""
 
 
-def values_seen(slices: Sequence[SourceSlice], modality: str) -> tuple[str, tuple[str, ...]]:
+def values_seen(slices: Sequence[SourceSlice], modality: str, index: Index) -> tuple[str, tuple[str, ...]]:
     """Judges a series by the values of one slice, before all are read.
 
     Args:
         slices: Slices sorted along the normal; the middle one is decoded, or an outer one where that is damaged.
         modality: `"CT"` or `"MR"`.
+        index: What was read before.
 
     Returns:
         The reason why the series cannot be used, or `""`; and remarks on the values.
     """
-    reader = PixelReader(modality)
     for slice_ in dict.fromkeys((slices[len(slices) // 2], slices[0], slices[-1])):
-        try:
+
+        def judge(slice_: SourceSlice = slice_) -> list[str]:
+            reader = PixelReader(modality)
             values = reader.read(slice_)
+            if len(slices) > 1 and values.min() == values.max():  # a slice, unlike a scan, may be constant
+                return ["", *reader.warnings]
+            doubt = ct_doubt(values) if modality == "CT" else ""
+            return [values_refusal(values, modality), *reader.warnings, *filter(None, [doubt])]
+
+        try:
+            fault, *remarks = index.answer(
+                slice_.path, f"values {modality} {slice_.frame} {'of several' * (len(slices) > 1)}", judge
+            )
         except DicomError as error:
             reason = str(error)
             continue
-        if len(slices) > 1 and values.min() == values.max():  # a slice, unlike a scan, may be constant
-            return "", tuple(reader.warnings)
-        doubt = ct_doubt(values) if modality == "CT" else ""
-        return values_refusal(values, modality), (*reader.warnings, *filter(None, [doubt]))
+        return fault, tuple(remarks)
     return reason, ()
 
 
@@ -154,6 +175,8 @@ def modality_values(stored: np.ndarray, flat: Dataset, modality: str) -> tuple[n
 
 def _outside(mask: np.ndarray) -> np.ndarray:
     """The regions of a mask that reach the border of the image, without those of a few pixels."""
+    from scipy import ndimage  # here: it takes longer to load than a folder to list
+
     regions, count = ndimage.label(mask)
     edges = [np.unique(np.take(regions, (0, -1), axis)) for axis in range(mask.ndim)]
     large = np.bincount(regions.ravel(), minlength=count + 1) >= _PADDED * mask.size

@@ -16,6 +16,7 @@ import numpy as np
 from kerasgan.errors import DicomError
 from kerasgan.io import grid
 from kerasgan.io.headers import FrameHeader
+from kerasgan.io.index import Index
 from kerasgan.io.pixels import PixelReader, values_seen
 from kerasgan.io.stacks import alike, by_geometry, run_along, slice_of, sorted_frames, split_crowded
 from kerasgan.scans.volume import SourceSlice, Triple, anatomical_axes
@@ -110,12 +111,13 @@ class Series:
         return text if self.usable else f"{text}, not used: {self.reason}"
 
 
-def series_of_frames(frames: list[FrameHeader], doubt: str) -> list[Series]:
+def series_of_frames(frames: list[FrameHeader], doubt: str, index: Index) -> list[Series]:
     """Makes a `Series` of each stack in the frames of a series, and of those that cannot be used for one reason.
 
     Args:
         frames: The frames of one series, see `by_series`.
         doubt: Why they may be of several scans, or `""`.
+        index: What was read of their pixels before.
     """
     rejected: dict[str, list[FrameHeader]] = defaultdict(list)
     for frame in frames:
@@ -131,7 +133,7 @@ def series_of_frames(frames: list[FrameHeader], doubt: str) -> list[Series]:
             losses += (f"left out: {reason}",)
         else:
             own = losses + _losses(members, rejected)
-            found += [_stack_series(part, traits, own, doubt) for part, traits in split_crowded(members)]
+            found += [_stack_series(part, traits, own, doubt, index) for part, traits in split_crowded(members)]
     return found + [_described(members, reason) for reason, members in rejected.items()]
 
 
@@ -149,7 +151,9 @@ def _losses(frames: list[FrameHeader], rejected: Mapping[str, list[FrameHeader]]
     return tuple(losses)
 
 
-def _stack_series(frames: list[FrameHeader], traits: tuple[str, ...], losses: tuple[str, ...], doubt: str) -> Series:
+def _stack_series(
+    frames: list[FrameHeader], traits: tuple[str, ...], losses: tuple[str, ...], doubt: str, index: Index
+) -> Series:
     """The series of frames that share one geometry."""
     notes = traits
     frames = sorted_frames(frames)
@@ -167,9 +171,9 @@ def _stack_series(frames: list[FrameHeader], traits: tuple[str, ...], losses: tu
         )
     if len(positions) < len(slices):
         notes += (f"{len(slices) - len(positions)} of {len(slices)} images are at the position of another one",)
-        reason = reason or _conflict(frames, frames[0].modality)
+        reason = reason or _conflict(frames, frames[0].modality, index)
     if not reason:
-        reason, remarks = values_seen(positions, frames[0].modality)
+        reason, remarks = values_seen(positions, frames[0].modality, index)
         notes += remarks
     if len({frame.frame_of_reference for frame in frames}) > 1:
         notes += ("Frame of Reference UID (0020,0052) is another one in every image, and passed over",)
@@ -191,18 +195,18 @@ def _stack_series(frames: list[FrameHeader], traits: tuple[str, ...], losses: tu
     )
 
 
-def _conflict(frames: list[FrameHeader], modality: str) -> str:
+def _conflict(frames: list[FrameHeader], modality: str, index: Index) -> str:
     """Why sorted frames at one position are of different scans, or `""` for copies; damage is left to the reading."""
-    reader, first, values = PixelReader(modality), frames[0], None
+    reader, first, seen = PixelReader(modality), frames[0], None
     for frame in frames[1:]:
         if len(grid.without_duplicates([slice_of(first), slice_of(frame)])) > 1:
-            first, values = frame, None
+            first, seen = frame, None
             continue
         try:
-            values = reader.read(slice_of(first)) if values is None else values
-            same = np.array_equal(values, reader.read(slice_of(frame)))
+            seen = reader.digest(slice_of(first), index) if seen is None else seen
+            same = seen == reader.digest(slice_of(frame), index)
         except DicomError:
-            first, values = frame if values is None else first, values
+            first = frame if seen is None else first
             continue
         if not same:
             differ = first.number != frame.number

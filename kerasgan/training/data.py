@@ -152,6 +152,7 @@ def split_patients(request: Request, recipe: Recipe) -> tuple[DatasetCard, Split
         settings.planes,
         request.halved,
         request.fold,
+        request.index,
     )
     return card, datasets.fewer_training_patients(split, settings.training_patients, seed)
 

@@ -38,6 +38,7 @@ class Request:
         fold: Which part of the patients is the test part, of how many, such as `"2/5"`; None: the split of the dataset.
         extend: Steps by which a finished run is made longer.
         init: The run, or the `.keras` file of a generator, with whose weights a new run begins.
+        index: Folder of the index of what was read of files before; None: all are read.
 
     Raises:
         TypeError: For a dataset or recipe that is no text.
@@ -63,6 +64,7 @@ class Request:
     fold: str | None = None
     extend: int | None = None
     init: Path | None = None
+    index: Path | None = None
 
     def __post_init__(self) -> None:
         if self.seed is not None and (not isinstance(self.seed, int) or not 0 <= self.seed <= LARGEST_SEED):
@@ -138,7 +140,7 @@ class Request:
                     "--out."
                 )
         modalities = {**facts.modalities, **(self.modalities or {})}
-        return replace(Request.of(run, self.data_dir), strict=self.strict, modalities=modalities)
+        return replace(Request.of(run, self.data_dir), strict=self.strict, modalities=modalities, index=self.index)
 
     def recipe_of(self, run: Run) -> Recipe:
         """The recipe by which a run goes on: its own, with more steps where it is to be extended.

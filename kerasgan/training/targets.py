@@ -110,7 +110,12 @@ def true_targets(request: Request, data: Data, folder: Path) -> list[Targets]:
         DatasetError: For a dataset without pairs, a training patient without a scan of b, or other grids.
     """
     _, scans = datasets.load_scans(
-        request.dataset or "", request.data_dir, request.modalities, request.secret, data.settings.planes
+        request.dataset or "",
+        request.data_dir,
+        request.modalities,
+        request.secret,
+        data.settings.planes,
+        request.index,
     )
     of_a = data.split.train.a
     partners = Split.from_keys(scans, {"train": {"b": [scan.patient for scan in of_a]}}).train.b

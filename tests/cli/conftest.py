@@ -21,6 +21,14 @@ from kerasgan.scans.volume import Volume
 SIDE, SLICES = 40, 5
 
 
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory, monkeypatch):
+    """A folder in place of the user's cache."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
+    return folder / "kerasgan"
+
+
 @pytest.fixture
 def kerasgan(tmp_path, monkeypatch):
     """Runs a command in `tmp_path`, in this process."""

@@ -139,6 +139,37 @@ def test_inspect_tells_how_an_image_lies(kerasgan, tmp_path, head, code, plane):
     assert f"  {plane} {code}  " in kerasgan("inspect", "scan.mha").stdout
 
 
+def test_inspect_as_json_says_what_the_table_does(kerasgan, tmp_path, write_dicom, write_nifti):
+    write_dicom(tmp_path / "scans" / "x", "CT", "4711", SeriesDescription="T1 axial")
+    write_nifti(tmp_path / "scans" / "mr.nii.gz", "MR")
+    (tmp_path / "scans" / "bad.dcm").write_text("no DICOM")
+    result = kerasgan("inspect", "scans", "--json")
+    series = json.loads(result.stdout)["series"]
+    assert result.exit_code == 0 and [one["path"] for one in series] == ["bad.dcm", "mr.nii.gz", "x"]
+    assert [(one["usable"], one["modality"], one["reason"]) for one in series] == [
+        *((False, "", "not a DICOM file"), (True, "MR", ""), (True, "CT", "")),
+    ]
+    assert series[2]["patient"] == io.patient_key("4711") and series[2]["description"] == "T1 axial"
+    assert series[2]["shape"] == [5, 40, 40] and series[2]["axes"] == "LPS" and series[2]["notes"] == []
+    assert kerasgan("inspect", "scans/bad.dcm", "--json").exit_code == 2
+
+
+def test_inspect_keeps_an_index_unless_it_is_told_not_to(kerasgan, tmp_path, write_dicom, cache, monkeypatch):
+    first, *_ = write_dicom(tmp_path / "scans" / "x", "CT", "4711")
+    plain = kerasgan("--no-index", "inspect", "scans")
+    assert plain.exit_code == 0 and not cache.exists()
+    monkeypatch.setattr(io.index, "SETTLED_SECONDS", 0.0)
+    assert [kerasgan("inspect", "scans").stdout for _ in range(2)] == [plain.stdout] * 2
+    assert (cache / io.index.FILE).stat().st_mode & 0o777 == 0o600
+    (cache / io.index.FILE).unlink()
+    with pytest.raises(SystemExit, match="0"):
+        main(["inspect", "scans", "--no-index"])  # wherever it stands
+    assert not list(cache.iterdir())
+    monkeypatch.setenv("XDG_CACHE_HOME", str(first))
+    result = kerasgan("inspect", "scans")
+    assert result.stdout == plain.stdout and result.stderr.count("The index of headers") == 1
+
+
 def test_inspect_finds_the_files_of_a_key(kerasgan, refused, tmp_path, write_dicom, write_nifti):
     """A key is that of Patient ID, or of a folder or name from which a dataset takes the patient; salted or not."""
     write_dicom(

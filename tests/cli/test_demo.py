@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from made_up_npm import write_npm
 
-from kerasgan.cli.demo import cache_folder
+from kerasgan.cli._app import cache_folder
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from made_up_series import SAGITTAL, head, pixels, write_series
 from needed import needed, program
 from playwright.sync_api import sync_playwright
 
-from kerasgan.cli.demo import cache_folder
+from kerasgan.cli._app import cache_folder
 from kerasgan.errors import ExportError
 from kerasgan.export import export_tflite, read_contract
 from kerasgan.export.card import LIMITS
