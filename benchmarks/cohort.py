@@ -264,7 +264,6 @@ def measure(model: Path, count: int, folder: Path, few: int) -> dict[str, Any]:
         "again": {
             "seconds": round(again.seconds, 1),
             "parent_peak_mb": round(again.peak_mb),
-            "kills": len(again.kills),
         },
         "workers": speeds,
         "network_alone_slices_a_second": round(alone, 2),
