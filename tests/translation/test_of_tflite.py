@@ -87,7 +87,7 @@ def test_a_device_needs_nothing_else_and_gives_the_values_of_the_run(former, tmp
         next(source.glob("010")).unlink()
         compress(source)
     allowed = modules_of(one.name for one in requirements()) | {"kerasgan"}
-    assert not {"tensorflow", "keras", "tensorboard", "skimage", "matplotlib", "filelock"} & allowed
+    assert not {"tensorflow", "keras", "tensorboard", "skimage", "matplotlib"} & allowed
     code = f"ALLOWED = {allowed!r}\n{DEVICE}"
     words = [sys.executable, "-c", code, "translate", former / "model.tflite", source, tmp_path / "device"]
     done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=tmp_path)
