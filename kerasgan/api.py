@@ -169,6 +169,7 @@ def translate(
     anonymous: bool = False,
     flip: bool = False,
     uncertainty: bool = False,
+    index: str | Path | None = None,
 ) -> Path:
     """Synthesises the other modality of a scan, from disk to disk, on the scan's own grid.
 
@@ -189,6 +190,7 @@ def translate(
         flip: Take the mean of each slice's result and of the mirrored slice's, mirrored back, in twice the time.
         uncertainty: Write beside a synthetic CT a map of its expected absolute error in HU, `ct-expected-error.nii.gz`
             for `ct.nii.gz`, a NIfTI file also beside a DICOM series. The run needs an evaluation on pairs.
+        index: As in `inspect`.
 
     Returns:
         The file or folder that was written: HU for CT, the median training scale for MR.
@@ -214,6 +216,7 @@ def translate(
         anonymous,
         flip,
         uncertainty,
+        _optional(index, "index"),
     )
 
 
@@ -230,6 +233,7 @@ def translate_folder(
     uncertainty: bool = False,
     workers: int = 1,
     cluster: str | None = None,
+    index: str | Path | None = None,
 ) -> list[Row]:
     """Translates each series below a folder that the model takes, and writes a manifest of what became of each.
 
@@ -245,6 +249,7 @@ def translate_folder(
         workers: Processes on this machine, each with the network; 1: this process alone.
         cluster: `"tcp://HOST:PORT"` of a dask.distributed scheduler, or `"slurm:FILE"`; its workers need the package
             and the same disk.
+        index: As in `inspect`.
 
     Returns:
         A row for each series: what was written, or why it failed or was left out.
@@ -262,7 +267,7 @@ def translate_folder(
     from kerasgan.translation.task import Options
 
     options = Options(direction, strict, _known(modality), orientation, anonymous, flip, uncertainty)
-    return list(Cohort(model, folder, out, options).translate(workers, cluster))
+    return list(Cohort(model, folder, out, options, index=_optional(index, "index")).translate(workers, cluster))
 
 
 def evaluate(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kerasgan.cli._app import Direction, FlipOption, JsonOption, ModalityOption, OrientationOption, app
+from kerasgan.cli._app import Direction, FlipOption, JsonOption, ModalityOption, OrientationOption, app, index_folder
 from kerasgan.cli._console import load_tensorflow, only_named, read_token, resumable, say, say_json, table, writing
 from kerasgan.text import MAY_BE_WRONG
 
@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 @app.command(short_help="Synthesise the other modality of a scan, or of each below a folder.")
 def translate(
+    context: typer.Context,
     places: Annotated[
         list[str],
         typer.Argument(
@@ -91,9 +92,11 @@ def translate(
         raise typer.BadParameter("--token-file and --certificate are for a server, such as grpc://host:8500/NAME.")
     source: Any = {name: Path(path) for name, _, path in channels} or Path(inputs[0])
     from kerasgan import api
-    from kerasgan.io import discover
+    from kerasgan.io import Index, discover
+    from kerasgan.io.discovery import READING
     from kerasgan.io.nifti import is_image
 
+    index = index_folder(context)
     may_be_several = not channels and series is None and not is_image(output) and source.is_dir()
     one_too_many = typer.BadParameter("--workers, --cluster and --dry-run are for a folder of several series.")
     if (workers > 1 or cluster or dry_run) and not may_be_several:
@@ -103,7 +106,8 @@ def translate(
             from kerasgan.translation.cohort import Cohort, holds_cohort
             from kerasgan.translation.task import Options
 
-            found = discover(source, modality, orientation)
+            with Index(index) as known:
+                found = discover(source, modality, orientation, index=known, title=READING)
             if holds_cohort(output) or sum(one.usable for one in found) > 1:
                 options = Options(direction, strict, modality, orientation, anonymous, flip, uncertainty)
                 cohort = Cohort(translator, source, output, options, found)
@@ -112,7 +116,7 @@ def translate(
         if workers > 1 or cluster or dry_run:
             raise one_too_many
         choices = direction, strict, modality, series, orientation, anonymous, flip, uncertainty
-        written = api.translate(translator, source, output, *choices)
+        written = api.translate(translator, source, output, *choices, index=index)
     if as_json:
         say_json({"output": str(written)})
     else:

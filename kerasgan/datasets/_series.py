@@ -11,12 +11,11 @@ from pathlib import Path
 from kerasgan.datasets._keys import find_secret, is_key_of, salted
 from kerasgan.datasets._scan import Domain, Scan
 from kerasgan.io import Index, Series, discover
-from kerasgan.io.discovery import NO_PATIENT
+from kerasgan.io.discovery import NO_PATIENT, READING
 from kerasgan.io.nifti import is_image
 from kerasgan.scans.volume import Modality
 
 _SYNTHETIC = "synthetic, computed by a network; dataset folder takes them if a file called synthetic is next to a and b"
-READING = "Reading headers"  # title of the progress bar of those who walk a whole archive
 logger = logging.getLogger(__name__)
 
 

@@ -14,8 +14,9 @@ import pydicom
 from pydicom.errors import InvalidDicomError
 
 from kerasgan.datasets import DatasetCard, Domain, Scan, check_domains, no_data, patient_key
-from kerasgan.datasets._series import READING, describe_found, to_scan, usable_series
+from kerasgan.datasets._series import describe_found, to_scan, usable_series
 from kerasgan.io import Index, Series, discover
+from kerasgan.io.discovery import READING
 
 logger = logging.getLogger(__name__)
 

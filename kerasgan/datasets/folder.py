@@ -9,9 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from kerasgan.datasets import DOMAINS, DatasetCard, Scan, no_data
-from kerasgan.datasets._series import READING, describe_found, to_scan, usable_series
+from kerasgan.datasets._series import describe_found, to_scan, usable_series
 from kerasgan.errors import DatasetError
 from kerasgan.io import Index, Series, discover, patient_key
+from kerasgan.io.discovery import READING
 from kerasgan.io.images import image_patient
 from kerasgan.io.nifti import is_image, stem
 from kerasgan.scans.channels import checked_names

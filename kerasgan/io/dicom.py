@@ -16,6 +16,7 @@ from kerasgan.files import path_of
 from kerasgan.io import grid
 from kerasgan.io.discovery import discover
 from kerasgan.io.images import image_series
+from kerasgan.io.index import Index
 from kerasgan.io.nifti import is_image, read_image
 from kerasgan.io.pixels import PixelReader, fill_value, values_refusal
 from kerasgan.io.series import Series
@@ -67,6 +68,7 @@ def read_volume(
     modality: Modality | None = None,
     series: str | None = None,
     orientation: str = "",
+    index: Index | None = None,
 ) -> Volume:
     """Reads the one scan that a path holds.
 
@@ -77,6 +79,7 @@ def read_volume(
         modality: What an image file is that does not show it itself; a scan that shows another one is refused.
         series: Which of several series, see `Series.is_called`; None for the only one.
         orientation: That of an image file that does not say it, such as `"LAS"`, see `read_image`.
+        index: What was read of the files of a folder before, see `discover`.
 
     Returns:
         The scan, see `read_series`.
@@ -94,7 +97,7 @@ def read_volume(
         image, volume = image_series(path, path.parent, modality, orientation)
         found = [image]
     else:
-        found = discover(path, modality, orientation)
+        found = discover(path, modality, orientation, index=index)
     if found and series is not None:
         called = [one for one in found if one.is_called(series)]
         if not called:

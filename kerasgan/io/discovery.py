@@ -35,6 +35,7 @@ _FOREIGN = {  # what people have for scans, by suffix, which is not read
 }
 _PACKED = (".zip", ".gz", ".bz2", ".xz", ".7z", ".rar", ".tar", ".tgz")
 _DEEPEST = 100  # folders within each other that are searched
+READING = "Reading headers"  # title of the progress bar of those who walk a whole archive
 _NAMED = 10  # kinds of damage that one message names at most
 
 

@@ -27,7 +27,8 @@ from tqdm import tqdm
 from kerasgan.errors import KerasganError, WorkerError
 from kerasgan.execution import executor
 from kerasgan.files import path_of, read_record, remove_leftovers, replacing, require_writable
-from kerasgan.io import Series, discover
+from kerasgan.io import Index, Series, discover
+from kerasgan.io.discovery import READING
 from kerasgan.io.nifti import is_image, stem
 from kerasgan.scans.contract import Direction
 from kerasgan.scans.volume import Modality
@@ -53,6 +54,7 @@ class Cohort:
         out: A new folder for the outputs, or that of a cohort that was begun.
         options: What holds for each scan.
         found: The series, where the folder has been searched already.
+        index: Folder of the index of what was read of files before, see `kerasgan.io.Index`; None: all are read.
 
     Attributes:
         rows: A row for each series: left out, failed, done before, or planned.
@@ -76,6 +78,7 @@ class Cohort:
         out: str | Path,
         options: Options | None = None,
         found: Sequence[Series] | None = None,
+        index: Path | None = None,
     ) -> None:
         self.folder, self.out = path_of(folder, "folder"), path_of(out, "out")
         self.options = options or Options()
@@ -90,7 +93,10 @@ class Cohort:
         self._require_same()
         self.manifest = Manifest(self.out)
         if found is None:
-            found = discover(self.folder, self.options.modality, self.options.orientation)
+            with Index(index) as known:
+                found = discover(
+                    self.folder, self.options.modality, self.options.orientation, index=known, title=READING
+                )
         if not found:
             raise KerasganError(f"{self.folder} holds no DICOM series, NIfTI or MHA file; name a folder that has some.")
         self.rows, self.tasks = list[Row](), list[Task]()

@@ -10,7 +10,7 @@ import numpy as np
 
 from kerasgan.errors import KerasganError
 from kerasgan.files import path_of, require_folder_name, require_writable, with_name_of_its_own
-from kerasgan.io import read_volume, write_dicom, write_image
+from kerasgan.io import Index, read_volume, write_dicom, write_image
 from kerasgan.io.dicom_write import source_headers
 from kerasgan.io.nifti import SUFFIXES, is_image, stem
 from kerasgan.runs.run import Run, load_run
@@ -41,6 +41,7 @@ def translate(
     anonymous: bool = False,
     flip: bool = False,
     uncertainty: bool = False,
+    index: Path | None = None,
 ) -> Path:
     """Translates one scan from disk to disk, see `kerasgan.translate`.
 
@@ -63,7 +64,10 @@ def translate(
         paths = {name: paths[name] for name in names}  # the first is the one that a new series refers to
     if "" not in paths and series is not None:
         raise KerasganError("--series chooses one of several series; name the folder of each channel without it.")
-    volumes = {name: read_volume(path, strict, modality, series, orientation) for name, path in paths.items()}
+    with Index(index) as known:
+        volumes = {
+            name: read_volume(path, strict, modality, series, orientation, known) for name, path in paths.items()
+        }
     translate_read(translator, volumes, output, direction, strict, anonymous, flip, uncertainty)
     return output
 
