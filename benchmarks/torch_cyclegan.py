@@ -113,11 +113,12 @@ class ImagePool:
 
 @dataclass(frozen=True)
 class Mode:
-    """The way a step is run: precision, memory format, compiled networks or eager ones."""
+    """The way a step is run: precision, memory format, compiled networks or eager ones, and the device."""
 
     bfloat16: bool = False
     channels_last: bool = False
     compiled: bool = False
+    device: str = "cpu"
 
 
 class CycleGAN:
@@ -134,6 +135,7 @@ class CycleGAN:
         self.pool_a, self.pool_b = ImagePool(), ImagePool()
 
     def _prepared(self, network: nn.Module) -> nn.Module:
+        network = network.to(self.mode.device)
         if self.mode.channels_last:
             network = network.to(memory_format=torch.channels_last)
         return torch.compile(network) if self.mode.compiled else network
@@ -181,7 +183,7 @@ class CycleGAN:
 
     def _run(self, network: nn.Module, x: torch.Tensor) -> torch.Tensor:
         """A network's output in float32, computed in bfloat16 where the mode asks for it."""
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.mode.bfloat16):
+        with torch.autocast(self.mode.device, torch.bfloat16, enabled=self.mode.bfloat16):
             return network(x).float()
 
 

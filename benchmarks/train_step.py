@@ -48,7 +48,7 @@ class Candidate:
     parameters: int
 
 
-def kerasgan_candidate(workload: Workload, policy: str) -> Candidate:
+def kerasgan_candidate(workload: Workload, policy: str, xla: bool = False) -> Candidate:
     """kerasgan's own training function, as `fit` calls it, with the threads that `kerasgan train` uses."""
     import keras
     import tensorflow as tf
@@ -64,7 +64,7 @@ def kerasgan_candidate(workload: Workload, policy: str) -> Candidate:
     options = [f"generator.filters={w.filters}", f"generator.blocks={w.blocks}", f"discriminator.filters={w.filters}"]
     shape = (w.size, w.size, 1)
     model = CycleGAN.from_recipe(RECIPE.with_overrides([f"data.size={w.size}", *options]), shape)
-    model.compile(jit_compile=False)
+    model.compile(jit_compile=xla)
     images = tf.random.stateless_uniform((2, 1, *shape), seed=(0, 0), minval=-1.0)
     batches = iter(tf.data.Dataset.from_tensors((images[0], images[1])).repeat())
     model.make_train_function()
@@ -73,7 +73,7 @@ def kerasgan_candidate(workload: Workload, policy: str) -> Candidate:
     return Candidate(lambda: {name: float(loss) for name, loss in model.train_function(batches).items()}, parameters)
 
 
-def torch_candidate(workload: Workload, **mode: bool) -> Candidate:
+def torch_candidate(workload: Workload, **mode: Any) -> Candidate:
     """The training step of `torch_cyclegan.py` in PyTorch."""
     import torch
     from torch_cyclegan import CycleGAN, Mode
@@ -82,7 +82,7 @@ def torch_candidate(workload: Workload, **mode: bool) -> Candidate:
     # Its own choice would leave hyper-threads idle, while TensorFlow uses them.
     torch.set_num_threads(bench.cores())
     model = CycleGAN(workload.filters, workload.blocks, Mode(**mode))
-    a, b = torch.rand(2, 1, 1, workload.size, workload.size) * 2 - 1
+    a, b = torch.rand(2, 1, 1, workload.size, workload.size).to(model.mode.device) * 2 - 1
     return Candidate(lambda: model.train_step(a, b), model.parameter_count)
 
 

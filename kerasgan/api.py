@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from kerasgan.evaluation.results import Evaluation
     from kerasgan.io import Series
     from kerasgan.runs.run import Run
+    from kerasgan.runs.workers import Workers
     from kerasgan.scans.contract import Direction, Precision
     from kerasgan.scans.volume import Modality
     from kerasgan.translation.manifest import Row
@@ -50,6 +51,8 @@ def train(
     extend: int | None = None,
     init: RunOrPath | None = None,
     index: str | Path | None = None,
+    devices: int | Sequence[int] | None = None,
+    workers: Workers | None = None,
 ) -> Run:
     """Trains a recipe on a dataset, or continues or extends a run.
 
@@ -78,6 +81,10 @@ def train(
             its discriminators. Or from the `.keras` file of one generator. The optimisers begin anew.
         index: Folder of an index, which is made there: files that it knows and that have not changed are not read
             again, see `kerasgan.io.Index`. None: every file is read.
+        devices: How many of this machine's devices share each batch, or the numbers of the GPUs that do; None: as many
+            GPUs as can share it evenly.
+        workers: Which of several processes that train together this one is, such as
+            `kerasgan.runs.workers.Workers(0, 2, "node1:20000")`; all are given the same `out`. None: it trains alone.
 
     Returns:
         The run, trained to the recipe's last step. A student's run has been measured against its teacher.
@@ -98,6 +105,8 @@ def train(
         extend=extend,
         init=None if init is None else _path(init),
         index=_optional(index, "index"),
+        devices=tuple(devices) if isinstance(devices, Sequence) else devices,
+        workers=workers,
     )
     resume = resume or extend is not None
     place = choose_out(request, _optional(out, "out"), resume)

@@ -24,6 +24,10 @@ class DivergenceError(KerasganError):
     """A training loss became NaN or grew without bound; the message names the step and the loss."""
 
 
+class WorkerLostError(KerasganError):
+    """Another process of a training ended, or the network between them did."""
+
+
 class ExportError(KerasganError):
     """An exported artifact could not be written or does not agree with the Keras generator."""
 

@@ -52,4 +52,6 @@ def two_replicas():
 
     if len(tf.config.list_logical_devices("CPU")) < 2:
         pytest.skip("TensorFlow was started with one logical CPU before this test could ask for two")
-    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    from kerasgan.runs.device import choose_strategy
+
+    return choose_strategy(2, None, batch_size=2)

@@ -10,6 +10,7 @@ import typer
 
 from kerasgan.cli._app import app, index_folder, trusted
 from kerasgan.cli._console import load_tensorflow, prepare_training, resumable, say, writing
+from kerasgan.cli._workers import workers_of_environment
 from kerasgan.errors import KerasganError
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ _ELSEWHERE = {
     **dict.fromkeys(("dataroot", "data", "data_root"), "--data-dir"),
     **dict.fromkeys(("output", "output_dir", "name"), "--out"),
     **{"continue_train": "--resume", "config": "--recipe", "pretrained_weights": "--init", "pretrained": "--init"},
+    **dict.fromkeys(("gpus", "gpu_ids", "gpu", "num_gpus"), "--devices"),
 }
 
 
@@ -69,6 +71,10 @@ def train(
         list[str] | None,
         typer.Option(metavar="DOMAIN=MR|CT", help="What image files of a domain are whose values leave it open."),
     ] = None,
+    devices: Annotated[
+        str | None,
+        typer.Option(metavar="N|I,J", help="How many GPUs share each batch, or which.  [default: all that can]"),
+    ] = None,
 ) -> None:
     """Train on a dataset's scans, or continue or extend a run.
 
@@ -92,13 +98,15 @@ def train(
         raise typer.BadParameter(f"--fold: {error}.") from error
     modalities = dict(_MODALITIES[one] for one in modality or ())
     changes = tuple(overrides or ())
-    index = index_folder(context)
+    index, chosen, workers = index_folder(context), _devices(devices), workers_of_environment()
     request = Request(
         *(dataset, data_dir, recipe, quick, changes, seed, strict, trusted(context), modalities),
         fold=fold,
         extend=extend,
         init=init,
         index=index,
+        devices=chosen,
+        workers=workers,
     )
     resume = resume or extend is not None
     place = start.choose_out(request, out, resume)
@@ -129,7 +137,11 @@ def train(
             extend=extend,
             init=init,
             index=index,
+            devices=chosen,
+            workers=workers,
         )
+    if workers and workers.index:
+        return  # the first one tells
     from kerasgan.training.results import results
 
     path = quote(str(run.path))
@@ -144,6 +156,17 @@ def train(
     inputs = " ".join(f"{channel.name}=INPUT" for channel in run.facts.channels) or "INPUT"
     say(f"  kerasgan translate {path} {inputs} OUTPUT")
     say(f"  kerasgan export {path} OUTPUT --format serving")
+
+
+def _devices(text: str | None) -> int | tuple[int, ...] | None:
+    """Returns a number of devices, or the numbers of GPUs where there is a comma."""
+    try:
+        numbers = tuple(int(word) for word in (text or "").split(",") if word)
+    except ValueError:
+        numbers = ()
+    if text is not None and (not numbers or 0 in numbers[: "," not in text]):
+        raise typer.BadParameter(f"--devices takes how many, such as 2, or GPUs such as 0,2 (one: 2,); got {text!r}.")
+    return numbers if text and "," in text else next(iter(numbers), None)
 
 
 def _advice(words: list[str], known: list[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, Self
 
@@ -14,6 +15,7 @@ from kerasgan.errors import KerasganError
 from kerasgan.losses._named import NamedLoss
 from kerasgan.models._image_pool import ImagePool, seed_of_step
 from kerasgan.models._optimizers import adam
+from kerasgan.models._replicas import mean_of_replicas, own_share, replicas, shares_of_a_process, unpacked
 from kerasgan.networks.build import bind, build_network, offers
 
 ImageShape = tuple[int, int, int]  # height, width, channels
@@ -91,6 +93,7 @@ class AdversarialModel(keras.Model):
         self.average_decay: float | None = None
         self.averages: dict[Direction, keras.Model] = {}
         self.monitor: Any = None
+        self.packed: tuple[tf.TensorSpec, ...] | None = None  # what a batch was before several processes shared it
         self.built = True  # The networks are; there is no forward pass of the whole to build.
 
     def compile(
@@ -134,7 +137,7 @@ class AdversarialModel(keras.Model):
                     self.averages[way].set_weights(network.get_weights())
         if self.monitor is None:
             names = [*self.loss_weights, "generators", *(f"discriminator_{domain}" for domain in self.discriminators)]
-            self.means = {name: keras.metrics.Mean(name) for name in names}
+            self.means = {name: _Mean(name) for name in names}
             self.monitor = FiniteMonitor(names)
         if jit_compile == "auto":
             jit_compile = bool(tf.config.list_physical_devices("GPU")) and not options.get("run_eagerly")
@@ -145,15 +148,36 @@ class AdversarialModel(keras.Model):
 
         Raises:
             KerasganError: For batches that the replicas of a distribution strategy cannot share evenly.
+            ValueError: For several processes without `steps_per_epoch`.
         """
-        replicas = self.distribute_strategy.num_replicas_in_sync
+        strategy = self.distribute_strategy
+        count = strategy.num_replicas_in_sync
         batch = tf.nest.flatten(x.element_spec)[0].shape[0] if isinstance(x, tf.data.Dataset) else None
-        if batch is not None and batch % replicas:
+        if batch is not None and batch % count:
             raise KerasganError(
-                f"{replicas} replicas cannot share batches of {batch}, as each takes equally many images; give batches "
-                f"of {replicas} or a multiple of it, or train without a distribution strategy."
+                f"{count} replicas cannot share batches of {batch}, as each takes equally many images; give batches "
+                f"of {count} or a multiple of it, or train without a distribution strategy."
             )
+        if batch is not None and isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+            if not options.get("steps_per_epoch"):
+                raise ValueError("Several processes need to be told how long an epoch is; give fit steps_per_epoch.")
+            self.packed = x.element_spec
+            x = strategy.distribute_datasets_from_function(partial(shares_of_a_process, x, batch))
         return super().fit(x, **options)
+
+    def make_train_function(self, force: bool = False) -> None:
+        """Compiles the step; that of several processes here, as Keras 3.15 cannot take means over their losses."""
+        strategy, specs = self.distribute_strategy, self.packed
+        if specs is None:
+            super().make_train_function(force)
+        elif force or getattr(self, "train_function", None) is None:
+
+            def step(iterator: Any) -> dict[str, tf.Tensor]:
+                losses = strategy.run(lambda share: self.train_step(unpacked(share, specs)), args=(next(iterator),))
+                # They are equal on all replicas.
+                return {name: strategy.experimental_local_results(value)[0] for name, value in losses.items()}
+
+            self.train_function = tf.function(step, autograph=False)
 
     @classmethod
     def from_recipe(
@@ -284,14 +308,15 @@ class AdversarialModel(keras.Model):
         The same `draw`, the number of the discriminator's update, gives the same numbers.
         """
         seed = seed_of_step(self.seed, draw) + 2  # apart from the draws of a pool of the same seed
-        return tf.random.stateless_uniform([images.shape[0], 1, 1, 1], seed, dtype=images.dtype)
+        batch = images.shape[0] * replicas()
+        return own_share(tf.random.stateless_uniform([batch, 1, 1, 1], seed, dtype=images.dtype))
 
     def minimise(
         self, objective: tf.Tensor, tape: tf.GradientTape, optimizer: keras.Optimizer, variables: list[keras.Variable]
     ) -> None:
         """Updates variables by the gradient of a scalar that was computed under the tape."""
         # Keras adds up the replicas' gradients, so each contributes its share of the global mean.
-        share = tf.constant(1 / tf.distribute.get_strategy().num_replicas_in_sync, objective.dtype)
+        share = tf.constant(1 / replicas(), objective.dtype)
         gradients = tape.gradient(objective, [variable.value for variable in variables], output_gradients=share)
         optimizer.apply(gradients, variables)
 
@@ -306,16 +331,25 @@ class AdversarialModel(keras.Model):
             new = 1 - tf.minimum(self.average_decay, (1 + done) / (10 + done))
             for mean, weight in zip(average.weights, self.trained[f"generator_{way}"].weights, strict=True):
                 mean.assign(mean + tf.cast(new, mean.dtype) * (weight - mean))
-        self.monitor.watch([losses[name] for name in self.means], step)
-        for name, mean in self.means.items():
-            mean.update_state(losses[name])
+        values = [mean_of_replicas(losses[name]) for name in self.means]
+        self.monitor.watch(values, step)
+        for mean, value in zip(self.means.values(), values, strict=True):
+            mean.update_state(value)
         return {name: mean.result() for name, mean in self.means.items()}
+
+
+class _Mean(keras.metrics.Mean):
+    """A mean that is equal on all replicas; Keras would add up their sums where it reads them."""
+
+    def add_variable(self, *args: Any, **options: Any) -> keras.Variable:
+        """A sum or count, of which the first replica's is read."""
+        return super().add_variable(*args, **options | {"aggregation": "only_first_replica"})
 
 
 class FiniteMonitor:
     """Remembers, inside the graph, the first step at which a loss was NaN or beyond `LARGEST`, and that step's losses.
 
-    The host need not wait for each step to learn of it.
+    The host need not wait for each step to learn of it. Replicas watch the same losses, those of the whole batch.
 
     Args:
         names: Names of the losses, in the order in which they are watched.

@@ -6,7 +6,10 @@ Reference:
 
 from __future__ import annotations
 
+import keras
 import tensorflow as tf
+
+from kerasgan.models._replicas import own_share, whole_batch
 
 
 class ImagePool:
@@ -15,7 +18,7 @@ class ImagePool:
     The first images are stored and handed back. Once the pool is full, each new image is either handed back (half of
     the time) or put in the place of a random stored one, which is handed back instead. What happens at a step depends
     on the seed and the step's number alone, so a resumed run draws as the uninterrupted one. A batch larger than the
-    pool goes through it in parts.
+    pool goes through it in parts. Replicas that share a batch have equal pools, through which the whole batch goes.
 
     Args:
         size: Images to keep; 0 hands every image back.
@@ -32,9 +35,9 @@ class ImagePool:
 
     def __init__(self, size: int, image_shape: tuple[int, int, int], seed: int, name: str) -> None:
         self.size, self.seed = size, seed
-        # Each replica of a distributed run keeps its own images.
+        # Each replica of a distributed run has a copy of its own, and all copies are equal.
         self.images = tf.Variable(
-            tf.zeros((size, *image_shape)),
+            tf.zeros((size, *image_shape), keras.config.floatx()),
             trainable=False,
             synchronization=tf.VariableSynchronization.ON_READ,
             aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
@@ -45,7 +48,8 @@ class ImagePool:
         """Stores new images and returns as many for the discriminator.
 
         Args:
-            images: `[batch, height, width, channels]`, float32; the batch size is static.
+            images: `[batch, height, width, channels]` in Keras's floatx; the batch size is static. Of several replicas,
+                each gives its share of the batch, and gets as much.
             step: The training step, counted from 0.
 
         Returns:
@@ -56,9 +60,10 @@ class ImagePool:
         """
         if self.size == 0:
             return images
-        batch = images.shape[0]
-        if batch is None:
+        if images.shape[0] is None:
             raise ValueError("The image pool needs batches of one size; use dataset.batch(size, drop_remainder=True).")
+        images = whole_batch(images)
+        batch = images.shape[0]
         arrived, firsts = tf.cast(step, tf.int32) * batch, range(0, batch, self.size)
         # A pool that fills up within a batch has stored images for none of the batch's yet.
         is_full = arrived >= self.size
@@ -76,10 +81,9 @@ class ImagePool:
             kept = tf.where(is_full & ~swap, stored, part)
             self.images.assign(tf.tensor_scatter_nd_update(self.images.read_value(), places[:, None], kept))
             parts.append(tf.where(is_full & swap, stored, part))
-        return tf.concat(parts, axis=0)
+        return own_share(tf.concat(parts, axis=0))
 
 
 def seed_of_step(seed: int, step: tf.Tensor) -> tf.Tensor:
-    """A seed for `tf.random.stateless_*`, `[2]`, that differs from step to step and from replica to replica."""
-    replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-    return tf.random.experimental.stateless_fold_in([seed, tf.cast(replica, tf.int32)], tf.cast(step, tf.int32))
+    """A seed for `tf.random.stateless_*`, `[2]`, that differs from step to step and not between replicas."""
+    return tf.random.experimental.stateless_fold_in([seed, 0], tf.cast(step, tf.int32))

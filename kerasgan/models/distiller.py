@@ -23,6 +23,7 @@ from kerasgan.losses import gradient_consistency, least_squares
 from kerasgan.losses._named import NamedLoss, channel_by_channel, step_values
 from kerasgan.losses.absolute_error import loss as absolute_error
 from kerasgan.models._adversarial import AdversarialModel, ImageShape, adversarial_functions, build_generator
+from kerasgan.models._replicas import mean_of_replicas
 from kerasgan.networks.build import bind, build_network
 
 PLACES = 3  # at which features are compared: after each third of the residual blocks
@@ -212,8 +213,13 @@ def feature_difference(features: list[tf.Tensor], wanted: list[tf.Tensor]) -> tf
         >>> float(feature_difference([tf.ones([1, 2, 2, 1])], [tf.fill([1, 2, 2, 1], 2.0)]))
         0.25
     """
-    pairs = [(tf.cast(x, tf.float32), tf.cast(y, tf.float32)) for x, y in zip(features, wanted, strict=True)]
-    fractions = [tf.reduce_mean(tf.square(x - y)) / tf.maximum(tf.reduce_mean(y * y), 1e-8) for x, y in pairs]
+    dtype = keras.backend.result_type(*(feature.dtype for feature in features), "float32")  # never half precision
+    pairs = [(tf.cast(x, dtype), tf.cast(y, dtype)) for x, y in zip(features, wanted, strict=True)]
+    squares = [mean_of_replicas(tf.reduce_mean(y * y)) for _, y in pairs]  # of the whole batch
+    fractions = [
+        tf.reduce_mean(tf.square(x - y)) / tf.maximum(square, 1e-8)
+        for (x, y), square in zip(pairs, squares, strict=True)
+    ]
     return tf.add_n(fractions) / len(fractions)
 
 

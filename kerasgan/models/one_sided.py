@@ -23,6 +23,7 @@ from kerasgan.losses import absolute_error, gradient_consistency, histogram_dist
 from kerasgan.losses._named import NamedLoss, channel_by_channel, step_values
 from kerasgan.models._adversarial import AdversarialModel, ImageShape, adversarial_functions, build_generator
 from kerasgan.models._image_pool import seed_of_step
+from kerasgan.models._replicas import own_share, replicas
 from kerasgan.networks.build import bind, build_network
 
 NEIGHBOURHOOD = 9  # pixels along each side of the window in which the nearest target is found
@@ -189,7 +190,8 @@ def chosen_target(targets: tf.Tensor, synthetic: tf.Tensor | None, which: Target
         difference = tf.abs(targets - tf.stop_gradient(synthetic))
         choice = tf.argmin(tf.nn.avg_pool2d(difference, NEIGHBOURHOOD, 1, "SAME"), axis=-1)  # [batch, height, width]
     else:
-        choice = tf.cast(count * tf.random.stateless_uniform([batch, 1, 1], seed), tf.int32)
+        drawn = own_share(tf.random.stateless_uniform([batch * replicas(), 1, 1], seed))
+        choice = tf.cast(count * drawn, tf.int32)
     return tf.reduce_sum(tf.one_hot(choice, count, dtype=targets.dtype) * targets, axis=-1, keepdims=True)
 
 

@@ -176,6 +176,16 @@ class CroppingLike(keras.layers.Layer):
         return image[0], like[1], like[2], image[3]
 
 
+def batch_normalization() -> keras.Layer:
+    """A new batch normalisation, by the statistics of the whole batch where the replicas of a strategy share it.
+
+    Its running averages are over some tens of batches, so that they follow the training; Keras's default takes
+    hundreds.
+    """
+    is_shared = tf.distribute.get_strategy().num_replicas_in_sync > 1
+    return keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, synchronized=is_shared)
+
+
 def small_normal() -> keras.Initializer:
     """A new initializer with deviation 0.02; one for each layer, since one used twice gives the same weights twice."""
     return keras.initializers.RandomNormal(stddev=0.02)

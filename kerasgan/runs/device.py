@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import logging
 import os
 import platform
 from collections.abc import Iterator
@@ -10,9 +12,83 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from kerasgan.errors import KerasganError
+from kerasgan.runs.together import connect
+from kerasgan.runs.workers import Workers
+
 BF16_FLAGS = {"amx_bf16", "avx512_bf16"}
 BF16_COMPUTE_CAPABILITY = (8, 0)  # Ampere and later
 STREAMS = 2  # of a training step: a to b, and b to a
+
+logger = logging.getLogger(__name__)
+
+
+def choose_strategy(
+    devices: int | tuple[int, ...] | None, workers: Workers | None, batch_size: int
+) -> tf.distribute.Strategy | None:
+    """How a training is spread over devices; None on a single one, where TensorFlow needs no strategy.
+
+    Args:
+        devices: How many of this process's devices, or the numbers of GPUs; None: as many GPUs as share a batch evenly,
+            of several workers all.
+        workers: The processes that train together; None: this one alone.
+        batch_size: Images of each domain in a batch, over all devices.
+
+    Raises:
+        KerasganError: For devices that are not there, or that cannot share a batch evenly.
+    """
+    gpus, kind = tf.config.list_physical_devices("GPU"), "GPU"
+    there = len(gpus)
+    if not gpus:  # TensorFlow must not have looked at its CPUs when workers connect
+        kind, there = "CPU", 1 if workers or not devices else len(tf.config.list_logical_devices("CPU"))
+    chosen = devices if isinstance(devices, tuple) else tuple(range(devices or 0))
+    if not devices and gpus:
+        fitting = [count for count in range(1, there + 1) if workers or batch_size % count == 0]
+        chosen = tuple(range(fitting[-1]))
+    if absent := [str(number) for number in chosen if number >= there]:
+        raise KerasganError(
+            f"--devices asks for {kind} {', '.join(absent)} (counted from 0), and TensorFlow sees {there} here. Name "
+            "others, or leave --devices out."
+        )
+    if gpus and len(chosen) < there:
+        try:
+            tf.config.set_visible_devices([gpus[number] for number in chosen], "GPU")  # the others stay free
+        except RuntimeError as error:
+            if devices:
+                raise KerasganError(f"--devices comes too late: {error}. Train before all other work.") from error
+        if not devices:
+            logger.info(
+                "Training on %d of %d GPUs, which share a batch of %d evenly; --set data.batch_size=%d uses all.",
+                *(len(chosen), there, batch_size, there * -(-batch_size // there)),
+            )
+    if workers:
+        strategy = connect(workers)
+        require_shares(batch_size, strategy.num_replicas_in_sync)
+        return strategy
+    require_shares(batch_size, len(chosen) or 1)
+    return _mirrored(tuple(f"{kind}:{place}" for place in range(len(chosen)))) if len(chosen) > 1 else None
+
+
+def require_shares(batch_size: int, replicas: int) -> None:
+    """Refuses batches that the devices cannot share evenly.
+
+    Raises:
+        KerasganError: For such a batch size.
+
+    Example:
+        >>> require_shares(4, replicas=2)
+    """
+    if batch_size % replicas:
+        fitting = replicas * -(-batch_size // replicas)
+        raise KerasganError(
+            f"{replicas} devices cannot share batches of {batch_size}, as each takes equally many images. Use --set "
+            f"data.batch_size={fitting}, or fewer devices: --devices 1."
+        )
+
+
+@functools.cache  # a second strategy in the same process would take its exchanges for those of the first
+def _mirrored(names: tuple[str, ...]) -> tf.distribute.Strategy:
+    return tf.distribute.MirroredStrategy(names)
 
 
 def resolve_precision(wanted: str) -> str:

@@ -28,7 +28,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from kerasgan import registry
-from kerasgan.config import LARGEST_SEED, Fold, Recipe, Window, from_json
+from kerasgan.config import LARGEST_SEED, MOST, Fold, Recipe, Window, from_json
 from kerasgan.errors import RunError
 from kerasgan.files import LARGEST_RECORD, path_of, read_record, replacing, staging_folder
 from kerasgan.networks.keras_settings import refusing_others, require_tensorflow
@@ -73,6 +73,7 @@ class RunFacts(BaseModel):
         fold: Which part of the patients is its test part, such as `"2/5"`; None without a cross-validation.
         init: SHA-256 of the file that each network's weights came from where the run started from another.
         extended_from: The steps that the run was planned for before it was extended, once or several times.
+        replicas: How many devices shared each batch when the run began.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -97,6 +98,7 @@ class RunFacts(BaseModel):
     fold: Fold | None = Field(None, exclude_if=lambda fold: fold is None)
     init: dict[str, str] = Field({}, exclude_if=lambda weights: not weights)
     extended_from: tuple[int, ...] = Field((), exclude_if=lambda plans: not plans)
+    replicas: int = Field(1, ge=1, le=MOST, exclude_if=lambda replicas: replicas == 1)
 
     @model_validator(mode="after")
     def _complete(self) -> RunFacts:

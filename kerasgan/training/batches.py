@@ -99,9 +99,7 @@ def training_dataset(
         return augment(a, augmentation, key, mirrored[0]), b, *moved
 
     dataset = tf.data.Dataset.from_generator(generate, output_signature=tuple(signature))
-    options = tf.data.Options()
-    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
-    return dataset.map(finish, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE).with_options(options)
+    return dataset.map(finish, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
 
 def labelled_dataset(

@@ -39,13 +39,22 @@ class Progress(keras.callbacks.Callback):
         last: Number of the last step.
         shown: The losses on the bar, by name, and what they are called there.
         recorded: Number of the last step whose rows in the run's tables hold; None: all that are done.
+        is_shown: Whether there is a bar; of several processes, one has it.
     """
 
-    def __init__(self, title: str, step: int, last: int, shown: Mapping[str, str], recorded: int | None = None) -> None:
+    def __init__(
+        self,
+        title: str,
+        step: int,
+        last: int,
+        shown: Mapping[str, str],
+        recorded: int | None = None,
+        is_shown: bool = True,
+    ) -> None:
         super().__init__()
         self.step, self.before, self.last, self.shown = step, step, last, shown
         self.recorded = step if recorded is None else recorded
-        self.bar = tqdm(desc=title, total=last, initial=step, unit="step", mininterval=1.0)
+        self.bar = tqdm(desc=title, total=last, initial=step, unit="step", mininterval=1.0, disable=not is_shown)
 
     def close(self) -> None:
         """Closes the progress bar; what it shows last stays on the screen."""

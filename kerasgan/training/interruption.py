@@ -25,6 +25,39 @@ LONG_SECONDS = 1.5  # of a step after which the state is kept in memory, lest th
 logger = logging.getLogger(__name__)
 
 
+class Following:
+    """Signals in a process that writes no checkpoint: it goes on until the one that does has ended, which needs it.
+
+    A context manager, as `Interruption`; a second signal does what it would do without.
+    """
+
+    def __init__(self) -> None:
+        self.former: dict[int, Any] = {}
+        self.received: int | None = None
+
+    def __enter__(self) -> Following:
+        if threading.current_thread() is threading.main_thread():
+            for number in SIGNALS:
+                if signal.getsignal(number) not in (signal.SIG_IGN, None):
+                    self.former[number] = signal.signal(number, self._receive)
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self._restore()
+        if self.received is not None and isinstance(error, Exception):
+            signal.raise_signal(self.received)  # the first process has ended
+
+    def _receive(self, number: int, _: FrameType | None) -> None:
+        self.received = number
+        self._restore()
+        name = signal.Signals(number).name
+        logger.warning("%s: this process ends after the first one; once more ends it at once.", name)
+
+    def _restore(self) -> None:
+        while self.former:
+            signal.signal(*self.former.popitem())
+
+
 class Kept(NamedTuple):
     """The state of a run after a step, in memory.
 

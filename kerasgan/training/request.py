@@ -14,6 +14,7 @@ from kerasgan.errors import RunError
 
 if TYPE_CHECKING:
     from kerasgan.runs.run import Run
+    from kerasgan.runs.workers import Workers
     from kerasgan.scans.volume import Modality
 
 DEFAULT_RECIPE = "kerasgan2026"
@@ -39,11 +40,13 @@ class Request:
         extend: Steps by which a finished run is made longer.
         init: The run, or the `.keras` file of a generator, with whose weights a new run begins.
         index: Folder of the index of what was read of files before; None: all are read.
+        devices: How many devices share each batch, or the numbers of GPUs; None: as `choose_strategy` has it.
+        workers: Which of several processes that train together this is; None: it trains alone.
 
     Raises:
         TypeError: For a dataset or recipe that is no text.
         ValueError: For a seed that is no whole number from 0 to 4294967295, modalities of anything but `a` and `b`,
-            less than one step more, or a fold that is none.
+            less than one step more, a fold that is none, or no devices.
 
     Example:
         >>> Request("phantom", quick=True, overrides=("schedule.steps=500",)).build_recipe().schedule.steps
@@ -65,8 +68,13 @@ class Request:
     extend: int | None = None
     init: Path | None = None
     index: Path | None = None
+    devices: int | tuple[int, ...] | None = None
+    workers: Workers | None = None
 
     def __post_init__(self) -> None:
+        numbers = self.devices if isinstance(self.devices, tuple) else (self.devices or 0,)
+        if self.devices in (0, ()) or len({*numbers}) < len(numbers) or min(numbers) < 0:
+            raise ValueError(f"devices must be how many to use, or the numbers of GPUs, each once; got {self.devices}.")
         if self.seed is not None and (not isinstance(self.seed, int) or not 0 <= self.seed <= LARGEST_SEED):
             raise ValueError(f"The seed must be a whole number from 0 to {LARGEST_SEED}; got {self.seed!r}.")
         if self.extend is not None and (not isinstance(self.extend, int) or self.extend < 1):
@@ -140,7 +148,8 @@ class Request:
                     "--out."
                 )
         modalities = {**facts.modalities, **(self.modalities or {})}
-        return replace(Request.of(run, self.data_dir), strict=self.strict, modalities=modalities, index=self.index)
+        of_run = replace(Request.of(run, self.data_dir), strict=self.strict, modalities=modalities, index=self.index)
+        return replace(of_run, devices=self.devices, workers=self.workers)
 
     def recipe_of(self, run: Run) -> Recipe:
         """The recipe by which a run goes on: its own, with more steps where it is to be extended.

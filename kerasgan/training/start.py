@@ -29,9 +29,13 @@ def choose_out(request: Request, out: Path | None, resume: bool) -> Path:
 
     Raises:
         RunError: If no run fits the request that is to be resumed.
+        KerasganError: For several processes, which would each choose one, without a run directory.
     """
     if out is not None:
         return out
+    if request.workers:
+        count = request.workers.count
+        raise KerasganError(f"{count} processes that train together need --out (in Python out=), the same for all.")
     return newest_run(request) if resume else new_run_name(request)
 
 

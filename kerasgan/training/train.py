@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import replace
 from importlib.metadata import version
 from itertools import chain
@@ -25,8 +25,9 @@ from kerasgan.models._optimizers import rate_of_updates
 from kerasgan.networks.build import check_components
 from kerasgan.networks.keras_settings import dtype_policy, keras_defaults
 from kerasgan.runs import checkpoints
-from kerasgan.runs.device import resolve_precision, steady_graphs, uses_xla
+from kerasgan.runs.device import choose_strategy, require_shares, resolve_precision, steady_graphs, uses_xla
 from kerasgan.runs.run import Run, RunFacts, create_run, extend_run, load_run
+from kerasgan.runs.together import agree, first_alone, is_first, told_of_lost_workers
 from kerasgan.scans.contract import Channel, Direction, WayBack
 from kerasgan.scans.gate import MINIMUM_PATIENTS, fit_gate
 from kerasgan.training.batches import training_dataset
@@ -44,7 +45,7 @@ from kerasgan.training.callbacks import (
 from kerasgan.training.data import Data, prepare_data
 from kerasgan.training.guide import Guide, recipe_of_guide, with_guide_beside
 from kerasgan.training.initial import Initial
-from kerasgan.training.interruption import Interruption
+from kerasgan.training.interruption import Following, Interruption
 from kerasgan.training.needs import FirstSteps, Needs, disk_of_training
 from kerasgan.training.own_callbacks import OwnCallbacks
 from kerasgan.training.request import Request, differences
@@ -64,24 +65,28 @@ logger = logging.getLogger(__name__)
 def train(request: Request, out: Path, resume: bool = False, callbacks: Sequence[keras.callbacks.Callback] = ()) -> Run:
     """Trains a new run, or continues or extends the one in `out`, until the recipe's last step.
 
-    Prepared slices are cached in `.cache` beside `out`. `callbacks` are the user's, see `OwnCallbacks`.
+    Prepared slices are cached in `.cache` beside `out`. `callbacks` are the user's, see `OwnCallbacks`. Of several
+    processes that train together, the first one writes the run, and all return it.
 
     Raises:
         KerasganError: For bad input, each with its remedy; see `kerasgan.errors`.
     """
-    if resume:
-        former = load_run(out)
-        recipe, request = request.recipe_of(former), request.resuming(former)
-        check_components(recipe)
-        return train_recipe(recipe, request, out, former, callbacks)
-    recipe = with_guide_beside(request.build_recipe(), out)
-    for one in (recipe, recipe_of_guide(recipe)):
-        if one:
-            check_components(one)
-    root = datasets.create(request.dataset or "", request.data_dir)
-    if request.secret is None:
-        datasets.create_secret(root)
-    return train_recipe(recipe, request, out, callbacks=callbacks)
+    if callbacks and request.workers:
+        raise KerasganError("Callbacks are for a training in one process; leave callbacks= or workers= out.")
+    former = load_run(out) if resume else None
+    recipe = request.recipe_of(former) if former else with_guide_beside(request.build_recipe(), out)
+    request = request.resuming(former) if former else request
+    strategy = choose_strategy(request.devices, request.workers, recipe.data.batch_size)
+    with told_of_lost_workers(strategy):
+        for one in (recipe, None if former else recipe_of_guide(recipe)):
+            if one:
+                check_components(one)
+        if not former:
+            with first_alone(strategy):
+                root = datasets.create(request.dataset or "", request.data_dir)
+                if request.secret is None:
+                    datasets.create_secret(root)
+        return train_recipe(recipe, request, out, former, callbacks, strategy)
 
 
 @keras_defaults()
@@ -91,6 +96,7 @@ def train_recipe(
     out: Path,
     former: Run | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    strategy: tf.distribute.Strategy | None = None,
 ) -> Run:
     """Trains a recipe that need not be the one that the request names; otherwise as `train`.
 
@@ -100,15 +106,19 @@ def train_recipe(
         out: The run directory.
         former: The run to continue, whose directory is `out`; the recipe may have more steps than its own.
         callbacks: The user's, see `OwnCallbacks`; a guide, which is a run of its own, is trained without them.
+        strategy: What `choose_strategy` gave, for several devices.
     """
     seed = request.seed or 0
+    replicas = strategy.num_replicas_in_sync if strategy else 1
+    require_shares(recipe.data.batch_size, replicas)
     initial = Initial.of(request.init, recipe) if request.init else None
     if not former and (own := recipe_of_guide(recipe)):
-        _train_guide(own, replace(request, init=None), own_guide(out))
+        _train_guide(own, replace(request, init=None), own_guide(out), strategy)
     guide = Guide.of(out, recipe)
     if guide and former:
         guide.require_unchanged(former)
-    data = prepare_data(request, recipe, out.parent / ".cache")
+    with first_alone(strategy):
+        data = prepare_data(request, recipe, out.parent / ".cache")
     if guide:
         guide.require_same_data(data)
     for other in (former, guide and guide.run):
@@ -118,19 +128,25 @@ def train_recipe(
         initial.require_domains(data.card)
     if not former:
         recipe = recipe.with_epochs_in_steps(max(len(SliceStore(scans)) for scans in data.train))
-    targets = training_targets(request, recipe, data, out.parent / ".cache", guide)
+    with first_alone(strategy):
+        targets = training_targets(request, recipe, data, out.parent / ".cache", guide)
     data = replace(data, truths=tuple(own.truth for own in targets or () if own.truth))
     keras.utils.set_random_seed(seed)
     precision = former.facts.precision if former else resolve_precision(recipe.precision)
     image_shape, target_shape = (scans[0].codes.shape[1:] for scans in data.train)  # (size, size, channels)
-    model = build_model(recipe, image_shape, precision, seed, target_shape)
+    with strategy.scope() if strategy else nullcontext():
+        model = build_model(recipe, image_shape, precision, seed, target_shape)
     if recipe.distillation:
         teacher = beside(out, recipe.distillation.teacher)
         load_teacher(model, teacher, recipe.distillation.direction, data)
     if guide:
         guide.give_weights(model, recipe)
-    logger.info("Training in %s on %s.", precision, "XLA" if uses_xla() else "TensorFlow graph without XLA")
-    facts = _facts(request, data, precision, tuple(model.generators), guide)
+    where = f"{replicas} devices without XLA" if strategy else "XLA" if uses_xla() else "TensorFlow graph without XLA"
+    logger.info("Training in %s on %s.", precision, where)
+    if strategy:
+        batch = recipe.data.batch_size
+        logger.info("The devices share each batch of %d images of a domain, %d on each.", batch, batch // replicas)
+    facts = _facts(request, data, precision, tuple(model.generators), guide).model_copy(update={"replicas": replicas})
     if initial:
         facts = facts.model_copy(update={"init": initial.give_weights(model, recipe)})
 
@@ -138,20 +154,33 @@ def train_recipe(
         if initial:
             checkpoints.save(checkpoints.state(model), folder / "checkpoints", step=0)
 
-    run = former or create_run(out, recipe, facts, data.split.keys(), store_initial)
+    with first_alone(strategy):
+        writes = is_first(strategy) and not former
+        run = create_run(out, recipe, facts, data.split.keys(), store_initial) if writes else former or load_run(out)
     if former and former.facts.fingerprint != data.fingerprint:
         raise RunError(
             f"The data differs from what {out} was trained on, or kerasgan {former.facts.kerasgan}, which began the "
             "run, prepared it in another way; restore it or start a new run."
         )
-    with _alone(run), steady_graphs():
-        if recipe != run.recipe:
-            _tell_of_extension(run, recipe)
-            run = extend_run(run, recipe)
-        if targets:
+    if former and former.facts.replicas != replicas:
+        logger.warning(
+            "The run was begun on %d devices and goes on on %d: batches, random numbers and image pools stay what they "
+            "were, and sums are taken in another order, so that the last digits will differ.",
+            *(former.facts.replicas, replicas),
+        )
+    with steady_graphs(), _alone(run) if is_first(strategy) else nullcontext():
+        with first_alone(strategy):
+            if not is_first(strategy):
+                run = load_run(out)
+            elif recipe != run.recipe:
+                _tell_of_extension(run, recipe)
+                run = extend_run(run, recipe)
+        if targets and is_first(strategy):
             draw_targets(data, targets, run.path / "previews" / "targets.png")
         fit(model, run, data, targets, callbacks)
-    draw_losses(run)
+        if is_first(strategy):
+            draw_losses(run)
+        agree(strategy, "the last step", run.recipe.schedule.steps)  # the first process has written everything
     return run
 
 
@@ -184,7 +213,10 @@ def build_model(
             )
     with dtype_policy(precision):
         model = build(recipe, image_shape, seed, **shapes)
-    model.compile(jit_compile=uses_xla(), steps_per_execution=recipe.schedule.steps_per_execution)
+    is_alone = model.distribute_strategy.num_replicas_in_sync == 1
+    # Keras does not compile with XLA what several devices share, either.
+    steps_per_execution = recipe.schedule.steps_per_execution if is_alone else 1
+    model.compile(jit_compile=uses_xla() and is_alone, steps_per_execution=steps_per_execution)
     return model
 
 
@@ -203,42 +235,54 @@ def fit(
         data: The prepared slices.
         targets: What those of domain a are to become, of each training scan, for a recipe with pairs.
         own_callbacks: The user's, see `OwnCallbacks`.
+
+    Of several processes, the first one writes; validation is its own, while the others wait.
     """
+    strategy = model.distribute_strategy
+    is_writer = is_first(strategy)
     schedule, settings = run.recipe.schedule, run.recipe.data
     stores = SliceStore(data.train[0], data.classes, targets), SliceStore(data.train[1])
-    folder = run.path / "checkpoints"
-    done = checkpoints.resume(checkpoints.state(model), folder)
-    disk = disk_of_training(model, run, data)
-
-    def tell(needs: Needs) -> None:
-        logger.info("%s needs %s.", run.path, needs)
-
-    last: dict[Path, keras.Model] = {}
-    for direction in model.generators:
-        last |= network_files(model, run, direction, "last")
+    folder, variables = run.path / "checkpoints", checkpoints.state(model)
+    done = checkpoints.resume(variables, folder) if is_writer else checkpoints.restore(variables, folder)
+    agree(strategy, "what is trained, on which data and from which step", (run.recipe, run.facts, done))
     is_period_open = checkpoints.PERIOD_END in checkpoints.names(folder, done)
     recorded = done - is_period_open
-    cut_events(run.path / "tensorboard", recorded)
-    writer = tf.summary.create_file_writer(str(run.path / "tensorboard"))
     judges = {f"discriminator_{domain}": f"discriminator {name}" for domain, name in run.facts.modalities.items()}
     shown = {"generators": "generators", **judges}
-    with closing(Progress("Training", done, schedule.steps, shown, recorded)) as progress:
-        checkpoint = Checkpoint(progress, schedule.checkpoint_every, lambda: checkpoints.state(model), folder, last)
-        interruption = Interruption(progress, checkpoint)
-        validation = Validation(run, progress, writer, data.paired_slices(), data.samples())
-        own = OwnCallbacks(own_callbacks, model, progress, validation, checkpoint, schedule.report_every)
-        callbacks: list[keras.callbacks.Callback] = [
-            progress,
-            FirstSteps(progress, disk, schedule.preview_every, tell),
-            StopOnNonFinite(),
-            History(run, progress, writer),
-            Previews(run, progress, writer, *data.previews()),
-            validation,
-            own,
-            checkpoint,
-            interruption,
-        ]
-        with interruption, own, _told_of_lost_slices([*chain(*data.train), *(targets or ())]):
+    with ExitStack() as stack:
+        progress = stack.enter_context(closing(Progress("Training", done, schedule.steps, shown, recorded, is_writer)))
+        callbacks: list[keras.callbacks.Callback] = [progress, StopOnNonFinite()]
+        own = None
+        if is_writer:
+            disk = disk_of_training(model, run, data)
+
+            def tell(needs: Needs) -> None:
+                logger.info("%s needs %s.", run.path, needs)
+
+            last: dict[Path, keras.Model] = {}
+            for direction in model.generators:
+                last |= network_files(model, run, direction, "last")
+            cut_events(run.path / "tensorboard", recorded)
+            writer = tf.summary.create_file_writer(str(run.path / "tensorboard"))
+            checkpoint = Checkpoint(progress, schedule.checkpoint_every, lambda: checkpoints.state(model), folder, last)
+            validation = Validation(run, progress, writer, data.paired_slices(), data.samples())
+            interruption = stack.enter_context(Interruption(progress, checkpoint))
+            own = OwnCallbacks(own_callbacks, model, progress, validation, checkpoint, schedule.report_every)
+            stack.enter_context(own)
+            callbacks = [
+                progress,
+                FirstSteps(progress, disk, schedule.preview_every, tell),
+                StopOnNonFinite(),
+                History(run, progress, writer),
+                Previews(run, progress, writer, *data.previews()),
+                validation,
+                own,
+                checkpoint,
+                interruption,
+            ]
+        else:
+            stack.enter_context(Following())
+        with _told_of_lost_slices([*chain(*data.train), *(targets or ())]):
             if is_period_open:
                 logs = {name: float(mean.result()) for name, mean in model.means.items()}
                 for callback in callbacks:
@@ -251,7 +295,7 @@ def fit(
                 # Several steps in one execution end where the data ends, not where Keras stops counting.
                 batches = batches.take(steps * periods)
                 model.fit(batches, epochs=periods, steps_per_epoch=steps, callbacks=callbacks, verbose=0, shuffle=False)
-                if own.stopped:
+                if own and own.stopped:
                     break
 
 
@@ -306,7 +350,7 @@ def _tell_of_extension(run: Run, recipe: Recipe) -> None:
     )
 
 
-def _train_guide(recipe: Recipe, request: Request, out: Path) -> None:
+def _train_guide(recipe: Recipe, request: Request, out: Path, strategy: tf.distribute.Strategy | None) -> None:
     """Trains the guide of a run before it, or what is left of it, unless it was begun with other settings."""
     former = load_run(out) if out.exists() else None
     if former:
@@ -317,7 +361,8 @@ def _train_guide(recipe: Recipe, request: Request, out: Path) -> None:
                 f"{out} was begun with other settings ({'; '.join(changed)}). Choose another --out, or remove it."
             )
     logger.info("First its guide: %s of %s, in %s.", recipe.schedule.length, recipe.name, out)
-    train_recipe(former.recipe if former else recipe, request, out, former)  # that knows how many steps epochs are
+    wanted = former.recipe if former else recipe  # that knows how many steps epochs are
+    train_recipe(wanted, request, out, former, strategy=strategy)
 
 
 def _facts(

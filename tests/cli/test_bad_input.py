@@ -418,3 +418,17 @@ def test_a_dry_run_refuses_a_loss_of_another_shape(refused, two_folders, tmp_pat
 def test_a_modality_of_no_domain(kerasgan):
     result = kerasgan("train", "--dataset", "folder", "--modality", "MR")
     assert result.exit_code == 2 and "a=MR, a=CT, b=MR, b=CT; got" in result.stderr
+
+
+def test_devices_that_cannot_train_together(kerasgan, refused, two_folders, monkeypatch):
+    request = ("train", "--dataset", "folder", "--data-dir", two_folders)
+    assert "2 devices cannot share batches of 1, as each takes equally many" in refused(*request, "--devices", 2)
+    assert "asks for CPU 7 (counted from 0), and TensorFlow sees 2 here. Name" in refused(*request, "--devices", "0,7")
+    result = kerasgan(*request, "--devices", "two")
+    assert result.exit_code == 2 and "--devices takes how many, such as 2, or GPUs such as 0,2" in result.stderr
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
+    monkeypatch.setenv("SLURM_STEP_NODELIST", "node[1-2]")
+    monkeypatch.setenv("SLURM_PROCID", "1")
+    assert "2 processes that train together need --out (in Python out=), the same for all." in refused(*request)
+    monkeypatch.setenv("TF_CONFIG", "{")
+    assert "TF_CONFIG cannot be used" in refused(*request)

@@ -233,20 +233,6 @@ def test_moving_averages_are_those_of_numpy_and_what_a_run_keeps():
     assert built(recipe()).generators["ab"].name == "generator_ab"
 
 
-def test_two_replicas_at_batch_four_equal_one(monkeypatch, two_replicas):
-    """In float64, since rounding grows over the steps of an adversarial training; with a penalty, at fixed points."""
-    monkeypatch.setattr(CycleGAN, "fractions", lambda self, images, step: tf.constant(0.25, images.dtype))
-    settings = recipe(*PENALISED)
-    with dtype_policy("float64"):
-        alone = built(settings)
-        with two_replicas.scope():
-            together = built(settings)
-        for model in (alone, together):
-            model.fit(batches(3, batch=4, dtype="float64"), verbose=0, shuffle=False)
-    for x, y in zip(alone.generator_variables, together.generator_variables, strict=True):
-        np.testing.assert_allclose(x.numpy(), y.numpy(), rtol=0, atol=1e-9)
-
-
 @pytest.mark.parametrize("size", [1, 3])
 def test_batches_that_replicas_cannot_share_are_refused(two_replicas, size):
     with two_replicas.scope():

@@ -191,18 +191,6 @@ def test_generator_without_deformable_convolution_is_refused():
         built(recipe("generator.name=fcn", "generator.filters=2", "generator.downsamplings=1"))
 
 
-def test_two_replicas_at_batch_four_equal_one(two_replicas):
-    """In float64, since rounding grows over the steps of an adversarial training."""
-    with dtype_policy("float64"):
-        alone = built(recipe("pool_size=0"))
-        with two_replicas.scope():
-            together = built(recipe("pool_size=0"))
-        for model in (alone, together):
-            model.fit(batches(3, batch=4, dtype="float64"), verbose=0, shuffle=False)
-    for x, y in zip(alone.generator_variables, together.generator_variables, strict=True):
-        np.testing.assert_allclose(x.numpy(), y.numpy(), rtol=0, atol=1e-9)
-
-
 def test_several_steps_per_execution_reach_the_same_weights():
     single, bundled = built(recipe()), built(recipe(), steps_per_execution=3)
     for model in (single, bundled):

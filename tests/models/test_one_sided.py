@@ -118,22 +118,6 @@ def test_the_generator_heeds_the_discriminator_from_its_step_on():
     assert int(late.discriminator_optimizer.iterations) == 3  # it has learnt from the first step
 
 
-def test_two_replicas_equal_one(two_replicas):
-    """In float64, since rounding grows; the nearest target draws nothing."""
-    settings = ["supervision.target=nearest", "supervision.adversarial_from=1", "pool_size=0"]
-    settings.append("optimizer.average_decay=0.9")
-    with dtype_policy("float64"):
-        alone = built(*settings)
-        with two_replicas.scope():
-            together = built(*settings)
-        for model in (alone, together):
-            model.fit(batches(3, batch=4, dtype="float64"), verbose=0, shuffle=False)
-    assert list(together.networks) == ["generator_ab", "discriminator_b", "average_ab"]
-    for name, network in alone.networks.items():
-        for x, y in zip(network.get_weights(), together.networks[name].get_weights(), strict=True):
-            np.testing.assert_allclose(x, y, rtol=0, atol=1e-9)
-
-
 def test_mixed_bfloat16_keeps_losses_and_outputs_in_float32():
     with dtype_policy("mixed_bfloat16"):
         model = built("supervision.target=nearest")

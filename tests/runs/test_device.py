@@ -8,6 +8,7 @@ import sys
 import pytest
 import tensorflow as tf
 
+from kerasgan.errors import KerasganError
 from kerasgan.networks import discriminators
 from kerasgan.runs import device
 
@@ -133,3 +134,40 @@ def test_freed_memory_is_used_again_unless_the_user_has_chosen():
     training = "from kerasgan.cli._console import prepare_training; prepare_training()"
     assert faults_of_a_second_tensor(training) < pages / 20
     assert faults_of_a_second_tensor(training, MALLOC_TOP_PAD_="131072") > pages / 2
+
+
+@pytest.mark.parametrize(
+    ("devices", "batch_size", "used"),
+    [
+        (None, 1, [0]),
+        (None, 4, [0, 1, 2, 3]),
+        (None, 6, [0, 1, 2]),
+        (2, 4, [0, 1]),
+        ((3, 1), 2, [3, 1]),
+        ((2,), 1, [2]),
+    ],
+)
+def test_gpus_that_share_a_batch_evenly_are_used_and_the_others_left_free(
+    machine, monkeypatch, caplog, devices, batch_size, used
+):
+    machine("avx2", tuple(range(4)))
+    seen = []
+    monkeypatch.setattr(tf.config, "set_visible_devices", lambda gpus, kind: seen.extend(gpus))
+    monkeypatch.setattr(device, "_mirrored", lambda names: names)
+    with caplog.at_level("INFO", "kerasgan"):
+        strategy = device.choose_strategy(devices, None, batch_size)
+    assert strategy == (tuple(f"GPU:{place}" for place in range(len(used))) if len(used) > 1 else None)
+    assert seen == (used if len(used) < 4 else [])
+    note = f"Training on {len(used)} of 4 GPUs, which share a batch of {batch_size} evenly; --set data.batch_size="
+    assert (note in caplog.text) == (devices is None and len(used) < 4)
+
+
+def test_devices_that_are_not_there_or_cannot_share_are_refused(machine):
+    assert device.choose_strategy(None, None, 3) is None  # a CPU
+    with pytest.raises(KerasganError, match=r"2 devices cannot share batches of 3, .*Use --set data.batch_size=4, or"):
+        device.choose_strategy(2, None, 3)
+    with pytest.raises(KerasganError, match=r"asks for CPU 2, 3, 4 \(counted from 0\), and TensorFlow sees 2 here"):
+        device.choose_strategy(5, None, 5)
+    machine("avx2", ((8, 0),))
+    with pytest.raises(KerasganError, match=r"asks for GPU 1 \(counted from 0\), and TensorFlow sees 1 here\. Name"):
+        device.choose_strategy((0, 1), None, 2)

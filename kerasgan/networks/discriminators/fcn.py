@@ -12,7 +12,7 @@ import keras
 from keras import layers
 
 from kerasgan.networks.keras_settings import image_input
-from kerasgan.networks.layers import InstanceNormalization, small_normal
+from kerasgan.networks.layers import InstanceNormalization, batch_normalization, small_normal
 
 Normalization = Literal["batch", "instance", "none"]
 MAP = 4  # side of the feature map that the last convolution takes as a whole
@@ -70,6 +70,5 @@ def _convolve(x: Any, filters: int, normalization: Normalization) -> Any:
     if normalization == "instance":
         x = InstanceNormalization()(x)
     elif normalization == "batch":
-        # Averages over some tens of batches, so that they follow the training; Keras's default takes hundreds.
-        x = layers.BatchNormalization(momentum=0.9, epsilon=1e-5)(x)
+        x = batch_normalization()(x)
     return layers.LeakyReLU(negative_slope=0.2)(x)

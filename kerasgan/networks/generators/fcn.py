@@ -12,7 +12,7 @@ import keras
 from keras import layers
 
 from kerasgan.networks.keras_settings import image_input
-from kerasgan.networks.layers import CroppingLike, PaddingToMultiple, float_output, small_normal
+from kerasgan.networks.layers import CroppingLike, PaddingToMultiple, batch_normalization, float_output, small_normal
 
 DEEPEST = 4  # 64x64 pixels to 4x4; an image of 8 pixels can be mirrored to 16 and no further
 
@@ -66,5 +66,4 @@ def _options() -> dict[str, Any]:
 
 
 def _normalised(x: Any) -> Any:
-    # Averages over some tens of batches, so that they follow the training; Keras's default takes hundreds.
-    return layers.ReLU()(layers.BatchNormalization(momentum=0.9, epsilon=1e-5)(x))
+    return layers.ReLU()(batch_normalization()(x))
