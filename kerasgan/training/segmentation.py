@@ -28,8 +28,8 @@ from kerasgan.scans.slices import predict_slices
 from kerasgan.scans.volume import Volume
 from kerasgan.training.batches import labelled_dataset
 from kerasgan.training.callbacks import Checkpoint, Progress
+from kerasgan.training.fit import reporting_periods
 from kerasgan.training.slices import Labelled
-from kerasgan.training.train import reporting_periods
 
 CHECKPOINT_EVERY = 200  # steps; and validated as often
 AT_ONCE = 8  # slices in a validation's batch

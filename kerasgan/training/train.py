@@ -5,14 +5,11 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
-from importlib.metadata import version
-from itertools import chain
 from pathlib import Path
 
 import keras
-import numpy as np
 import tensorflow as tf
 from filelock import FileLock, Timeout
 
@@ -26,38 +23,21 @@ from kerasgan.networks.build import check_components
 from kerasgan.networks.keras_settings import dtype_policy, keras_defaults
 from kerasgan.runs import checkpoints
 from kerasgan.runs.device import choose_strategy, require_shares, resolve_precision, steady_graphs, uses_xla
-from kerasgan.runs.run import Run, RunFacts, create_run, extend_run, load_run
+from kerasgan.runs.run import Run, create_run, extend_run, load_run
 from kerasgan.runs.together import agree, first_alone, is_first, told_of_lost_workers
-from kerasgan.scans.contract import Channel, Direction, WayBack
-from kerasgan.scans.gate import MINIMUM_PATIENTS, fit_gate
-from kerasgan.training.batches import training_dataset
-from kerasgan.training.cache import CachedScan
-from kerasgan.training.callbacks import (
-    Checkpoint,
-    History,
-    Previews,
-    Progress,
-    StopOnNonFinite,
-    Validation,
-    cut_events,
-    network_files,
-)
-from kerasgan.training.data import Data, prepare_data
+from kerasgan.training.data import prepare_data
+from kerasgan.training.facts import facts_of
+from kerasgan.training.fit import fit
 from kerasgan.training.guide import Guide, recipe_of_guide, with_guide_beside
 from kerasgan.training.initial import Initial
-from kerasgan.training.interruption import Following, Interruption
-from kerasgan.training.needs import FirstSteps, Needs, disk_of_training
-from kerasgan.training.own_callbacks import OwnCallbacks
 from kerasgan.training.request import Request, differences
 from kerasgan.training.results import draw_losses
 from kerasgan.training.slices import SliceStore
 from kerasgan.training.start import own_guide
-from kerasgan.training.targets import Targets, draw_targets, training_targets
+from kerasgan.training.targets import draw_targets, training_targets
 from kerasgan.training.teacher import load_teacher
 
 LOCK = ".lock"  # in a run directory: held by the process that trains the run
-# Chosen on real heads, see benchmarks/README.md: a wider shell serves a good generator little and hurts a poor one.
-WAY_BACK = WayBack(enlarging="lanczos", shell_mm=4.0)
 
 logger = logging.getLogger(__name__)
 
@@ -146,7 +126,7 @@ def train_recipe(
     if strategy:
         batch = recipe.data.batch_size
         logger.info("The devices share each batch of %d images of a domain, %d on each.", batch, batch // replicas)
-    facts = _facts(request, data, precision, tuple(model.generators), guide).model_copy(update={"replicas": replicas})
+    facts = facts_of(request, data, precision, tuple(model.generators), guide, replicas)
     if initial:
         facts = facts.model_copy(update={"init": initial.give_weights(model, recipe)})
 
@@ -220,110 +200,6 @@ def build_model(
     return model
 
 
-def fit(
-    model: AdversarialModel,
-    run: Run,
-    data: Data,
-    targets: list[Targets] | None = None,
-    own_callbacks: Sequence[keras.callbacks.Callback] = (),
-) -> None:
-    """Trains a run's model from its newest checkpoint to the recipe's last step.
-
-    Args:
-        model: The compiled model.
-        run: Where everything is written.
-        data: The prepared slices.
-        targets: What those of domain a are to become, of each training scan, for a recipe with pairs.
-        own_callbacks: The user's, see `OwnCallbacks`.
-
-    Of several processes, the first one writes; validation is its own, while the others wait.
-    """
-    strategy = model.distribute_strategy
-    is_writer = is_first(strategy)
-    schedule, settings = run.recipe.schedule, run.recipe.data
-    stores = SliceStore(data.train[0], data.classes, targets), SliceStore(data.train[1])
-    folder, variables = run.path / "checkpoints", checkpoints.state(model)
-    done = checkpoints.resume(variables, folder) if is_writer else checkpoints.restore(variables, folder)
-    agree(strategy, "what is trained, on which data and from which step", (run.recipe, run.facts, done))
-    is_period_open = checkpoints.PERIOD_END in checkpoints.names(folder, done)
-    recorded = done - is_period_open
-    judges = {f"discriminator_{domain}": f"discriminator {name}" for domain, name in run.facts.modalities.items()}
-    shown = {"generators": "generators", **judges}
-    with ExitStack() as stack:
-        progress = stack.enter_context(closing(Progress("Training", done, schedule.steps, shown, recorded, is_writer)))
-        callbacks: list[keras.callbacks.Callback] = [progress, StopOnNonFinite()]
-        own = None
-        if is_writer:
-            disk = disk_of_training(model, run, data)
-
-            def tell(needs: Needs) -> None:
-                logger.info("%s needs %s.", run.path, needs)
-
-            last: dict[Path, keras.Model] = {}
-            for direction in model.generators:
-                last |= network_files(model, run, direction, "last")
-            cut_events(run.path / "tensorboard", recorded)
-            writer = tf.summary.create_file_writer(str(run.path / "tensorboard"))
-            checkpoint = Checkpoint(progress, schedule.checkpoint_every, lambda: checkpoints.state(model), folder, last)
-            validation = Validation(run, progress, writer, data.paired_slices(), data.samples())
-            interruption = stack.enter_context(Interruption(progress, checkpoint))
-            own = OwnCallbacks(own_callbacks, model, progress, validation, checkpoint, schedule.report_every)
-            stack.enter_context(own)
-            callbacks = [
-                progress,
-                FirstSteps(progress, disk, schedule.preview_every, tell),
-                StopOnNonFinite(),
-                History(run, progress, writer),
-                Previews(run, progress, writer, *data.previews()),
-                validation,
-                own,
-                checkpoint,
-                interruption,
-            ]
-        else:
-            stack.enter_context(Following())
-        with _told_of_lost_slices([*chain(*data.train), *(targets or ())]):
-            if is_period_open:
-                logs = {name: float(mean.result()) for name, mean in model.means.items()}
-                for callback in callbacks:
-                    callback.set_model(model)
-                    callback.on_epoch_end(0, logs)
-            for steps, periods in reporting_periods(done, schedule.steps, schedule.report_every):
-                batches = training_dataset(
-                    stores, settings.augmentation, settings.batch_size, run.facts.seed, progress.step
-                )
-                # Several steps in one execution end where the data ends, not where Keras stops counting.
-                batches = batches.take(steps * periods)
-                model.fit(batches, epochs=periods, steps_per_epoch=steps, callbacks=callbacks, verbose=0, shuffle=False)
-                if own and own.stopped:
-                    break
-
-
-def reporting_periods(done: int, last: int, period: int) -> list[tuple[int, int]]:
-    """The steps that are left of a run, as `(steps, repetitions)`: of a begun period, of whole ones, and the rest.
-
-    Example:
-        >>> reporting_periods(0, 250, period=100)
-        [(100, 2), (50, 1)]
-        >>> reporting_periods(30, 250, period=100)
-        [(70, 1), (100, 1), (50, 1)]
-    """
-    begun = min(-done % period, last - done)
-    whole, rest = divmod(last - done - begun, period)
-    return [(length, count) for length, count in ((begun, 1), (period, whole), (rest, 1)) if length and count]
-
-
-@contextmanager
-def _told_of_lost_slices(entries: Sequence[CachedScan | Targets]) -> Iterator[None]:
-    """Turns TensorFlow's error about a cache that was removed during the training into one line."""
-    try:
-        yield
-    except tf.errors.OpError:
-        for entry in entries:
-            entry.require_whole()
-        raise
-
-
 @contextmanager
 def _alone(run: Run) -> Iterator[None]:
     """Refuses a run that another process trains: each would remove or overwrite what the other wrote."""
@@ -363,49 +239,3 @@ def _train_guide(recipe: Recipe, request: Request, out: Path, strategy: tf.distr
     logger.info("First its guide: %s of %s, in %s.", recipe.schedule.length, recipe.name, out)
     wanted = former.recipe if former else recipe  # that knows how many steps epochs are
     train_recipe(wanted, request, out, former, strategy=strategy)
-
-
-def _facts(
-    request: Request, data: Data, precision: str, directions: tuple[Direction, ...], guide: Guide | None
-) -> RunFacts:
-    maps, modalities, gates = {}, {}, {}
-    channels: tuple[Channel, ...] = ()
-    for domain, cached, scans in zip("ab", data.train, (data.split.train.a, data.split.train.b), strict=True):
-        modalities[domain], fitted = scans[0].modality, []
-        for number in range(len(cached[0].channels)):
-            shown = [scan.channels[number] for scan in cached]
-            low, high = np.median([(one.map.low, one.map.high) for one in shown], axis=0)
-            measured = [(one.measurements, scan.patient) for one, scan in zip(shown, cached, strict=True)]
-            gate = fit_gate([(values, patient) for values, patient in measured if values])
-            fitted.append(((float(low), float(high)), gate))
-        maps[domain], gate = fitted[0]
-        if gate is None:
-            few = "No input gate for %s, which needs %d patients: nothing will say whether a scan is like these."
-            logger.warning(few, modalities[domain], MINIMUM_PATIENTS)
-        if domain == "a" and data.card.channels:
-            of_names = zip(data.card.channels, fitted, strict=True)
-            channels = tuple(Channel(name=name, window=window, gate=gate) for name, (window, gate) in of_names)
-        elif gate:
-            gates[domain] = gate
-    root = (request.data_dir or Path(data.card.default_dir)).absolute()
-    return RunFacts(
-        kerasgan=version("kerasgan"),
-        dataset=request.dataset or "",
-        data_dir=str(root),
-        patient_keys=datasets.digest(datasets.find_secret(root) if request.secret is None else request.secret),
-        anatomy=data.card.anatomy,
-        paired=data.card.paired,
-        modalities=modalities,
-        seed=request.seed or 0,
-        preparation=data.settings,
-        maps=maps,
-        way_back=WAY_BACK,
-        precision=precision,
-        xla=uses_xla(),
-        directions=directions,
-        fingerprint=data.fingerprint,
-        gates=gates,
-        channels=channels,
-        guide=guide and guide.digest,
-        fold=request.fold,
-    )

@@ -11,7 +11,7 @@ from tiny import newest_checkpoint, request, write_heads
 from kerasgan.errors import DatasetError, DivergenceError
 from kerasgan.models._adversarial import FiniteMonitor
 from kerasgan.runs import checkpoints
-from kerasgan.training import train as training
+from kerasgan.training import fit
 from kerasgan.training.callbacks import Progress, StopOnNonFinite
 from kerasgan.training.train import train
 
@@ -74,7 +74,7 @@ def test_cache_that_is_removed_during_the_training_is_named_in_one_line(data, tm
 
 
 def test_loss_that_is_not_finite_stops_the_run_and_leaves_the_last_good_state(data, tmp_path, monkeypatch):
-    original = training.training_dataset
+    original = fit.training_dataset
 
     def poison(*args, **options):
         step = 5 - args[-1]
@@ -84,7 +84,7 @@ def test_loss_that_is_not_finite_stops_the_run_and_leaves_the_last_good_state(da
             .map(lambda i, x: (tf.where(i == step, x[0] * float("nan"), x[0]), x[1]))
         )
 
-    monkeypatch.setattr(training, "training_dataset", poison)
+    monkeypatch.setattr(fit, "training_dataset", poison)
     with pytest.raises(DivergenceError, match=r"cycle_a.* NaN or infinite at step 6.*learning rate"):
         train(request(data), tmp_path / "run")
     assert [path.stem for path in (tmp_path / "run/checkpoints").iterdir()] == ["step-000000004"]
