@@ -247,7 +247,8 @@ def slurm(tmp_path, monkeypatch):
 
 
 def test_jobs_of_slurm_compute(slurm):
-    path = slurm('setsid sh "$1" > /dev/null 2>&1 < /dev/null &\necho "Submitted batch job $!"')
+    kept = 'cp "$1" "$0.$$"'  # as Slurm does: the script is removed once it is submitted
+    path = slurm(f'{kept}\nsetsid sh "$0.$$" > /dev/null 2>&1 < /dev/null &\necho "Submitted batch job $!"')
     before = signal.getsignal(signal.SIGINT)
     with executor(2, f"slurm:{path}") as there:
         found = {one.job.number: one for one in there.run(compute, jobs(6, {2: "poison"}))}
