@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from tiny import assert_same_checkpoint, copy_after, labelled_request, newest_checkpoint, request, table, write_heads
 
 from kerasgan.training.callbacks import Progress
@@ -130,11 +131,13 @@ ENDLESS = """
 import sys, time
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
+import tensorflow as tf
 from tiny import request
 from kerasgan.training import callbacks
 from kerasgan.training.train import train
 
 place, method, step = sys.argv[4], sys.argv[5], int(sys.argv[6])
+tf.config.threading.set_intra_op_parallelism_threads(int(sys.argv[7]))  # sums depend on their number
 original = getattr(getattr(callbacks, place), method)
 
 def endless(self, *arguments, **named):
@@ -159,6 +162,7 @@ train(request(Path(sys.argv[2]), seed=3), Path(sys.argv[3]))
 def test_sigterm_does_not_wait_for_what_takes_long_and_the_resumed_run_is_the_same(data, whole, tmp_path, where, kept):
     run, out = whole("plain"), tmp_path / "run"
     command = [sys.executable, "-c", ENDLESS, str(Path(__file__).parents[1]), str(data), str(out), *where]
+    command.append(str(tf.config.threading.get_intra_op_parallelism_threads()))
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         while not (out / "reached").exists() and process.poll() is None:
             time.sleep(0.05)
