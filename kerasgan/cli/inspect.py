@@ -73,7 +73,7 @@ def _series_row(series: Series, base: Path) -> list[str]:
     slices, rows, columns = series.shape
     name = f"{series.number} {series.description}".strip()
     return [
-        _place(series, base),
+        str(series.place.relative_to(base)),
         series.patient or "-",
         (name if len(name) <= _NAME else f"{name[: _NAME - 1]}…") or "-",
         series.modality or "-",
@@ -88,14 +88,8 @@ def _series_row(series: Series, base: Path) -> list[str]:
 
 def _series_content(series: Series, base: Path) -> dict[str, Any]:
     return {
-        "path": _place(series, base),
+        "path": str(series.place.relative_to(base)),
         **{name: getattr(series, name) for name in ("patient", "number", "description", "modality")},
         **{name: getattr(series, name) for name in ("shape", "spacing_mm", "axes")},
         **{name: getattr(series, name) for name in ("usable", "reason", "synthetic", "notes")},
     }
-
-
-def _place(series: Series, base: Path) -> str:
-    """The file of a series, or the folder of its files, as seen from the folder that was searched."""
-    folder = Path(os.path.commonpath([file.parent for file in series.files]))
-    return str((series.files[0] if len(series.files) == 1 else folder).relative_to(base))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -97,17 +97,25 @@ def train(
     except ValueError as error:
         raise typer.BadParameter(f"--fold: {error}.") from error
     modalities = dict(_MODALITIES[one] for one in modality or ())
-    changes = tuple(overrides or ())
-    index, chosen, workers = index_folder(context), _devices(devices), workers_of_environment()
-    request = Request(
-        *(dataset, data_dir, recipe, quick, changes, seed, strict, trusted(context), modalities),
-        fold=fold,
-        extend=extend,
-        init=init,
-        index=index,
-        devices=chosen,
-        workers=workers,
-    )
+    workers = workers_of_environment()
+    asked: dict[str, Any] = {
+        "dataset": dataset,
+        "data_dir": data_dir,
+        "recipe": recipe,
+        "quick": quick,
+        "overrides": tuple(overrides or ()),
+        "seed": seed,
+        "strict": strict,
+        "trust": trusted(context),
+        "modalities": modalities,
+        "fold": fold,
+        "extend": extend,
+        "init": init,
+        "index": index_folder(context),
+        "devices": _devices(devices),
+        "workers": workers,
+    }
+    request = Request(**asked)
     resume = resume or extend is not None
     place = start.choose_out(request, out, resume)
     start.check(request, place, resume)
@@ -121,25 +129,7 @@ def train(
         return
     with writing(place), resumable(lambda: how_to_resume(place)):
         prepare_training()
-        run = api.train(
-            dataset,
-            data_dir=data_dir,
-            recipe=recipe,
-            out=place,
-            quick=quick,
-            resume=resume,
-            seed=seed,
-            overrides=changes,
-            strict=strict,
-            trust=trusted(context),
-            modalities=modalities,
-            fold=fold,
-            extend=extend,
-            init=init,
-            index=index,
-            devices=chosen,
-            workers=workers,
-        )
+        run = api.train(**asked, out=place, resume=resume)
     if workers and workers.index:
         return  # the first one tells
     from kerasgan.training.results import results

@@ -6,6 +6,7 @@ time point, ...). Values are read of one slice, and of several images at one pos
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -91,6 +92,18 @@ class Series:
         kind = f"series {self.number}".strip() if self.uid or self.slices else "image"
         traits = f" ({', '.join(self.traits)})" if self.traits else ""
         return f"{kind}{traits} of patient {self.patient}"
+
+    @property
+    def place(self) -> Path:
+        """Its file, or the folder that holds all of its files.
+
+        Example:
+            >>> Series("1.2", "MR", "", (Path("a/b/1"), Path("a/c/2"))).place.as_posix()
+            'a'
+        """
+        if len(self.files) == 1:
+            return self.files[0]
+        return Path(os.path.commonpath([file.parent for file in self.files]))
 
     def is_called(self, text: str) -> bool:
         """True for the number, the description, the UID or a distinguishing attribute of the series.

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -208,7 +207,7 @@ class Cohort:
             reasons = "; ".join(dict.fromkeys(one.reason for one in damaged))
             self.rows.append(Row(input=self._seen(place), series=name, status="failed", error=reasons[:LONGEST]))
         for series, name in _names([one for one in found if not one.damaged]):
-            input_ = self._seen(_place(series))
+            input_ = self._seen(series.place)
             known = {"input": input_, "series": name, "modality": series.modality[:16], "slices": series.shape[0]}
             direction = directions.get(series.modality)
             if not series.usable or series.synthetic or direction is None:
@@ -276,19 +275,12 @@ def _require_places(folder: Path, out: Path) -> None:
         raise KerasganError(f"{out} exists; name another output, so that nothing is overwritten.")
 
 
-def _place(series: Series) -> Path:
-    """The file of a series, or the folder of its files."""
-    if len(series.files) == 1:
-        return series.files[0]
-    return Path(os.path.commonpath([file.parent for file in series.files]))
-
-
 def _names(found: Sequence[Series]) -> list[tuple[Series, str]]:
     """Each series with what tells it from others of the same place; images need nothing."""
     named = [(series, _name(series) if series.uid or series.slices else "") for series in found]
-    taken = Counter((_place(series), name) for series, name in named)
+    taken = Counter((series.place, name) for series, name in named)
     return [
-        (series, f"{name} {_short(series)}".strip() if taken[_place(series), name] > 1 else name)
+        (series, f"{name} {_short(series)}".strip() if taken[series.place, name] > 1 else name)
         for series, name in named
     ]
 
