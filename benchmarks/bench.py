@@ -109,4 +109,4 @@ def _version(package: str) -> str:
     try:
         return version(package)
     except PackageNotFoundError:
-        return "not installed"
+        return _version("tensorflow-cpu") if package == "tensorflow" else "not installed"

@@ -1,6 +1,6 @@
 """Times a generator and its students where small devices run them: LiteRT against what a user would pick instead.
 
-    pip install '.[quantization]' tf2onnx onnx onnxruntime openvino torch   # each as far as it is to be compared
+    pip install '.[cpu,quantization,onnx,openvino]' torch   # each as far as it is to be compared
     python benchmarks/edge.py --size 256 --filters 64 --blocks 9 --repeats 3 --slices 5
 
 Teacher and students have untrained weights, which cost as much as trained ones, and translate one slice at a time on

@@ -4,7 +4,7 @@
 
 The scan is one of the run's validation part, written as an axial DICOM series, from which all exits start; their
 results are read from disk again. The table in docs/deployment.md that belongs to the name is rewritten. Needs
-`pip install 'kerasgan[quantization,serving]'`.
+`pip install 'kerasgan[cpu,quantization,serving]'`.
 """
 
 from __future__ import annotations

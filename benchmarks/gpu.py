@@ -1,6 +1,6 @@
 """Measures kerasgan on one GPU, in under ten minutes: training step, its memory and arithmetic, and translation.
 
-    python benchmarks/gpu.py                     # on a machine with a GPU and `pip install 'tensorflow[and-cuda]'`
+    python benchmarks/gpu.py                     # on a machine with a GPU and `pip install '.[gpu]'`
     python benchmarks/gpu.py --smoke --print-only    # anywhere, on tiny networks: that the script itself works
 
 The training step is that of `hiasa2018` at its own widths, as `train_step.py` measures it on the processor: in float32

@@ -13,6 +13,7 @@ import argparse
 import json
 import re
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,8 @@ import bench
 
 RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results"
 DROPPED = ("cells", "patients", "pictures", "definitions")  # the table of definitions stays
-NOT_SHOWN = ("Recipe", "Definitions of the figures", "Work", "Data")  # in the page; the JSON has them
+MISSING = "Missing cells"
+NOT_SHOWN = ("Recipe", "Definitions of the figures", "Work", "Data", MISSING)  # in the page; the JSON has them
 
 
 def keep(folder: Path, picture: str) -> Path:
@@ -52,6 +54,10 @@ def _page(report: dict[str, Any], picture: str, caption: str) -> str:
         f"![{report['title']}]({picture})",
         *filter(None, [caption]),
     ]
+    for table in report["tables"]:
+        if table["section"] == MISSING:
+            kinds = Counter(re.sub(r"\W.*", "", what) for _, what in table["rows"][1:])
+            lines.append(f"Not computed: {', '.join(f'{kind} ({count} cells)' for kind, count in kinds.items())}.")
     section = ""
     for table in report["tables"]:
         if table["section"] in NOT_SHOWN:

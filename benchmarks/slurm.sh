@@ -1,5 +1,6 @@
 #!/bin/bash
-# Trains twice on a one-node Slurm: undisturbed, and preempted twice by another job; both runs must be equal, bit by bit.
+# Trains twice on a one-node Slurm: undisturbed, and preempted twice by another job; both runs must be equal, bit by bit. Then two
+# tasks of a step train together.
 #
 #     apt-get install -y slurm-wlm munge
 #     benchmarks/slurm.sh [FOLDER [STEPS]]    # as root, with kerasgan on the PATH; a new folder, enough steps for a minute
@@ -103,3 +104,9 @@ for name in ("history.csv", "validation.csv"):
 print(f"{whole.stem}: {'equal, bit by bit' if not different else 'different: ' + ', '.join(different)}")
 sys.exit(bool(different))
 PYTHON
+
+sbatch --wait --quiet --ntasks=2 --chdir="$folder" --output="$folder/together.log" --wrap="srun --label kerasgan train --out \
+    runs/together --dataset synthrad --data-dir $folder/data --recipe hiasa2018 ${settings[*]} --set schedule.steps=300 \
+    --set data.batch_size=2" || { cat "$folder/together.log"; exit 1; }
+grep --text --only-matching "Training in .*" "$folder/together.log"
+echo "Two tasks together: $(basename "$(newest together)" .npz)"

@@ -2,7 +2,7 @@
 
     python examples/serve_and_ask.py RUN
 
-It needs `pip install 'kerasgan[serving]'`. `kerasgan serve` starts a server alone; clients need only its address.
+It needs `pip install 'kerasgan[cpu,serving]'`. `kerasgan serve` starts a server alone; clients need only its address.
 """
 
 import sys

@@ -22,13 +22,18 @@ if TYPE_CHECKING:
     from kerasgan import metrics as metrics
     from kerasgan import models as models
     from kerasgan import serving as serving
+    from kerasgan.api import challenge as challenge
     from kerasgan.api import compare as compare
     from kerasgan.api import distill as distill
     from kerasgan.api import evaluate as evaluate
+    from kerasgan.api import export_keras as export_keras
+    from kerasgan.api import export_onnx as export_onnx
     from kerasgan.api import export_serving as export_serving
+    from kerasgan.api import export_slicer as export_slicer
     from kerasgan.api import export_tflite as export_tflite
     from kerasgan.api import inspect as inspect
     from kerasgan.api import list_runs as list_runs
+    from kerasgan.api import pack as pack
     from kerasgan.api import reproduce as reproduce
     from kerasgan.api import score as score
     from kerasgan.api import train as train
@@ -55,9 +60,11 @@ if TYPE_CHECKING:
 _PLACES = {
     **dict.fromkeys(("config", "datasets", "io", "losses", "metrics", "models", "serving"), "kerasgan"),
     **dict.fromkeys(("discriminators", "generators", "layers"), "kerasgan.networks"),
-    **dict.fromkeys(("compare", "distill", "evaluate", "export_serving", "export_tflite"), "kerasgan.api"),
-    **dict.fromkeys(("inspect", "list_runs", "reproduce", "score", "train", "translate"), "kerasgan.api"),
-    "translate_folder": "kerasgan.api",
+    **dict.fromkeys(("challenge", "compare", "distill", "evaluate", "inspect", "list_runs", "pack"), "kerasgan.api"),
+    **dict.fromkeys(
+        ("export_keras", "export_onnx", "export_serving", "export_slicer", "export_tflite"), "kerasgan.api"
+    ),
+    **dict.fromkeys(("reproduce", "score", "train", "translate", "translate_folder"), "kerasgan.api"),
     "CycleGAN": "kerasgan.models.cyclegan",
     "Evaluation": "kerasgan.evaluation.results",
     "KerasganError": "kerasgan.errors",
@@ -81,10 +88,17 @@ def __getattr__(name: str) -> Any:
         value: Any = version("kerasgan")
     elif name not in _PLACES:
         raise AttributeError(f"module 'kerasgan' has no attribute {name!r}")
-    elif _PLACES[name] in ("kerasgan", "kerasgan.networks"):
-        value = importlib.import_module(f"{_PLACES[name]}.{name}")
     else:
-        value = getattr(importlib.import_module(_PLACES[name]), name)
+        is_module = _PLACES[name] in ("kerasgan", "kerasgan.networks")
+        try:
+            module = importlib.import_module(f"{_PLACES[name]}.{name}" if is_module else _PLACES[name])
+        except ModuleNotFoundError as error:
+            from kerasgan.text import NO_TENSORFLOW, TENSORFLOW
+
+            if error.name not in TENSORFLOW:
+                raise
+            raise ModuleNotFoundError(f"kerasgan.{name}: {NO_TENSORFLOW}", name=error.name) from error
+        value = module if is_module else getattr(module, name)
     globals()[name] = value  # the next access does not come here
     return value
 

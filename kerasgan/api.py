@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from kerasgan.files import path_of
 from kerasgan.networks.keras_settings import require_tensorflow
-from kerasgan.training.request import Request
-from kerasgan.training.start import check, choose_out, student_out
 
 if TYPE_CHECKING:
     import keras
 
+    from kerasgan.engines.names import Wanted as Engine
     from kerasgan.evaluation.comparison import RunComparison
     from kerasgan.evaluation.folds import CrossValidation
     from kerasgan.evaluation.overview import ListedRun
@@ -99,6 +98,9 @@ def train(
     """
     if isinstance(overrides, str | Mapping):
         raise TypeError(f"overrides must be a list such as ['schedule.steps=5000']; got {overrides!r}.")
+    from kerasgan.training.request import Request
+    from kerasgan.training.start import check, choose_out
+
     request = Request(
         *(dataset, _optional(data_dir, "data_dir"), recipe, quick, tuple(overrides), seed, strict, trust, modalities),
         fold=fold,
@@ -139,7 +141,7 @@ def inspect(
     """Finds every image series below a path and says of each whether it can be used.
 
     Args:
-        path: A folder, a `.zip` of one, or one DICOM, NIfTI or MetaImage file.
+        path: A folder, a `.zip` of one, or one DICOM, NIfTI, MetaImage or NRRD file.
         modality: `"MR"` or `"CT"`: what image files are that do not show it themselves.
         key: Only those of the patient whom messages, tables and pictures call by this key, such as `"p07e0e0d088"`.
         series: Only those of this number, description or UID, or with this attribute, such as `"EchoTime 4.6"`.
@@ -159,7 +161,7 @@ def inspect(
     Example:
         [(series.modality, series.shape) for series in kerasgan.inspect("patient")]
     """
-    from kerasgan.datasets import find_listed
+    from kerasgan.io.discovery import find_listed
 
     return find_listed(
         path_of(path, "path"), _known(modality), key, _text(series), orientation, _optional(index, "index")
@@ -179,15 +181,21 @@ def translate(
     flip: bool = False,
     uncertainty: bool = False,
     index: str | Path | None = None,
+    engine: Engine = "exact",
+    like: str | Path | None = None,
+    axial_mm: float | None = None,
+    de_identify: str | Path | None = None,
 ) -> Path:
     """Synthesises the other modality of a scan, from disk to disk, on the scan's own grid.
 
     Args:
-        model: A trained run, a `.tflite` file that kerasgan exported, or another `Translator`, such as a server's.
-        source: A DICOM folder, a `.zip` of one, or a NIfTI or MetaImage file; for a model with named channels, one for
-            each, such as `{"T1": "patient/T1", "T2": "patient/T2"}`, all on one grid.
-        output: A `.nii.gz`, `.nii` or `.mha` file; any other name is a folder for a DICOM series, which needs a DICOM
-            source, of several channels the model's first. It must not exist.
+        model: A trained run, a `.tflite` or `.onnx` file that kerasgan exported, `"demo"` for the small model that
+            comes with it and knows a phantom alone, or another `Translator`, such as a server's.
+        source: A DICOM folder, a `.zip` of one, or a NIfTI, MetaImage or NRRD file; for a model with named
+            channels, one for each, such as `{"T1": "patient/T1", "T2": "patient/T2"}`, all on one grid.
+        output: A `.nii.gz`, `.nii`, `.mha` or `.nrrd` file; any other name is a folder for a DICOM series, which
+            needs a DICOM source, of several channels the model's first. It must not exist. A picture of both scans
+            is written beside it, `ct-preview.png` for `ct.nii.gz` or a folder `ct`.
         direction: `"ab"` or `"ba"`; None: the direction that takes the scan's modality.
         strict: Refuse a series that needs repair, and a scan that the model's input gate calls foreign.
         modality: `"MR"` or `"CT"`: what an image file is that does not show it itself.
@@ -199,7 +207,16 @@ def translate(
         flip: Take the mean of each slice's result and of the mirrored slice's, mirrored back, in twice the time.
         uncertainty: Write beside a synthetic CT a map of its expected absolute error in HU, `ct-expected-error.nii.gz`
             for `ct.nii.gz`, a NIfTI file also beside a DICOM series. The run needs an evaluation on pairs.
-        index: As in `inspect`.
+        index: As in `inspect`; what was measured of engines is kept there, too.
+        engine: What computes the generator of a run: `"exact"`, TensorFlow in float32; `"best"`, the fastest on this
+            machine that changes next to nothing, as the command line takes it; or one of its names, such as
+            `"openvino-bf16"`.
+        like: Of an image file, the DICOM series that it was made from, on the same grid: a DICOM series can then be
+            written, with that one's patient, study and frame of reference.
+        axial_mm: Thickness in mm, from 0.3 to 20, of axial slices in which the result is written in place of the
+            scan's own, as planning systems take them; None: on the scan's grid.
+        de_identify: A file with a secret, which is made where it is missing: patient, study and dates of a DICOM series
+            become what the secret makes of them, always the same, so that series of one study stay together.
 
     Returns:
         The file or folder that was written: HU for CT, the median training scale for MR.
@@ -226,6 +243,10 @@ def translate(
         flip,
         uncertainty,
         _optional(index, "index"),
+        engine,
+        _optional(like, "like"),
+        axial_mm,
+        _optional(de_identify, "de_identify"),
     )
 
 
@@ -243,6 +264,9 @@ def translate_folder(
     workers: int = 1,
     cluster: str | None = None,
     index: str | Path | None = None,
+    engine: Engine = "exact",
+    axial_mm: float | None = None,
+    de_identify: str | Path | None = None,
 ) -> list[Row]:
     """Translates each series below a folder that the model takes, and writes a manifest of what became of each.
 
@@ -250,7 +274,7 @@ def translate_folder(
 
     Args:
         model: As for `translate`.
-        folder: A folder of DICOM series, NIfTI and MetaImage files at any depth.
+        folder: A folder of DICOM series, NIfTI, MetaImage and NRRD files at any depth.
         out: A new folder, or that of a call which ended early. Outputs are at the places of their sources: a folder for
             a DICOM series, a file of the same format for an image. `manifest.csv` and `manifest.jsonl` list them.
         direction: As for `translate`, as are `strict`, `modality`, `orientation`, `anonymous`, `flip` and
@@ -258,7 +282,7 @@ def translate_folder(
         workers: Processes on this machine, each with the network; 1: this process alone.
         cluster: `"tcp://HOST:PORT"` of a dask.distributed scheduler, or `"slurm:FILE"`; its workers need the package
             and the same disk.
-        index: As in `inspect`.
+        index: As for `translate`, as are `engine`, `axial_mm` and `de_identify`.
 
     Returns:
         A row for each series: what was written, or why it failed or was left out.
@@ -275,8 +299,11 @@ def translate_folder(
     from kerasgan.translation.cohort import Cohort
     from kerasgan.translation.task import Options
 
-    options = Options(direction, strict, _known(modality), orientation, anonymous, flip, uncertainty)
-    return list(Cohort(model, folder, out, options, index=_optional(index, "index")).translate(workers, cluster))
+    key = _optional(de_identify, "de_identify")
+    choices = anonymous, flip, uncertainty, axial_mm, str(key.resolve()) if key else None
+    options = Options(direction, strict, _known(modality), orientation, *choices)
+    cohort = Cohort(model, folder, out, options, index=_optional(index, "index"), engine=engine)
+    return list(cohort.translate(workers, cluster))
 
 
 def evaluate(
@@ -289,25 +316,32 @@ def evaluate(
     part: Literal["test", "validation"] = "test",
     flip: bool = False,
     index: str | Path | None = None,
+    workers: int = 1,
+    cluster: str | None = None,
+    engine: Engine = "exact",
 ) -> Evaluation:
     """Translates every paired test patient of a run and compares the result with the truth.
 
     Args:
-        run: A trained run.
+        run: A trained run, or a `.kgan` file, of which `dataset` says on whom it is scored.
         data_dir: The dataset's folder, or one of the same layout with other patients; None: as in training.
-        out: Folder for the results; None: `evaluation` in the run, or `evaluation-ba`, `evaluation-external` and so on.
+        out: Folder for the results; None: `evaluation` in the run, or `evaluation-ba`, `evaluation-external` and so on,
+            and for `model.kgan` the folder `model-evaluation-external` beside it.
         direction: `"ab"` or `"ba"`: the generator to score.
         dataset: Another dataset, or a `.py` file, of other people; None: the run's own.
         trust: Execute the `.py` file of the run's dataset, if it has one.
         part: `"validation"` scores the patients who chose the generator, to decide by; report the others.
         flip: As in `translate`; the folder's name then ends in `-flip`.
-        index: As in `inspect`.
+        index: As in `translate`, as is `engine`, which the results name.
+        workers: Processes that evaluate pairs, each with the network; 1: this process alone.
+        cluster: As in `translate_folder`.
 
     Returns:
         The scores by patient, which are also written to `out` as CSV, JSON, a table and a picture for each pair.
 
     Raises:
         KerasganError: If there are no paired patients that the run has not seen, or the run cannot be used.
+        WorkerError: Where the workers cannot be reached, or a pair ends its process.
 
     Example:
         print(kerasgan.evaluate("runs/first").table())
@@ -317,6 +351,9 @@ def evaluate(
     return evaluation.evaluate(
         *(_path(run), _optional(data_dir, "data_dir"), _optional(out, "out"), direction, dataset, trust, part, flip),
         index=_optional(index, "index"),
+        workers=workers,
+        cluster=cluster,
+        engine=engine,
     )
 
 
@@ -331,7 +368,8 @@ def score(
 
     Args:
         synthetic: A synthetic CT, a file or a DICOM series, or a folder with those of several patients, who are told
-            apart by Patient ID or, for NIfTI and MHA, by the first folder on the way to the file, or else its name.
+            apart by Patient ID or, for NIfTI, MHA and NRRD, by the first folder on the way to the file, or else
+            its name.
         truth: The acquired CT of the same patient or patients, on the same grid.
         source: The scans that were translated, on that grid, too: errors are then split by place, the result is
             compared with its source, and a look-up table of the other patients stands beside it.
@@ -480,6 +518,152 @@ def export_tflite(
     )
 
 
+def export_onnx(
+    run: RunOrPath,
+    output: str | Path,
+    direction: Direction | None = None,
+    data_dir: str | Path | None = None,
+    trust: bool = False,
+) -> Path:
+    """Writes one generator of a run as an ONNX model, and compares it in ONNX Runtime with the Keras generator.
+
+    Args:
+        run: A trained run.
+        output: The `.onnx` file, which must not exist; a `.json` file of the same name reports size and comparison.
+        direction: `"ab"` or `"ba"`; None: `"ab"`.
+        data_dir: Folder of the run's dataset; None: as in training.
+        trust: Execute the `.py` file of the run's dataset, if it has one.
+
+    Returns:
+        `output`: float32 `image` `[batch, height, width, channels]` to `synthetic` `[batch, height, width, 1]`, values
+        such as HU, any lengths. Its contract is in its metadata, `kerasgan_contract`.
+
+    Raises:
+        KerasganError: If a package is missing (`pip install 'kerasgan[onnx]'`), for an invalid name, or if the file
+            would differ too much from the Keras generator.
+
+    Example:
+        kerasgan.export_onnx("runs/first", "model.onnx")
+    """
+    require_tensorflow()
+    from kerasgan.export import export_onnx
+
+    return export_onnx(_path(run), path_of(output, "output"), direction, _optional(data_dir, "data_dir"), trust)
+
+
+def export_keras(
+    run: RunOrPath,
+    output: str | Path,
+    direction: Direction | None = None,
+    data_dir: str | Path | None = None,
+    trust: bool = False,
+) -> Path:
+    """Writes one generator of a run as a model that plain Keras loads, from physical values to physical values.
+
+    The run's own `generators/ab-best.keras`, which plain Keras loads as well, takes and gives values in [-1, 1].
+
+    Args:
+        run: A trained run.
+        output: The `.keras` file, which must not exist; a `.json` file of the same name reports size and comparison.
+        direction: `"ab"` or `"ba"`; None: `"ab"`.
+        data_dir: Folder of the run's dataset; None: as in training.
+        trust: Execute the `.py` file of the run's dataset, if it has one.
+
+    Returns:
+        `output`: float32 `[batch, height, width, channels]` to `[batch, height, width, 1]`, values such as HU, any
+        lengths. Its contract is the member `kerasgan_contract.json` of the file, which is a zip.
+
+    Raises:
+        KerasganError: For an invalid name, or if the file would differ too much from the Keras generator.
+
+    Example:
+        kerasgan.export_keras("runs/first", "model.keras")
+    """
+    require_tensorflow()
+    from kerasgan.export import export_keras
+
+    return export_keras(_path(run), path_of(output, "output"), direction, _optional(data_dir, "data_dir"), trust)
+
+
+def export_slicer(
+    run: RunOrPath,
+    output: str | Path,
+    direction: Direction | None = None,
+    data_dir: str | Path | None = None,
+    trust: bool = False,
+) -> Path:
+    """Writes one generator of a run for 3D Slicer, as an ONNX model that is compared with the Keras generator.
+
+    Args:
+        run: A trained run without named channels.
+        output: A new folder.
+        direction: `"ab"` or `"ba"`; None: `"ab"`.
+        data_dir: Folder of the run's dataset; None: as in training.
+        trust: Execute the `.py` file of the run's dataset, if it has one.
+
+    Returns:
+        `output`: the model and its class for the extension ModalityConverter, with the script that installs them; the
+        module Kerasgan, which calls `kerasgan translate` for the volume in view; and a README.md about both.
+
+    Raises:
+        KerasganError: As `export_onnx`, for several channels, and for a folder that exists.
+
+    Example:
+        kerasgan.export_slicer("runs/first", "for-slicer")
+    """
+    require_tensorflow()
+    from kerasgan.export import export_slicer
+
+    return export_slicer(_path(run), path_of(output, "output"), direction, _optional(data_dir, "data_dir"), trust)
+
+
+def pack(run: RunOrPath, output: str | Path) -> Path:
+    """Writes what a translation needs of a run into one file, which `kerasgan.translate` takes in place of the run.
+
+    Args:
+        run: A trained run.
+        output: The `.kgan` file, which must not exist.
+
+    Returns:
+        `output`: a zip with the generators as the validation chose them, contracts, input gates, recipe, facts, and a
+        model card with the licence of the data. It holds no code, no scan and no key of a patient.
+
+    Raises:
+        KerasganError: For a run without weights, a damaged generator, or an invalid name.
+
+    Example:
+        kerasgan.pack("runs/first", "first.kgan")
+        kerasgan.translate("first.kgan", "patient/T1", "patient/synthetic-ct")
+    """
+    require_tensorflow()
+    from kerasgan.export import pack
+
+    return pack(_path(run), path_of(output, "output"))
+
+
+def challenge(run: RunOrPath, folder: str | Path) -> Path:
+    """Writes the folder of a container that enters a SynthRAD challenge: Dockerfile, package and model.
+
+    Args:
+        run: A run with a generator from MR to CT.
+        folder: A new folder.
+
+    Returns:
+        `folder`, with `Dockerfile`, `README.md`, the wheel of the installed package and `model.kgan`.
+
+    Raises:
+        KerasganError: For a run that does not make CT from MR or has no weights, a folder that exists, or a package
+            that is installed from a checkout with `-e`.
+
+    Example:
+        kerasgan.challenge("runs/first", "entry")  # docker build -t synthetic-ct entry
+    """
+    require_tensorflow()
+    from kerasgan.export.challenge import synthrad_folder
+
+    return synthrad_folder(_path(run), path_of(folder, "folder"))
+
+
 def distill(
     run: RunOrPath,
     student: str = "small",
@@ -517,6 +701,9 @@ def distill(
     Example:
         kerasgan.distill("runs/first", "tiny").path  # runs/first-tiny
     """
+    from kerasgan.training.request import Request
+    from kerasgan.training.start import student_out
+
     place = student_out(_path(run), student, _optional(out, "out"), trust)
 
     require_tensorflow()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -590,6 +591,23 @@ def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     for key, value in values.items():
         found.update(flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value})
     return found
+
+
+def without_folders(value: Any) -> Any:
+    """A setting, or a tree of them, in which Python files and other runs are called by their names alone.
+
+    Names of folders may be those of people; this is for what leaves the machine.
+
+    Example:
+        >>> without_folders({"generator": {"name": "/home/someone/unet.py"}, "guide": "runs/first"})
+        {'generator': {'name': 'unet.py'}, 'guide': 'first'}
+    """
+    if isinstance(value, dict):
+        of_runs = {name: Path(value[name]).name for name in ("guide", "teacher") if value.get(name)}
+        return {name: without_folders(one) for name, one in (value | of_runs).items()}
+    if isinstance(value, list):
+        return [without_folders(one) for one in value]
+    return Path(value).name if isinstance(value, str) and value.endswith(".py") else value
 
 
 def method_of_parts(values: dict[str, Any]) -> str:

@@ -3,6 +3,10 @@
 Each message says what was found, what is needed and what to do. No message carries a patient's name, id or birth date.
 """
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+
 
 class KerasganError(Exception):
     """Base of all errors that kerasgan raises on purpose; the command line prints it as one line and exits with 2."""
@@ -34,6 +38,26 @@ class ExportError(KerasganError):
 
 class WorkerError(KerasganError):
     """A process that computes jobs ended or cannot be used, or the scheduler of a cluster cannot be reached."""
+
+
+class PacsError(KerasganError):
+    """A PACS cannot be reached or refuses a request, or a part of a series was not fetched or stored.
+
+    Attributes:
+        failed: The reason for each SOP Instance UID (0008,0018) that was not fetched or stored.
+
+    Example:
+        >>> PacsError("1 of 3 images was not stored.", failed={"1.2.3": "out of resources"}).failed["1.2.3"]
+        'out of resources'
+    """
+
+    def __init__(self, message: str, failed: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.failed = dict(failed or {})
+
+
+class ForeignError(KerasganError):
+    """A scan is unlike those that a model was trained on, and such a scan was to be refused."""
 
 
 class ServingError(KerasganError):

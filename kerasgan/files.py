@@ -140,6 +140,35 @@ def remove_leftovers(folder: Path, pattern: str = ".*", alone: bool = False) -> 
                 path.unlink(missing_ok=True)
 
 
+@contextmanager
+def alone_in(folder: Path, refusal: KerasganError, lock: str = ".lock") -> Iterator[None]:
+    """Holds the lock of a folder during the block, so that no other process works there.
+
+    The system gives up what a killed process held. The file of the lock stays: another process may have it open.
+
+    Args:
+        folder: An existing folder.
+        refusal: Raised where another process holds the lock: who works there, and what to do.
+        lock: Name of its file.
+
+    Raises:
+        KerasganError: The refusal.
+
+    Example:
+
+        with alone_in(Path("runs/first"), RunError("runs/first is being trained. Wait for it.")):
+            ...
+    """
+    from filelock import FileLock, Timeout  # here: the command line shows its help without it
+
+    try:
+        held = FileLock(folder / lock).acquire(blocking=False)
+    except Timeout as error:
+        raise refusal from error
+    with held:
+        yield
+
+
 def _process() -> str:
     """This process among those of all machines that may share a folder."""
     return f"{hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]}-{os.getpid()}"

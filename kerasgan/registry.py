@@ -31,6 +31,19 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     "experiments": ("EXPERIMENT",),
 }
 
+# The components of a recipe: the kind of each, and the functions that its place needs or, of losses, can use.
+COMPONENTS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "generator": ("generators", ("build",)),
+    "discriminator": ("discriminators", ("build",)),
+    "losses.adversarial": ("losses", ("discriminator", "generator", "penalty")),
+    "losses.cycle": ("losses", ("loss",)),
+    "losses.structure": ("losses", ("loss",)),
+    "supervision.histogram": ("losses", ("loss",)),
+    "segmentation.network": ("segmenters", ("build",)),
+    "segmentation.loss": ("losses", ("segmentation",)),
+    "distillation.generator": ("generators", ("build",)),
+}
+
 # The sub-package of a kind, where it is not called like the kind.
 PLACES = {
     "generators": "networks.generators",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import difflib
 import json
+import logging
 import math
 import textwrap
+import time
 from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,16 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
 
 WIDTH = 100
+LOG_S, LOG_LINES = 60, 5
+
+TENSORFLOW = ("tensorflow", "keras")
+"""The modules that the extras `cpu` and `gpu` bring, and that reading, preparing and TFLite models do without."""
+
+NO_TENSORFLOW = (
+    "This needs TensorFlow, which is not installed: pip install 'kerasgan[cpu]', or 'kerasgan[gpu]' for an NVIDIA GPU. "
+    "Without it, scans are read and compared, and TFLite models and servers translate."
+)
+"""What to do where TensorFlow is missing."""
 
 NOT_FOR_DIAGNOSIS = "synthetic, not for diagnosis"
 """The short disclaimer, on pictures and headings."""
@@ -173,6 +185,16 @@ def p_text(value: float) -> str:
     return "<0.001" if value < 0.001 else f"{value:.3f}"
 
 
+def utc(seconds: float) -> str:
+    """Writes a time, in seconds since 1970, as ISO 8601 has it, in UTC.
+
+    Example:
+        >>> utc(1796083200)
+        '2026-12-01T00:00:00Z'
+    """
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
 def duration(seconds: float) -> str:
     """Writes a duration in minutes and hours, or in days from two days on.
 
@@ -196,3 +218,25 @@ def size(count: float) -> str:
     if count >= 0.9995e9:
         return f"{rounded(count / 1e9, 2)} GB"
     return f"{max(1, round(count / 1e6))} MB"
+
+
+class Rarely(logging.Filter):
+    """Lets a few lines from each place of the code through in a minute, and says then how many it left out.
+
+    Strangers cause lines as fast as they connect.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seen: dict[tuple[str, int], tuple[float, int]] = {}  # since when, and how many
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """True for a line that is written."""
+        place, now = (record.pathname, record.lineno), time.monotonic()
+        begun, count = self._seen.get(place, (now, 0))
+        if now - begun > LOG_S:
+            if count > LOG_LINES:
+                record.msg = f"{record.msg} ({count - LOG_LINES} lines like this were left out.)"
+            begun, count = now, 0
+        self._seen[place] = begun, count + 1
+        return count < LOG_LINES

@@ -1,4 +1,4 @@
-"""NIfTI and MetaImage files, byte by byte, with any field as a test wants it."""
+"""NIfTI, MetaImage and NRRD files, byte by byte, with any field as a test wants it."""
 
 import gzip
 import struct
@@ -93,5 +93,28 @@ def metaimage(path, content=None, array=ARRAY, **fields):
     }
     header["ElementDataFile"] = header.pop("ElementDataFile", "LOCAL")
     text = "".join(f"{key} = {value}\n" for key, value in header.items() if value is not None)
+    path.write_bytes(text.encode() + (array.tobytes() if content is None else content))
+    return path
+
+
+def nrrd(path, content=None, array=ARRAY, **fields):
+    """Writes a NRRD of the same voxels and place as `nifti_bytes`; a field given as None is left out.
+
+    `content` are the bytes after the header; a `_` in the name of a field stands for a blank.
+    """
+    header = {
+        "type": "short",
+        "dimension": 3,
+        "space": "left-posterior-superior",
+        "sizes": "4 3 2",
+        "space directions": "(2,0,0) (0,3,0) (0,0,4)",
+        "kinds": "domain domain domain",
+        "endian": "little",
+        "encoding": "raw",
+        "space origin": "(5,6,7)",
+        **{name.replace("_", " "): value for name, value in fields.items()},
+    }
+    lines = [f"{name}: {value}" for name, value in header.items() if value is not None]
+    text = "\n".join(["NRRD0005", "# made up", *lines, "key:=value", "", ""])
     path.write_bytes(text.encode() + (array.tobytes() if content is None else content))
     return path

@@ -43,6 +43,11 @@ def process(job: Job) -> int:
     return os.getpid()
 
 
+def current_folder(job: Job) -> str:
+    """The folder that the job is computed in."""
+    return os.getcwd()
+
+
 def most_at_a_time(job: Job) -> int:
     """How many jobs the process computes while it computes this one."""
     global running

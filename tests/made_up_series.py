@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import gdcm
 import numpy as np
 import pydicom
 from pydicom.dataset import FileDataset, FileMetaDataset
@@ -53,6 +54,29 @@ def write_series(folder, array, orientation=AXIAL, heights=None, modality="MR", 
         dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
         pydicom.dcmwrite(folder / f"{len(array) - number:03d}", dataset, enforce_file_format=True)
     return folder
+
+
+def compress(folder, syntax):
+    """Writes the files of a series anew in another transfer syntax; GDCM encodes the pixels."""
+    for path in folder.iterdir():
+        dataset = pydicom.dcmread(path)
+        if syntax.is_encapsulated:
+            reader, writer, change = gdcm.ImageReader(), gdcm.ImageWriter(), gdcm.ImageChangeTransferSyntax()
+            reader.SetFileName(str(path))
+            assert reader.Read()
+            change.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.GetTSType(syntax)))
+            change.SetInput(reader.GetImage())
+            assert change.Change(), syntax
+            writer.SetImage(change.GetOutput())
+            writer.SetFileName(str(path))
+            assert writer.Write()
+            encoded = pydicom.dcmread(path)  # with a header of GDCM's, of which the pixels alone are taken
+            assert encoded.file_meta.TransferSyntaxUID == syntax
+            dataset["PixelData"] = encoded["PixelData"]
+        elif not syntax.is_little_endian:
+            dataset.PixelData = np.frombuffer(dataset.PixelData, "<i2").byteswap().tobytes()
+        dataset.file_meta.TransferSyntaxUID = syntax
+        pydicom.dcmwrite(path, dataset, little_endian=syntax.is_little_endian, implicit_vr=False)
 
 
 def datasets(folder):

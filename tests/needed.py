@@ -1,5 +1,6 @@
-"""What tests need beside Python packages, such as a browser."""
+"""What tests need beside the packages of the extra `test`, such as a browser."""
 
+import importlib
 import os
 import shutil
 
@@ -16,3 +17,10 @@ def needed(found, reason):
 def program(*names, package):
     """Returns the path of the first program that is installed; `package` is what Debian calls it."""
     return needed(next(filter(None, map(shutil.which, names)), None), f"{names[0]} is missing: apt install {package}")
+
+
+def official(name):
+    """Returns a module of tensorflow-serving-api, which no extra can name, as it asks for the package `tensorflow`."""
+    if not os.environ.get("CI"):
+        pytest.importorskip("tensorflow_serving", reason="pip install --no-deps tensorflow-serving-api")
+    return importlib.import_module(f"tensorflow_serving.{name}")

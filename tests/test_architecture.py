@@ -27,10 +27,11 @@ WINGS = [
     "io phantom pictures networks",
     "datasets models",
     "runs",
+    "engines",
     "training translation",
     "evaluation",
     "export",
-    "distillation serving",
+    "distillation serving pacs",
     "experiments",
     "api",
     "cli",
@@ -134,7 +135,7 @@ def test_no_modules_import_each_other_in_a_circle():
 
 def test_the_top_level_has_few_rooms():
     rooms = {part_of(name) for name in modules()} - {"", "__main__"}
-    assert len(rooms) <= 26, f"kerasgan/ has {len(rooms)} modules and folders; put a new module into a wing."
+    assert len(rooms) <= 28, f"kerasgan/ has {len(rooms)} modules and folders; put a new module into a wing."
 
 
 def test_medical_column_never_reaches_tensorflow():
@@ -164,12 +165,15 @@ def test_only_the_command_line_talks_to_the_terminal_and_the_environment():
 def test_the_command_line_asks_the_api():
     """What a command computes is a function of `kerasgan.api`; a command that shows more of a wing is named here."""
     shown = {
+        "kerasgan.cli._app": {"translation"},
         "kerasgan.cli._plan": {"training", "networks"},
         "kerasgan.cli.train": {"training"},
         "kerasgan.cli.distill": {"training", "distillation"},
         "kerasgan.cli.translate": {"serving", "translation"},
         "kerasgan.cli.serve": {"serving"},
-        "kerasgan.cli.demo": {"export"},
+        "kerasgan.cli.node": {"translation"},
+        "kerasgan.cli.demo": {"export", "translation"},
+        "kerasgan.cli.info": {"translation"},
         "kerasgan.cli.reproduce": {"experiments"},
     }
     above = {"training", "translation", "evaluation", "export", "distillation", "serving", "experiments", "networks"}
@@ -197,9 +201,20 @@ def test_import_loads_nothing_heavy(tmp_path):
 
 def test_scans_are_read_and_translated_without_tensorflow(tmp_path):
     """Every module of these wings is imported where TensorFlow cannot be; others import it when they compute."""
-    wings = ["scans", "io", "datasets", "phantom", "metrics", "translation", "runs.run", "runs.contract"]
+    wings = [
+        "scans",
+        "io",
+        "datasets",
+        "phantom",
+        "metrics",
+        "translation",
+        "runs.run",
+        "runs.contract",
+        "engines.choice",
+    ]
     further = ["api", "evaluation.compare", "evaluation.overview", "evaluation.score"]
     further += ["export.serving_contract", "export.layout", "export.pixels"]
+    further += ["pacs.transfer", "pacs.dicomweb", "pacs.dimse", "pacs.node.service"]
     further += ["serving.translator", "serving.client", "serving.rest_transport", "serving.model_server"]
     found = [name for name in sorted(modules()) if f"{name}.".startswith(tuple(f"kerasgan.{wing}." for wing in wings))]
     names = [*found, *(f"kerasgan.{name}" for name in further)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import json
 import re
 from pathlib import Path
 
@@ -19,22 +20,30 @@ from kerasgan.scans.volume import Volume
 CHECKOUT = Path(__file__).parents[1]
 PAGES = sorted(
     str(path.relative_to(CHECKOUT))
-    for pattern in ("*.md", "docs/**/*.md", "datasets/*.md", "benchmarks/*.md", "export/**/*.md")
+    for pattern in ("*.md", "docs/**/*.md", "docs/**/*.ipynb", "datasets/*.md", "benchmarks/*.md", "export/**/*.md")
     for path in CHECKOUT.glob(pattern)
     if "node_modules" not in path.parts
 )
 
 
+def text_of(page: Path) -> str:
+    """The text of a page; of a notebook what it says between its code."""
+    text = page.read_text()
+    if page.suffix != ".ipynb":
+        return text
+    return "\n\n".join("".join(one["source"]) for one in json.loads(text)["cells"] if one["cell_type"] == "markdown")
+
+
 def blocks(page: str, language: str) -> list[str]:
     """The fenced blocks of a page that are marked with a language."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", (CHECKOUT / page).read_text(), re.MULTILINE | re.DOTALL)
+    return re.findall(rf"^```{language}\n(.*?)^```$", text_of(CHECKOUT / page), re.MULTILINE | re.DOTALL)
 
 
 def shown_commands() -> list[tuple[str, str]]:
     """Every `kerasgan ...` and `python train.py ...` of the pages, in blocks without a language and in code spans."""
     found = []
     for page in PAGES:
-        text = (CHECKOUT / page).read_text()
+        text = text_of(CHECKOUT / page)
         spans = re.findall(
             r"`((?:kerasgan|python train\.py) [^`]+)`", re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)
         )
@@ -48,7 +57,7 @@ def shown_commands() -> list[tuple[str, str]]:
 
 def anchors(page: Path) -> set[str]:
     """The fragments that lead to a page's headings, as GitHub and the documentation site make them."""
-    text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    text = re.sub(r"^```.*?^```$", "", text_of(page), flags=re.MULTILINE | re.DOTALL)
     titles = re.findall(r"^#+ +(.+?) *$", text, re.MULTILINE)
     plain = (re.sub(r"\[(.+?)\]\(.+?\)", r"\1", title).lower() for title in titles)
     return {re.sub(r"[^\w\- ]", "", title).replace(" ", "-") for title in plain}
@@ -136,7 +145,7 @@ def test_shown_python_exists():
 @pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere(page):
     here = CHECKOUT / page
-    for target in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"^```.*?^```$", "", here.read_text(), flags=re.M | re.S)):
+    for target in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"^```.*?^```$", "", text_of(here), flags=re.M | re.S)):
         if target.startswith(("http:", "https:", "mailto:")):
             continue
         path, _, fragment = target.partition("#")
@@ -156,8 +165,8 @@ def test_files_that_the_architecture_names_exist():
 
 
 def test_each_example_of_the_architecture_touches_at_most_six_files():
-    examples = (CHECKOUT / "docs/architecture.md").read_text().split("### Four examples")[1].split("\n**")[1:]
-    assert len(examples) == 4
+    examples = (CHECKOUT / "docs/architecture.md").read_text().split("### Three examples")[1].split("\n**")[1:]
+    assert len(examples) == 3
     for example in examples:
         items = re.findall(r"^(\d)\. (?:New: )?`[a-z_/0-9]+\.(?:py|toml|json)`", example, re.MULTILINE)
         assert items == [str(number) for number in range(1, len(items) + 1)] and 2 <= len(items) <= 6, example

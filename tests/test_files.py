@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from kerasgan.errors import KerasganError
-from kerasgan.files import disk_error, remove_leftovers, replacing, require_folder_name, staging_folder
+from kerasgan.files import alone_in, disk_error, remove_leftovers, replacing, require_folder_name, staging_folder
 
 
 def names(folder):
@@ -131,3 +131,26 @@ def test_a_folder_is_not_named_like_a_file(tmp_path, name):
     require_folder_name(tmp_path / name, [".tflite"])  # whoever made it meant it
     for other in ("serving", "v1.2", ".hidden", "1.2.840.10008"):
         require_folder_name(tmp_path / other, [".tflite"])
+
+
+HOLDING = """
+import sys, time
+from pathlib import Path
+from kerasgan.errors import KerasganError
+from kerasgan.files import alone_in
+with alone_in(Path(sys.argv[1]), KerasganError("refused")):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_one_process_works_in_a_folder_until_it_ends(tmp_path):
+    other = subprocess.Popen([sys.executable, "-c", HOLDING, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert other.stdout.readline() == "held\n"
+    with pytest.raises(KerasganError, match="is in use"), alone_in(tmp_path, KerasganError("The folder is in use.")):
+        pass
+    with alone_in(tmp_path, KerasganError("not the same lock"), ".other.lock"):
+        other.kill()
+        other.communicate()
+    with alone_in(tmp_path, KerasganError("left by a killed process")):
+        assert names(tmp_path) == [".lock", ".other.lock"]

@@ -6,10 +6,12 @@ import importlib
 import re
 import subprocess
 import sys
+import tomllib
 from importlib.metadata import distribution, version
 from pathlib import Path
 
 import pytest
+import yaml
 
 import kerasgan
 
@@ -20,11 +22,27 @@ def test_version_is_the_same_everywhere():
     assert kerasgan.__version__ == version("kerasgan")
     for file, pattern in (
         ("pyproject.toml", r'^version = "(.+)"$'),
-        ("CITATION.cff", r"^version: (.+)$"),
         ("CHANGELOG.md", r"^## \[([\d.]+)\]"),
     ):
         found = re.search(pattern, (CHECKOUT / file).read_text(), re.MULTILINE)
         assert found and found[1] == version("kerasgan"), file
+
+
+def test_the_conda_recipe_asks_for_the_same_versions():
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
+    recipe = yaml.safe_load((CHECKOUT / "conda" / "recipe.yaml").read_text())
+    called = {
+        **{"SimpleITK": "simpleitk", "opencv-python-headless": "py-opencv", "flatbuffers": "python-flatbuffers"},
+        **{"matplotlib": "matplotlib-base", "tensorflow-cpu": "tensorflow"},
+    }
+    wanted = {"python": project["requires-python"]}
+    for one in (*project["dependencies"], *project["optional-dependencies"]["cpu"]):
+        name, bound = re.match(r"([\w-]+)(>=[\d.]+)", one).groups()
+        wanted[called.get(name, name)] = bound
+    wanted.pop("ai-edge-litert")  # not on conda-forge
+    assert dict(one.split() for one in recipe["requirements"]["run"]) == wanted
+    assert recipe["context"]["version"] == project["version"]
+    assert recipe["requirements"]["host"][0] == f"python {project['requires-python']}"
 
 
 @pytest.mark.parametrize("name", sorted(kerasgan.__all__))
@@ -49,6 +67,38 @@ def test_submodules_need_no_import_of_their_own(use):
     subprocess.run([sys.executable, "-c", use], check=True, capture_output=True)
 
 
+def test_without_tensorflow_it_is_said_what_to_install(tmp_path):
+    """In Python and on the command line; what is None in `sys.modules` cannot be imported."""
+    program = """
+import sys
+sys.modules.update(tensorflow=None, keras=None)
+import kerasgan
+from kerasgan.cli import main
+for use in (lambda: kerasgan.losses, lambda: kerasgan.CycleGAN, lambda: kerasgan.export_tflite("run", "m.tflite")):
+    try:
+        use()
+    except (ImportError, kerasgan.KerasganError) as error:
+        print(error)
+try:
+    main(["train", "--dataset", "phantom", "--out", "run"])
+except SystemExit as end:
+    print(end.code)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=tmp_path)
+    said = "This needs TensorFlow, which is not installed: pip install 'kerasgan[cpu]', or 'kerasgan[gpu]'"
+    *errors, code = done.stdout.splitlines()
+    assert len(errors) == 3 and all(said in error for error in errors) and errors[0].startswith("kerasgan.losses: ")
+    assert code == "2" and f"Error: {said}" in done.stderr
+
+
+def test_description_leads_to_no_file():
+    """A package index shows it without the files of the checkout."""
+    text = str(distribution("kerasgan").metadata.get_payload() or distribution("kerasgan").metadata["Description"])
+    targets = re.findall(r"\]\(([^)]+)\)", text)
+    assert targets and all(target.startswith("https://") for target in targets), targets
+    assert text.startswith("# kerasgan\n") and "`CHANGELOG.md`" in text
+
+
 def test_unknown_name():
     with pytest.raises(AttributeError, match="module 'kerasgan' has no attribute 'generate'"):
         kerasgan.generate  # noqa: B018
@@ -70,7 +120,7 @@ def files() -> list[str]:
 def test_wheel_holds_the_package_and_nothing_else(files):
     tops = {file.split("/")[0] for file in files if not file.startswith("..")}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"kerasgan"}
-    assert "kerasgan/datasets/adni.py" in files
+    assert {"kerasgan/datasets/adni.py", "kerasgan/translation/demo.tflite"} <= set(files)
 
 
 def test_wheel_holds_the_files_of_the_page(files):

@@ -1,8 +1,11 @@
 """Figures as readers expect them, and tables whose columns stand below each other."""
 
+import logging
+import time
+
 import pytest
 
-from kerasgan.text import duration, markdown_table, mean_and_spread, nearest, points, rounded
+from kerasgan.text import Rarely, duration, markdown_table, mean_and_spread, nearest, points, rounded
 
 
 @pytest.mark.parametrize(
@@ -53,3 +56,21 @@ def test_nearest_offers_the_alike_or_all():
 )
 def test_duration(seconds, text):
     assert duration(seconds) == text
+
+
+def test_a_line_that_strangers_cause_is_written_a_few_times_a_minute(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    rarely, written = Rarely(), []
+
+    def log():
+        record = logging.LogRecord("asyncio", logging.ERROR, "place.py", 7, "bad %s", ("client",), None)
+        if rarely.filter(record):
+            written.append(record.getMessage())
+
+    for _ in range(100):
+        log()
+    assert written == 5 * ["bad client"]
+    now[0] = 61.0
+    log()
+    assert written[5:] == ["bad client (95 lines like this were left out.)"]

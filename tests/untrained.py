@@ -7,6 +7,7 @@ import keras
 from kerasgan import datasets
 from kerasgan.networks.generators.resnet import build
 from kerasgan.recipes.hiasa2018 import RECIPE
+from kerasgan.runs.checkpoints import save_network
 from kerasgan.runs.run import Run, RunFacts, create_run, load_run
 from kerasgan.scans.contract import WayBack
 from kerasgan.scans.preparation import preparation
@@ -38,5 +39,6 @@ def write_run(path: Path, data_dir: Path, mr_window: tuple[float, float], field_
     (path / "generators").mkdir()
     for seed, direction in enumerate(("ab", "ba")):
         keras.utils.set_random_seed(seed)
-        build(filters=4, blocks=1, name=f"generator_{direction}").save(path / "generators" / f"{direction}-last.keras")
+        generator = build(filters=4, blocks=1, name=f"generator_{direction}")
+        save_network(generator, path / "generators" / f"{direction}-last.keras")
     return load_run(path)

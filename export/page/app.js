@@ -1,30 +1,43 @@
-/** The page: files in, model, viewer, files out. */
+/** The page: files in, progress, viewer, files out. What takes time happens in a worker, `work.js`. */
 
 import {loadContract, loadJson} from './contract.js';
-import {isDicom, readSeries} from './dicom.js';
-import {writeSeries} from './dicom_write.js';
-import {axial} from './geometry.js';
-import {isImage, readImage, writeNifti} from './images.js';
-import {loadModel} from './model.js';
-import {percentiles} from './body.js';
-import {translate} from './translate.js';
 import {makeViewer} from './viewer.js';
-import {zipSync} from './vendor/fflate.js';
 
 const element = (id) => document.getElementById(id);
 const FOLDER = 'model';
-const SOFT_TISSUE = [40, 400];
 const viewer = makeViewer();
-const page = {};  // contract and model; source, synthetic and back belong to the scan that is shown
-let loading;  // of contract and model
-let latest = 0;  // number of the last job; those before it stop at their next slice
-let working = Promise.resolve();  // the model translates one slice at a time
+const page = {};  // the contract; the job, name and modality of the scan that is shown
+let latest = 0;  // number of the last job; of others nothing is shown
+let worker;
 
 async function start() {
+  say('Loading the model.');
   page.contract = await loadContract(FOLDER);
   describe(page.contract, await loadJson(FOLDER, 'limits'));
-  page.model = await loadModel(FOLDER, page.contract);
-  say(`Ready for ${page.contract.source.modality}.`);
+  // A worker that begins as a blob has the content security policy of the page, whatever headers the server sends.
+  const place = JSON.stringify(new URL('work.js', import.meta.url).href);
+  const beginning = `import(${place}).catch((error) => self.postMessage({failed: error.message}));`;
+  worker = new Worker(URL.createObjectURL(new Blob([beginning], {type: 'text/javascript'})));
+  const {data: {failed}} = await new Promise((resolve, reject) => {
+    worker.addEventListener('message', resolve, {once: true});
+    worker.addEventListener('error', () => reject(new Error('The page cannot start its worker; build it again, or use a newer browser.')), {once: true});
+  });
+  if (failed) throw new Error(`A part of the page did not load (${failed}). Reload the page; if that does not help, build it again.`);
+  worker.addEventListener('message', ({data}) => hear(data));
+  worker.postMessage({contract: page.contract});
+}
+
+/** Shows what the worker says, unless it is about a job that another one has followed. */
+function hear({job, step, part, result, error, saved, bytes}) {
+  if (saved) return save(saved, bytes);
+  if (job !== latest) return;
+  if (step) say(step);  // once: a screen reader would read out every slice
+  if (part !== undefined) element('progress').value = part;
+  if (step !== undefined) return;
+  if (error) refuse(error);
+  else if (result) show(result);
+  else say(`Ready for ${page.contract.source.modality}.`);
+  rest();
 }
 
 function range({window, unit}) {
@@ -38,7 +51,7 @@ function describe(contract, limits) {
   element('quick').hidden = !contract.quick;
   element('target-name').textContent = `Synthetic ${target.modality}, not for diagnosis`;
   element('presets').hidden = target.modality !== 'CT';
-  const bias = contract.mr_scaling?.bias_correction ? 'corrected for bias fields (N4) in training, not on this page' : '';
+  const bias = contract.mr_scaling?.bias_correction ? 'corrected for bias fields (N4)' : '';
   const facts = {
     Recipe: contract.recipe, Anatomy: contract.anatomy || 'unknown', Weights: contract.weights,
     'Pixels seen': `${contract.pixel_mm} mm, trained on ${contract.trained_height_width.join(' x ')}`,
@@ -54,28 +67,20 @@ function describe(contract, limits) {
   for (const limit of limits) append('limits', 'li', limit);
 }
 
-/** Translates a scan and shows it, unless another one was chosen meanwhile: then `isLatest` says no. */
-async function open(files, isLatest) {
-  await loading;
-  const scan = await read(files);
-  const {volume, back} = axial(scan);
-  const times = [];
-  element('progress').hidden = false;
-  const extent = `${volume.shape[0]} ${volume.shape[0] === 1 ? 'slice' : 'slices'} of ${volume.shape[1]} x ${volume.shape[2]}`;
-  say(`Translating ${scan.name}, ${extent}.`);  // once: a screen reader would read out every slice
-  const synthetic = await translate(volume, page.contract, page.model, (done, all, time) => {
-    if (!isLatest()) throw new Error('Another scan was chosen.');
-    times.push(time);
-    element('progress').value = done / all;
-  });
-  Object.assign(page, {source: scan, synthetic, back});
+function show({name, isSeries, extent, volume, synthetic, error, windows, verdict, said}) {
+  Object.assign(page, {name});
+  worker.postMessage({shown: latest});
+  document.body.classList.add('shown');
   element('viewer').hidden = element('skip').hidden = false;
-  element('save-dicom').hidden = !scan.files;
-  element('source-name').textContent = `${scan.modality}: ${scan.name}`;
-  viewer.show(volume, synthetic, [display(volume), display(synthetic)]);
-  showVerdict(synthetic.verdict);
-  const each = times.sort((a, b) => a - b)[times.length >> 1];
-  say(`${scan.name}, ${extent} translated, ${Math.round(each)} ms a slice.${scan.note}`);
+  element('card').open = false;  // the images and what moves them fit on the screen
+  element('save-dicom').hidden = !isSeries;
+  element('source-name').textContent = `${volume.modality}: ${name}`;
+  const sides = volume.spacing.map((side) => Number(side.toPrecision(3))).reverse().join(' x ');
+  element('series').textContent = `${volume.modality}${isSeries ? ' series' : ''} ${name}: ${extent}, ${sides} mm`;
+  viewer.show(volume, synthetic, windows, error);
+  showVerdict(verdict);
+  say(said);
+  element('slice').scrollIntoView({block: 'nearest'});
 }
 
 /** Says whether the scan is like those that the model was trained on, and why not. */
@@ -85,63 +90,65 @@ function showVerdict(verdict) {
   element('gate').textContent = verdict ? `Input gate: ${verdict.answer}${verdict.answer === 'fits' ? '' : `: ${verdict.reason}`}.` : '';
 }
 
-async function read(files) {
-  const {modality} = page.contract.source;
-  const image = files.find((file) => isImage(file.name));
-  if (image) {
-    if (files.length > 1) throw new Error(`One scan is needed; got ${files.length} files with ${image.name} among them.`);
-    const volume = await readImage(image.name, await image.arrayBuffer(), modality);
-    return {...volume, name: image.name, note: volume.doubt};
+/** Translates the files that a promise gives, instead of those that were chosen before. */
+async function open(choice) {
+  const job = begin();
+  try {
+    await loading;
+    const files = await choice;
+    if (job === latest) worker.postMessage({job, files});
+  } catch (error) {
+    if (job !== latest) return;
+    refuse(error.message);
+    rest();
   }
-  const sources = [];
-  for (const file of files) {
-    const buffer = await file.arrayBuffer();
-    if (isDicom(buffer)) sources.push({name: file.name, buffer});
-  }
-  const found = files.length === 1 ? `${files[0].name} is not a scan` : `None of ${files.length} files is a scan`;
-  if (!sources.length) throw new Error(`${found}; open DICOM slices, a .nii, .nii.gz or .mha file.`);
-  const volume = readSeries(sources, modality);
-  return {...volume, note: volume.irregular ? ` It has ${volume.irregular}: the slices were translated as they are.` : ''};
 }
 
-/** Returns the [level, window] to begin with. */
-function display({data, modality}) {
-  if (modality === 'CT') return SOFT_TISSUE;
-  const [low, high] = percentiles(data, [1, 99.5]);
-  return [Math.round((low + high) / 2), Math.max(1, Math.round(high - low))];
-}
-
-/** Runs a job after the one that runs, and instead of those that wait. */
-function attempt(job) {
-  const number = ++latest;
-  const isLatest = () => number === latest;
+function begin() {
   document.body.classList.add('busy');
-  element('error').hidden = element('gate').hidden = true;
-  working = working.then(async () => {
-    if (!isLatest() && loading) return;
-    try {
-      await job(isLatest);
-    } catch (error) {
-      if (!isLatest()) return;
-      const stale = element('viewer').hidden ? '' : ` The images below are still those of ${page.source.name}.`;
-      element('error').textContent = error.message + stale;
-      element('error').hidden = false;
-      say('');
-    }
-    if (!isLatest()) return;
-    element('progress').hidden = true;
-    document.body.classList.remove('busy');
-  });
+  element('error').hidden = true;
+  element('progress').value = 0;
+  element('job').hidden = false;
+  return ++latest;
+}
+
+function rest() {
+  document.body.classList.remove('busy');
+  element('job').hidden = true;
+}
+
+function refuse(reason) {
+  element('error').textContent = `${reason}${page.name ? ` The images below are still those of ${page.name}.` : ''}`;
+  element('error').hidden = false;
+  say('');
+}
+
+function cancel() {
+  worker?.postMessage({job: ++latest});
+  rest();
+  say(`Cancelled.${page.name ? ` The images below are still those of ${page.name}.` : ''}`);
+  element('folder').focus();  // where the next scan is chosen, as the button is gone
 }
 
 function say(text) {
   element('status').textContent = text;
 }
 
-function save(name, bytes) {
-  const link = Object.assign(document.createElement('a'), {download: name, href: URL.createObjectURL(new Blob([bytes]))});
+function save(format, bytes) {
+  const download = `synthetic-${page.contract.target.modality.toLowerCase()}.${format === 'nifti' ? 'nii' : 'zip'}`;
+  const link = Object.assign(document.createElement('a'), {download, href: URL.createObjectURL(new Blob([bytes]))});
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+}
+
+/** Returns the files of the phantom patient. */
+async function example() {
+  const names = await loadJson('example', 'files');
+  return Promise.all(names.map(async (name) => {
+    const response = await fetch(`example/${name}`);
+    if (!response.ok) throw new Error(`example/${name} is missing; build the page again.`);
+    return new File([await response.blob()], name);
+  }));
 }
 
 /** Returns the files of a drop, those below folders included. */
@@ -165,7 +172,7 @@ for (const id of ['folder', 'files']) {
   element(id).addEventListener('change', (event) => {
     const files = [...event.target.files];
     event.target.value = '';  // the same files can be chosen again
-    if (files.length) attempt((isLatest) => open(files, isLatest));
+    if (files.length) open(files);
   });
 }
 for (const type of ['dragover', 'drop']) document.addEventListener(type, (event) => event.preventDefault());
@@ -173,12 +180,14 @@ document.addEventListener('dragover', () => element('drop').classList.add('over'
 document.addEventListener('dragleave', () => element('drop').classList.remove('over'));
 document.addEventListener('drop', (event) => {
   element('drop').classList.remove('over');
-  const waiting = dropped(event.dataTransfer.items);
-  attempt(async (isLatest) => open(await waiting, isLatest));
+  open(dropped(event.dataTransfer.items));
 });
-const name = () => `synthetic-${page.synthetic.modality.toLowerCase()}`;
-element('save-nifti').addEventListener('click', () => save(`${name()}.nii`, writeNifti(page.synthetic)));
-element('save-dicom').addEventListener('click', () =>
-  save(`${name()}.zip`, zipSync(writeSeries(page.back(page.synthetic.data), page.source, page.contract), {level: 0})));
+element('example').addEventListener('click', () => open(example()));
+element('cancel').addEventListener('click', cancel);
+for (const format of ['nifti', 'dicom']) element(`save-${format}`).addEventListener('click', () => worker.postMessage({save: format}));
 
-attempt(() => (loading = start()));
+const loading = start();
+loading.catch((error) => {
+  refuse(error.message);
+  rest();
+});

@@ -172,7 +172,7 @@ const inverted = (image) => image.map((value) => 1 - value);
 export const eroded = (image, size, kernel) => inverted(dilated(inverted(image), size, kernel));
 
 /** Returns a slice with all that is not connected to its border. */
-function enclosed(image, size) {
+export function enclosed(image, size) {
   return inverted(regionsAtBorder(inverted(image), size));
 }
 

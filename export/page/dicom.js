@@ -1,10 +1,19 @@
-/** Uncompressed DICOM slices in: one series as a volume. */
+/** DICOM slices in: one series as a volume. */
 
 import {regionsAtBorder} from './body.js';
 import {requirePlace, requireValues} from './checks.js';
+import {decoded, isCompressed} from './codecs.js';
+import {inflated} from './images.js';
 import {positions, SAME_POSITION_MM, spaced, splitCrowded, TRAITS} from './stacks.js';
 
-const SYNTAXES = {'1.2.840.10008.1.2': false, '1.2.840.10008.1.2.1': true};  // implicit, explicit little endian
+const HEAD = {explicit: true, little: true};  // group 0002 of every file, and all that follows where pixels are compressed
+const DEFLATED = '1.2.840.10008.1.2.1.99';
+const SYNTAXES = {
+  '1.2.840.10008.1.2': {explicit: false, little: true}, '1.2.840.10008.1.2.1': HEAD, [DEFLATED]: HEAD,
+  '1.2.840.10008.1.2.2': {explicit: true, little: false},
+};
+const INFLATED = 2 ** 26;  // bytes of a deflated file at most: twice those of the largest slice
+const [PIXELS, ITEM] = [0x7fe00010, 0xfffee000];
 const SCANS = {'1.2.840.10008.5.1.4.1.1.2': 'CT', '1.2.840.10008.5.1.4.1.1.4': 'MR'};
 export const LONG = new Set(['OB', 'OD', 'OF', 'OL', 'OV', 'OW', 'SQ', 'SV', 'UC', 'UN', 'UR', 'UT', 'UV']);  // their length takes four bytes
 const NOT_SCANS = new Set([  // values of Image Type, as in kerasgan/io/usability.py
@@ -31,41 +40,61 @@ export function isDicom(buffer) {
   return buffer.byteLength > 132 && new TextDecoder('latin1').decode(new Uint8Array(buffer, 128, 4)) === 'DICM';
 }
 
-/** Returns {buffer, elements}: a Map from tags such as 0x00100010, up to the pixels, to {tag, vr, offset, length}. */
-function parse(buffer) {
-  const view = new DataView(buffer);
-  const elements = new Map();
-  let [offset, explicit, inHead] = [132, true, true];  // the head, group 0002, is explicit in every file
-  while (offset + 8 <= buffer.byteLength) {
-    if (inHead && view.getUint16(offset, true) !== 2) {
-      const syntax = text({buffer, elements}, 0x00020010);
-      if (!(syntax in SYNTAXES)) throw new Error(`it is compressed or big endian (transfer syntax ${syntax}); convert it to uncompressed DICOM`);
-      explicit = SYNTAXES[syntax];
-      inHead = false;
+/**
+ * Returns {buffer, elements, syntax, explicit, little}: a Map from tags such as 0x00100010, up to the pixels, to {tag, vr,
+ * offset, length}, and how they are written.
+ */
+async function parse(name, buffer) {
+  let view = new DataView(buffer);
+  const file = {buffer, elements: new Map(), syntax: '', ...HEAD};
+  let offset = 132;
+  const isPastHead = () => {
+    const length = file.elements.get(0x00020000);
+    const isDeflated = length && text(file, 0x00020010) === DEFLATED;  // what follows may begin with any bytes
+    return isDeflated ? offset >= length.offset + 4 + view.getUint32(length.offset, true) : view.getUint16(offset, true) !== 2;
+  };
+  while (offset + 8 <= view.byteLength) {
+    if (!file.syntax && isPastHead()) {
+      file.syntax = text(file, 0x00020010);
+      const written = isCompressed(file.syntax) ? HEAD : SYNTAXES[file.syntax];
+      if (!written) throw new Error(`it is compressed in a way that this page does not read (transfer syntax ${file.syntax}); convert it to uncompressed DICOM`);
+      Object.assign(file, written);
+      if (file.syntax === DEFLATED) {
+        file.buffer = await withoutDeflation(name, buffer, offset);
+        view = new DataView(file.buffer);
+      }
     }
-    const element = next(view, offset, explicit);
-    elements.set(element.tag, element);
-    if (element.tag === 0x7fe00010) break;
-    offset = element.length === UNDEFINED ? afterItems(view, element.offset, explicit) : element.offset + element.length;
+    const element = next(view, offset, file);
+    file.elements.set(element.tag, element);
+    if (element.tag === PIXELS) break;
+    offset = element.length === UNDEFINED ? afterItems(view, element.offset, file) : element.offset + element.length;
   }
-  if (offset > buffer.byteLength && !elements.has(0x7fe00010)) throw new RangeError();
-  return {buffer, elements};
+  if (offset > view.byteLength && !file.elements.has(PIXELS)) throw new RangeError();
+  return file;
 }
 
-function next(view, offset, explicit) {
-  const tag = view.getUint16(offset, true) * 65536 + view.getUint16(offset + 2, true);
+/** Returns the bytes of a file whose content is deflated behind its head. */
+async function withoutDeflation(name, buffer, start) {
+  const packed = new Uint8Array(buffer, start);
+  const content = await inflated(name, packed, 'deflate-raw', INFLATED)
+    .catch(() => inflated(name, packed.subarray(0, -1), 'deflate-raw', INFLATED));  // without a byte that makes it even
+  return new Blob([buffer.slice(0, start), content]).arrayBuffer();
+}
+
+function next(view, offset, {explicit, little}) {
+  const tag = view.getUint16(offset, little) * 65536 + view.getUint16(offset + 2, little);
   const vr = String.fromCharCode(view.getUint8(offset + 4), view.getUint8(offset + 5));
-  if (!explicit || tag >= 0xfffe0000) return {tag, vr: '', offset: offset + 8, length: view.getUint32(offset + 4, true)};
-  if (LONG.has(vr)) return {tag, vr, offset: offset + 12, length: view.getUint32(offset + 8, true)};
-  return {tag, vr, offset: offset + 8, length: view.getUint16(offset + 6, true)};
+  if (!explicit || tag >= 0xfffe0000) return {tag, vr: '', offset: offset + 8, length: view.getUint32(offset + 4, little)};
+  if (LONG.has(vr)) return {tag, vr, offset: offset + 12, length: view.getUint32(offset + 8, little)};
+  return {tag, vr, offset: offset + 8, length: view.getUint16(offset + 6, little)};
 }
 
 /** Returns the offset behind a sequence or item of undefined length. */
-function afterItems(view, offset, explicit) {
+function afterItems(view, offset, written) {
   while (offset + 8 <= view.byteLength) {
-    const element = next(view, offset, explicit);
+    const element = next(view, offset, written);
     if (element.tag === 0xfffee0dd || element.tag === 0xfffee00d) return element.offset;
-    offset = element.length === UNDEFINED ? afterItems(view, element.offset, explicit) : element.offset + element.length;
+    offset = element.length === UNDEFINED ? afterItems(view, element.offset, written) : element.offset + element.length;
   }
   return offset;
 }
@@ -85,12 +114,12 @@ function trait(file, tag) {
   const reader = READERS[element && !['', 'UN'].includes(element.vr) ? element.vr : BINARY[tag]];
   if (!element || !reader) return text(file, tag).split('\\').map((value) => value.trim()).join('\\');
   const view = new DataView(file.buffer, element.offset, element.length);
-  return Array.from({length: Math.floor(element.length / reader[0])}, (_, index) => view[reader[1]](index * reader[0], true)).join('\\');
+  return Array.from({length: Math.floor(element.length / reader[0])}, (_, index) => view[reader[1]](index * reader[0], file.little)).join('\\');
 }
 
 function short(file, tag, otherwise) {
   const element = file.elements.get(tag);
-  return element?.length >= 2 ? new DataView(file.buffer).getUint16(element.offset, true) : otherwise;
+  return element?.length >= 2 ? new DataView(file.buffer).getUint16(element.offset, file.little) : otherwise;
 }
 
 /** Returns whether an image was acquired: no localizer, reformation or map, nothing in colour, CT in HU. */
@@ -101,12 +130,15 @@ function isScan(file, modality) {
   return text(file, 0x00080060) === modality && !SCOUT_WORDS.test(text(file, 0x0008103e)) && text(file, 0x00280004).startsWith('MONOCHROME');
 }
 
-/** Returns the one series of a modality among files {name, buffer}: a volume, with its `files` in the order of the slices. */
-export function readSeries(sources, modality) {
+/**
+ * Returns the one series of a modality among files {name, buffer}: a volume, with its `files` in the order of the slices.
+ * `progress` takes (slices read, of how many) and is awaited.
+ */
+export async function readSeries(sources, modality, progress = () => {}) {
   const scans = [];
   const others = new Set();
   for (const {name, buffer} of sources) {
-    const file = parsed(name, buffer);
+    const file = await parsed(name, buffer);
     if (SCANS[text(file, 0x00080016)] === modality && isScan(file, modality)) scans.push(placed(name, file));
     else others.add(text(file, 0x00080060) || 'other objects');
   }
@@ -124,14 +156,14 @@ export function readSeries(sources, modality) {
     throw new Error('The slices differ in size, spacing or orientation; keep those of one scan.');
   }
   const name = `${text(scans[0].file, 0x00200011)} ${text(scans[0].file, 0x0008103e)}`.trim() || 'a series without a name';
-  const volume = {...assembled(`Series ${name}`, scans, modality), name};
+  const volume = {...await assembled(`Series ${name}`, scans, modality, progress), name};
   requireValues(`Series ${name}`, volume);
   return volume;
 }
 
-function parsed(name, buffer) {
+async function parsed(name, buffer) {
   try {
-    return parse(buffer);
+    return await parse(name, buffer);
   } catch (error) {
     throw new Error(`${name} cannot be read: ${error instanceof RangeError ? 'it is damaged or truncated' : error.message}.`);
   }
@@ -152,13 +184,13 @@ function placed(name, file) {
   return {name, file, position, cosines, sides, size, traits: Object.values(TRAITS).map((tag) => trait(file, tag))};
 }
 
-function assembled(name, unsorted, modality) {
+async function assembled(name, unsorted, modality, progress) {
   const [columns, rows] = orthonormal(unsorted[0].cosines);
   const normal = [0, 1, 2].map((i) => columns[(i + 1) % 3] * rows[(i + 2) % 3] - columns[(i + 2) % 3] * rows[(i + 1) % 3]);
   const along = (position) => position.reduce((sum, value, axis) => sum + value * normal[axis], 0);
   const all = unsorted.map((scan) => ({...scan, distance: along(scan.position)})).sort((one, other) => one.distance - other.distance);
   requireOneScan(all);
-  const scans = withoutCopies(all, modality);
+  const scans = await withoutCopies(all, modality);
   const [{file, size, sides, position}] = scans;
   const {gap, median, widest, isUneven} = spaced(positions(scans).places, numbers(file, 0x00180050)[0] || 1);
   if (isUneven && widest > Math.max(TORN_MM, TORN_GAPS * median)) {
@@ -174,7 +206,10 @@ function assembled(name, unsorted, modality) {
   };
   requirePlace(name, volume);  // before memory is taken for it
   const data = new Float32Array(scans.length * size[0] * size[1]);
-  scans.forEach((scan, index) => data.set(pixels(scan, modality), index * size[0] * size[1]));
+  for (const [index, scan] of scans.entries()) {
+    data.set(await pixels(scan, modality), index * size[0] * size[1]);
+    await progress(index + 1, scans.length);
+  }
   return {...volume, data};
 }
 
@@ -193,14 +228,14 @@ function requireOneScan(scans) {
 }
 
 /** Returns sorted slices without those that repeat another one's values at its position; refuses other values there. */
-function withoutCopies(scans, modality) {
+async function withoutCopies(scans, modality) {
   const kept = [];
   for (const scan of scans) {
     const former = kept[kept.length - 1];
     if (!former || scan.distance - former.distance > SAME_POSITION_MM) kept.push(scan);
     else {
-      const values = pixels(former, modality);
-      if (!pixels(scan, modality).every((value, index) => value === values[index])) {
+      const values = await pixels(former, modality);
+      if (!(await pixels(scan, modality)).every((value, index) => value === values[index])) {
         throw new Error('Different images lie at one position, and no attribute tells which belong to one scan; keep those of one.');
       }
     }
@@ -223,20 +258,19 @@ function orthonormal(cosines) {
 }
 
 /** Returns a slice's values in the unit of the modality; padding becomes air in CT and 0 in MR. */
-function pixels({name, file, size: [rows, columns]}, modality) {
-  const element = file.elements.get(0x7fe00010);
+async function pixels({name, file, size}, modality) {
   const bits = short(file, 0x00280100);
   const [used, signs] = [short(file, 0x00280101, bits), short(file, 0x00280103, 0)];
   if (used < 1 || used > bits || short(file, 0x00280102, used - 1) >= used || signs > 1 || file.elements.has(0x00283000)) {
     throw new Error(`${name} stores its bits in an unusual way, or has a table of values (Modality LUT); convert it.`);
   }
-  if (!element || short(file, 0x00280002, 1) !== 1 || ![8, 16].includes(bits)) throw new Error(`${name} holds no grey pixels of 8 or 16 bits.`);
-  if (element.length < (rows * columns * bits) / 8 || element.offset + element.length > file.buffer.byteLength) {
-    throw new Error(`${name} is truncated; copy the series again.`);
+  if (!file.elements.has(PIXELS) || short(file, 0x00280002, 1) !== 1 || ![8, 16].includes(bits) || (bits === 8 && !file.little)) {
+    throw new Error(`${name} holds no grey pixels of 8 or 16 bits.`);
   }
   const signed = signs === 1;
-  const view = new DataView(file.buffer, element.offset);
+  const view = await storedPixels(name, file, size, bits);
   const read = view[`get${signed ? 'Int' : 'Uint'}${bits}`].bind(view);
+  const unused = signed && isCompressed(file.syntax) ? 32 - used : 0;  // a decoder need not know of the sign
   const [[given = 1], [intercept = 0]] = [0x00281053, 0x00281052].map((tag) => numbers(file, tag));
   if (![given, intercept].every(Number.isFinite)) throw new Error(`${name} has a Rescale Slope or Intercept that is no number.`);
   const slope = given || 1;  // no scanner writes an image without one
@@ -244,15 +278,39 @@ function pixels({name, file, size: [rows, columns]}, modality) {
     .map((value) => (signed && value > 32767 ? value - 65536 : value));
   const [low, high] = [Math.min(...ends), Math.max(...ends)];
   const isCt = modality === 'CT';
-  const all = Float32Array.from({length: rows * columns}, (_, index) => read((index * bits) / 8, true));
+  const all = Float32Array.from({length: size[0] * size[1]}, (_, index) => (read((index * bits) / 8, file.little) << unused) >> unused);
   const values = all.map((value) => value * slope + intercept);
   const padded = Uint8Array.from(all, (value) => Number(value >= low && value <= high));
   const [darkest, brightest] = isCt ? TISSUE_HU : values.reduce(
     ([least, most], value, index) => (padded[index] ? [least, most] : [Math.min(least, value), Math.max(most, value)]), [Infinity, -Infinity]);
   const isBody = values.some((value, index) => padded[index] && value > darkest && value < brightest);
-  const outside = !isBody ? padded : isCt ? padded.fill(0) : regionsAtBorder(padded, [rows, columns], PADDED * padded.length);
+  const outside = !isBody ? padded : isCt ? padded.fill(0) : regionsAtBorder(padded, size, PADDED * padded.length);
   return values.map((value, index) => {
     const kept = !outside[index] ? value : isCt ? -1024 : 0;
     return isCt ? Math.max(kept, -1024) : kept;
   });
+}
+
+/** Returns a view of a slice's pixels, decoded where they are compressed. */
+async function storedPixels(name, {buffer, elements, syntax}, size, bits) {
+  const element = elements.get(PIXELS);
+  const cut = `${name} is truncated; copy the series again.`;
+  if (!isCompressed(syntax)) {
+    const isWhole = element.length >= (size[0] * size[1] * bits) / 8 && element.offset + element.length <= buffer.byteLength;
+    if (!isWhole) throw new Error(cut);
+    return new DataView(buffer, element.offset);
+  }
+  const [view, fragments] = [new DataView(buffer), []];
+  for (let offset = element.offset; offset + 8 <= buffer.byteLength;) {
+    const item = next(view, offset, HEAD);
+    if (item.tag !== ITEM) break;
+    offset = item.offset + item.length;
+    if (offset > buffer.byteLength) throw new Error(cut);
+    fragments.push(new Uint8Array(buffer, item.offset, item.length));
+  }
+  const stream = new Uint8Array(await new Blob(fragments.slice(1)).arrayBuffer());  // the first is a table of offsets
+  const bytes = await decoded(syntax, stream, size, bits).catch((error) => {
+    throw new Error(`${name} cannot be decoded: ${error.message}.`);
+  });
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 }

@@ -27,6 +27,8 @@ const newUid = () => `2.25.${crypto.getRandomValues(new Uint32Array(4)).reduce((
 /** Returns the bytes of the series' files by name; `data` holds the values as [slices, rows, columns] of the source. */
 export function writeSeries(data, source, contract) {
   const shared = seriesElements(data, source.files[0], contract);
+  // Spacing Between Slices, which some programs ask for, of a regular series.
+  if (source.files.length > 1 && !source.irregular) shared.set(0x00180088, ['DS', String(Number(source.spacing[0].toPrecision(10)))]);
   const area = source.shape[1] * source.shape[2];
   return Object.fromEntries(source.files.map((file, index) => {
     const elements = new Map(shared);
@@ -47,11 +49,11 @@ function copy(elements, file, tag, vr) {
   else if (tag in TYPE_2) elements.set(tag, [vr, '']);
 }
 
-function seriesElements(data, file, {target, source, kerasgan, recipe, quick}) {
+function seriesElements(data, file, {target, source, kerasgan, recipe, quick, weights}) {
   const now = new Date().toISOString().replace(/[-:T]|\..*/g, '');
   const [date, time] = [now.slice(0, 8), now.slice(8)];
   const number = Number(text(file, 0x00200011)) || 0;  // a word counts for nothing
-  const derivation = `Synthetic ${target.modality} computed from ${source.modality} by an unpaired image-to-image network, kerasgan ${kerasgan}. Not for primary diagnosis.`;
+  const derivation = `Synthetic ${target.modality} computed from ${source.modality} by an unpaired image-to-image network, kerasgan ${kerasgan} with LiteRT ${weights}. Not for primary diagnosis.`;
   return new Map([
     [0x00080012, ['DA', date]], [0x00080013, ['TM', time]], [0x00080021, ['DA', date]], [0x00080023, ['DA', date]],
     [0x00080031, ['TM', time]], [0x00080033, ['TM', time]], [0x00080016, ['UI', CLASSES[target.modality]]],

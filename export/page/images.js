@@ -28,7 +28,7 @@ export async function readImage(name, buffer, modality) {
 }
 
 /** Returns the content of packed bytes up to `most` bytes of it, whatever it would inflate to. */
-async function inflated(name, packed, format, most) {
+export async function inflated(name, packed, format, most) {
   const content = room(name, most, Uint8Array);
   const stream = new DecompressionStream(format);
   const [writer, reader] = [stream.writable.getWriter(), stream.readable.getReader()];

@@ -1,5 +1,6 @@
-/** The way of a scan through the model, slice by slice: `kerasgan translate` without the N4 bias correction of MR. */
+/** The way of a scan through the model, slice by slice. */
 
+import {correctBias} from './bias_field.js';
 import {bodyMask, grown, percentiles} from './body.js';
 import {judge, measure, slicesOfMostBody} from './gate.js';
 import {fitted, sliceGrid} from './geometry.js';
@@ -9,15 +10,17 @@ const AIR_HU = -1000;
 /**
  * Returns the other modality of an axial volume, with air around the body.
  *
- * @param scan An axial volume.
+ * @param acquired An axial volume.
  * @param contract The model's contract, from `loadContract`.
  * @param model The {run, size} of `loadModel`.
- * @param progress A function that takes (slices done, of how many, ms of the last one).
+ * @param progress A function that takes (slices done, of how many, ms of the last one) and is awaited, before the first
+ *   slice as well.
  */
-export async function translate(scan, contract, model, progress) {
+export async function translate(acquired, contract, model, progress) {
   const {source, target, pixel_mm: pixel, way_back: {enlarging, shell_mm: shell} = {}} = contract;
-  const [slices, rows, columns] = scan.shape;
-  const body = bodyMask(scan);
+  const [slices, rows, columns] = acquired.shape;
+  const body = bodyMask(acquired);
+  const scan = await corrected(acquired, body, contract, () => progress(0, slices));
   const kept = grown(body, scan.shape, scan.spacing, shell);
   const scale = toWindow(scan, body, contract);
   const grid = sliceGrid([rows, columns], [scan.spacing[1] / pixel, scan.spacing[2] / pixel], model.size, enlarging);
@@ -34,13 +37,17 @@ export async function translate(scan, contract, model, progress) {
         if (inside[index]) data[part[0] + index] = Math.min(Math.max(value, low), high);
       });
     }
-    progress(slice + 1, slices, performance.now() - started);
-    await new Promise((resolve) => setTimeout(resolve));  // lets the page breathe
+    await progress(slice + 1, slices, performance.now() - started);
   }
   return {...scan, data, modality: target.modality, verdict: verdict(scan, body, contract, scale)};
 }
 
-/** Returns the verdict of the contract's input gate about an axial scan, undefined where the contract has none. */
+/** Returns an axial scan without its bias field, where the model was trained on such scans. */
+export async function corrected(scan, body, {mr_scaling: scaling}, progress) {
+  return scaling?.bias_correction ? {...scan, data: await correctBias(scan, body, progress)} : scan;
+}
+
+/** Returns the verdict of the contract's input gate about an axial scan without its bias field, undefined where it has none. */
 export function verdict(scan, body, contract, scale = toWindow(scan, body, contract)) {
   const [, rows, columns] = scan.shape;
   const {source: {window: [start, end]}, pixel_mm: pixel, gate} = contract;

@@ -13,7 +13,11 @@ from kerasgan.cli import score as score
 from kerasgan.cli import compare as compare
 from kerasgan.cli import runs as runs
 from kerasgan.cli import export as export
+from kerasgan.cli import pack as pack
+from kerasgan.cli import info as info
+from kerasgan.cli import challenge as challenge
 from kerasgan.cli import serve as serve
+from kerasgan.cli import node as node
 from kerasgan.cli import demo as demo
 from kerasgan.cli import distill as distill
 from kerasgan.cli import reproduce as reproduce

@@ -20,6 +20,7 @@ from kerasgan.cli._console import (
     stopped,
 )
 from kerasgan.errors import KerasganError
+from kerasgan.text import NO_TENSORFLOW, TENSORFLOW
 
 BAD_INPUT = 2
 ANYWHERE = ("--debug", "--trust", "--no-index")
@@ -27,14 +28,23 @@ ANYWHERE = ("--debug", "--trust", "--no-index")
 Direction = Literal["ab", "ba"]
 ModalityOption = Annotated[
     Literal["MR", "CT"] | None,
-    typer.Option("--modality", help="What a NIfTI or MHA file is whose values leave it open."),
+    typer.Option("--modality", help="What a NIfTI, MHA or NRRD file is whose values leave it open."),
 ]
 OrientationOption = Annotated[
     str,
-    typer.Option("--orientation", metavar="XYZ", help="Of a NIfTI or MHA file that does not say it, such as LAS."),
+    typer.Option("--orientation", metavar="XYZ", help="Of a NIfTI, MHA or NRRD file without one, such as LAS."),
 ]
 FlipOption = Annotated[
     bool, typer.Option("--flip", help="Take the mean with the result of the mirrored slices, in twice the time.")
+]
+Engine = Literal["best", "openvino-bf16", "openvino-float32", "tensorflow-bf16"]
+EngineOption = Annotated[
+    Engine,
+    typer.Option("--engine", help="What computes the network; best: the fastest here that the gate lets through."),
+]
+ExactOption = Annotated[bool, typer.Option("--exact", help="Compute in float32 by TensorFlow, as in training.")]
+DefinitionsOption = Annotated[
+    bool, typer.Option("--definitions", help="Print all figures of the table, and what each of them is.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON in place of the table.")]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A directory that kerasgan train wrote.")]
@@ -59,11 +69,13 @@ class ErrorsInOneLine(TyperGroup):
             package = str(error.name).partition(".")[0]
             if ctx.params.get("debug") or package == "kerasgan":
                 raise
-            say(
-                f"Error: The Python package {package} is missing, which this command needs. Install what all commands "
-                "need with: pip install kerasgan",
-                err=True,
+            told = (
+                NO_TENSORFLOW
+                if package in TENSORFLOW
+                else f"The Python package {package} is missing, which this command needs. Install what all need with: "
+                "pip install kerasgan"
             )
+            say(f"Error: {told}", err=True)
             raise typer.Exit(BAD_INPUT) from error
         except KeyboardInterrupt as error:
             raise stopped(error) from error
@@ -101,9 +113,22 @@ def options(
 ) -> None:
     """Unpaired MR and CT synthesis: train on scans, translate DICOM, export to TensorFlow Serving and TFLite.
 
-    Try it without any data:  kerasgan train --dataset phantom --quick
+    \b
+    Try it on a T1 scan of a head:  kerasgan translate demo SCAN OUTPUT
+    Train without any data:         kerasgan train --dataset phantom --quick
     """
     prepare_environment()
+
+
+def engine_of(engine: Engine, exact: bool) -> Literal[Engine, "exact"]:
+    """Returns the engine that `--engine` and `--exact` ask for together.
+
+    Raises:
+        typer.BadParameter: If they contradict each other.
+    """
+    if exact and engine != "best":
+        raise typer.BadParameter(f"--exact is an engine itself; leave it out, or --engine {engine}.")
+    return "exact" if exact else engine
 
 
 def trusted(context: typer.Context) -> bool:
@@ -115,6 +140,17 @@ def cache_folder() -> Path:
     """Returns the folder for what can be fetched again, as the XDG Base Directory Specification has it."""
     given = Path(os.environ.get("XDG_CACHE_HOME") or "")
     return (given if given.is_absolute() else Path.home() / ".cache") / "kerasgan"
+
+
+def path_of_model(place: str) -> Path | None:
+    """Returns the file or folder of a model, which is fetched where it is the address of a pack; None for a server."""
+    if "://" not in place:
+        from kerasgan.translation.shipped import place_of_model
+
+        return place_of_model(place)
+    from kerasgan.runs.download import fetch, is_address_of_pack
+
+    return fetch(place, cache_folder()) if is_address_of_pack(place) else None
 
 
 def index_folder(context: typer.Context) -> Path | None:

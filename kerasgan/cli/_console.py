@@ -11,13 +11,16 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from kerasgan.errors import KerasganError
 from kerasgan.files import disk_error, reason_and_remedy
-from kerasgan.text import valid_json
+from kerasgan.text import utc, valid_json
+
+if TYPE_CHECKING:
+    from kerasgan.evaluation.results import Evaluation
 
 NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
 TENSORFLOW_THREADS = {"TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"}  # a user who sets them has chosen
@@ -61,6 +64,17 @@ def say_json(content: Any) -> None:
     typer.echo(valid_json(content))
 
 
+def say_evaluation(result: Evaluation, definitions: bool, as_json: bool) -> None:
+    """Prints what an evaluation has found: its table, or all of it as JSON."""
+    if as_json:
+        say_json(result.content())
+        return
+    say(result.table(definitions))
+    if not definitions:
+        say("\nAll figures, and what each of them is: --definitions, and the table in the folder of the results.")
+    say(f"\nPage, table, scores and a picture for each patient: {result.folder}")
+
+
 def _printable(text: str) -> str:
     """The text with question marks for control characters of file names and tags, which a terminal would obey."""
     return "".join(character if character.isprintable() or character == "\n" else "?" for character in text)
@@ -101,7 +115,8 @@ def load_tensorflow() -> None:
         gpus = tf.config.list_physical_devices("GPU")  # the first call tells about missing drivers, too
     if NVIDIA_DRIVER.exists() and not gpus:
         logging.getLogger(__name__).warning(
-            "This machine has an NVIDIA driver, but TensorFlow sees no GPU; try: pip install 'tensorflow[and-cuda]'"
+            "This machine has an NVIDIA driver, but TensorFlow sees no GPU; try, in a new environment: "
+            "pip install 'kerasgan[gpu]'"
         )
 
 
@@ -181,6 +196,19 @@ def only_named(*names: str) -> Iterator[None]:
             handler.removeFilter(shown)
 
 
+@contextmanager
+def timed() -> Iterator[None]:
+    """Begins each line of the log with its time, for a program that runs for days."""
+    handlers = [one for one in logging.getLogger("kerasgan").handlers if isinstance(one, _OneLine)]
+    for handler in handlers:
+        handler.timed = True
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            handler.timed = False
+
+
 def read_token(path: Path | None) -> str | None:
     """Returns the token in a file, without the line's end.
 
@@ -223,9 +251,12 @@ def _raise_stopped(number: int, _: object) -> None:
 class _OneLine(logging.Handler):
     """A handler that writes the package's log to standard error, above a progress bar if one is shown."""
 
+    timed = False
+
     def emit(self, record: logging.LogRecord) -> None:
         from tqdm import tqdm
 
         message = " ".join(_printable(record.getMessage()).split())
         prefix = f"{record.levelname.capitalize()}: " if record.levelno > logging.INFO else ""
-        tqdm.write(prefix + message, file=sys.stderr)
+        time = f"{utc(record.created)} " if self.timed else ""
+        tqdm.write(time + prefix + message, file=sys.stderr)

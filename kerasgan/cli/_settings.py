@@ -15,18 +15,6 @@ from pydantic import BaseModel
 from kerasgan import registry
 from kerasgan.config import NOT_SETTINGS, Component, Recipe
 
-# The kind of each component in a recipe, and the functions that its place needs.
-_COMPONENTS = {
-    "generator": ("generators", ("build",)),
-    "discriminator": ("discriminators", ("build",)),
-    "losses.adversarial": ("losses", ("discriminator", "generator", "penalty")),
-    "losses.cycle": ("losses", ("loss",)),
-    "losses.structure": ("losses", ("loss",)),
-    "supervision.histogram": ("losses", ("loss",)),
-    "segmentation.network": ("segmenters", ("build",)),
-    "segmentation.loss": ("losses", ("segmentation",)),
-    "distillation.generator": ("generators", ("build",)),
-}
 _GIVEN = ("name", "classes")  # which a recipe says elsewhere: the name of the file, and the structures
 _OPTION_TYPES = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text", "None": "null"}
 
@@ -93,7 +81,7 @@ def _fields(model: type[BaseModel], prefix: str = "") -> Iterator[Setting]:
 
 def _component(path: str, meaning: str, default: Component | None) -> Iterator[Setting]:
     """The name of a component, then the options of each file that can stand in its place."""
-    kind, functions = _COMPONENTS[path]
+    kind, functions = registry.COMPONENTS[path]
     trees = {name: ast.parse(registry.path_of(kind, name).read_text(encoding="utf-8")) for name in registry.names(kind)}
     found = {
         name: [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name in functions]

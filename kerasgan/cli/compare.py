@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from kerasgan.cli._app import JsonOption, app
+from kerasgan.cli._app import DefinitionsOption, JsonOption, app
 from kerasgan.cli._console import say, say_json, writing
 
 
@@ -17,7 +17,10 @@ def compare(
         list[Path],
         typer.Argument(metavar="RUN RUN...", help="Directories that were evaluated, or folders of kerasgan score."),
     ],
-    out: Annotated[Path | None, typer.Option(help="Folder for table, CSV, JSON and pictures.  [default: none]")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for page, table, CSV, JSON and pictures.  [default: none]")
+    ] = None,
+    definitions: DefinitionsOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Compare evaluated runs on the same patients: mean, difference to the first run, paired tests, effect size.
@@ -38,6 +41,8 @@ def compare(
     if as_json:
         say_json(result.content())
         return
-    say(result.table())
+    say(result.table(definitions))
+    if not definitions:
+        say("\nAll figures, and what each of them is: --definitions")
     if out:
-        say(f"\nTable, CSV, JSON and pictures: {out}")
+        say(f"\nPage, table, CSV, JSON and pictures: {out}")

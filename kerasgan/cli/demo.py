@@ -11,17 +11,20 @@ import typer
 
 from kerasgan.cli._app import Direction, app, cache_folder, trusted
 from kerasgan.cli._console import load_tensorflow, say, writing
+from kerasgan.translation.shipped import FILE, place_of_model
 
 
-@app.command(short_help="Try a run in the browser, on this machine alone.")
+@app.command(short_help="Try a model in the browser, on this machine alone.")
 def demo(
     context: typer.Context,
-    source: Annotated[
-        Path,
+    place: Annotated[
+        str | None,
         typer.Argument(
-            metavar="RUN", help="A directory that kerasgan train wrote, or a float32 .tflite file of kerasgan export."
+            metavar="RUN",
+            help="A directory that kerasgan train wrote, or a float32 .tflite file of kerasgan export.  [default: the "
+            "small model that comes with kerasgan]",
         ),
-    ],
+    ] = None,
     direction: Annotated[Direction | None, typer.Option(help="Which generator.  [default: ab]")] = None,
     size: Annotated[
         tuple[int, int] | None,
@@ -33,19 +36,21 @@ def demo(
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Only say where the page is.")] = False,
     no_serve: Annotated[bool, typer.Option("--no-serve", help="Only write the page; needs --out.")] = False,
 ) -> None:
-    """Export a generator as TFLite and open a page that translates scans with it; they stay in the browser.
+    """Open a page that translates scans with a generator, exported as TFLite; they stay in the browser.
 
     The page is served on the loopback address until Ctrl-C. The first time, npm fetches what runs the model in the
     browser, and keeps it in the folder kerasgan of XDG_CACHE_HOME, by default ~/.cache.
 
     \b
     Example:
+      kerasgan demo                                        # nothing was trained yet
       kerasgan demo runs/first
       kerasgan demo model.tflite --out page --no-serve     # any web server can offer the folder
     """
     from kerasgan.export.page import WEB, build_page, npm_packages, page_server, require_free
     from kerasgan.runs.run import load_run
 
+    source = place_of_model(place) if place else FILE
     is_exported = source.suffix == ".tflite"
     if is_exported and (direction or size or data_dir):
         raise typer.BadParameter("--direction, --size and --data-dir are for a run; a .tflite file has its own.")

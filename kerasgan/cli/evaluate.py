@@ -7,14 +7,25 @@ from typing import Annotated, Literal
 
 import typer
 
-from kerasgan.cli._app import Direction, FlipOption, JsonOption, RunPath, app, index_folder, trusted
-from kerasgan.cli._console import require_run, say, say_json, writing
+from kerasgan.cli._app import (
+    DefinitionsOption,
+    Direction,
+    EngineOption,
+    ExactOption,
+    FlipOption,
+    JsonOption,
+    app,
+    engine_of,
+    index_folder,
+    trusted,
+)
+from kerasgan.cli._console import load_tensorflow, require_run, say_evaluation, writing
 
 
 @app.command(short_help="Score a run on paired test patients.")
 def evaluate(
     context: typer.Context,
-    run: RunPath,
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A directory that kerasgan train wrote, or a .kgan file.")],
     data_dir: Annotated[
         Path | None, typer.Option(help="The data, or other patients' data.  [default: as in training]")
     ] = None,
@@ -25,7 +36,7 @@ def evaluate(
         Path | None,
         typer.Option(
             help="Folder for the results; of a RUN, kerasgan compare takes those inside it.  "
-            "[default: RUN/evaluation, with -ba, -external, -validation or -flip if that applies]"
+            "[default: RUN/evaluation, with -ba, -external, -validation or -flip if that applies; beside a .kgan file]"
         ),
     ] = None,
     direction: Annotated[Direction, typer.Option(help="Which generator.")] = "ab",
@@ -33,6 +44,14 @@ def evaluate(
         Literal["test", "validation"], typer.Option(help="Decide on the validation patients, report the test patients.")
     ] = "test",
     flip: FlipOption = False,
+    engine: EngineOption = "best",
+    exact: ExactOption = False,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that score pairs, on this machine or on Slurm.")] = 1,
+    cluster: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Workers of a dask scheduler, tcp://HOST:PORT, or slurm:OPTIONS.toml."),
+    ] = None,
+    definitions: DefinitionsOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Score the run on paired test patients, or on other people: table, CSV, JSON and pictures.
@@ -40,16 +59,21 @@ def evaluate(
     \b
     Example:
       kerasgan evaluate runs/adni --dataset folder --data-dir PAIRS     # PAIRS/a, PAIRS/b, PAIRS/paired
+      kerasgan evaluate runs/adni --workers 4                           # four patients at a time
+      kerasgan evaluate model.kgan --dataset folder --data-dir PAIRS    # a pack, such as a stranger's, on your patients
     """
-    require_run(run)
+    chosen = engine_of(engine, exact)
     from kerasgan import api
+    from kerasgan.runs.pack import SUFFIX
 
+    load_tensorflow() if run.suffix == SUFFIX else require_run(run)
+
+    trust, index = trusted(context), index_folder(context)
     with writing(out or run):
         result = api.evaluate(
-            run, data_dir, out, direction, dataset, trusted(context), part, flip, index_folder(context)
+            *(run, data_dir, out, direction, dataset, trust, part, flip, index),
+            workers=workers,
+            cluster=cluster,
+            engine=chosen,
         )
-    if as_json:
-        say_json(result.content())
-        return
-    say(result.table())
-    say(f"\nTable, scores and a picture for each patient: {result.folder}")
+    say_evaluation(result, definitions, as_json)

@@ -32,7 +32,7 @@ _NAME = 32  # characters of a series' name that are shown
 @app.command(short_help="List the series below a path: used or not, and why.")
 def inspect(
     context: typer.Context,
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="A folder, a .zip, or one DICOM, NIfTI or MHA file.")],
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="Folder, .zip, or one DICOM, NIfTI, MHA or NRRD file.")],
     modality: ModalityOption = None,
     orientation: OrientationOption = "",
     key: Annotated[str | None, typer.Option(help="Only the patient that messages call by this key.")] = None,
@@ -55,7 +55,7 @@ def inspect(
     if not found:
         asked = " ".join(filter(None, (key and f"of patient {key}", series and f"called {series!r}")))
         remedy = "without --key and --series all are listed" if asked else "name a folder that has some"
-        raise DicomError(f"{path} holds no DICOM series, NIfTI or MHA file{f' {asked}' * bool(asked)}; {remedy}.")
+        raise DicomError(f"{path} holds no DICOM series, NIfTI, MHA or NRRD file{f' {asked}' * bool(asked)}; {remedy}.")
     base = path if path.is_dir() else Path(os.path.commonpath([one.files[0].parent for one in found]))
     usable = sum(series.usable for series in found)
     if as_json:
@@ -68,7 +68,7 @@ def inspect(
 
 
 def _series_row(series: Series, base: Path) -> list[str]:
-    from kerasgan.scans.geometry import NORMALS
+    from kerasgan.scans.volume import NORMALS
 
     slices, rows, columns = series.shape
     name = f"{series.number} {series.description}".strip()

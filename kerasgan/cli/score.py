@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from kerasgan.cli._app import JsonOption, app
-from kerasgan.cli._console import say, say_json, writing
+from kerasgan.cli._app import DefinitionsOption, JsonOption, app
+from kerasgan.cli._console import say_evaluation, writing
 
 
 @app.command(short_help="Score synthetic CTs of any origin.")
@@ -24,12 +24,13 @@ def score(
         typer.Option(help="Image that is above 0 where is scored, or a folder.  [default: the body found in TRUTH]"),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the results.  [default: SYNTHETIC-score]")] = None,
+    definitions: DefinitionsOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Score synthetic CTs of any origin against true ones: table, CSV, JSON and pictures, as kerasgan evaluate.
 
-    In folders, patients are matched by Patient ID or, for NIfTI and MHA, by the first folder on the way to the file, or
-    else by its name. kerasgan compare takes the folder of the results beside runs that scored the same patients.
+    In folders, patients are matched by Patient ID or, for NIfTI, MHA and NRRD, by the first folder on the way to the
+    file, or else by its name. kerasgan compare takes the results beside runs that scored the same patients.
 
     \b
     Example:
@@ -41,8 +42,4 @@ def score(
 
     with writing(out or synthetic):
         result = api.score(synthetic, truth, source, mask, out)
-    if as_json:
-        say_json(result.content())
-        return
-    say(result.table())
-    say(f"\nTable, scores and a picture for each patient: {result.folder}")
+    say_evaluation(result, definitions, as_json)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kerasgan.cli._app import app
+from kerasgan.cli._app import EngineOption, ExactOption, app, engine_of, index_folder
 from kerasgan.cli._console import load_tensorflow, read_token, say
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ DESCRIPTORS = 8192  # for as many connections as the server may have
 
 @app.command(short_help="Serve exported models by REST and gRPC.")
 def serve(
+    context: typer.Context,
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that kerasgan export wrote.")],
     host: Annotated[str | None, typer.Option(help=f"Address to listen on.  [default: {LOOPBACK}]")] = None,
     port: Annotated[int, typer.Option(help="Port of gRPC.", min=0, max=65535)] = 8500,
@@ -35,13 +36,16 @@ def serve(
         list[str] | None, typer.Option(help="Page whose scripts may ask by REST, or * for all; may be repeated.")
     ] = None,
     access_log: Annotated[bool, typer.Option("--access-log", help="Log each request.")] = False,
+    engine: EngineOption = "best",
+    exact: ExactOption = False,
     embedded: Annotated[bool, typer.Option("--embedded", help="Use the embedded server in any case.")] = False,
 ) -> None:
     """Serve exported models by REST and gRPC, each in its highest version; a new version takes over by itself.
 
     Runs tensorflow_model_server if it is installed and none of --host, --certificate, --token-file, --cors-origin,
-    --access-log is given. Otherwise an embedded server answers on the same paths. That is not TensorFlow Serving: it is
-    one Python process, for a laptop, a test or a small ward; use the real one (compose.yaml in DIR) for more.
+    --access-log, --engine, --exact is given. Otherwise an embedded server answers on the same paths. That is not
+    TensorFlow Serving: it is one Python process, for a laptop, a test or a small ward; use the real one (compose.yaml
+    in DIR) for more.
 
     \b
     Example:
@@ -51,7 +55,8 @@ def serve(
     from kerasgan.serving import model_server
 
     model_server.served_models(folder)  # before TensorFlow is loaded, which takes seconds
-    own = embedded or host or certificate or token_file or cors_origin or access_log
+    chosen = engine_of(engine, exact)
+    own = embedded or chosen != "best" or host or certificate or token_file or cors_origin or access_log
     if model_server.is_installed() and not own:
         say("Running tensorflow_model_server, which listens on ALL addresses of this machine; --host is not for it.")
         raise typer.Exit(model_server.run(folder, port, rest_port))
@@ -62,11 +67,11 @@ def serve(
     from kerasgan.serving import Settings
 
     token, message_bytes = read_token(token_file), message_mb * MEBIBYTE
-    origins = tuple(cors_origin or ())
-    _serve(
-        folder,
-        Settings(host or LOOPBACK, port, rest_port, certificate, key, token, message_bytes, origins, access_log),
+    origins, cache = tuple(cors_origin or ()), index_folder(context)
+    settings = Settings(
+        *(host or LOOPBACK, port, rest_port, certificate, key, token, message_bytes, origins, access_log, chosen, cache)
     )
+    _serve(folder, settings)
 
 
 def _serve(folder: Path, settings: Settings) -> None:

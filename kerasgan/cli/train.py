@@ -75,6 +75,12 @@ def train(
         str | None,
         typer.Option(metavar="N|I,J", help="How many GPUs share each batch, or which.  [default: all that can]"),
     ] = None,
+    ray: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Train on a Ray cluster: HOST:PORT, auto or local.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(metavar="N", min=2, help="With --ray: how many processes share each batch.")
+    ] = None,
 ) -> None:
     """Train on a dataset's scans, or continue or extend a run.
 
@@ -96,8 +102,10 @@ def train(
         fold_numbers(fold or "1/2")
     except ValueError as error:
         raise typer.BadParameter(f"--fold: {error}.") from error
+    if bool(ray) != bool(workers):
+        raise typer.BadParameter("--ray ADDRESS and --workers N are given together.")
     modalities = dict(_MODALITIES[one] for one in modality or ())
-    workers = workers_of_environment()
+    this_worker = None if ray else workers_of_environment()
     asked: dict[str, Any] = {
         "dataset": dataset,
         "data_dir": data_dir,
@@ -113,14 +121,14 @@ def train(
         "init": init,
         "index": index_folder(context),
         "devices": _devices(devices),
-        "workers": workers,
     }
-    request = Request(**asked)
+    request = Request(**asked, workers=this_worker)
     resume = resume or extend is not None
     place = start.choose_out(request, out, resume)
     start.check(request, place, resume)
     say(f"Run {place}; loading TensorFlow.", err=True)
-    load_tensorflow()
+    if dry_run or not ray:
+        load_tensorflow()
     if dry_run:
         from kerasgan.cli._plan import plan
 
@@ -128,9 +136,14 @@ def train(
         say(plan(request, place, resume))
         return
     with writing(place), resumable(lambda: how_to_resume(place)):
-        prepare_training()
-        run = api.train(**asked, out=place, resume=resume)
-    if workers and workers.index:
+        if ray and workers:
+            from kerasgan.cli._ray import train_on_ray
+
+            run = train_on_ray(asked, place, resume, ray, workers)
+        else:
+            prepare_training()
+            run = api.train(**asked, workers=this_worker, out=place, resume=resume)
+    if this_worker and this_worker.index:
         return  # the first one tells
     from kerasgan.training.results import results
 
@@ -138,6 +151,7 @@ def train(
     note = " (quick run: it shows that everything works, not what the recipe reaches)" if run.quick else ""
     say("\n".join([f"Trained {run.recipe.schedule.steps} steps of {run.recipe.name}{note}.", *results(run), ""]))
     say(f"  Run          {run.path}")
+    say(f"  Page         {run.path / 'report.html'}")
     say(f"  Losses       {run.path / 'losses.png'}, {run.path / 'history.csv'}")
     say(f"  Previews     {run.path / 'previews'}")
     say(f"  TensorBoard  tensorboard --logdir {path}/tensorboard\n\nNext:")

@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kerasgan.cli._app import Direction, FlipOption, JsonOption, ModalityOption, OrientationOption, app, index_folder
+from kerasgan.cli._app import (
+    Direction,
+    EngineOption,
+    ExactOption,
+    FlipOption,
+    JsonOption,
+    ModalityOption,
+    OrientationOption,
+    app,
+    engine_of,
+    index_folder,
+    path_of_model,
+)
 from kerasgan.cli._console import load_tensorflow, only_named, read_token, resumable, say, say_json, table, writing
 from kerasgan.text import MAY_BE_WRONG
+from kerasgan.translation.shipped import DEMO
 
 if TYPE_CHECKING:
+    from kerasgan.engines.names import Wanted
+    from kerasgan.pacs.address import Address
     from kerasgan.translation.cohort import Cohort
     from kerasgan.translation.manifest import Row
     from kerasgan.translation.translator import Translator
@@ -34,13 +50,18 @@ def translate(
         list[str],
         typer.Argument(
             metavar="MODEL INPUT OUTPUT",
-            help="MODEL: a directory that kerasgan train wrote, a .tflite file of kerasgan export, or a server, "
-            "grpc://host:8500/NAME or http://host:8501/NAME. INPUT: a DICOM folder, a .zip of one, NIfTI or MHA; for a "
-            "model with channels T1=INPUT T2=INPUT. OUTPUT: a folder (DICOM), or a .nii.gz or .mha file; for an INPUT "
-            "of several series a folder of all outputs and their manifest.",
+            help="MODEL: a directory that kerasgan train wrote, a .kgan, .tflite or .onnx file, demo for the small "
+            "model that comes with kerasgan, the address of a .kgan file, https://... or hf://OWNER/NAME, or a server, "
+            "grpc://host:8500/NAME or http://host:8501/NAME. INPUT: a DICOM folder, a .zip of one, NIfTI, MHA or NRRD; "
+            "for a model with channels T1=INPUT T2=INPUT. OUTPUT: a folder (DICOM), or a .nii.gz, .mha or .nrrd file; "
+            "for an INPUT of several series a folder of all outputs and their manifest. In place of INPUT and OUTPUT a "
+            "PACS: dicomweb://HOST:PORT/PATH/studies/UID[/series/UID] or dicom://AE_TITLE@HOST:PORT/STUDY[/SERIES], as "
+            "OUTPUT without UIDs; dicomwebs:// and dicoms:// by TLS.",
         ),
     ],
-    direction: Annotated[Direction | None, typer.Option(help="[default: the one that takes the input]")] = None,
+    direction: Annotated[
+        Direction | None, typer.Option(help="ab: MR to CT in most models. [default: the one that takes the input]")
+    ] = None,
     strict: Annotated[
         bool,
         typer.Option("--strict", help="Refuse a series that needs repair, or a scan that is foreign to the model."),
@@ -53,10 +74,27 @@ def translate(
     anonymous: Annotated[
         bool, typer.Option("--anonymous", help="Leave patient, study and dates out of a DICOM series.")
     ] = False,
+    de_identify: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="KEY",
+            help="Replace patient, study and dates of a DICOM series by what the secret in the file KEY makes of them, "
+            "always the same. A KEY that is missing is made.",
+        ),
+    ] = None,
     flip: FlipOption = False,
     uncertainty: Annotated[
         bool, typer.Option("--uncertainty", help="Write a map of the expected error in HU beside a synthetic CT, too.")
     ] = False,
+    like: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Of a NIfTI, MHA or NRRD input: the DICOM series that it was made from."),
+    ] = None,
+    axial: Annotated[
+        float | None, typer.Option(metavar="MM", help="Write axial slices of this thickness, not the scan's own.")
+    ] = None,
+    engine: EngineOption = "best",
+    exact: ExactOption = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="List what would be done of several series, and how long it would take.")
     ] = False,
@@ -67,18 +105,24 @@ def translate(
     ] = None,
     token_file: Annotated[Path | None, typer.Option(help="Of a server: file with the bearer token.")] = None,
     certificate: Annotated[Path | None, typer.Option(help="Of a server: PEM file to trust, for TLS.")] = None,
+    pacs: Annotated[Path | None, typer.Option(help="TOML file: AE title, passwords and TLS files for a PACS.")] = None,
 ) -> None:
     """Synthesise the other modality of a scan, on the scan's own grid; of a folder with several series, of each.
 
     \b
     Example:
       kerasgan translate runs/first patient/T1 patient/synthetic-ct
+      kerasgan translate demo patient/T1 patient/synthetic-ct              # no training; learnt from a phantom
+      kerasgan translate model.kgan patient/T1 patient/synthetic-ct        # a pack, such as a stranger's
+      kerasgan translate hf://OWNER/NAME patient/T1 patient/synthetic-ct   # fetched once
       kerasgan translate model.tflite patient/T1 patient/synthetic-ct      # needs no TensorFlow
       kerasgan translate runs/both T1=patient/T1 T2=patient/T2 patient/synthetic-ct
       kerasgan translate grpc://localhost:8500/NAME patient/T1 patient/synthetic-ct
+      kerasgan translate runs/first T1.nii.gz synthetic-ct --like patient/T1 --axial 2    # for planning systems
       kerasgan translate runs/first archive synthetic --workers 4          # again: goes on where it ended
+      kerasgan translate model.kgan dicom://PACS@10.0.0.1:104/STUDY_UID dicom://PACS@10.0.0.1:104
     """
-    inputs, output = places[1:-1], Path(places[-1])
+    inputs = places[1:-1]
     channels = [place.partition("=") for place in inputs if "=" in place and not Path(place).exists()]
     if not inputs or len(inputs) != (len(channels) or 1):
         named = " Several inputs are channels, each with its name: T1=PATH T2=PATH." if len(inputs) > 1 else ""
@@ -88,20 +132,49 @@ def translate(
         raise typer.BadParameter(
             f"Each channel needs a name and a file or folder, and is given once: T1=PATH T2=PATH; got {' '.join(odd)}."
         )
-    if (token_file or certificate) and "://" not in places[0]:
-        raise typer.BadParameter("--token-file and --certificate are for a server, such as grpc://host:8500/NAME.")
-    source: Any = {name: Path(path) for name, _, path in channels} or Path(inputs[0])
+    chosen = engine_of(engine, exact)
+    if token_file or certificate or chosen != "best":
+        from kerasgan.runs.download import is_address_of_pack
+
+        is_server = "://" in places[0] and not is_address_of_pack(places[0])
+        if not is_server and (token_file or certificate):
+            raise typer.BadParameter("--token-file and --certificate are for a server, such as grpc://host:8500/NAME.")
+        if chosen != "best" and (is_server or places[0] == DEMO or places[0].endswith((".tflite", ".onnx"))):
+            raise typer.BadParameter(
+                "--engine and --exact are for a run or a pack; a server, an exported file and demo have their own "
+                "engine."
+            )
+    sources = {name: _place(path) for name, _, path in channels} or {"": _place(inputs[0])}
+    output: Any = _place(places[-1], has_study=False)
+    shown = str(output)
+    is_local = all(isinstance(place, Path) for place in (*sources.values(), output))
+    if pacs and is_local:
+        raise typer.BadParameter("--pacs is for an INPUT or OUTPUT in a PACS, such as dicom://PACS@10.0.0.1:104.")
+    if uncertainty and not isinstance(output, Path):
+        raise typer.BadParameter("--uncertainty writes a NIfTI file beside OUTPUT; name a folder as OUTPUT.")
     from kerasgan import api
     from kerasgan.io import Index, discover
     from kerasgan.io.discovery import READING
     from kerasgan.io.nifti import is_image
 
     index = index_folder(context)
-    may_be_several = not channels and series is None and not is_image(output) and source.is_dir()
+    source: Any = sources if channels else sources[""]
+    may_be_several = is_local and not channels and series is None and not is_image(output) and source.is_dir()
+    if like is not None and not all(isinstance(place, Path) and is_image(place) for place in sources.values()):
+        raise typer.BadParameter("--like is for an INPUT that is a NIfTI, MHA or NRRD file.")
     one_too_many = typer.BadParameter("--workers, --cluster and --dry-run are for a folder of several series.")
     if (workers > 1 or cluster or dry_run) and not may_be_several:
         raise one_too_many
-    with writing(output), _opened(places[0], token_file, certificate) as translator:
+    with ExitStack() as stack:
+        if not is_local:
+            from kerasgan.pacs.settings import read_settings
+            from kerasgan.pacs.transfer import fetched, stored
+
+            settings = read_settings(pacs, os.environ)
+            if not isinstance(output, Path):  # stored there when all else went well
+                output = stack.enter_context(stored(output, settings))
+        stack.enter_context(writing(output))
+        translator = stack.enter_context(_opened(places[0], token_file, certificate, chosen, index))
         if may_be_several:
             from kerasgan.translation.cohort import Cohort, holds_cohort
             from kerasgan.translation.task import Options
@@ -109,35 +182,57 @@ def translate(
             with Index(index) as known:
                 found = discover(source, modality, orientation, index=known, title=READING)
             if holds_cohort(output) or sum(one.usable for one in found) > 1:
-                options = Options(direction, strict, modality, orientation, anonymous, flip, uncertainty)
+                key = str(de_identify.resolve()) if de_identify else None
+                options = Options(direction, strict, modality, orientation, anonymous, flip, uncertainty, axial, key)
                 cohort = Cohort(translator, source, output, options, found)
                 _list(cohort, as_json) if dry_run else _translate(cohort, workers, cluster, as_json)
                 return
         if workers > 1 or cluster or dry_run:
             raise one_too_many
+        if not is_local:
+            takes = [taken for way, taken in translator.sources().items() if direction in (None, way)]
+            here = {
+                name: place if isinstance(place, Path) else stack.enter_context(fetched(place, settings, takes))
+                for name, place in sources.items()
+            }
+            source = here if channels else here[""]
         choices = direction, strict, modality, series, orientation, anonymous, flip, uncertainty
-        written = api.translate(translator, source, output, *choices, index=index)
+        known_files = index if is_local else None  # what is fetched goes again, and is nothing to keep headers of
+        further: dict[str, Any] = {"like": like, "axial_mm": axial, "de_identify": de_identify}
+        api.translate(translator, source, output, *choices, index=known_files, **further)
     if as_json:
-        say_json({"output": str(written)})
+        say_json({"output": shown})
     else:
-        say(f"Wrote {written}. {MAY_BE_WRONG}")
+        from kerasgan.translation.translate import preview_path
+
+        picture = f"; a picture of it: {preview_path(output)}" if shown == str(output) else ""
+        if picture and (anonymous or de_identify):
+            picture += ", which may show a face: do not pass it on"
+        say(f"Wrote {shown}{picture}. {MAY_BE_WRONG}")
+
+
+def _place(text: str, has_study: bool = True) -> Path | Address:
+    """A file or folder, or where in a PACS."""
+    if "://" not in text:
+        return Path(text)
+    from kerasgan.pacs.address import parse_address
+
+    return parse_address(text, has_study)
 
 
 @contextmanager
-def _opened(model: str, token_file: Path | None, certificate: Path | None) -> Iterator[Translator]:
-    """The translator of a run, a TFLite file or a server."""
-    if "://" not in model:
+def _opened(
+    model: str, token_file: Path | None, certificate: Path | None, engine: Wanted, cache: Path | None
+) -> Iterator[Translator]:
+    """The translator of a run, a pack, a TFLite file or a server."""
+    if path := path_of_model(model):
         from kerasgan.translation.translate import open_translator
 
-        translator = open_translator(Path(model))
+        translator = open_translator(path, engine, cache)
         if translator.needs_tensorflow:
             translator.load = load_tensorflow
         yield translator
         return
-    from kerasgan.serving.protocol import parse_address
-
-    if parse_address(model).is_grpc:
-        load_tensorflow()  # whose messages gRPC carries
     from kerasgan.serving import Client
     from kerasgan.serving.translator import ServerTranslator
 

@@ -20,12 +20,12 @@ from kerasgan import registry
 from kerasgan.config import AXIAL_ONLY, Plane
 from kerasgan.datasets._card import DatasetCard, labelled_classes
 from kerasgan.datasets._channels import joined
-from kerasgan.datasets._keys import SECRET, create_secret, digest, find_secret, salted, secret_of
 from kerasgan.datasets._scan import DOMAINS, Domain, Scan, files_digest
-from kerasgan.datasets._series import describe_found, find_listed, to_scan, usable_series
+from kerasgan.datasets._series import describe_found, to_scan, usable_series
 from kerasgan.datasets._split import Part, Split, fewer_training_patients, split_by_patient
 from kerasgan.errors import DatasetError
 from kerasgan.io import Index, patient_key
+from kerasgan.io.keys import SECRET, create_secret, digest, find_secret, salted, secret_of
 from kerasgan.scans.volume import Modality
 
 __all__ = [
@@ -43,7 +43,6 @@ __all__ = [
     "digest",
     "fewer_training_patients",
     "files_digest",
-    "find_listed",
     "find_secret",
     "labelled_classes",
     "load",

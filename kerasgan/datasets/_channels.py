@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from kerasgan.datasets._keys import find_secret, salted
 from kerasgan.datasets._scan import Scan
 from kerasgan.errors import DatasetError
+from kerasgan.io.keys import find_secret, salted
 
 _NAMED = 5  # patients that one message names at most
 

@@ -17,8 +17,8 @@ from kerasgan.config import Plane
 from kerasgan.datasets._label_pictures import read_label_pictures
 from kerasgan.errors import DatasetError, KerasganError
 from kerasgan.scans.channels import require_one_grid
-from kerasgan.scans.geometry import NORMALS, plane_of_slice
-from kerasgan.scans.volume import Modality, Volume, anatomical_axes
+from kerasgan.scans.geometry import plane_of_slice
+from kerasgan.scans.volume import NORMALS, Modality, Volume, anatomical_axes
 
 if TYPE_CHECKING:
     from kerasgan.io import Series
@@ -37,7 +37,7 @@ class Scan:
         patient: `patient_key(...)` of the patient's id, never the id itself.
         domain: `"a"` or `"b"`.
         modality: Modality according to the data, whatever the folder is called.
-        files: DICOM files of one series, or one NIfTI or MetaImage file.
+        files: DICOM files of one series, or one NIfTI, MetaImage or NRRD file.
         mask: Body mask image on the scan's grid.
         labels: Label map image on the scan's grid; or grey pictures, one for each of `files`, in their order.
         series: DICOM series that `files` form; None for an image file.

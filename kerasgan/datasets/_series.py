@@ -5,36 +5,15 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import replace
-from pathlib import Path
 
-from kerasgan.datasets._keys import find_secret, is_key_of, salted
 from kerasgan.datasets._scan import Domain, Scan
-from kerasgan.io import Index, Series, discover
-from kerasgan.io.discovery import NO_PATIENT, READING
+from kerasgan.io import Series
+from kerasgan.io.discovery import NO_PATIENT
 from kerasgan.io.nifti import is_image
 from kerasgan.scans.volume import Modality
 
 _SYNTHETIC = "synthetic, computed by a network; dataset folder takes them if a file called synthetic is next to a and b"
 logger = logging.getLogger(__name__)
-
-
-def find_listed(
-    root: Path,
-    modality: Modality | None = None,
-    key: str | None = None,
-    called: str | None = None,
-    orientation: str = "",
-    index: Path | None = None,
-) -> list[Series]:
-    """The series of `discover` with their patients' keys under the secret of the folder, see `kerasgan.inspect`."""
-    secret = find_secret(root)
-    with Index(index) as opened:
-        every = discover(root, modality, orientation, index=opened, title=READING)
-    found = [series for series in every if called is None or series.is_called(called)]
-    if key is not None:
-        found = [series for series in found if is_key_of(key, series.files[0], series.patient, secret)]
-    return [replace(series, patient=series.patient and (key or salted(series.patient, secret))) for series in found]
 
 
 def usable_series(found: Iterable[Series], synthetic: bool = False) -> list[Series]:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from kerasgan.config import fold_numbers
-from kerasgan.datasets._keys import salted
 from kerasgan.datasets._scan import DOMAINS, Scan
 from kerasgan.errors import DatasetError
+from kerasgan.io.keys import salted
 
 logger = logging.getLogger(__name__)
 

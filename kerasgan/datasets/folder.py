@@ -30,8 +30,8 @@ CARD = DatasetCard(
     paired=False,
     licence="that of your data",
     homepage="",
-    how_to_get="Put scans of one modality (DICOM, NIfTI, MHA) into a folder a/, those of the other into b/ next to it, "
-    "and an empty file called paired if both scans of a patient are on one grid.",
+    how_to_get="Put scans of one modality (DICOM, NIfTI, MHA, NRRD) into a folder a/, those of the other into b/ next "
+    "to it, and an empty file called paired if both scans of a patient are on one grid.",
     acknowledgement="",
     default_dir="datasets/folder",
 )
@@ -58,7 +58,7 @@ def describe(root: Path) -> DatasetCard:
 
 
 def scan(root: Path, modalities: Mapping[str, Modality] | None = None, index: Index | None = None) -> list[Scan]:
-    """Every usable series below `<root>/a` and `<root>/b`; each NIfTI or MetaImage file counts as one series.
+    """Every usable series below `<root>/a` and `<root>/b`; each NIfTI, MetaImage or NRRD file counts as one series.
 
     The patient of a DICOM scan is its Patient ID (0010,0020), or without one its study or folder. The patient of an
     image file is the sub-folder of `a` or `b` that holds it; for a file directly in `a` or `b`, the BIDS subject in its
@@ -88,7 +88,7 @@ def scan(root: Path, modalities: Mapping[str, Modality] | None = None, index: In
         if not usable:
             raise DatasetError(
                 f"{folder} has no MR or CT scan that can be used; found: {describe_found(found)}. "
-                f"Put DICOM, NIfTI or MHA scans there; `kerasgan inspect {folder}` says why a series is left out. "
+                f"Put DICOM, NIfTI, MHA or NRRD scans there; `kerasgan inspect {folder}` says why one is left out. "
                 f"Where it asks which modality a file has, say it with --modality {domain}=MR or {domain}=CT."
             )
         if domain == "a" and channels:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
-from kerasgan.metrics import apply_lookup_table, fit_lookup_table
+from kerasgan.metrics import LookupTable, fit_lookup_table
 
 NAME = "best look-up table"
 DEFINITION = (
@@ -14,39 +16,54 @@ DEFINITION = (
 VOXELS = 50_000  # of each pair: 256 medians need no more, and memory stays bounded
 
 
+class LookupSample(NamedTuple):
+    """Voxels of an aligned pair: of the source in the networks' [-1, 1], and of the true target in physical units."""
+
+    source: np.ndarray
+    target: np.ndarray
+
+
+def lookup_sample(source: np.ndarray, target: np.ndarray, mask: np.ndarray) -> LookupSample:
+    """A random sample of the voxels of a pair.
+
+    Args:
+        source: Source `[slices, rows, columns]` in the networks' [-1, 1].
+        target: True target of the same shape, in physical units.
+        mask: Body mask of the same shape.
+    """
+    chosen = np.flatnonzero(mask)
+    if len(chosen) > VOXELS:
+        chosen = np.random.default_rng(0).choice(chosen, VOXELS, replace=False)
+    return LookupSample(source.ravel()[chosen], target.ravel()[chosen])
+
+
 class LookupBaseline:
     """Voxel samples of aligned pairs, from which a look-up table is fitted that leaves one patient out.
 
     Example:
         >>> baseline, shape = LookupBaseline(), (1, 2, 2)
         >>> for patient, value in (("one", 10.0), ("two", 50.0)):
-        ...     baseline.add(patient, np.zeros(shape), np.full(shape, value), np.ones(shape, bool))
-        >>> baseline.translate("one", np.zeros(shape)).ravel()
-        array([50., 50., 50., 50.], dtype=float32)
+        ...     baseline.add(patient, lookup_sample(np.zeros(shape), np.full(shape, value), np.ones(shape, bool)))
+        >>> kerasgan.metrics.apply_lookup_table(baseline.table("one"), np.zeros(2))
+        array([50., 50.], dtype=float32)
     """
 
     def __init__(self) -> None:
-        self.samples: list[tuple[str, np.ndarray, np.ndarray]] = []
+        self.samples: list[tuple[str, LookupSample]] = []
 
-    def add(self, key: str, source: np.ndarray, target: np.ndarray, mask: np.ndarray) -> None:
-        """Keeps a random sample of the voxels of a pair; a patient may have several pairs.
+    def add(self, key: str, sample: LookupSample) -> None:
+        """Keeps the sample of a pair; a patient may have several pairs.
 
         Args:
             key: Key of the patient.
-            source: Source `[slices, rows, columns]` in the networks' [-1, 1].
-            target: True target of the same shape, in physical units.
-            mask: Body mask of the same shape.
+            sample: What `lookup_sample` chose.
         """
-        chosen = np.flatnonzero(mask)
-        if len(chosen) > VOXELS:
-            chosen = np.random.default_rng(0).choice(chosen, VOXELS, replace=False)
-        self.samples.append((key, source.ravel()[chosen], target.ravel()[chosen]))
+        self.samples.append((key, sample))
 
-    def translate(self, key: str, source: np.ndarray) -> np.ndarray | None:
-        """Translates a patient's source by the table of all others, into the target's unit; None without others."""
-        others = [(known[None, None], target[None, None]) for name, known, target in self.samples if name != key]
+    def table(self, key: str) -> LookupTable | None:
+        """The table of all patients but one, from sources to the target's unit; None without others."""
+        others = [one for name, one in self.samples if name != key]
         if not others:
             return None
-        sources, targets = zip(*others, strict=True)
-        table = fit_lookup_table(sources, targets, [np.ones(known.shape, bool) for known in sources])
-        return apply_lookup_table(table, source)
+        sources, targets = zip(*((one.source[None, None], one.target[None, None]) for one in others), strict=True)
+        return fit_lookup_table(sources, targets, [np.ones(known.shape, bool) for known in sources])

@@ -8,13 +8,14 @@ from shlex import quote
 from typing import Any
 
 from kerasgan.errors import RunError
+from kerasgan.evaluation import baseline
 from kerasgan.evaluation.comparison import Compared, RunComparison, Section
+from kerasgan.evaluation.comparison_page import write_comparison_page
 from kerasgan.evaluation.folds import CrossValidation, FoldSection, folds_of
 from kerasgan.evaluation.results import METHOD, EvaluationSummary, Scores, is_current, read_scores, read_summary
 from kerasgan.evaluation.scale import CONSTANT, CONSTANT_IN_TRUTH, FLOOR
 from kerasgan.files import path_of
 from kerasgan.runs.run import load_run
-from kerasgan.text import mean_and_spread
 
 AGAIN = {
     "ba": " --direction ba",
@@ -76,6 +77,7 @@ def compare(runs: Sequence[str | Path], out: str | Path | None = None) -> RunCom
         comparison = CrossValidation(trained, folds, tuple(fold_sections), left_out)
     if out is not None:
         comparison.write(Path(out))
+        write_comparison_page(comparison, Path(out))
     return comparison
 
 
@@ -102,7 +104,14 @@ def _section(runs: Sequence[Compared], name: str) -> Section:
     shared, left_out = _shared_metrics(runs, name, summaries)
     notes, known = tuple(summary.note for summary in summaries), [one for one in summaries if one.direction]
     first = (known or summaries)[0]
-    scale = _scale(summaries, next(iter(shared)))
+    scale = tuple(
+        {
+            method: summary.methods[method]
+            for method in (CONSTANT, CONSTANT_IN_TRUTH, baseline.NAME, FLOOR)
+            if method in summary.methods
+        }
+        for summary in summaries
+    )
     return Section(name, first.direction or "", first.part, shared, scores, notes, left_out, scale)
 
 
@@ -121,7 +130,7 @@ def _fold_section(runs: Sequence[Compared], name: str) -> FoldSection:
             f"{name} scored {first.part} patients, {repeated} of them in more than one fold; a cross-validation counts "
             "each patient once, in the fold whose test part they are. Evaluate each run with kerasgan evaluate RUN."
         )
-    for method in (CONSTANT, FLOOR):
+    for method in (CONSTANT, baseline.NAME, FLOOR):
         if all(method in summary.methods for summary in summaries):
             scores[method] = tuple(read_scores(run.path / name, methods=(method,)) for run in runs)
     shared, left_out = _shared_metrics(runs, name, summaries)
@@ -149,17 +158,6 @@ def _shared_metrics(
             "kerasgan or, in metrics of an MR, the models' windows differ. Evaluate all with this version."
         )
     return shared, tuple(sorted(set().union(*definitions) - set(shared)))
-
-
-def _scale(summaries: Sequence[EvaluationSummary], metric: str) -> dict[str, str]:
-    """The mean of the constants and of the grid's floor, which has the run's number where runs differ in it."""
-    found: dict[str, str] = {}
-    for method in (CONSTANT, CONSTANT_IN_TRUTH, FLOOR):
-        means = [summary.methods.get(method, {}).get(metric) for summary in summaries]
-        texts = {number: mean_and_spread(mean["mean"], mean["sd"]) for number, mean in enumerate(means, 1) if mean}
-        differ = len(set(texts.values())) > 1
-        found |= {f"{method} of {number}" if differ else method: text for number, text in texts.items()}
-    return found
 
 
 def _read(run: Compared, name: str) -> tuple[EvaluationSummary, Scores]:

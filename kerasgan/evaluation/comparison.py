@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import csv
-import re
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from kerasgan.evaluation.results import Scores, with_unit
-from kerasgan.evaluation.scale import DEFINITIONS
+from kerasgan.evaluation.main_figures import Figures, beaten
+from kerasgan.evaluation.results import Scores, meanings
 from kerasgan.evaluation.statistics import (
     CONFIDENCE,
     FEW,
@@ -74,7 +73,7 @@ class Line(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Section:
+class Section(Figures):
     """One evaluation that all the runs have, such as that of one direction.
 
     Attributes:
@@ -86,7 +85,8 @@ class Section:
         notes: What the reader of each run must know, such as "quick run".
         left_out: Metrics that only some runs have, or that mean something else in each because the models' windows
             differ.
-        scale: What the first metric, the MAE, is read beside, by its name; empty for evaluations of former versions.
+        scale: What the figures of each run are read beside: those of constant, look-up table and floor of the grid, by
+            method and metric, as far as its evaluation has them.
     """
 
     name: str
@@ -96,17 +96,12 @@ class Section:
     scores: tuple[Scores, ...]
     notes: tuple[str, ...]
     left_out: tuple[str, ...]
-    scale: Mapping[str, str] = field(default_factory=dict)
+    scale: tuple[Mapping[str, Mapping[str, Summary]], ...]
 
     @property
     def patients(self) -> list[str]:
         """The keys of the patients."""
         return list(self.scores[0])
-
-    @property
-    def shown(self) -> list[str]:
-        """The metrics that the table and the picture show; files hold all."""
-        return [name for name, entry in self.definitions.items() if entry["in_table"]]
 
     def lines(self, metric: str) -> list[Line]:
         """A metric of each run, with the difference of each further run to the first."""
@@ -114,6 +109,11 @@ class Section:
         complete = self.complete(metric)
         paired = compare_paired(complete) if len(complete["1"]) > 1 else {}
         return [Line(run, summary, paired.get(str(run))) for run, summary in enumerate(summaries, 1)]
+
+    def cells(self, means: Mapping[str, Summary], figures: Iterable[str]) -> list[str]:
+        """Mean and SD of each figure in words."""
+        found = [means.get(name, Summary(None, None, 0)) for name in figures]
+        return [with_count(mean_and_spread(one.mean, one.sd), one.count, len(self.patients)) for one in found]
 
     def complete(self, metric: str) -> dict[str, dict[str, float]]:
         """By run number, the scores of the patients for whom all runs have a finite one."""
@@ -127,7 +127,7 @@ class Section:
         return found
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RunComparison:
     """Evaluations of the same patients that were compared.
 
@@ -141,6 +141,9 @@ class RunComparison:
     sections: tuple[Section, ...]
     left_out: dict[str, str]
 
+    def __repr__(self) -> str:
+        return f"<RunComparison of {len(self.runs)}: {'; '.join(map(self.heading, self.sections))}>"
+
     def heading(self, section: Section) -> str:
         """The title of a section, such as "MR to CT, 8 test patients"."""
         modalities = next((one.run.facts.modalities for one in self.runs if one.run), {})
@@ -148,35 +151,87 @@ class RunComparison:
         count = len(section.patients)
         return f"{what}, {count} {section.part} patient{'s' if count > 1 else ''}"
 
-    def table(self) -> str:
-        """Writes the main metrics in Markdown, run below run, with statistics and definitions."""
-        runs = []
+    def names(self) -> list[str]:
+        """What each run is, and what must be known of it, such as "1: runs/first (recipe cyclegan, seed 0)"."""
+        found = []
         for number, run in enumerate(self.runs):
             notes = {section.notes[number] for section in self.sections} - {""}
-            runs.append("; ".join([f"{number + 1}: {run}", *sorted(notes)]))
-        lines = ["Runs", "", *points(runs)]
-        results = []
+            found.append("; ".join([f"{number + 1}: {run}", *sorted(notes)]))
+        return found
+
+    def means(self, section: Section, figures: Mapping[str, str]) -> list[list[str]]:
+        """Mean and SD of figures, by their titles, for each run and what it is read beside, below a row of heads.
+
+        What stands beside the runs has a row for each of them, named by its number, where they differ in it.
+        """
+        found = {name: [line.summary for line in section.lines(name)] for name in figures}
+        own = [{name: summaries[number] for name, summaries in found.items()} for number in range(len(self.runs))]
+        rows = [["run", *figures.values()]]
+        rows += [[str(number), *section.cells(means, figures)] for number, means in enumerate(own, 1)]
+        for method in dict.fromkeys(method for scale in section.scale for method in scale):
+            cells = {
+                number: section.cells(scale[method], figures)
+                for number, scale in enumerate(section.scale, 1)
+                if method in scale
+            }
+            if len({tuple(texts) for texts in cells.values()}) == 1:
+                rows.append([method, *next(iter(cells.values()))])
+            else:
+                rows += [[f"{method} of {number}", *texts] for number, texts in cells.items()]
+        return rows
+
+    def differences(self, section: Section, figures: Mapping[str, str]) -> list[list[str]]:
+        """The difference of each further run to the first in figures, with interval and tests, below a row of heads."""
+        rows = [["difference to run 1", "run", f"mean [{CONFIDENCE:.0%} CI]", *HEADINGS]]
+        for name, title in figures.items():
+            for line in section.lines(name)[1:]:
+                cells = ["", "", "", ""]
+                if line.against_first:
+                    patients = len(section.patients)
+                    cells = line.against_first.cells(lambda one: rounded(one, 3), lambda one: rounded(one, 2), patients)
+                rows.append([title if line.run == 2 else "", str(line.run), *cells])
+        return rows
+
+    def remarks(self, section: Section) -> list[str]:
+        """What is to be said of a section: which baselines are better, and what few patients do to the tests."""
+        lines = {name: section.lines(name) for name in section.main}
+        models = {}
+        for number, scale in enumerate(section.scale):
+            own = {name: found[number].summary.mean for name, found in lines.items()}
+            beside = {method: {name: one.mean for name, one in means.items()} for method, means in scale.items()}
+            models[f"run {number + 1}"] = own, beside
+        said = beaten(models, section.main)
+        counts = [line.against_first.count for found in lines.values() for line in found if line.against_first]
+        return [*said, *filter(None, [NO_TESTS if len(section.patients) == 1 else caution(min(counts, default=FEW))])]
+
+    def _repr_markdown_(self) -> str:
+        """What a notebook shows."""
+        return self.table()
+
+    def table(self, definitions: bool = False) -> str:
+        """Writes the main figures in Markdown: means beside their scale, differences to the first run, and remarks.
+
+        Args:
+            definitions: Whether all figures follow, and what every number is, as `comparison.md` has it.
+        """
+        lines = ["Runs", "", *points(self.names())]
         for section in self.sections:
-            rows = [["metric", "run", "mean ± SD", f"difference [{CONFIDENCE:.0%} CI]", *HEADINGS]]
-            patients = len(section.patients)
-            for name in section.shown:
-                title = with_unit(name, section.definitions[name]["unit"])
-                for line in section.lines(name):
-                    result, mean = line.against_first, mean_and_spread(line.summary.mean, line.summary.sd)
-                    results.append(result)
-                    cells = ["", "", "", ""]
-                    if result:
-                        cells = result.cells(lambda value: rounded(value, 3), lambda value: rounded(value, 2), patients)
-                    first = title if line.run == 1 else ""
-                    rows.append([first, str(line.run), with_count(mean, line.summary.count, patients), *cells])
-                if name == next(iter(section.definitions)):
-                    rows += [["", *scale, "", "", "", ""] for scale in section.scale.items()]
-            lines += ["", self.heading(section), "", *markdown_table(rows)]
+            lines += ["", self.heading(section), "", *markdown_table(self.means(section, section.main))]
+            if len(section.patients) > 1:
+                lines += ["", *markdown_table(self.differences(section, section.main))]
+            if remarks := self.remarks(section):
+                lines += ["", *points(remarks)]
+            if definitions:
+                by_figure = list(zip(*self.means(section, section.every), strict=True))  # too many for columns
+                lines += ["", "All figures, mean ± SD", "", *markdown_table(by_figure)]
+                if len(section.patients) > 1:
+                    lines += ["", *markdown_table(self.differences(section, section.every))]
             if section.left_out:
                 names = ", ".join(section.left_out)
                 text = "Not in all runs, or of another meaning (a model's window is in it), so left out:"
                 lines += ["", f"{text} {names}."]
-        lines += ["", *points([*self._explanations(results), *self._definitions()])]
+        if definitions:
+            lines += ["", *points([f"{name}: {text}" for name, text in self.explanations()])]
         if self.left_out:
             lines += ["", "Left out", "", *points([f"{name}: {why}" for name, why in self.left_out.items()])]
         return "\n".join(lines)
@@ -198,7 +253,7 @@ class RunComparison:
         """Writes `comparison.md`, `comparison.csv`, `comparison.json`, and a picture named as each evaluation."""
         content = self.content()
         with replacing(folder / "comparison.md") as path:
-            path.write_text(self.table() + "\n")
+            path.write_text(self.table(definitions=True) + "\n")
         with replacing(folder / "comparison.json") as path:
             path.write_text(valid_json(content))
         with replacing(folder / "comparison.csv") as path, path.open("w", newline="") as file:
@@ -208,37 +263,29 @@ class RunComparison:
         legend = ", ".join(f"{number} {run.path.name}" for number, run in enumerate(self.runs, 1))
         for section in self.sections:
             panels = [
-                Panel(
-                    with_unit(name, section.definitions[name]["unit"]),
-                    np.array([list(values.values()) for values in section.complete(name).values()]),
-                )
-                for name in section.shown
+                Panel(title, np.array([list(values.values()) for values in section.complete(name).values()]))
+                for name, title in {**section.every, **section.main}.items()
             ]
             note = "; ".join(sorted(set(filter(None, section.notes))))
             paired_figure(panels, folder / f"{section.name}.png", self.heading(section), note, legend)
 
-    def _explanations(self, results: list[PairedResult | None]) -> list[str]:
-        """Explains the statistics of the table, whose results are given."""
-        if all(len(section.patients) == 1 for section in self.sections):
-            return [NO_TESTS]
-        others = len(self.runs) - 1
-        family = (
-            f"corrected by Holm over the {others} comparisons of a metric" if others > 1 else "one comparison a metric"
-        )
-        return [
-            f"difference: mean over patients of the run's figure minus that of run 1, with {INTERVAL}.",
-            f"p: {TESTS}, {family}. There is no correction across metrics: choose the one that decides before you "
-            "look.",
-            "d_z: Cohen's effect size, mean of the patients' differences over their standard deviation.",
-            *filter(None, [caution(min((result.count for result in results if result), default=FEW))]),
-        ]
-
-    def _definitions(self) -> list[str]:
-        entries = {name: entry for section in self.sections for name, entry in section.definitions.items()}
-        metrics = [f"{name}: {entry['definition']}" for name, entry in entries.items() if entry["in_table"]]
-        # Where runs differ in it, a name has the run's number: "grid floor of 2".
-        shown = {re.sub(r" of \d+$", "", name) for section in self.sections for name in section.scale}
-        return metrics + [f"{method}: {text}" for method, text in DEFINITIONS.items() if method in shown]
+    def explanations(self) -> list[tuple[str, str]]:
+        """The meaning of the statistics, and of each row and column of the tables, by its name."""
+        found = []
+        if any(len(section.patients) > 1 for section in self.sections):
+            others = len(self.runs) - 1
+            family = f"corrected by Holm over the {others} comparisons of a metric" * (others > 1)
+            found = [
+                ("difference", f"mean over patients of the run's figure minus that of run 1, with {INTERVAL}."),
+                (
+                    "p",
+                    f"{TESTS}, {family or 'one comparison a metric'}. There is no correction across metrics: choose "
+                    "the one that decides before you look.",
+                ),
+                ("d_z", "Cohen's effect size, mean of the patients' differences over their standard deviation."),
+            ]
+        shown = {method for section in self.sections for scale in section.scale for method in scale}
+        return found + meanings(self.sections, shown)
 
     def _records(self) -> Iterator[dict[str, Any]]:
         """A row for each evaluation, metric and run."""

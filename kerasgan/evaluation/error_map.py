@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import cv2
 import numpy as np
 
@@ -16,7 +18,7 @@ from kerasgan.scans.expected_error import (
     voxel_classes,
 )
 from kerasgan.scans.volume import Volume
-from kerasgan.text import markdown_table, mean_and_spread
+from kerasgan.text import mean_and_spread
 
 MAP, GRADIENT = "expected error", "gradient of the source"
 """The map, and its baseline."""
@@ -40,6 +42,40 @@ DEFINITIONS = {
 Scores = dict[str, dict[str, float | None]]
 
 
+class ErrorSample(NamedTuple):
+    """What maps are fitted and scored on of a pair.
+
+    Attributes:
+        sums: Of all its voxels, see `class_sums`.
+        classes: The class of each of a few of them.
+        errors: Their absolute errors in HU.
+        slopes: The gradient of the source there.
+    """
+
+    sums: np.ndarray
+    classes: np.ndarray
+    errors: np.ndarray
+    slopes: np.ndarray
+
+
+def error_sample(source: Volume, synthetic: Volume, truth: Volume, mask: np.ndarray) -> ErrorSample | None:
+    """What maps are fitted and scored on of a pair; None where it has nothing to score.
+
+    Args:
+        source: The source in its axial orientation.
+        synthetic: The synthetic CT on its grid.
+        truth: The true CT there.
+        mask: The voxels that count, bool `[slices, rows, columns]`.
+    """
+    if not mask.any():
+        return None
+    classes = np.stack([*voxel_classes(synthetic)])[mask]
+    errors = np.abs(synthetic.array - truth.array)[mask]
+    slopes = np.stack([gradient(image, source.spacing_mm) for image in source.array])[mask]
+    chosen = np.random.default_rng(0).permutation(len(errors))[:VOXELS]
+    return ErrorSample(class_sums(classes, errors), classes[chosen], errors[chosen], slopes[chosen])
+
+
 class ErrorMaps:
     """Keeps of each pair what maps are fitted and scored on.
 
@@ -47,38 +83,31 @@ class ErrorMaps:
         >>> maps, shape = ErrorMaps(), (1, 8, 8)
         >>> truth = Volume(np.where(np.indices(shape)[2] < 4, 40.0, 900.0), (1, 1, 1), modality="CT")
         >>> for key in ("one", "two"):
-        ...     maps.add(key, truth, truth.with_array(truth.array + np.indices(shape)[2]), truth, np.ones(shape, bool))
+        ...     synthetic = truth.with_array(truth.array + np.indices(shape)[2])
+        ...     maps.add(key, error_sample(truth, synthetic, truth, np.ones(shape, bool)))
         >>> maps.scores()["expected error"]["one"]["map_mean_hu"], maps.fitted("test", "") is None
         (3.5, True)
     """
 
     def __init__(self) -> None:
         self._sums: dict[str, list[np.ndarray]] = {}
-        self._samples: list[tuple[str, np.ndarray, np.ndarray, np.ndarray]] = []
+        self._samples: list[tuple[str, ErrorSample]] = []
 
-    def add(self, key: str, source: Volume, synthetic: Volume, truth: Volume, mask: np.ndarray) -> None:
+    def add(self, key: str, sample: ErrorSample | None) -> None:
         """Keeps a pair; a patient may have several.
 
         Args:
             key: Key of the patient.
-            source: The source in its axial orientation.
-            synthetic: The synthetic CT on its grid.
-            truth: The true CT there.
-            mask: The voxels that count, bool `[slices, rows, columns]`; none where a pair has nothing to score.
+            sample: What `error_sample` took of the pair.
         """
-        if not mask.any():
-            return
-        classes = np.stack([*voxel_classes(synthetic)])[mask]
-        errors = np.abs(synthetic.array - truth.array)[mask]
-        slopes = np.stack([gradient(image, source.spacing_mm) for image in source.array])[mask]
-        self._sums.setdefault(key, []).append(class_sums(classes, errors))
-        chosen = np.random.default_rng(0).permutation(len(errors))[:VOXELS]
-        self._samples.append((key, classes[chosen], errors[chosen], slopes[chosen]))
+        if sample is not None:
+            self._sums.setdefault(key, []).append(sample.sums)
+            self._samples.append((key, sample))
 
     def scores(self) -> dict[str, Scores]:
         """The figures by patient of the map, fitted on the others, and of its baseline; nothing without others."""
         rows: dict[str, dict[str, list[dict[str, float | None]]]] = {MAP: {}, GRADIENT: {}}
-        for key, classes, errors, slopes in self._samples:
+        for key, (_, classes, errors, slopes) in self._samples:
             others = [one for name, sums in self._sums.items() if name != key for one in sums]
             if others:
                 expected = fit_expected_error(others, len(self._sums) - 1, "test", "").of_classes(classes)
@@ -101,15 +130,15 @@ class ErrorMaps:
         return fit_expected_error([one for sums in self._sums.values() for one in sums], len(self._sums), part, weights)
 
 
-def table(scores: dict[str, Scores]) -> list[str]:
-    """The lines of a Markdown table of what `ErrorMaps.scores` found: mean and SD over patients."""
+def rows(scores: dict[str, Scores]) -> list[list[str]]:
+    """A table of what `ErrorMaps.scores` found, mean and SD over patients, below a row of heads."""
     found = {name: summarise(list(rows.values())) for name, rows in scores.items()}
     lines = [["where is the error?", *found]]
     for figure in next(iter(found.values())):
         values = [summary.get(figure) for summary in found.values()]
         cells = [mean_and_spread(value.mean, value.sd) if value else "-" for value in values]
         lines.append([figure.replace("_hu", " [HU]"), *cells])
-    return markdown_table(lines)
+    return lines
 
 
 def figures(values: np.ndarray, errors: np.ndarray) -> dict[str, float | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
@@ -11,8 +11,8 @@ from typing import Any
 
 from kerasgan.config import fold_numbers
 from kerasgan.errors import RunError
-from kerasgan.evaluation.results import METHOD, Scores, with_unit
-from kerasgan.evaluation.scale import DEFINITIONS
+from kerasgan.evaluation.main_figures import Figures, beaten
+from kerasgan.evaluation.results import METHOD, Scores, meanings
 from kerasgan.files import replacing
 from kerasgan.metrics import Summary, summarise
 from kerasgan.runs.run import Run
@@ -24,7 +24,7 @@ COLUMNS = ("evaluation", "direction", "metric", "unit", "method", "fold", "mean"
 
 
 @dataclass(frozen=True)
-class FoldSection:
+class FoldSection(Figures):
     """One evaluation that all folds have, such as that of one direction.
 
     Attributes:
@@ -54,7 +54,7 @@ class FoldSection:
         return [summarise(rows)[metric] for rows in ([row for rows in own for row in rows], *own)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class CrossValidation:
     """Runs that are folds of one cross-validation.
 
@@ -70,45 +70,80 @@ class CrossValidation:
     sections: tuple[FoldSection, ...]
     left_out: dict[str, str]
 
+    def __repr__(self) -> str:
+        return f"<CrossValidation: {'; '.join(map(self.heading, self.sections))}>"
+
     def heading(self, section: FoldSection) -> str:
         """The title of a section, such as "MR to CT, 50 patients, each scored once, 5 of 5 folds"."""
         source, target = (self.runs[0].facts.modalities[domain] for domain in section.direction)
         count, parts = sum(section.patients), fold_numbers(self.folds[0])[1]
         return f"{source} to {target}, {count} patients, each scored once, {len(self.folds)} of {parts} folds"
 
-    def table(self) -> str:
-        """Writes the main metrics in Markdown: mean and SD over the patients of all folds, and of each fold."""
+    def names(self) -> list[str]:
+        """What each run is, such as "1/5: runs/fold-1 (recipe cyclegan, seed 0)"."""
         recipe = self.runs[0].recipe
-        runs = [
+        return [
             f"{fold}: {run.path} (recipe {recipe.name}, seed {run.facts.seed})"
             for fold, run in zip(self.folds, self.runs, strict=True)
         ]
-        lines = ["Cross-validation", "", *points(runs)]
+
+    def rows(self, section: FoldSection, figures: Mapping[str, str], beside: bool) -> list[list[str]]:
+        """Mean and SD of figures, by their titles, over the patients of all folds and of each, below a row of heads.
+
+        Args:
+            section: The evaluation.
+            figures: Titles by metric.
+            beside: Whether each figure is followed by those of what it is read beside.
+        """
+        rows = [["", "all folds", *self.folds], ["patients", *map(str, self._counts(section))]]
+        for metric, title in figures.items():
+            for method in section.scores if beside else [METHOD]:
+                rows.append([title if method == METHOD else method, *self._cells(section, method, metric)])
+        return rows
+
+    def remarks(self, section: FoldSection) -> list[str]:
+        """Which baselines are better over the patients of all folds, and why that can be."""
+        means = {
+            method: {name: section.summaries(method, name)[0].mean for name in section.main}
+            for method in section.scores
+        }
+        return beaten({METHOD: (means[METHOD], means)}, section.main)
+
+    def _repr_markdown_(self) -> str:
+        """What a notebook shows."""
+        return self.table()
+
+    def table(self, definitions: bool = False) -> str:
+        """Writes the main figures in Markdown: mean and SD over the patients of all folds, and of each fold.
+
+        Args:
+            definitions: Whether all figures follow, and what every number is, as `comparison.md` has it.
+        """
+        lines = ["Cross-validation", "", *points(self.names())]
         for section in self.sections:
-            rows = [["metric", "all folds", *self.folds], ["patients", *map(str, self._counts(section))]]
-            for number, (metric, entry) in enumerate(section.definitions.items()):
-                if entry["in_table"]:
-                    rows.append([with_unit(metric, entry["unit"]), *self._cells(section, METHOD, metric)])
-                if number == 0:  # the MAE, which is read beside them
-                    rows += [[method, *self._cells(section, method, metric)] for method in section.scores][1:]
             heading = "; ".join([self.heading(section), *section.notes])
-            lines += ["", heading, "", *markdown_table(rows)]
+            lines += ["", heading, "", *markdown_table(self.rows(section, section.main, beside=True))]
+            if remarks := self.remarks(section):
+                lines += ["", *points(remarks)]
+            if definitions:
+                lines += ["", "All figures", "", *markdown_table(self.rows(section, section.every, beside=False))]
             if section.left_out:
                 lines += ["", f"Not in all folds, or of another meaning, so left out: {', '.join(section.left_out)}."]
-        entries = {name: entry for section in self.sections for name, entry in section.definitions.items()}
-        explained = ["all folds: mean ± SD over the patients of all folds, not over the folds."]
-        explained += [f"{name}: {entry['definition']}" for name, entry in entries.items() if entry["in_table"]]
-        shown = {method for section in self.sections for method in section.scores}
-        explained += [f"{method}: {text}" for method, text in DEFINITIONS.items() if method in shown]
-        lines += ["", *points(explained)]
+        if definitions:
+            lines += ["", *points([f"{name}: {text}" for name, text in self.explanations()])]
         if self.left_out:
             lines += ["", "Left out", "", *points([f"{name}: {why}" for name, why in self.left_out.items()])]
         return "\n".join(lines)
 
+    def explanations(self) -> list[tuple[str, str]]:
+        """The meaning of each row and column of the tables, by its name."""
+        found = [("all folds", "mean ± SD over the patients of all folds, not over the folds.")]
+        return found + meanings(self.sections, {method for section in self.sections for method in section.scores})
+
     def write(self, folder: Path) -> None:
         """Writes `comparison.md`, `comparison.csv` and `comparison.json`, which has the patients of each fold."""
         with replacing(folder / "comparison.md") as path:
-            path.write_text(self.table() + "\n")
+            path.write_text(self.table(definitions=True) + "\n")
         with replacing(folder / "comparison.json") as path:
             path.write_text(valid_json(self.content()))
         with replacing(folder / "comparison.csv") as path, path.open("w", newline="") as file:

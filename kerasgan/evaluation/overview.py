@@ -13,6 +13,7 @@ from kerasgan.evaluation.results import METHOD, Scored, is_current, read_summary
 from kerasgan.evaluation.scale import CONSTANT
 from kerasgan.runs.run import Run, load_run
 from kerasgan.scans.contract import Direction
+from kerasgan.training.choice import kept
 from kerasgan.training.history import read_rows
 
 
@@ -124,14 +125,14 @@ def _listed(path: Path) -> ListedRun:
 
 
 def _validated(run: Run) -> Iterator[Figure]:
-    """The least error of each direction on paired validation patients."""
+    """The error, on paired validation patients, of the generator of each direction that was kept."""
     rows = read_rows(run.path / "validation.csv")
     for direction in run.facts.directions:
-        errors = [(float(row[f"mae_{direction}"]), int(row["step"])) for row in rows if row.get(f"mae_{direction}")]
-        if errors:
-            mae, step = min(errors)
+        name = f"mae_{direction}"
+        best = kept(rows, direction) if rows and name in rows[0] else None
+        if best and best[name]:
             unit = "HU" if run.facts.modalities[direction[1]] == "CT" else "arbitrary"
-            yield Figure("validation", direction, unit, mae, step=step)
+            yield Figure("validation", direction, unit, float(best[name]), step=int(best["step"]))
 
 
 def _evaluated(run: Run, folder: Path) -> Iterator[Figure]:
@@ -142,21 +143,20 @@ def _evaluated(run: Run, folder: Path) -> Iterator[Figure]:
     """
     summary = read_summary(folder)
     name, definition = next(iter(summary.definitions.items()))
-    own, constant = (summary.methods.get(method, {}).get(name, {}) for method in (METHOD, CONSTANT))
-    if summary.direction is None or (mae := own.get("mean")) is None:
+    own, constant = (summary.methods.get(method, {}).get(name) for method in (METHOD, CONSTANT))
+    if summary.direction is None or own is None or own.mean is None:
         return
     # Weights are digested where they may have changed alone: a run may have tens of megabytes of them.
     weights = run.generator_path(summary.direction).stat().st_mtime
     if weights > (folder / "summary.json").stat().st_mtime and not is_current(run, folder):
         raise KerasganError(f"{folder} scored other weights than the run has now; evaluate again.")
-    count = own.get("count")
     yield Figure(
         folder.name,
         summary.direction,
         definition.unit,
-        mae,
-        own.get("sd"),
-        None if count is None else int(count),
+        own.mean,
+        own.sd,
+        own.count,
         summary.part,
-        constant=constant.get("mean"),
+        constant=constant.mean if constant else None,
     )

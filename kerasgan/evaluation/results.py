@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -15,9 +15,11 @@ from pydantic import BaseModel, ConfigDict
 
 from kerasgan.errors import RunError
 from kerasgan.evaluation import baseline, error_map, scale
+from kerasgan.evaluation.main_figures import Figures, beaten, main_figures, with_unit
 from kerasgan.files import file_digest, read_record, replacing
 from kerasgan.metrics import PLACES, TISSUES, Metric, Summary, summarise
 from kerasgan.pictures.charts import Bar
+from kerasgan.pictures.html import PAGE
 from kerasgan.runs.run import Run
 from kerasgan.scans.contract import Direction
 from kerasgan.scans.expected_error import People
@@ -45,7 +47,7 @@ Scores = dict[str, dict[str, float | None]]
 """Scores by patient key and metric; `None` where a metric is not defined."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Evaluation:
     """The scores of a run on paired patients, or of synthetic scans of any origin.
 
@@ -66,6 +68,7 @@ class Evaluation:
             without a gate.
         maps: The figures of the map of expected error, fitted on all other patients, and of its baseline, by patient;
             empty for a synthetic MR or a single patient.
+        engine: What computed the network, such as `"TensorFlow float32"`; `""` without a run.
     """
 
     folder: Path
@@ -81,6 +84,11 @@ class Evaluation:
     flip: bool = False
     answers: dict[str, int] = field(default_factory=dict)
     maps: dict[str, Scores] = field(default_factory=dict)
+    engine: str = ""
+
+    def __repr__(self) -> str:
+        patients = len(self.scores[self.method])
+        return f"<Evaluation {self.folder}: {patients} {self.part} patient{'s' if patients != 1 else ''}>"
 
     @property
     def method(self) -> str:
@@ -121,29 +129,79 @@ class Evaluation:
                     found.setdefault(heading, []).append(bar)
         return found
 
-    def table(self) -> str:
-        """Writes the main metrics in Markdown: mean and SD over patients, with the definitions below."""
+    @property
+    def heading(self) -> str:
+        """What the tables show, such as `8 test patients, mean ± SD (quick run)`."""
+        count = len(self.scores[self.method])
+        patients = f"{count} {self.part} patient{'s' if count != 1 else ''}"
+        return f"{patients}, mean ± SD{self.note and f' ({self.note})'}"
+
+    @property
+    def main(self) -> dict[str, str]:
+        """The few figures that are read first, each with its title."""
+        return main_figures({metric.name: metric.unit for metric in self.metrics})
+
+    @property
+    def every(self) -> dict[str, str]:
+        """All figures that tables show, each with its title; files hold more."""
+        return {metric.name: with_unit(metric.name, metric.unit) for metric in self.metrics if metric.in_table}
+
+    def rows(self, figures: Mapping[str, str]) -> list[list[str]]:
+        """Mean and SD over patients of figures, by their titles, below a row of heads."""
         summaries, patients = self.summaries(), len(self.scores[self.method])
-        shown = [metric for metric in self.metrics if metric.in_table]
-        rows = [["metric", *summaries]]
-        for metric in shown:
-            values = [summary[metric.name] for summary in summaries.values()]
+        rows = [["", *summaries]]
+        for name, title in figures.items():
+            values = [summary[name] for summary in summaries.values()]
             cells = [with_count(mean_and_spread(value.mean, value.sd), value.count, patients) for value in values]
-            rows.append([with_unit(metric.name, metric.unit), *cells])
-        definitions = [f"{metric.name}: {metric.definition}" for metric in shown]
-        definitions += [f"{method}: {DEFINITIONS[method]}" for method in summaries if method in DEFINITIONS]
-        centres = [[f"{self.error} by centre", "patients", *summaries]]
+            rows.append([title, *cells])
+        return rows
+
+    def centre_rows(self) -> list[list[str]]:
+        """The MAE of each centre, mean and SD over its patients, below a row of heads."""
+        rows = [[f"{self.error} by centre", "patients", *self.scores]]
         for centre, means in self.by_centre().items():
             count = max(value.count for value in means.values())
-            centres.append([centre, str(count), *(mean_and_spread(value.mean, value.sd) for value in means.values())])
-        tables = [*markdown_table(rows), *(["", *markdown_table(centres)] if self.centres else [])]
-        tables += ["", *error_map.table(self.maps)] if self.maps else []
-        definitions += [f"{name}: {text}" for name, text in error_map.DEFINITIONS.items() if self.maps]
-        heading = f"{patients} {self.part} patients, mean ± SD{self.note and f' ({self.note})'}"
-        judged = "Input gate: of {} scans {fits} fit, {doubtful} are doubtful and {foreign} foreign."
-        gate = ["", judged.format(sum(self.answers.values()), **self.answers)] if self.answers else []
-        hidden = f"All {len(self.metrics)} figures with their definitions: scores.csv, summary.json."
-        return "\n".join([heading, "", *tables, *gate, "", *points(definitions), "", hidden])
+            rows.append([centre, str(count), *(mean_and_spread(value.mean, value.sd) for value in means.values())])
+        return rows
+
+    def remarks(self) -> list[str]:
+        """What is to be said of the table: which baselines are better, and what the input gate thinks of the scans."""
+        means = {
+            method: {name: value.mean for name, value in found.items()} for method, found in self.summaries().items()
+        }
+        said = beaten({self.method: (means[self.method], means)}, self.main)
+        if self.answers:
+            text = "Input gate: of {} scans {fits} fit, {doubtful} are doubtful and {foreign} foreign."
+            said.append(text.format(sum(self.answers.values()), **self.answers))
+        return said
+
+    def definitions(self) -> list[tuple[str, str]]:
+        """The meaning of each row and column of the tables, by its name."""
+        found = [(metric.name, metric.definition) for metric in self.metrics if metric.in_table]
+        found += [(method, DEFINITIONS[method]) for method in self.scores if method in DEFINITIONS]
+        return [*found, *(error_map.DEFINITIONS.items() if self.maps else ())]
+
+    def _repr_markdown_(self) -> str:
+        """What a notebook shows."""
+        return self.table()
+
+    def table(self, definitions: bool = False) -> str:
+        """Writes the main figures in Markdown, mean and SD over patients, and remarks on them.
+
+        Args:
+            definitions: Whether a table of all figures follows, those of centres and of the map of expected error, and
+                what every number is, as `table.md` has it.
+        """
+        lines = [self.heading, "", *markdown_table(self.rows(self.main))]
+        if remarks := self.remarks():
+            lines += ["", *points(remarks)]
+        if definitions:
+            lines += ["", "All figures", "", *markdown_table(self.rows(self.every))]
+            lines += ["", *markdown_table(self.centre_rows())] if self.centres else []
+            lines += ["", *markdown_table(error_map.rows(self.maps))] if self.maps else []
+            lines += ["", *points([f"{name}: {text}" for name, text in self.definitions()])]
+            lines += ["", f"The files hold all {len(self.metrics)} figures with their definitions."]
+        return "\n".join(lines)
 
     def content(self) -> dict[str, Any]:
         """What `summary.json` holds: who was scored on what, means and SD of each metric, and their definitions."""
@@ -155,6 +213,7 @@ class Evaluation:
             "weights": self.weights,
             "scans": self.scans,
             "truth": self.truth,
+            **({"engine": self.engine} if self.engine else {}),
             "definitions": {
                 metric.name: {"unit": metric.unit, "definition": metric.definition, "in_table": metric.in_table}
                 for metric in self.metrics
@@ -179,14 +238,16 @@ class Evaluation:
         }
 
 
-def with_unit(name: str, unit: str) -> str:
-    """Adds a unit to a metric's name, if it has one.
+def meanings(sections: Iterable[Figures], methods: Container[str]) -> list[tuple[str, str]]:
+    """The definitions of all figures in the tables of some sections, and of what stands beside the runs.
 
-    Example:
-        >>> with_unit("mae_hu", "HU"), with_unit("ssim_255", "")
-        ('mae_hu [HU]', 'ssim_255')
+    Args:
+        sections: The sections.
+        methods: The names of what stands beside the runs.
     """
-    return f"{name} [{unit}]" if unit else name
+    entries = {name: entry for section in sections for name, entry in section.definitions.items()}
+    found = [(name, entry["definition"]) for name, entry in entries.items() if entry["in_table"]]
+    return found + [(method, text) for method, text in DEFINITIONS.items() if method in methods]
 
 
 class Definition(BaseModel):
@@ -210,14 +271,15 @@ class EvaluationSummary(BaseModel):
     scans: str
     truth: str = ""
     definitions: dict[str, Definition]
-    methods: dict[str, dict[str, dict[str, float | None]]]
+    methods: dict[str, dict[str, Summary]]
 
 
 def clear(folder: Path) -> None:
-    """Removes a former evaluation's `summary.json`, which marks a whole one, and its pictures."""
+    """Removes a former evaluation's `summary.json`, which marks a whole one, its page and its pictures."""
     if (folder / "summary.json").exists():
         (folder / "summary.json").unlink()
-        (folder / PICTURE).unlink(missing_ok=True)
+        for name in (PICTURE, PAGE):
+            (folder / name).unlink(missing_ok=True)
         with suppress(RunError):  # a damaged one does not tell its patients
             keys = set(read_scores(folder))
             for picture in folder.glob("*.png"):  # what a file calls a patient never becomes a path
@@ -254,7 +316,7 @@ def is_current(run: Run, folder: Path) -> bool:
 def write(result: Evaluation) -> None:
     """Writes `table.md`, `scores.csv` and, as the last, `summary.json` into the evaluation's folder; see `clear`."""
     with replacing(result.folder / "table.md") as path:
-        path.write_text(result.table() + "\n")
+        path.write_text(result.table(definitions=True) + "\n")
     names = [metric.name for metric in result.metrics]
     rows = [(key, method, row) for method, scores in result.scores.items() for key, row in scores.items()]
     with replacing(result.folder / "scores.csv") as path, path.open("w", newline="") as file:

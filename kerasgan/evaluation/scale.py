@@ -60,6 +60,9 @@ class Perfect(RunTranslator):
         shown = replace(source, axial=truth, map=self.run.map(direction[1]), further=())
         return self.translate_prepared(shown, direction)
 
+    def start(self, direction: Direction, view: Prepared, rows: np.ndarray, truth: Volume | None = None) -> None:
+        """Nothing is to be loaded."""
+
     def predict(self, direction: Direction, images: np.ndarray, maps: Sequence[IntensityMap]) -> np.ndarray:
         """The images themselves, in the target's unit."""
         return inverse(images, maps)

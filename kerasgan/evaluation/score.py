@@ -18,7 +18,7 @@ from kerasgan.errors import DatasetError
 from kerasgan.evaluation import results
 from kerasgan.evaluation.results import GIVEN, Evaluation
 from kerasgan.evaluation.scale import CONSTANT, CONSTANT_IN_TRUTH, constant, places
-from kerasgan.evaluation.scoring import Case, Scoring, publish
+from kerasgan.evaluation.scoring import Case, Scorer, Scoring, publish
 from kerasgan.files import remove_leftovers, staging_folder, with_name_of_its_own
 from kerasgan.io import Series, discover, opened, patient_key
 from kerasgan.io.images import image_patient
@@ -78,26 +78,29 @@ def score(
         results.clear(folder)
         metrics = tuple(one for one in ct_metrics(window) if source or one.reference == "truth")
         with staging_folder(folder / "baseline") as kept:
-            scoring = Scoring(metrics, folder, kept, window)
-            for patient in tqdm(patients, desc="Scoring", unit="patient"):
+            scorer, scoring = Scorer(metrics, folder, kept, window), Scoring()
+            for number, patient in enumerate(tqdm(patients, desc="Scoring", unit="patient")):
                 case, made = _load(patient)
                 body = case.source.body if case.source else body_mask(case.truth)
                 found = {GIVEN: made, CONSTANT if case.source else CONSTANT_IN_TRUTH: constant(body)}
-                scoring.add(case, found, places(case.source) if case.source else {})
-            scores = scoring.scores()
+                where = places(case.source) if case.source else {}
+                scoring.sample(case.key, scorer.sample(case))
+                scoring.add(scorer.measure(case, found, where, number, case.key))
+            looked_up = tqdm([*scoring.kept()], desc="Scoring the look-up table", unit="patient")
+            scoring.add_looked_up({one.path: scorer.look_up(one) for one in looked_up})
         scans = [scan for one in patients for scan in (one.truth, one.source) if scan]
         result = Evaluation(
             folder,
             "given",
-            metrics=scoring.defined(placed=bool(source)),
-            scores=scores,
+            metrics=scorer.defined(placed=bool(source)),
+            scores=scoring.scores(),
             note=f"mask: {'as given' if mask else 'the body that is found in the truth'}",
             direction=None,
             weights="",
             scans=files_digest(scans),
             truth=scoring.truth,
         )
-    publish(result)
+    publish(result, f"{folder.resolve().name}: synthetic CT")
     return result
 
 
@@ -165,7 +168,7 @@ def _found(path: Path, modality: Modality, is_made: bool = False) -> list[Series
     why = f", as {reasons.most_common(1)[0][0]}" if reasons else ""
     raise DatasetError(
         f"{path} has no {modality} that can be used; found: {describe_found(every)}{why}. Give {modality} scans"
-        f"{' in HU' if modality == 'CT' else ''} as DICOM, NIfTI or MHA; kerasgan inspect {path} says what each is."
+        f"{' in HU' if modality == 'CT' else ''} as DICOM, NIfTI, MHA or NRRD; kerasgan inspect {path} says what it is."
     )
 
 

@@ -6,17 +6,27 @@ Who is scored, and where the synthetic scans come from, is the business of `eval
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from kerasgan.evaluation import baseline, results
-from kerasgan.evaluation.baseline import LookupBaseline
+from kerasgan.evaluation.baseline import LookupBaseline, LookupSample, lookup_sample
+from kerasgan.evaluation.page import write_page
 from kerasgan.evaluation.results import Evaluation, Scores
-from kerasgan.metrics import PLACES, Metric, by_place, mean_row, path_length_metrics, score
+from kerasgan.files import replacing
+from kerasgan.metrics import (
+    PLACES,
+    LookupTable,
+    Metric,
+    apply_lookup_table,
+    by_place,
+    mean_row,
+    path_length_metrics,
+    score,
+)
 from kerasgan.pictures.charts import bars_figure
 from kerasgan.pictures.patients import Comparison, comparison_figure
 from kerasgan.scans.preparation import Prepared
@@ -48,8 +58,44 @@ class Case:
         return None if self.source is None else self.source.map.forward(self.source.axial.array)
 
 
-class Scoring:
-    """The scores of cases, their pictures, and the look-up table that is fitted on all other patients.
+@dataclass(frozen=True)
+class Measured:
+    """What remains of a case that was scored.
+
+    Attributes:
+        key: Key of the patient.
+        rows: The scores by method.
+        truth: Digest of truth and mask; "" for MR.
+        spacing_mm: Of the truth.
+        kept: The file with what a look-up table is scored on; None where the source is not known.
+    """
+
+    key: str
+    rows: dict[str, Row]
+    truth: str
+    spacing_mm: Triple
+    kept: Path | None
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A case that the look-up table of all others is scored on.
+
+    Attributes:
+        key: Key of the patient.
+        path: The file of its voxels.
+        spacing_mm: Their distances.
+        table: The table.
+    """
+
+    key: str
+    path: Path
+    spacing_mm: Triple
+    table: LookupTable
+
+
+class Scorer:
+    """Scores cases one by one, in whichever process, and draws them.
 
     A look-up table needs samples of all other patients, so it is scored at the end, from what is kept of each case in a
     folder: the voxels of the mask, since metrics look at no others.
@@ -66,57 +112,50 @@ class Scoring:
         self, metrics: tuple[Metric, ...], folder: Path, kept: Path, window: tuple[float, float], note: str = ""
     ) -> None:
         self.metrics, self.folder, self.kept, self.window, self.note = metrics, folder, kept, window, note
-        self._truths: list[str] = []
-        self._tables = LookupBaseline()
-        self._kept: list[tuple[str, Triple]] = []
-        self._rows: dict[str, dict[str, list[Row]]] = {}
 
-    def sample(self, case: Case) -> None:
-        """Takes a sample of a case for the look-up table of the others."""
-        if (scaled := case.scaled()) is not None:
-            self._tables.add(case.key, scaled, case.truth.array, case.mask)
+    def sample(self, case: Case) -> LookupSample | None:
+        """A sample of a case for the look-up table of the others; None where the source is not known."""
+        scaled = case.scaled()
+        return None if scaled is None else lookup_sample(scaled, case.truth.array, case.mask)
 
-    def add(self, case: Case, found: Mapping[str, np.ndarray], where: Mapping[str, np.ndarray]) -> None:
+    def measure(
+        self, case: Case, found: Mapping[str, np.ndarray], where: Mapping[str, np.ndarray], number: int, picture: str
+    ) -> Measured:
         """Scores a case, and draws source, synthetic scan, truth and error of it.
 
         Args:
             case: The case.
             found: For each method its volume on the grid of the case, the synthetic scan that is scored first.
             where: The voxels of each of `kerasgan.metrics.PLACES`, see `places`; none where the source is not known.
+            number: Of the case, among all.
+            picture: Name of the picture, without `.png`.
         """
-        self.sample(case)
-        self._truths.append(_digest(case))
         acquired = None if case.acquired is None else case.acquired.array
-        for method, array in found.items():
-            row = score(array, case.truth.array, case.mask, self._of_case(where, case.truth.spacing_mm), acquired)
-            self._rows.setdefault(method, {}).setdefault(case.key, []).append(row)
+        metrics = self._of_case(where, case.truth.spacing_mm)
+        rows = {method: score(array, case.truth.array, case.mask, metrics, acquired) for method, array in found.items()}
         own = next(iter(found))
-        self._draw(case, case.truth.with_array(found[own]), self._rows[own][case.key])
+        self._draw(case, case.truth.with_array(found[own]), rows[own], picture)
+        path = None
         if acquired is not None:
+            path = self.kept / f"{number}.npz"
             volumes = {"source": case.scaled(), "truth": case.truth.array, "acquired": acquired, **where}
             kept = {name: array[case.mask] for name, array in volumes.items() if array is not None}
-            np.savez(self.kept / f"{len(self._kept)}.npz", mask=case.mask, **kept)
-            self._kept.append((case.key, case.truth.spacing_mm))
+            with replacing(path) as temporary:
+                np.savez(temporary, mask=case.mask, **kept)
+        return Measured(case.key, rows, _digest(case), case.truth.spacing_mm, path)
 
-    @property
-    def truth(self) -> str:
-        """The digest of all true CTs and masks, in any order of the cases; "" for MR, which is on a model's scale."""
-        return hashlib.sha256(" ".join(sorted(self._truths)).encode()).hexdigest() if all(self._truths) else ""
+    def look_up(self, kept: Kept) -> Row:
+        """Scores the look-up table of all other patients on what was kept of a case."""
+        with np.load(kept.path) as arrays:
+            mask = arrays["mask"]
+            volumes = {name: _spread(arrays[name], mask) for name in arrays.files if name != "mask"}
+        guess = apply_lookup_table(kept.table, volumes["source"])
+        metrics = self._of_case({place: volumes[place] for place in PLACES}, kept.spacing_mm)
+        return score(guess, volumes["truth"], mask, metrics, volumes["acquired"])
 
     def defined(self, placed: bool) -> tuple[Metric, ...]:
         """The metrics with their definitions, with those by place or without; only their names and texts count."""
         return self._of_case(dict.fromkeys(PLACES, np.empty(0)) if placed else {}, (1.0, 1.0, 1.0))
-
-    def scores(self) -> dict[str, Scores]:
-        """The scores by method, patient and metric, the mean over the scans of a patient who has several."""
-        for number, (key, spacing_mm) in enumerate(tqdm(self._kept, desc="Scoring the look-up table", unit="pair")):
-            if row := self._baseline_row(key, spacing_mm, self.kept / f"{number}.npz"):
-                self._rows.setdefault(baseline.NAME, {}).setdefault(key, []).append(row)
-        return {
-            name: {key: mean_row(rows) for key, rows in self._rows[name].items()}
-            for name in results.METHODS
-            if name in self._rows
-        }
 
     def _of_case(self, where: Mapping[str, np.ndarray], spacing_mm: Triple) -> tuple[Metric, ...]:
         """The metrics of one case: the MAE also by place, where places are known, and of a CT those of beams."""
@@ -124,30 +163,76 @@ class Scoring:
         beams = path_length_metrics(spacing_mm) if self.metrics[0].unit == "HU" else ()
         return (*self.metrics[:1], *split, *self.metrics[1:], *beams)
 
-    def _draw(self, case: Case, synthetic: Volume, scored: list[Row]) -> None:
-        """Draws the newest scan that was scored of a patient."""
-        name, error = case.key if len(scored) == 1 else f"{case.key}-{len(scored)}", self.metrics[0]
-        title = f"{case.key}   {error.name} {scored[-1][error.name]:.1f} {error.unit}"
+    def _draw(self, case: Case, synthetic: Volume, row: Row, picture: str) -> None:
+        error = self.metrics[0]
+        title = f"{case.key}   {error.name} {row[error.name]:.1f} {error.unit}"
         source = None if case.source is None else case.source.axial
         compared = Comparison(source, synthetic, case.truth, case.mask, self.window, title)
-        comparison_figure(compared, self.folder / f"{name}.png", note=self.note)
-
-    def _baseline_row(self, key: str, spacing_mm: Triple, path: Path) -> Row | None:
-        """Scores the look-up table of all other patients on what was kept of a case; None without others."""
-        with np.load(path) as arrays:
-            mask = arrays["mask"]
-            volumes = {name: _spread(arrays[name], mask) for name in arrays.files if name != "mask"}
-        guess = self._tables.translate(key, volumes["source"])
-        if guess is None:
-            return None
-        where = {place: volumes[place] for place in PLACES}
-        return score(guess, volumes["truth"], mask, self._of_case(where, spacing_mm), volumes["acquired"])
+        comparison_figure(compared, self.folder / f"{picture}.png", note=self.note)
 
 
-def publish(result: Evaluation) -> None:
-    """Draws the errors of an evaluation beside their scale, and writes its table and files."""
+class Scoring:
+    """Gathers the scores of cases, which `Scorer` found, and the samples for the look-up table of all others."""
+
+    def __init__(self) -> None:
+        self._truths: list[str] = []
+        self._tables = LookupBaseline()
+        self._kept: list[Measured] = []
+        self._rows: dict[str, dict[str, list[Row]]] = {}
+
+    def sample(self, key: str, sample: LookupSample | None) -> None:
+        """Adds the sample of a case, also of one that is not scored."""
+        if sample is not None:
+            self._tables.add(key, sample)
+
+    def add(self, measured: Measured) -> None:
+        """Adds the scores of a case."""
+        self._truths.append(measured.truth)
+        for method, row in measured.rows.items():
+            self._add(method, measured.key, row)
+        if measured.kept:
+            self._kept.append(measured)
+
+    def kept(self) -> Iterator[Kept]:
+        """The cases that the look-up table is scored on, in their order, once all samples were added."""
+        for one in self._kept:
+            table = self._tables.table(one.key)
+            if one.kept and table:
+                yield Kept(one.key, one.kept, one.spacing_mm, table)
+
+    def add_looked_up(self, rows: Mapping[Path, Row]) -> None:
+        """Adds the scores of the look-up table, by the file of what was kept."""
+        for one in self._kept:
+            if one.kept and one.kept in rows:
+                self._add(baseline.NAME, one.key, rows[one.kept])
+
+    @property
+    def truth(self) -> str:
+        """The digest of all true CTs and masks, in any order of the cases; "" for MR, which is on a model's scale."""
+        return hashlib.sha256(" ".join(sorted(self._truths)).encode()).hexdigest() if all(self._truths) else ""
+
+    def scores(self) -> dict[str, Scores]:
+        """The scores by method, patient and metric, the mean over the scans of a patient who has several."""
+        return {
+            name: {key: mean_row(rows) for key, rows in self._rows[name].items()}
+            for name in results.METHODS
+            if name in self._rows
+        }
+
+    def _add(self, method: str, key: str, row: Row) -> None:
+        self._rows.setdefault(method, {}).setdefault(key, []).append(row)
+
+
+def publish(result: Evaluation, name: str) -> None:
+    """Draws the errors of an evaluation beside their scale, and writes its table and files.
+
+    Args:
+        result: The scores.
+        name: What was scored, such as `first: MR to CT`.
+    """
     title = f"{result.error}, {len(result.scores[result.method])} {result.part} patients"
     bars_figure(result.bars(), result.folder / results.PICTURE, title, result.note)
+    write_page(result, name)
     results.write(result)
 
 

@@ -4,7 +4,7 @@ The patient is the unit: slices of one patient resemble each other and would mak
 
 Reference:
     Holm 1979, A simple sequentially rejective multiple test procedure, https://www.jstor.org/stable/4615733
-    Efron and Tibshirani 1993, An introduction to the bootstrap, Sec. 13.3 (percentile interval)
+    Student 1908, The probable error of a mean, https://doi.org/10.2307/2331554 (interval of a mean)
     Cohen 1988, Statistical power analysis for the behavioral sciences, Sec. 2.3.5 (d_z)
 """
 
@@ -18,14 +18,13 @@ from scipy import stats
 
 from kerasgan.text import p_text, with_count
 
-RESAMPLINGS = 10_000
 CONFIDENCE = 0.95
 FEW = 10  # patients, below which `caution` is due
 
 HEADINGS = ("p (t)", "p (W)", "d_z")
 """Headings of the columns that every table of paired tests has after its difference; see `PairedResult.cells`."""
 
-INTERVAL = f"the {CONFIDENCE:.0%} percentile interval of {RESAMPLINGS:,} bootstrap samples of the patients"
+INTERVAL = f"Student's {CONFIDENCE:.0%} t interval over the patients"
 TESTS = "two-sided paired t-test (t) and Wilcoxon signed-rank test (W)"
 
 
@@ -36,7 +35,7 @@ class PairedResult:
     Attributes:
         count: Number of patients.
         difference: Mean over patients of this method's score minus the other one's.
-        interval: Bootstrap interval of that mean, see `bootstrap_interval`.
+        interval: Confidence interval of that mean, see `mean_interval`.
         p_t: p of the two-sided paired t-test, corrected by Holm.
         p_wilcoxon: p of the two-sided Wilcoxon signed-rank test, corrected by Holm.
         effect_size: Cohen's d_z, see `effect_size`.
@@ -62,12 +61,11 @@ class PairedResult:
         return [difference, p_text(self.p_t), p_text(self.p_wilcoxon), effect(self.effect_size)]
 
 
-def compare_paired(scores: Mapping[str, Mapping[str, float]], seed: int = 0) -> dict[str, PairedResult]:
+def compare_paired(scores: Mapping[str, Mapping[str, float]]) -> dict[str, PairedResult]:
     """Compares each further method with the first one; Holm's correction spans these comparisons, test by test.
 
     Args:
         scores: For each method its scores by patient.
-        seed: Seed of the bootstrap.
 
     Returns:
         A result for each method but the first.
@@ -95,18 +93,17 @@ def compare_paired(scores: Mapping[str, Mapping[str, float]], seed: int = 0) -> 
             )
         if bad := sorted(key for key, value in values.items() if not np.isfinite(value)):
             raise ValueError(f"{method} has no finite score for {len(bad)} patients, such as {bad[0]}; leave them out.")
-    results = paired_tests([(base, values) for _, values in others], seed)
+    results = paired_tests([(base, values) for _, values in others])
     return {method: result for (method, _), result in zip(others, results, strict=True) if result}
 
 
 def paired_tests(
-    pairs: Sequence[tuple[Mapping[str, float], Mapping[str, float]]], seed: int = 0
+    pairs: Sequence[tuple[Mapping[str, float], Mapping[str, float]]],
 ) -> list[PairedResult | None]:
     """Tests several differences, each on the patients that both sides have; Holm's correction spans all tests.
 
     Args:
         pairs: Scores by patient before and after each change.
-        seed: Seed of the bootstrap.
 
     Returns:
         A result for each pair; None where fewer than two patients have both scores.
@@ -126,7 +123,7 @@ def paired_tests(
             PairedResult(
                 len(differences),
                 float(differences.mean()),
-                bootstrap_interval(differences, seed),
+                mean_interval(differences),
                 t_test(differences),
                 wilcoxon_test(differences),
                 effect_size(differences),
@@ -168,24 +165,29 @@ def effect_size(differences: np.ndarray) -> float:
     return float(np.copysign(np.inf, mean)) if mean else 0.0
 
 
-def bootstrap_interval(differences: np.ndarray, seed: int = 0) -> tuple[float, float]:
-    """95 % percentile interval of the mean: patients are drawn with replacement 10,000 times.
+def mean_interval(differences: np.ndarray) -> tuple[float, float]:
+    """Student's 95 % t interval of the mean: as wide as the spread between the patients and their number say.
+
+    It holds the true mean of normal values in 95 % of samples of any size; the percentile interval of the bootstrap
+    holds it in 79, 87 and 88 % with 4, 6 and 8 patients. Differences that are all equal have an interval of no width.
+
+    Args:
+        differences: Of two patients or more, `[patients]`.
 
     Example:
-        >>> bootstrap_interval(np.array([0.0, 2.0]))
-        (0.0, 2.0)
+        >>> low, high = mean_interval(np.array([1.0, 2.0, 3.0]))
+        >>> round(low, 3), round(high, 3)  # 2 - 4.303 / sqrt(3), 2 + 4.303 / sqrt(3)
+        (-0.484, 4.484)
     """
-    drawn = np.random.default_rng(seed).integers(len(differences), size=(RESAMPLINGS, len(differences)))
-    tail = 50 * (1 - CONFIDENCE)
-    low, high = np.percentile(differences[drawn].mean(axis=1), (tail, 100 - tail))
-    return float(low), float(high)
+    count, mean = len(differences), float(np.mean(differences))
+    if not _has_spread(differences):
+        return mean, mean
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1)) * float(np.std(differences, ddof=1)) / count**0.5
+    return mean - half, mean + half
 
 
 def caution(count: int) -> str:
     """A sentence on what fewer than ten patients do to interval and tests; "" for ten or more.
-
-    The coverage is that of 2,000 samples of normal values: 0.48, 0.75, 0.79, 0.84, 0.87, 0.88 and 0.90 for 2, 3, 4, 5,
-    6, 8 and 10 patients.
 
     Example:
         >>> caution(4)
@@ -194,8 +196,8 @@ def caution(count: int) -> str:
     if count >= FEW:
         return ""
     return (
-        f"{count} patients are few: a percentile interval holds the true difference in 79 % of cases with four, in "
-        f"88 % with eight, and p (W) cannot fall below {2 / 2**count:.3g}."
+        f"{count} patients are few: interval and p (t) take their differences for normally distributed, which so few "
+        f"cannot show, and p (W) cannot fall below {2 / 2**count:.3g}."
     )
 
 

@@ -6,12 +6,14 @@ import logging
 import os
 import shutil
 import signal
+import subprocess
 import threading
 import time
 import tomllib
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,18 +22,25 @@ import dask
 from dask.system import CPU_COUNT
 from distributed import Client, KilledWorker, LocalCluster, WorkerPlugin
 
-from kerasgan.errors import KerasganError, WorkerError
-from kerasgan.execution.jobs import LOST, Executor
+from kerasgan.errors import KerasganError, RunError, WorkerError
+from kerasgan.execution.jobs import LOST, SHARED, Executor
 from kerasgan.files import read_record
 
 if TYPE_CHECKING:
     from dask_jobqueue import SLURMCluster
 
 ANSWER_S = 10  # a scheduler answers in this time, or is not there
-WORKERS_S = 60.0  # how long a scheduler may have no worker; those of Slurm may have to queue for hours
+WORKERS_S = 60.0  # how long a scheduler may have no worker; Slurm is then asked whether its jobs still queue
+LAST_BYTES = 2000  # of what a job of Slurm said
 PAUSE_S = 1.0  # between two looks at the workers while no job is completed
-NO_PAGE = {"dashboard": False, "dashboard_address": "127.0.0.1:0"}  # of the scheduler: its address is loopback's
-NOISY = ("distributed", "distributed.client", "dask_jobqueue", "tornado.application", "asyncio")
+NO_PAGE = {"dashboard": False, "dashboard_address": "127.0.0.1:0"}  # a scheduler serves no web page to others
+NOISY = (  # loggers that would repeat what outcomes and errors say
+    "distributed",
+    "distributed.client",
+    "dask_jobqueue",
+    "tornado.application",
+    "asyncio",
+)
 THREADS = (  # where libraries look for their number of threads
     "TF_NUM_INTRAOP_THREADS",
     "TF_NUM_INTEROP_THREADS",
@@ -61,10 +70,12 @@ def on_dask(workers: int, cluster: str | None, threads: int) -> Iterator[Executo
         stack.enter_context(_silence())
         stack.enter_context(dask.config.set(settings))
         place: Any = cluster
+        slurm = None
         if cluster is None:
             place = stack.enter_context(_local(workers, threads))
         elif cluster.partition(":")[0] == "slurm":
-            place = stack.enter_context(_slurm(cluster, workers))
+            opened, slurm = _slurm(cluster, workers)
+            place = stack.enter_context(opened)
         try:
             client = stack.enter_context(Client(place, timeout=ANSWER_S, set_as_default=False))
         except (OSError, ValueError) as error:
@@ -75,12 +86,12 @@ def on_dask(workers: int, cluster: str | None, threads: int) -> Iterator[Executo
         if cluster is None:
             client.register_plugin(_Quiet())
         stack.enter_context(_warnings_of_workers(client))
-        pool, crew = client.get_executor(pure=False), _Crew(client, cluster, threads)
+        pool, here, crew = client.get_executor(pure=False), os.getcwd(), _Crew(client, cluster, threads, slurm)
         while not crew.room():
             time.sleep(0.1)
 
         def submit(function: Callable[[Any], Any], job: Any) -> Future[Any]:
-            future: Future[Any] = pool.submit(*[_one_at_a_time] * (threads == 1), function, job)
+            future: Future[Any] = pool.submit(_compute, here, threads == 1, function, job)
             return future
 
         yield Executor(submit, lambda: max(1, crew.room()), KilledWorker, PAUSE_S)
@@ -88,7 +99,7 @@ def on_dask(workers: int, cluster: str | None, threads: int) -> Iterator[Executo
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Keeps dask's log from the user's, whom outcomes and errors tell all that matters."""
+    """Keeps dask's log out of the user's."""
     loggers = [logging.getLogger(name) for name in NOISY]
     former = [one.level for one in loggers]
     for one in loggers:
@@ -129,8 +140,49 @@ def _local(workers: int, threads: int) -> LocalCluster:
         ) from error
 
 
-def _slurm(cluster: str, workers: int) -> SLURMCluster:
-    """A `SLURMCluster` that has asked for its workers."""
+@dataclass(frozen=True)
+class _SlurmJobs:
+    """The jobs in which Slurm runs workers.
+
+    Attributes:
+        numbers: Their numbers.
+        folder: Where Slurm writes what they say.
+    """
+
+    numbers: tuple[str, ...]
+    folder: Path
+
+    def require_any(self) -> None:
+        """Refuses to go on where no job is queued or runs any longer.
+
+        Raises:
+            WorkerError: With what a job said last.
+        """
+        command = ["squeue", "--me", "--noheader", "--format=%A"]
+        try:
+            listed = subprocess.run(command, capture_output=True, text=True, timeout=WORKERS_S, check=True).stdout
+        except (OSError, subprocess.SubprocessError):
+            return  # Slurm does not answer just now
+        if set(self.numbers).isdisjoint(listed.split()):
+            raise WorkerError(
+                f"All workers that Slurm was asked for have ended; their jobs were {', '.join(self.numbers)}. "
+                f"{self._last_line()} Mend that, in the TOML file or on the nodes, and repeat the command; what is "
+                "finished is kept."
+            )
+
+    def _last_line(self) -> str:
+        """What the first of the jobs that said something said last, with the file that it stands in."""
+        for path in (path for number in self.numbers for path in sorted(self.folder.glob(f"*-{number}.*"))):
+            with path.open("rb") as file:
+                file.seek(max(0, path.stat().st_size - LAST_BYTES))
+                lines = file.read().decode(errors="replace").split("\n")
+            if said := [" ".join(line.split()) for line in lines if line.strip()]:
+                return f"{path} ends with: {said[-1].rstrip('.')}."
+        return f"{self.folder} has no output of theirs; sacct says how they ended."
+
+
+def _slurm(cluster: str, workers: int) -> tuple[SLURMCluster, _SlurmJobs]:
+    """A `SLURMCluster` that has asked for its workers, and their jobs."""
     on_interrupt = signal.getsignal(signal.SIGINT)
     from dask_jobqueue import SLURMCluster
 
@@ -151,13 +203,14 @@ def _slurm(cluster: str, workers: int) -> SLURMCluster:
 
     try:
         found.sync(ask)
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:  # ValueError: sbatch did not say the number of a job
         with suppress(AssertionError):  # of dask, about workers that never ran
             found.close()
         said = str(error).partition("stderr:")[2] or str(error)
         raise WorkerError(f"Slurm refused the job of a worker: {' '.join(said.split())} {remedy}") from error
     logger.info("Slurm was asked for %d workers; squeue shows their jobs, and slurm-*.out what they say.", workers)
-    return found
+    numbers = tuple(str(job.job_id) for job in found.workers.values())
+    return found, _SlurmJobs(numbers, Path(options.get("log_directory") or ".").resolve())
 
 
 class _Quiet(WorkerPlugin):
@@ -176,10 +229,11 @@ class _Crew:
         client: Of the scheduler.
         cluster: As the user named it; None: the workers are processes of this machine.
         threads: Jobs that a worker computes at a time.
+        slurm: The jobs of Slurm that the workers run in.
     """
 
-    def __init__(self, client: Client, cluster: str | None, threads: int) -> None:
-        self._client, self._cluster, self._threads = client, cluster, threads
+    def __init__(self, client: Client, cluster: str | None, threads: int, slurm: _SlurmJobs | None = None) -> None:
+        self._client, self._cluster, self._threads, self._slurm = client, cluster, threads, slurm
         self._known, self._seen = set[str](), time.monotonic()
         if cluster:
             try:
@@ -205,11 +259,20 @@ class _Crew:
             raise WorkerError(LOST) from error
         if threads:
             self._seen = time.monotonic()
-        elif time.monotonic() - self._seen > WORKERS_S and not str(self._cluster).startswith("slurm"):
-            raise WorkerError(
-                f"The scheduler at {self._cluster} has had no worker for {WORKERS_S:.0f} s. Start workers with `dask "
-                "worker ADDRESS` where kerasgan is installed; what is finished is kept."
-            )
+        elif time.monotonic() - self._seen > WORKERS_S:
+            if self._slurm:
+                self._slurm.require_any()
+                self._seen = time.monotonic()  # when to ask again
+            elif self._cluster:
+                raise WorkerError(
+                    f"The scheduler at {self._cluster} has had no worker for {WORKERS_S:.0f} s. Start workers with "
+                    "`dask worker ADDRESS` where kerasgan is installed; what is finished is kept."
+                )
+            else:
+                raise WorkerError(
+                    f"All worker processes ended, and no other one began within {WORKERS_S:.0f} s. Free some memory, "
+                    "and repeat the command; what is finished is kept."
+                )
         return sum(min(count, self._threads) for count in threads.values())
 
     def _require_same(self, who: str, found: Any) -> None:
@@ -223,7 +286,21 @@ class _Crew:
         )
 
 
-def _one_at_a_time(function: Callable[[Any], Any], job: Any) -> Any:
-    """Computes a job while its process computes no other: the workers of a running scheduler may have many threads."""
-    with _alone:
+def _compute(folder: str, is_alone: bool, function: Callable[[Any], Any], job: Any) -> Any:
+    """Computes a job in a worker.
+
+    Args:
+        folder: That of the command, which its paths may be relative to.
+        is_alone: Whether its process, which may have many threads, computes no other job meanwhile.
+        function: Of the job.
+        job: The job.
+
+    Raises:
+        RunError: Where the worker does not see the folder.
+    """
+    with _alone if is_alone else nullcontext():
+        try:
+            os.chdir(folder)
+        except OSError as error:
+            raise RunError(f"A worker does not see {folder}. {SHARED}") from error
         return function(job)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -53,6 +54,17 @@ def executor(workers: int = 1, cluster: str | None = None, threads: int = THREAD
             yield Executor(pool.submit, lambda: threads)
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def cores() -> int:
+    """The number of cores that this process may use, which are fewer than the machine has in a job of Slurm, say.
+
+    Example:
+        >>> cores() >= 1
+        True
+    """
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux only
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def _here(function: Callable[[Any], Any], job: Any) -> Future[Any]:

@@ -30,6 +30,8 @@ ENDED = (
 )
 LOST = "The scheduler was lost; what is finished is kept. Start it and its workers again, then repeat the command."
 
+SHARED = "Workers need the disk of the process that gives them work, under the same paths."
+
 
 @dataclass(frozen=True)
 class Outcome(Generic[Job, Value]):

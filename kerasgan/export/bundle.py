@@ -33,7 +33,7 @@ from kerasgan.files import require_folder_name, staging_folder
 from kerasgan.networks.keras_settings import keras_defaults
 from kerasgan.runs.run import load_run, require_trust
 from kerasgan.scans.contract import Contract
-from kerasgan.scans.names import CONTRACT, INDEX
+from kerasgan.scans.names import CONTRACT, INDEX, NETWORK, directed
 from kerasgan.text import valid_json
 
 
@@ -57,7 +57,7 @@ def export_serving(
         RunError: If the run has no weights, or names code that is not trusted.
     """
     run, output = load_run(run_path), Path(output)
-    require_folder_name(output, [".tflite"])
+    require_folder_name(output, [".tflite", ".onnx", ".keras"])
     require_trust(run, [run.facts.dataset], trust)
     name = name or run.recipe.name
     described = serving_contract(run, name, free_version(output, name, version))
@@ -68,8 +68,8 @@ def export_serving(
     samples = {way: as_stored(real_slices(run, way, data_dir=data_dir)) for way in ways}
     with staging_folder(output / name if output.exists() else output) as folder:
         model = folder / "model"
-        networks = [physical.generator for physical in generators.values()]
-        write_signatures(serving_signatures(generators, described), networks, model)
+        networks = {directed(NETWORK, way): physical.generator for way, physical in generators.items()}
+        write_signatures(serving_signatures(generators, described), networks.values(), model, networks)
         if foreign := foreign_operations(model):
             raise ExportError(
                 f"The network needs {', '.join(foreign)}, and kerasgan serve runs arithmetic on tensors only, so that "
@@ -81,7 +81,7 @@ def export_serving(
         write_warmup(extras / WARMUP_FILE, described)
         (extras / CONTRACT_FILE).write_text(described.model_dump_json(indent=2))
         (extras / CONTRACT_PAGE).write_text(contract_page(described))
-        (extras / MODEL_CARD).write_text(model_card(run, described))
+        (extras / MODEL_CARD).write_text(model_card(run, f"{name}, version {described.version}", described.directions))
         (extras / COMPARISON_FILE).write_text(valid_json({d: one.model_dump() for d, one in comparisons.items()}))
         write_sums(model)
         (output / name).mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The two pages of a served model, in Markdown: its card says what the model is, its contract what its tensors mean.
+"""The two pages of a model, in Markdown: its card says what it is, its contract what the tensors of a served one mean.
 
 Neither holds anything of a patient.
 """
@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from kerasgan import registry
 from kerasgan.evaluation.results import AGAIN, is_current
 from kerasgan.export.serving_contract import ServingContract, contract_signature
 from kerasgan.files import read_record
 from kerasgan.runs.run import Run
-from kerasgan.scans.contract import Contract, Signature
+from kerasgan.scans.contract import Contract, Direction, Signature
 from kerasgan.scans.names import CONTRACT
 from kerasgan.text import NOT_FOR_DIAGNOSIS, RESEARCH_ONLY, markdown_table, points
 
@@ -33,16 +34,17 @@ FROM_THE_BATCH = (
 )
 
 
-def model_card(run: Run, described: ServingContract) -> str:
+def model_card(run: Run, title: str, contracts: Mapping[Direction, Contract]) -> str:
     """Writes the model card: what the model does, how it was made, how good it is and what its limits are.
 
     Args:
         run: The run that the model comes from.
-        described: The contract of the model.
+        title: Name of the model, and its version where it has one.
+        contracts: The contract of each direction.
     """
-    facts, recipe, split, either = run.facts, run.recipe, run.split(), described.either
+    facts, recipe, split, either = run.facts, run.recipe, run.split(), next(iter(contracts.values()))
     directions = [["direction", "from", "to", "generator", "its SHA-256"]]
-    for one in described.directions.values():
+    for one in contracts.values():
         directions.append([one.direction, str(one.source), str(one.target), one.generator, one.generator_sha256])
     counts = {part: " and ".join(f"{len(split[part][d])} of {d}" for d in "ab") for part in ("train", "validation")}
     origin = [
@@ -56,6 +58,7 @@ def model_card(run: Run, described: ServingContract) -> str:
     origin += [
         ["anatomy", facts.anatomy or "unknown"],
         ["dataset", Path(facts.dataset).stem],
+        ["its licence", licence_of_data(run)],
         ["its fingerprint", facts.fingerprint],
         ["training patients", counts["train"]],
         ["validation patients", counts["validation"]],
@@ -63,9 +66,9 @@ def model_card(run: Run, described: ServingContract) -> str:
         ["exported by", f"kerasgan {either.kerasgan}"],
     ]
     size = " x ".join(map(str, either.trained_height_width))
-    parts = [f"# {described.name}, version {described.version}: {NOT_FOR_DIAGNOSIS}", RESEARCH_ONLY]
+    parts = [f"# {title}: {NOT_FOR_DIAGNOSIS}", RESEARCH_ONLY]
     if run.quick:
-        parts.append("**A quick run: it shows that the line works, its images mean nothing.**")
+        parts.append("**A quick run: it shows that everything works, its images mean nothing.**")
     parts += ["## What it does", "\n".join(markdown_table(directions))]
     planes = ", ".join(either.planes).capitalize()
     parts.append(f"{planes} slices with pixels of {either.pixel_mm:g} mm, trained at {size} pixels.")
@@ -86,6 +89,13 @@ def model_card(run: Run, described: ServingContract) -> str:
         )
     parts += ["## Limits", "\n".join(points(LIMITS))]
     return "\n\n".join(parts) + "\n"
+
+
+def licence_of_data(run: Run) -> str:
+    """The licence of a run's data by the card of its dataset, in a few words; code of others is not imported for it."""
+    own = run.facts.dataset.endswith(".py")
+    licence: str = "that of your data" if own else registry.find("datasets", run.facts.dataset).CARD.licence
+    return licence
 
 
 def contract_page(described: ServingContract) -> str:

@@ -141,6 +141,8 @@ class Comparison(Frozen):
         statistic: The value that is limited, see `Tolerance`.
         limit: The value must stay below it: in `unit`, or percent.
         reason: Why this limit.
+        air: What the network loses by air that its training did not show, see `kerasgan.export.air`; None where the
+            artifact takes no such slices.
     """
 
     weights: Precision
@@ -154,6 +156,7 @@ class Comparison(Frozen):
     statistic: Statistic
     limit: float
     reason: str
+    air: Difference | None = None
 
     def failure(self) -> str | None:
         """Says in a sentence what is beyond its limit; None if nothing is. A NaN is beyond every limit."""
@@ -196,10 +199,13 @@ def compare(
         samples: Real slices.
         physical: The generator and its maps.
         described: The contract of the artifact; the precision of its weights decides on the tolerance.
+
+    Raises:
+        ExportError: If an artifact gives images of another shape.
     """
     seen: dict[tuple[int, Maps], np.ndarray] = {}  # what Keras gave for a scan and a map: signatures share it
     with full_float32():
-        differences = {name: _difference(artifact, samples, physical, seen) for name, artifact in artifacts.items()}
+        differences = {name: difference(artifact, samples, physical, seen) for name, artifact in artifacts.items()}
     allowed = tolerance(described.weights, any(scan.truth is not None for scan in samples.scans))
     return Comparison(
         weights=described.weights,
@@ -216,15 +222,32 @@ def compare(
     )
 
 
-def _difference(
+def difference(
     artifact: Artifact, samples: Samples, physical: PhysicalGenerator, seen: dict[tuple[int, Maps], np.ndarray]
 ) -> Difference:
+    """Measures how far an artifact is from the Keras generator.
+
+    Args:
+        artifact: The artifact.
+        samples: Real slices.
+        physical: The generator and its maps.
+        seen: What the generator gave for a scan, by its number, and for maps; what is missing is added.
+
+    Raises:
+        ExportError: If the artifact gives images of another shape.
+    """
     absolute, inside, errors = [], [], []
     for index, scan in enumerate(samples.scans):
         images, maps, values = artifact(scan)
         if (index, maps) not in seen:
             seen[index, maps] = keras_values(physical.generator, images, maps, physical.target)
         expected = seen[index, maps]
+        if values.shape != expected.shape:
+            raise ExportError(
+                f"The artifact gives {list(values.shape)} values for slices of which the Keras generator gives "
+                f"{list(expected.shape)}. Nothing was written. Export again; if it happens again, report this with the "
+                "versions of TensorFlow and Keras."
+            )
         absolute.append(np.abs(values - expected))  # [slices, height, width, 1]
         inside.append(absolute[-1][scan.body])
         if scan.truth is not None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import keras
@@ -106,7 +108,7 @@ def padded(image: tf.Tensor) -> tf.Tensor:
     """
     for axis in (1, 2):
         side = tf.shape(image)[axis] if image.shape[axis] is None else image.shape[axis]
-        wanted = -(-side // MULTIPLE) * MULTIPLE
+        wanted = (side + MULTIPLE - 1) // MULTIPLE * MULTIPLE  # converters round quotients below zero otherwise
         wanted = tf.maximum(wanted, MINIMUM_SIDE) if tf.is_tensor(side) else max(wanted, MINIMUM_SIDE)
         if tf.is_tensor(side) or wanted != side:
             image = tf.gather(image, tf.minimum(tf.range(wanted), side - 1), axis=axis)
@@ -129,13 +131,20 @@ def write_savedmodel(generator: PhysicalGenerator, folder: Path, shape: tuple[in
     write_signatures({DEFAULT: signature}, [generator.generator], folder)
 
 
-def write_signatures(signatures: Mapping[str, Any], generators: Iterable[keras.Model], folder: Path) -> None:
+def write_signatures(
+    signatures: Mapping[str, Any],
+    generators: Iterable[keras.Model],
+    folder: Path,
+    networks: Mapping[str, keras.Model] = MappingProxyType({}),
+) -> None:
     """Writes TensorFlow functions as a SavedModel in which each weight is stored once.
 
     Args:
         signatures: The `tf.function`s by name.
         generators: All networks that the functions use.
         folder: The folder to create.
+        networks: Those that a program which loads the SavedModel can call by themselves, from [-1, 1] to [-1, 1]: the
+            attributes that they become, which are no signatures.
 
     Raises:
         ExportError: If TensorFlow cannot write it, for instance on a full disk.
@@ -143,6 +152,9 @@ def write_signatures(signatures: Mapping[str, Any], generators: Iterable[keras.M
     # Keras's own ExportArchive (3.15) would store every weight twice.
     module = tf.Module()
     module.weights = [variable.value for generator in generators for variable in generator.variables]
+    for name, network in networks.items():
+        spec = tf.TensorSpec((None, None, None, network.input_shape[-1]), tf.float32, IMAGE)
+        setattr(module, name, tf.function(partial(network, training=False), input_signature=[spec], autograph=False))
     try:
         tf.saved_model.save(module, str(folder), dict(signatures))
     except tf.errors.OpError as error:

@@ -9,6 +9,7 @@ import logging
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +17,11 @@ from kerasgan.config import AXIAL_ONLY
 from kerasgan.errors import ExportError
 from kerasgan.export.card import LIMITS
 from kerasgan.files import staging_folder
+from kerasgan.phantom import HEAD, Grid, render_ct, render_mr
+from kerasgan.phantom.abdomen import ABDOMEN
+from kerasgan.phantom.dicom import SeriesIdentity, write_series
+from kerasgan.phantom.pelvis import PELVIS
+from kerasgan.scans.volume import Modality
 from kerasgan.translation.tflite_metadata import read_contract
 
 INSTALLED = Path(__file__).parent / "web"
@@ -29,10 +35,19 @@ VENDOR = {  # files in the page's folder `vendor`, and where npm puts them
     "wasm/litert_wasm_internal.wasm": "@litertjs/core/wasm/litert_wasm_internal.wasm",
     "wasm/litert_wasm_compat_internal.js": "@litertjs/core/wasm/litert_wasm_compat_internal.js",  # without it
     "wasm/litert_wasm_compat_internal.wasm": "@litertjs/core/wasm/litert_wasm_compat_internal.wasm",
+    "openjpeg.js": "@cornerstonejs/codec-openjpeg/dist/openjpegwasm_decode.js",
+    "wasm/openjpegwasm_decode.wasm": "@cornerstonejs/codec-openjpeg/dist/openjpegwasm_decode.wasm",
+    "charls.js": "@cornerstonejs/codec-charls/dist/charlswasm_decode.js",
+    "wasm/charlswasm_decode.wasm": "@cornerstonejs/codec-charls/dist/charlswasm_decode.wasm",
+    "charls-license.txt": "@cornerstonejs/codec-charls/LICENSE",
+    "jpeg-lossless.js": "jpeg-lossless-decoder-js/release/lossless.js",
+    "jpeg-lossless-license.txt": "jpeg-lossless-decoder-js/LICENSE",
     "fflate.js": "fflate/esm/browser.js",
     "fflate-license.txt": "fflate/LICENSE",
 }
 BARE_IMPORT, RELATIVE_IMPORT = '"@litertjs/wasm-utils"', '"./wasm-utils.js"'  # a browser knows no bare names
+SCRIPTS = {"openjpeg.js": "OpenJPEGWASM", "charls.js": "CharLSWASM"}  # what they define; modules export it
+EXAMPLE_SEED, EXAMPLE_VOXELS = 1, (20, 96, 96)  # of the phantom patient: some 400 kB, made within seconds
 FEW_RETRIES = ("--fetch-retries=2", "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000")
 ERROR_LINE = re.compile(r"^npm (?:error|ERR!) (?!code |syscall |errno |path )(.*\S.*)$", re.MULTILINE)
 
@@ -45,7 +60,7 @@ def build_page(model: Path, folder: Path, cache: Path) -> None:
     Args:
         model: A `.tflite` file of `kerasgan export` with float32 weights.
         folder: Where the page goes; must be absent or empty.
-        cache: Keeps what npm fetches, see `npm_packages`.
+        cache: Keeps what npm fetches, see `npm_packages`, and the phantom patient.
 
     Raises:
         KerasganError: For an invalid model or folder, a model with channels or without axial slices, or where the
@@ -75,9 +90,10 @@ def build_page(model: Path, folder: Path, cache: Path) -> None:
         raise ExportError(f"{model.name} takes {' and '.join(planes)} slices, and the page has axial ones.")
     require_free(folder)
     packages = npm_packages(WEB, cache)
+    example = phantom_patient(contract["anatomy"], contract["source"]["modality"], cache)
     with staging_folder(folder) as staging:
         page = staging / "page"
-        for part in ("vendor/wasm", "model"):
+        for part in ("vendor/wasm", "model", "example"):
             (page / part).mkdir(parents=True)
         for path in (path for path in WEB.iterdir() if path.suffix in (".html", ".css", ".js")):
             shutil.copy(path, page)
@@ -85,9 +101,19 @@ def build_page(model: Path, folder: Path, cache: Path) -> None:
             shutil.copy(packages / source, page / "vendor" / name)
         litert = page / "vendor" / "litert.js"
         litert.write_text(litert.read_text(encoding="utf-8").replace(BARE_IMPORT, RELATIVE_IMPORT), encoding="utf-8")
+        for name, defined in SCRIPTS.items():
+            with (page / "vendor" / name).open("a", encoding="utf-8") as script:
+                script.write(f"\nexport default {defined};\n")
+        slices = sorted(example.iterdir())
+        for path in slices:
+            shutil.copy(path, page / "example")
         shutil.copy(model, page / "model" / "model.tflite")
-        for name, content in (("contract", contract), ("limits", limits)):
-            (page / "model" / f"{name}.json").write_text(json.dumps(content, indent=2), encoding="utf-8")
+        for name, content in (
+            ("model/contract", contract),
+            ("model/limits", limits),
+            ("example/files", [path.name for path in slices]),
+        ):
+            (page / f"{name}.json").write_text(json.dumps(content, indent=2), encoding="utf-8")
         page.rename(folder)
 
 
@@ -103,6 +129,41 @@ def require_free(folder: Path) -> None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         state = "holds files" if folder.is_dir() else "is a file"
         raise ExportError(f"{folder} {state} and is not overwritten; name a new folder.")
+
+
+def phantom_patient(anatomy: str, modality: Modality, cache: Path) -> Path:
+    """Returns the folder of a small DICOM series of a phantom patient, for visitors without a scan; it is made once.
+
+    Args:
+        anatomy: The body part; a head stands for those of which there is no phantom.
+        modality: `"MR"` or `"CT"`.
+        cache: Keeps the series.
+
+    Example:
+        ::
+
+            series = phantom_patient("pelvis", "MR", Path.home() / ".cache" / "kerasgan")
+    """
+    phantom = {each.name: each for each in (HEAD, PELVIS, ABDOMEN)}.get(anatomy, HEAD)
+    folder = cache / f"phantom-{phantom.name}-{modality}-v{phantom.version}"
+    if folder.is_dir():
+        return folder
+    full = phantom.size.grid(modality)
+    slices, rows, columns = (
+        count * side / few for count, side, few in zip(full.shape, full.spacing_mm[::-1], EXAMPLE_VOXELS, strict=True)
+    )
+    grid = Grid(EXAMPLE_VOXELS, (columns, rows, slices))
+    patient = phantom.scans(EXAMPLE_SEED, (modality,), replace(phantom.size, mr=grid, ct=grid))[modality]
+    volume = render_mr(patient, EXAMPLE_SEED) if modality == "MR" else render_ct(patient, EXAMPLE_SEED)
+    identity = SeriesIdentity("PHANTOM", f"{phantom.name} phantom", 1, f"{phantom.version}.page", phantom)
+    with staging_folder(folder) as staging:
+        write_series(volume, identity, staging / "series")
+        try:
+            (staging / "series").rename(folder)
+        except OSError:
+            if not folder.is_dir():  # else another process was faster, with the same files
+                raise
+    return folder
 
 
 def npm_packages(web: Path, cache: Path) -> Path:
@@ -135,7 +196,7 @@ def npm_packages(web: Path, cache: Path) -> Path:
         for name in ("package.json", "package-lock.json"):
             shutil.copy(web / name, packages)
         logger.info("Fetching the packages of the page into %s; this happens once.", folder)
-        words = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", *FEW_RETRIES]
+        words = [npm, "ci", "--ignore-scripts", "--omit=optional", "--no-audit", "--no-fund", *FEW_RETRIES]
         done = subprocess.run(words, cwd=packages, capture_output=True, text=True, check=False)
         if done.returncode:
             found = ERROR_LINE.search(done.stderr)

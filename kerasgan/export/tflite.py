@@ -9,7 +9,6 @@ would be 10 HU. Measured on a ResNet of 32 filters and 9 blocks, in HU of error 
 
 from __future__ import annotations
 
-import json
 import re
 import warnings
 from collections.abc import Iterable
@@ -24,9 +23,11 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
 from kerasgan.errors import ExportError
+from kerasgan.export.air import loss_by_air
 from kerasgan.export.comparison import Comparison, Maps, compare
 from kerasgan.export.device_graph import for_devices
 from kerasgan.export.graph import MINIMUM_SIDE, MULTIPLE, physical_generator, write_savedmodel
+from kerasgan.export.model_file import publish, require_new_file
 from kerasgan.export.samples import Sample, Size, calibration_slices, real_slices
 from kerasgan.files import staging_folder
 from kerasgan.networks.keras_settings import keras_defaults
@@ -83,15 +84,10 @@ def export_tflite(
                     remedy = f"--precision {other} keeps to its limit: export with that."
                     break
             raise ExportError(f"{failure} Nothing was written. {remedy}")
-        model, report = folder / output.name, folder / "report.json"
+        air = loss_by_air(exporter.samples, exporter.physical, run.facts.preparation.size)
+        model = folder / output.name
         model.write_bytes(content)
-        report.write_text(json.dumps({"bytes": len(content), "comparison": comparison.model_dump()}, indent=2))
-        published = report.rename(output.with_suffix(".json"))  # first: no model without its report
-        try:
-            model.rename(output)
-        except OSError:
-            published.unlink()
-            raise
+        publish(model, output, comparison.model_copy(update={"air": air}))
     return output
 
 
@@ -128,11 +124,7 @@ def _check_arguments(output: Path, size: Size, precision: str) -> None:
         raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}; got {precision!r}.")
     if precision == "int8":
         _quantizer_library()  # no scan is read for nothing
-    if output.suffix != ".tflite":
-        raise ExportError(f"A TFLite export is one file; got {output}. Give it a name that ends in .tflite.")
-    for path in (output, output.with_suffix(".json")):
-        if path.exists():
-            raise ExportError(f"{path} exists and is not overwritten; remove it or choose another name.")
+    require_new_file(output, ".tflite", "A TFLite export")
     nearest = [min(max(MINIMUM_SIDE, MULTIPLE * round(side / MULTIPLE)), NETWORK_SIDE) for side in size]
     if list(size) != nearest:
         raise ExportError(

@@ -25,7 +25,8 @@ from pydicom.encaps import get_frame
 from kerasgan.errors import DicomError
 
 _JPEG = (*uid.JPEGTransferSyntaxes, *uid.JPEGLSTransferSyntaxes, "1.2.840.10008.1.2.4.53", "1.2.840.10008.1.2.4.55")
-SYNTAXES = frozenset(map(str, (*_JPEG, *uid.JPEG2000TransferSyntaxes)))
+_HIGH_THROUGHPUT = (uid.HTJ2KLossless, uid.HTJ2KLosslessRPCL, uid.HTJ2K)  # JPEG 2000 with a faster coder
+SYNTAXES = frozenset(map(str, (*_JPEG, *uid.JPEG2000TransferSyntaxes, *_HIGH_THROUGHPUT)))
 _ATTRIBUTES = ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation")
 _FRAME_MARKERS = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}  # "start of frame", of JPEG and JPEG-LS
 _START_OF_JPEG_2000 = b"\xff\x4f\xff\x51"

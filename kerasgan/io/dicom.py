@@ -115,7 +115,7 @@ def read_volume(
         _require_usable(chosen, strict)
         return _told(volume, chosen)
     if not found:
-        raise DicomError(f"{path.name} holds no DICOM, NIfTI or MetaImage file. Name the folder of one scan.")
+        raise DicomError(f"{path.name} holds no DICOM, NIfTI, MetaImage or NRRD file. Name the folder of one scan.")
     if is_image(path) and not usable:
         raise DicomError(f"{path.name} cannot be used: {found[0].reason.rstrip('.')}.")
     if not usable:

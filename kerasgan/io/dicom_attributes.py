@@ -24,7 +24,7 @@ from pydicom.datadict import tag_for_keyword
 from pydicom.uid import CTImageStorage, MRImageStorage, generate_uid
 from pydicom.valuerep import format_number_as_ds
 
-from kerasgan.io.usability import numbers
+from kerasgan.io.usability import numbers, tag_of
 from kerasgan.scans.volume import SourceSlice, Volume
 from kerasgan.text import NOT_FOR_PRIMARY_DIAGNOSIS, SYNTHETIC_IMAGE
 
@@ -47,18 +47,25 @@ _IMAGE = (*_BODY, *_POSITION, *_ACQUISITION, *_COMPRESSION)
 _COPIED = ("SpecificCharacterSet", *_PATIENT, "StudyInstanceUID", *_STUDY_TYPE_2, *_IMAGE)
 _SCANNER = ("Manufacturer", "ManufacturerModelName", "DeviceSerialNumber", "SoftwareVersions", "StationName")
 
+# What a new series takes from the header of a source slice, and all that is read of it.
+_IDENTITY = ("Modality", "SeriesNumber", "FrameOfReferenceUID", "SOPClassUID", "SOPInstanceUID", "NumberOfFrames")
+_THICKNESS = ("SliceThickness", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
+SOURCE_TAGS = list(map(tag_of, (*_COPIED, *_SCANNER, *_IDENTITY, *_THICKNESS)))
+
 _TRACES = ("FrameOfReferenceUID", "SOPInstanceUID", "DeviceSerialNumber", "StationName", *_ACQUISITION)
+_IDENTIFYING = (*_PATIENT, *_STUDY_TYPE_2, *_TRACES)  # what leads back to a patient, of what is read of a source
 _IMAGE_TYPE_2 = ("PositionReferenceIndicator", "AcquisitionNumber")
 _MR_TYPE_2 = ("ScanOptions", "MRAcquisitionType", "RepetitionTime", "EchoTime", "EchoTrainLength")
 
 
-def series_attributes(volume: Volume, header: Dataset, description: str) -> Dataset:
+def series_attributes(volume: Volume, header: Dataset, description: str, engine: str = "") -> Dataset:
     """The attributes that all instances of the new series share.
 
     Args:
         volume: Synthetic values, `"CT"` in HU or `"MR"`.
         header: Header of a source slice.
         description: Series Description (0008,103E), see `write_dicom`.
+        engine: What computed the network.
     """
     now = datetime.now()
     dataset = Dataset()
@@ -76,9 +83,10 @@ def series_attributes(volume: Volume, header: Dataset, description: str) -> Data
     dataset.Manufacturer = dataset.ManufacturerModelName = "kerasgan"
     dataset.SoftwareVersions = version("kerasgan")
     dataset.ImageComments = SYNTHETIC_IMAGE
+    computed = f"kerasgan {version('kerasgan')}" + (f" with {engine}" if engine else "")
     dataset.DerivationDescription = (
         f"Synthetic {volume.modality} computed from {header.get('Modality', 'another modality')} by an unpaired "
-        f"image-to-image network, kerasgan {version('kerasgan')}. {NOT_FOR_PRIMARY_DIAGNOSIS}"
+        f"image-to-image network, {computed}. {NOT_FOR_PRIMARY_DIAGNOSIS}"
     )
     dataset.ContributingEquipmentSequence = _equipment(header, now)
     if volume.modality == "CT":
@@ -128,7 +136,7 @@ def slice_attributes(header: Dataset, place: SourceSlice, series: Dataset, numbe
         if "NumberOfFrames" in header:
             image.ReferencedFrameNumber = place.frame + 1
         image.SpatialLocationsPreserved = "YES"
-        image.PurposeOfReferenceCodeSequence = [_code("121322", "Source image for image processing operation")]
+        image.PurposeOfReferenceCodeSequence = [code("121322", "Source image for image processing operation")]
         dataset.SourceImageSequence = [image]
     columns_mm, rows_mm = place.spacing_mm
     # DICOM decimal strings have 16 characters.
@@ -146,12 +154,18 @@ def without_identity(header: Dataset, study_uid: str) -> Dataset:
         header: Header of a source slice, which stays as it is.
         study_uid: Study Instance UID (0020,000D) of a new study, the same for all slices.
     """
-    hidden = {tag_for_keyword(keyword) for keyword in (*_PATIENT, *_STUDY_TYPE_2, *_TRACES)}
-    dataset = Dataset()
-    dataset.update({tag: header.get_item(tag) for tag in list(header.keys()) if tag not in hidden})
+    dataset = unidentified(header)
     dataset.StudyInstanceUID = study_uid
     dataset.PatientIdentityRemoved = "YES"
     dataset.DeidentificationMethod = "Patient, study and dates left out by kerasgan"
+    return dataset
+
+
+def unidentified(header: Dataset) -> Dataset:
+    """A copy of the header of a source slice without what leads back to a patient; its study UID stays."""
+    hidden = {tag_for_keyword(keyword) for keyword in _IDENTIFYING}
+    dataset = Dataset()
+    dataset.update({tag: header.get_item(tag) for tag in list(header.keys()) if tag not in hidden})
     return dataset
 
 
@@ -159,12 +173,12 @@ def _equipment(header: Dataset, now: datetime) -> list[Dataset]:
     """Contributing Equipment items: the machine that acquired the source, if it is known, and this software."""
     scanner, software = Dataset(), Dataset()
     _copy(header, scanner, _SCANNER)
-    scanner.PurposeOfReferenceCodeSequence = [_code("109101", "Acquisition Equipment")]
+    scanner.PurposeOfReferenceCodeSequence = [code("109101", "Acquisition Equipment")]
     software.Manufacturer = software.ManufacturerModelName = "kerasgan"
     software.SoftwareVersions = version("kerasgan")
     software.ContributionDateTime = now.strftime("%Y%m%d%H%M%S")
     software.ContributionDescription = "Image synthesis by a neural network"
-    software.PurposeOfReferenceCodeSequence = [_code("109102", "Processing Equipment")]
+    software.PurposeOfReferenceCodeSequence = [code("109102", "Processing Equipment")]
     return [scanner, software] if header.get("Manufacturer") else [software]
 
 
@@ -174,7 +188,7 @@ def _copy(header: Dataset, target: Dataset, keywords: Sequence[str]) -> None:
             target[keyword] = header[keyword]
 
 
-def _code(value: str, meaning: str) -> Dataset:
+def code(value: str, meaning: str) -> Dataset:
     """An item of a code sequence, from the DICOM Controlled Terminology (PS3.16, Annex D)."""
     item = Dataset()
     item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, "DCM", meaning

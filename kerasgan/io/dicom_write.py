@@ -11,19 +11,21 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterator, Sequence
-from importlib.metadata import version
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from pydicom import Dataset, FileMetaDataset, dcmread, dcmwrite
 from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
+from pydicom.valuerep import format_number_as_ds
 
 from kerasgan.errors import DicomError, KerasganError
 from kerasgan.files import staging_folder
-from kerasgan.io.dicom_attributes import series_attributes, slice_attributes, without_identity
+from kerasgan.io.dicom_attributes import SOURCE_TAGS, series_attributes, slice_attributes, without_identity
 from kerasgan.io.grid import defects, measure
 from kerasgan.io.output import as_int16
+from kerasgan.io.pseudonyms import Pseudonyms
 from kerasgan.io.usability import named
 from kerasgan.scans.volume import SourceSlice, Volume
 
@@ -36,7 +38,14 @@ ON_GRID_VOXELS = 0.15  # more than the deviation that the reader tolerates in th
 
 
 def write_dicom(
-    volume: Volume, source: Volume, folder: Path | str, description: str, anonymous: bool = False
+    volume: Volume,
+    source: Volume,
+    folder: Path | str,
+    description: str,
+    anonymous: bool = False,
+    engine: str = "",
+    resliced: bool = False,
+    key: bytes | None = None,
 ) -> list[Path]:
     """Writes a synthetic volume as a new series of the source's study, one file per source slice.
 
@@ -44,12 +53,16 @@ def write_dicom(
     back onto them.
 
     Args:
-        volume: Synthetic `"CT"` (HU) or `"MR"` values on the grid of `source`.
+        volume: Synthetic `"CT"` (HU) or `"MR"` values on the grid of `source`, or on its own if `resliced`.
         source: The volume that was read from DICOM; its files are read again, for their headers.
         folder: Folder of the new series; must be missing or empty.
         description: Series Description (0008,103E); cut to 64 ASCII characters, with "synthetic CT" (or MR) in front
             unless it says "synthetic" itself.
         anonymous: Leave out patient, study, dates and references to the source; the series is then in a new study.
+        engine: What computed the network, for Derivation Description (0008,2111).
+        resliced: The volume has slices of its own in the source's frame of reference: they become the files, and none
+            of them refers to a slice of the source.
+        key: Replace patient, study and dates by what this secret makes of them, see `pseudonyms`.
 
     Returns:
         The files, sorted along the slice normal.
@@ -67,17 +80,33 @@ def write_dicom(
         write_dicom(synthetic, source, "patient/synthetic-ct", "synthetic CT")
     """
     folder = Path(folder)
-    _check(volume, source, folder)
-    headers = source_headers(source)
+    _check(volume, source, folder, resliced)
+    headers = source_headers(replace(source, source=source.source[:1]) if resliced else source)
     if anonymous:
         study_uid = generate_uid(prefix=None)
         headers = {path: without_identity(header, study_uid) for path, header in headers.items()}
-    series = series_attributes(volume, headers[source.source[0].path], description)
-    names = [f"slice_{number:04d}.dcm" for number in range(1, len(source.source) + 1)]
+    pseudonyms = Pseudonyms(key, headers[source.source[0].path]) if key else None
+    if pseudonyms:
+        headers = {path: pseudonyms.header(header) for path, header in headers.items()}
+    series = series_attributes(volume, headers[source.source[0].path], description, engine)
+    if pseudonyms:
+        pseudonyms.series(series)
+    places: Sequence[SourceSlice] = source.source
+    if resliced:
+        ((path, header),) = headers.items()
+        places = _own_slices(volume, path)
+        of_a_slice = ("SOPInstanceUID", "NumberOfFrames", "SliceLocation", "PerFrameFunctionalGroupsSequence")
+        headers = {path: Dataset({element.tag: element for element in header if element.keyword not in of_a_slice})}
+        headers[path].SliceThickness = format_number_as_ds(float(volume.spacing_mm[2]))
+    stack = measure(places)
+    regular = not defects(stack)
+    if regular and len(places) > 1:
+        series.SpacingBetweenSlices = format_number_as_ds(float(stack.gap_mm))  # which some programs ask for
+    names = [f"slice_{number:04d}.dcm" for number in range(1, len(places) + 1)]
     with staging_folder(folder) as staging:
         staged = staging / "series"
         staged.mkdir()
-        slices = zip(source.source, _slice_values(volume, source.source), strict=True)
+        slices = zip(places, _slice_values(volume, places, regular), strict=True)
         for number, (place, values) in enumerate(slices, start=1):
             dataset = slice_attributes(headers[place.path], place, series, number)
             _add_pixels(dataset, as_int16(values, f"Slice {number} of {folder.name}"))
@@ -88,12 +117,22 @@ def write_dicom(
     return [folder / name for name in names]
 
 
-def _check(volume: Volume, source: Volume, folder: Path) -> None:
+def _own_slices(volume: Volume, path: Path) -> list[SourceSlice]:
+    """The slices of a volume, as if they had been acquired, with a file whose header stands for each."""
+    x, y, _ = volume.spacing_mm
+    a, b, c, d, e, f = volume.direction[:, :2].T.ravel().tolist()
+    step = volume.direction[:, 2] * volume.spacing_mm[2]
+    origins = (np.array(volume.origin_mm) + step * np.arange(len(volume.array))[:, None]).tolist()
+    rows, columns = volume.shape[1:]
+    return [SourceSlice(path, 0, (u, v, w), (a, b, c, d, e, f), (x, y), (rows, columns)) for u, v, w in origins]
+
+
+def _check(volume: Volume, source: Volume, folder: Path, resliced: bool) -> None:
     if not source.source:
         raise ValueError(
-            "The source was not read from DICOM, so it has no slices to follow; write NIfTI or MHA instead."
+            "The source was not read from DICOM, so it has no slices to follow; write NIfTI, MHA or NRRD instead."
         )
-    if not volume.same_grid(source):
+    if not resliced and not volume.same_grid(source):
         raise ValueError(
             f"The volume must be on the grid of its source, {source.shape} with {source.spacing_mm} mm; "
             f"got {volume.shape} with {volume.spacing_mm} mm or another place. Resample it first."
@@ -127,7 +166,7 @@ def _read_header(path: Path) -> Dataset:
     with warnings.catch_warnings():  # pydicom's remarks on elements that are left out
         warnings.simplefilter("ignore")
         try:
-            header = dcmread(path, stop_before_pixels=True, force=True)
+            header = dcmread(path, stop_before_pixels=True, force=True, specific_tags=SOURCE_TAGS)
         except OSError as error:
             raise DicomError(
                 "A file of the source cannot be read again for its header. Keep the source until the series is written."
@@ -156,12 +195,11 @@ def _drop_malformed(dataset: Dataset) -> None:
             _drop_malformed(item)
 
 
-def _slice_values(volume: Volume, places: Sequence[SourceSlice]) -> Iterator[np.ndarray]:
+def _slice_values(volume: Volume, places: Sequence[SourceSlice], regular: bool) -> Iterator[np.ndarray]:
     """The volume's values `[rows, columns]` on each source slice; outside the volume its lowest value.
 
     Slices that were read as a regular grid have its values as they are; only others are interpolated.
     """
-    regular = not defects(measure(places))
     image, air = volume.to_sitk(), float(volume.array.min())
     for place in places:
         index = _grid_index(place, volume) if regular else None
@@ -210,4 +248,4 @@ def _add_pixels(dataset: Dataset, values: np.ndarray) -> None:
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     dataset.file_meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
-    dataset.file_meta.ImplementationVersionName = f"kerasgan {version('kerasgan')}"[:16]
+    dataset.file_meta.ImplementationVersionName = f"kerasgan {dataset.SoftwareVersions}"[:16]

@@ -17,8 +17,9 @@ from pathlib import Path
 from kerasgan.errors import DicomError
 from kerasgan.files import path_of
 from kerasgan.io.archive import Unpacked, is_archive
-from kerasgan.io.headers import FrameHeader, patient_key
+from kerasgan.io.frames import FrameHeader, patient_key
 from kerasgan.io.index import Index
+from kerasgan.io.keys import find_secret, is_key_of, salted
 from kerasgan.io.reading import read_files
 from kerasgan.io.series import Series, series_of_frames
 from kerasgan.io.stacks import by_series
@@ -27,7 +28,6 @@ from kerasgan.scans.volume import Modality
 _LOGGER = logging.getLogger(__name__)
 NO_PATIENT = "Patient ID (0010,0020) names no patient"  # begins the note of a series where something stands for one
 _FOREIGN = {  # what people have for scans, by suffix, which is not read
-    (".nrrd", ".nhdr"): "NRRD",
     (".img", ".hdr"): "one half of an Analyze or NIfTI pair",
     (".mgz", ".mgh"): "FreeSurfer",
     (".mnc",): "MINC",
@@ -84,6 +84,24 @@ def discover(
         replace(found, archive=unpacked, slices=tuple(replace(slice_, archive=unpacked) for slice_ in found.slices))
         for found in group(_walk(unpacked.folder), unpacked.folder, modality, orientation, Index(), title)
     ]
+
+
+def find_listed(
+    root: Path,
+    modality: Modality | None = None,
+    key: str | None = None,
+    called: str | None = None,
+    orientation: str = "",
+    index: Path | None = None,
+) -> list[Series]:
+    """The series of `discover` with their patients' keys under the secret of the folder, see `kerasgan.inspect`."""
+    secret = find_secret(root)
+    with Index(index) as opened:
+        every = discover(root, modality, orientation, index=opened, title=READING)
+    found = [series for series in every if called is None or series.is_called(called)]
+    if key is not None:
+        found = [series for series in found if is_key_of(key, series.files[0], series.patient, secret)]
+    return [replace(series, patient=series.patient and (key or salted(series.patient, secret))) for series in found]
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """What one file of a folder holds: plain data that other processes can read for us and an index can keep.
 
-A finding has one entry: the `frames` of a DICOM file, the `image` that a NIfTI or MetaImage file shows, the `damage`
-for which a file cannot be read, or none for a file of another kind. It names neither the file nor its folder.
+A finding has one entry: the `frames` of a DICOM file, the `image` that a NIfTI, MetaImage or NRRD file shows, the
+`damage` for which a file cannot be read, or none for a file of another kind. It names neither the file nor its folder.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from kerasgan.errors import DicomError, KerasganError
-from kerasgan.io.headers import TRAITS, FrameHeader, looks_like_dicom, patient_key, read_frames
+from kerasgan.io.frames import TRAITS, FrameHeader, looks_like_dicom, patient_key
 from kerasgan.io.images import image_patient, image_series
 from kerasgan.io.index import file_state
 from kerasgan.io.modality import sidecar
@@ -64,6 +64,10 @@ def read_finding(file: Path, modality: Modality | None = None, orientation: str 
             values = (getattr(series, name) for name in _IMAGE)
             return {"image": [list(one) if isinstance(one, tuple) else one for one in values], "beside": beside}
         if file.suffix.lower() in _DICOM_SUFFIXES or looks_like_dicom(file):
+            from kerasgan.io.headers import (
+                read_frames,  # here: pydicom takes longer to load than a known folder to list
+            )
+
             return {"frames": [_values(frame) for frame in read_frames(file)]}
         return {}
     except (DicomError, OSError) as error:

@@ -1,4 +1,4 @@
-"""NIfTI and MetaImage files as series: whose they are, and what their values show."""
+"""NIfTI, MetaImage and NRRD files as series: whose they are, and what their values show."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from kerasgan.errors import KerasganError
-from kerasgan.io.headers import patient_key
+from kerasgan.io.frames import patient_key
 from kerasgan.io.modality import image_modality, sidecar_modality
 from kerasgan.io.nifti import read_header, read_labels, stem
 from kerasgan.io.series import Series
@@ -22,7 +22,7 @@ _NAMELESS = re.compile(
 
 
 def image_patient(path: Path, folder: str) -> str:
-    """Takes a patient's id from the place of a NIfTI or MetaImage file, which holds none.
+    """Takes a patient's id from the place of a NIfTI, MetaImage or NRRD file, which holds none.
 
     Args:
         path: The file, relative to the folder that is searched.
@@ -45,7 +45,7 @@ def image_patient(path: Path, folder: str) -> str:
 
 
 def image_series(file: Path, root: Path, told: Modality | None, orientation: str) -> tuple[Series, Volume | None]:
-    """The series of a NIfTI or MetaImage file, and its voxels where it can be used, which have been read to judge it.
+    """The series of a NIfTI, MetaImage or NRRD file, and its voxels where it can be used, which were read to judge it.
 
     Args:
         file: The image.

@@ -7,14 +7,13 @@ Reference:
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from kerasgan.errors import KerasganError
-from kerasgan.io.voxels import ImageHeader, place
+from kerasgan.io.voxels import ImageHeader, files_beside, place
 from kerasgan.scans.volume import Volume
 
 _TYPES = {"CHAR": "i1", "UCHAR": "u1", "SHORT": "i2", "USHORT": "u2", "INT": "i4", "UINT": "u4", "LONG": "i4"}
@@ -157,11 +156,4 @@ def _files(path: Path, fields: _Fields, names: list[str], slices: int, end: int)
         return (path,), start or end
     if not names or slices % len(names):
         raise KerasganError(f"ElementDataFile lists {len(names)} files for {slices} slices. List one a slice.")
-    for name in names:
-        # A header of a stranger must not have any file of this machine read and shown.
-        beside = os.path.dirname(os.path.abspath(path.parent / name)) == os.path.abspath(path.parent)
-        if "\0" in name or not beside or (path.parent / name).resolve() == path.resolve():
-            raise KerasganError(f"ElementDataFile is {name[:80]!r}; expected a file beside the header. Move it.")
-        if not (path.parent / name).is_file():
-            raise KerasganError(f"its voxels are missing: there is no file {name!r} beside it. Copy both files.")
-    return tuple(path.parent / name for name in names), start
+    return files_beside(path, names, "ElementDataFile"), start

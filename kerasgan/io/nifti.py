@@ -1,4 +1,4 @@
-"""NIfTI and MetaImage files in and out; the geometry is LPS in mm, as in DICOM.
+"""NIfTI, MetaImage and NRRD files in and out; the geometry is LPS in mm, as in DICOM.
 
 This is done here because SimpleITK hands out memory that it never filled where a compressed MetaImage is damaged, takes
 the qform of a NIfTI where others take the sform, asks for any size that a header says, and does not notice a full disk.
@@ -22,17 +22,19 @@ from kerasgan.files import staging_folder
 from kerasgan.io.metaimage_header import metaimage_header, read_metaimage_header
 from kerasgan.io.modality import image_modality
 from kerasgan.io.nifti_header import nifti_header, read_nifti_header
+from kerasgan.io.nrrd_header import nrrd_header, read_nrrd_header
 from kerasgan.io.output import as_int16, require_finite
 from kerasgan.io.voxels import ImageHeader, read_voxels
 from kerasgan.scans import bounds
 from kerasgan.scans.volume import Modality, Volume
 
-SUFFIXES = (".nii.gz", ".nii", ".mha", ".mhd")
+SUFFIXES = (".nii.gz", ".nii", ".mha", ".mhd", ".nrrd", ".nhdr")
+_READERS = dict.fromkeys((".mha", ".mhd"), read_metaimage_header) | dict.fromkeys((".nrrd", ".nhdr"), read_nrrd_header)
 _LEVEL = 4  # of compression: more takes far longer and saves little
 
 
 def is_image(path: Path) -> bool:
-    """True for the name of a NIfTI or MetaImage file.
+    """True for the name of a NIfTI, MetaImage or NRRD file.
 
     Example:
         >>> is_image(Path("brain.nii.gz")), is_image(Path("slice.dcm"))
@@ -42,7 +44,7 @@ def is_image(path: Path) -> bool:
 
 
 def stem(path: Path) -> str:
-    """The name of an image file without `.nii.gz`, `.nii`, `.mha` or `.mhd`.
+    """The name of an image file without its suffix, such as `.nii.gz`.
 
     Example:
         >>> stem(Path("sub-01_T1w.nii.gz"))
@@ -52,7 +54,7 @@ def stem(path: Path) -> str:
 
 
 def read_header(path: Path | str) -> ImageHeader:
-    """The header of a NIfTI or MetaImage file, within the bounds of a scan.
+    """The header of a NIfTI, MetaImage or NRRD file, within the bounds of a scan.
 
     Raises:
         KerasganError: For a file that is missing, of another format, damaged, in colour, of several frames, with
@@ -63,7 +65,7 @@ def read_header(path: Path | str) -> ImageHeader:
     if not path.is_file():
         raise KerasganError(f"There is no file {path}. Check the path.")
     with _named(path):
-        header = (read_metaimage_header if path.suffix.lower() in (".mha", ".mhd") else read_nifti_header)(path)
+        header = _READERS.get(path.suffix.lower(), read_nifti_header)(path)
         header.check()
     return header
 
@@ -72,7 +74,7 @@ def read_labels(path: Path | str, orientation: str = "") -> Volume:
     """Reads the voxels of a mask or label map, or of any image whose values mean nothing in particular.
 
     Args:
-        path: A `.nii`, `.nii.gz`, `.mha` or `.mhd` file.
+        path: A `.nii`, `.nii.gz`, `.mha`, `.mhd`, `.nrrd` or `.nhdr` file.
         orientation: As for `read_image`.
 
     Returns:
@@ -91,13 +93,13 @@ def read_labels(path: Path | str, orientation: str = "") -> Volume:
 
 
 def read_image(path: Path | str, modality: Modality | None = None, orientation: str = "") -> Volume:
-    """Reads a three-dimensional NIfTI or MetaImage file.
+    """Reads a three-dimensional NIfTI, MetaImage or NRRD file.
 
     A two-dimensional image becomes a volume of one slice; of a four-dimensional one with a single frame, that frame
     is taken. The size is checked before memory is taken, compressed voxels by their checksum.
 
     Args:
-        path: A `.nii`, `.nii.gz`, `.mha` or `.mhd` file.
+        path: A `.nii`, `.nii.gz`, `.mha`, `.mhd`, `.nrrd` or `.nhdr` file.
         modality: `"MR"` or `"CT"`, whatever the file shows; None decides by what it shows, see `image_modality`.
         orientation: For a file that does not say it, the sides of the patient to which columns, rows and slices run,
             such as `"LPS"`.
@@ -122,15 +124,15 @@ def read_image(path: Path | str, modality: Modality | None = None, orientation: 
 
 
 def write_image(volume: Volume, path: Path | str, description: str = "") -> None:
-    """Writes a volume as NIfTI or MetaImage, with its geometry.
+    """Writes a volume as NIfTI, MetaImage or NRRD, with its geometry.
 
     CT is stored as int16, in whole HU; MR as float32. The file appears under its name only when it is complete; one
     that exists is replaced.
 
     Args:
         volume: The image.
-        path: A `.nii`, `.nii.gz`, `.mha` or `.mhd` file; its folder is created. (The values of an `.mhd` go into
-            another file, which ends in `.zraw`.)
+        path: A `.nii`, `.nii.gz`, `.mha`, `.mhd`, `.nrrd` or `.nhdr` file; its folder is created. (The values of an
+            `.mhd` and a `.nhdr` go into another file, which ends in `.zraw` or `.raw.gz`.)
         description: A line of at most 79 characters for the header.
 
     Raises:
@@ -148,23 +150,28 @@ def write_image(volume: Volume, path: Path | str, description: str = "") -> None
     voxels = _voxels(volume, stored, path.name)
     with staging_folder(path) as folder:
         staged, suffix = folder / path.name, path.suffix.lower()
-        if suffix in (".mha", ".mhd"):
+        as_gzip = zlib.compressobj(_LEVEL, wbits=zlib.MAX_WBITS | 16)
+        if suffix in (".mha", ".mhd"):  # the size of the stream stands before it
             data = folder / f"{path.stem}.zraw"
             _store(data, _compressed(voxels, zlib.compressobj(_LEVEL)))
             name = "LOCAL" if suffix == ".mha" else data.name
             header = metaimage_header(volume, stored, description, data.stat().st_size, name)
-        else:
-            header = nifti_header(volume, stored, description)
-        if suffix == ".mha":
-            with data.open("rb") as stream:
-                _store(staged, chain([header], iter(lambda: stream.read(2**22), b"")))
-            data.unlink()
-        elif suffix == ".mhd":
-            _store(staged, [header])
+            if suffix == ".mhd":
+                _store(staged, [header])
+            else:
+                with data.open("rb") as stream:
+                    _store(staged, chain([header], iter(lambda: stream.read(2**22), b"")))
+                data.unlink()
+        elif suffix == ".nhdr":
+            data = folder / f"{path.stem}.raw.gz"
+            _store(data, _compressed(voxels, as_gzip))
+            _store(staged, [nrrd_header(volume, stored, description, data.name)])
+        elif suffix == ".nrrd":
+            _store(staged, chain([nrrd_header(volume, stored, description, "")], _compressed(voxels, as_gzip)))
         elif suffix == ".gz":
-            _store(staged, _compressed(chain([header], voxels), zlib.compressobj(_LEVEL, wbits=zlib.MAX_WBITS | 16)))
+            _store(staged, _compressed(chain([nifti_header(volume, stored, description)], voxels), as_gzip))
         else:
-            _store(staged, chain([header], voxels))
+            _store(staged, chain([nifti_header(volume, stored, description)], voxels))
         for file in sorted(folder.iterdir(), key=lambda file: file == staged):  # the header comes last
             os.replace(file, path.parent / file.name)
 

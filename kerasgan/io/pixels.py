@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from kerasgan.errors import DicomError
 from kerasgan.io.decoder import SYNTAXES, decoder_of
 from kerasgan.io.headers import frame_dataset, read_dataset
 from kerasgan.io.index import Index
-from kerasgan.scans.bounds import ct_doubt, values_fault
+from kerasgan.scans.bounds import values_fault
 from kerasgan.scans.volume import SourceSlice
 
 AIR_HU = -1024.0  # value of padding in CT, and the lowest value there
@@ -89,38 +88,6 @@ def values_refusal(values: np.ndarray, modality: str) -> str:
     fault = values_fault(values, modality)
     attributes = "Rescale Slope (0028,1053), Rescale Intercept (0028,1052) and Pixel Representation (0028,0103)"
     return f"{fault}; check {attributes}" if fault else ""
-
-
-def values_seen(slices: Sequence[SourceSlice], modality: str, index: Index) -> tuple[str, tuple[str, ...]]:
-    """Judges a series by the values of one slice, before all are read.
-
-    Args:
-        slices: Slices sorted along the normal; the middle one is decoded, or an outer one where that is damaged.
-        modality: `"CT"` or `"MR"`.
-        index: What was read before.
-
-    Returns:
-        The reason why the series cannot be used, or `""`; and remarks on the values.
-    """
-    for slice_ in dict.fromkeys((slices[len(slices) // 2], slices[0], slices[-1])):
-
-        def judge(slice_: SourceSlice = slice_) -> list[str]:
-            reader = PixelReader(modality)
-            values = reader.read(slice_)
-            if len(slices) > 1 and values.min() == values.max():  # a slice, unlike a scan, may be constant
-                return ["", *reader.warnings]
-            doubt = ct_doubt(values) if modality == "CT" else ""
-            return [values_refusal(values, modality), *reader.warnings, *filter(None, [doubt])]
-
-        try:
-            fault, *remarks = index.answer(
-                slice_.path, f"values {modality} {slice_.frame} {'of several' * (len(slices) > 1)}", judge
-            )
-        except DicomError as error:
-            reason = str(error)
-            continue
-        return fault, tuple(remarks)
-    return reason, ()
 
 
 def modality_values(stored: np.ndarray, flat: Dataset, modality: str) -> tuple[np.ndarray, list[str]]:

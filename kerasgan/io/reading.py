@@ -6,7 +6,6 @@ Parsing DICOM holds the lock of the Python interpreter, so that threads would ga
 from __future__ import annotations
 
 import json
-import os
 import queue
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from typing import Any, TypeAlias
 
 from tqdm import tqdm
 
+from kerasgan.execution import cores
 from kerasgan.io.findings import (
     Finding,
     frames_of,
@@ -28,7 +28,7 @@ from kerasgan.io.findings import (
     read_finding,
     series_of_image,
 )
-from kerasgan.io.headers import FrameHeader
+from kerasgan.io.frames import FrameHeader
 from kerasgan.io.index import Index, State, file_state, is_settled
 from kerasgan.io.nifti import is_image
 from kerasgan.io.series import Series
@@ -122,7 +122,7 @@ def read_findings(files: Sequence[Path], modality: Modality | None, orientation:
     images = list(filter(is_image, files))
     size = sum((file_state(image) or [0])[0] for image in images)
     is_worth_it = len(files) - len(images) >= WORTH_FILES or (len(images) > 1 and size >= WORTH_BYTES)
-    count = min(PROCESSES, os.cpu_count() or 1)
+    count = min(PROCESSES, cores())
     if count == 1 or not is_worth_it:
         yield from (read_finding(file, modality, orientation) for file in files)
         return

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,10 +16,10 @@ import numpy as np
 
 from kerasgan.errors import DicomError
 from kerasgan.io import grid
-from kerasgan.io.headers import FrameHeader
+from kerasgan.io.frames import FrameHeader
 from kerasgan.io.index import Index
-from kerasgan.io.pixels import PixelReader, values_seen
 from kerasgan.io.stacks import alike, by_geometry, run_along, slice_of, sorted_frames, split_crowded
+from kerasgan.scans.bounds import ct_doubt
 from kerasgan.scans.volume import SourceSlice, Triple, anatomical_axes
 
 _STRAY = 0.1  # a geometry with a smaller share of the largest one's slices does not count as a scan
@@ -27,7 +27,7 @@ _STRAY = 0.1  # a geometry with a smaller share of the largest one's slices does
 
 @dataclass(frozen=True)
 class Series:
-    """Images of one series and one geometry, or one NIfTI or MetaImage file.
+    """Images of one series and one geometry, or one NIfTI, MetaImage or NRRD file.
 
     Attributes:
         uid: Series Instance UID (0020,000E); empty for other formats and for files that cannot be read.
@@ -116,6 +116,9 @@ class Series:
         names = (self.uid, self.number, self.description, *self.traits)
         return text.strip().casefold() in [name.casefold() for name in names if name]
 
+    def __repr__(self) -> str:
+        return f"<Series {self.name}: {self}>"
+
     def __str__(self) -> str:
         text = f"{self.modality or 'image'}, {len(self.files)} file{'s' if len(self.files) != 1 else ''}"
         if self.shape[0]:
@@ -186,7 +189,7 @@ def _stack_series(
         notes += (f"{len(slices) - len(positions)} of {len(slices)} images are at the position of another one",)
         reason = reason or _conflict(frames, frames[0].modality, index)
     if not reason:
-        reason, remarks = values_seen(positions, frames[0].modality, index)
+        reason, remarks = _values_seen(positions, frames[0].modality, index)
         notes += remarks
     if len({frame.frame_of_reference for frame in frames}) > 1:
         notes += ("Frame of Reference UID (0020,0052) is another one in every image, and passed over",)
@@ -210,6 +213,8 @@ def _stack_series(
 
 def _conflict(frames: list[FrameHeader], modality: str, index: Index) -> str:
     """Why sorted frames at one position are of different scans, or `""` for copies; damage is left to the reading."""
+    from kerasgan.io.pixels import PixelReader  # here: pydicom takes longer to load than a known folder to list
+
     reader, first, seen = PixelReader(modality), frames[0], None
     for frame in frames[1:]:
         if len(grid.without_duplicates([slice_of(first), slice_of(frame)])) > 1:
@@ -229,6 +234,40 @@ def _conflict(frames: list[FrameHeader], modality: str, index: Index) -> str:
                 "each scan into a folder of its own"
             )
     return ""
+
+
+def _values_seen(slices: Sequence[SourceSlice], modality: str, index: Index) -> tuple[str, tuple[str, ...]]:
+    """Judges a series by the values of one slice, before all are read.
+
+    Args:
+        slices: Slices sorted along the normal; the middle one is decoded, or an outer one where that is damaged.
+        modality: `"CT"` or `"MR"`.
+        index: What was read before.
+
+    Returns:
+        The reason why the series cannot be used, or `""`; and remarks on the values.
+    """
+    for slice_ in dict.fromkeys((slices[len(slices) // 2], slices[0], slices[-1])):
+
+        def judge(slice_: SourceSlice = slice_) -> list[str]:
+            from kerasgan.io.pixels import PixelReader, values_refusal  # here: an index may know the answer
+
+            reader = PixelReader(modality)
+            values = reader.read(slice_)
+            if len(slices) > 1 and values.min() == values.max():  # a slice, unlike a scan, may be constant
+                return ["", *reader.warnings]
+            doubt = ct_doubt(values) if modality == "CT" else ""
+            return [values_refusal(values, modality), *reader.warnings, *filter(None, [doubt])]
+
+        try:
+            fault, *remarks = index.answer(
+                slice_.path, f"values {modality} {slice_.frame} {'of several' * (len(slices) > 1)}", judge
+            )
+        except DicomError as error:
+            reason = str(error)
+            continue
+        return fault, tuple(remarks)
+    return reason, ()
 
 
 def _described(frames: list[FrameHeader], reason: str) -> Series:

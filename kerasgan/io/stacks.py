@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 
 from kerasgan.io import grid
-from kerasgan.io.headers import ACQUISITION_TRAITS, CONTRAST_TRAITS, TRAITS, FrameHeader
+from kerasgan.io.frames import ACQUISITION_TRAITS, CONTRAST_TRAITS, TRAITS, FrameHeader
 from kerasgan.scans.volume import SourceSlice
 
 _COSINE_TOLERANCE = 1e-3

@@ -16,7 +16,7 @@ from pydicom.uid import UID
 
 from kerasgan.scans.bounds import position_fault, size_fault, spacing_fault
 
-_CT_AND_MR = {
+CT_AND_MR = {  # by SOP Class UID (0008,0016)
     "1.2.840.10008.5.1.4.1.1.2": "CT",  # CT Image Storage
     "1.2.840.10008.5.1.4.1.1.2.1": "CT",  # Enhanced CT
     "1.2.840.10008.5.1.4.1.1.2.2": "CT",  # Legacy Converted Enhanced CT
@@ -109,7 +109,7 @@ def named(keyword: str) -> str:
 
 def is_scan(dataset: Dataset) -> bool:
     """True for an object whose SOP Class UID (0008,0016) is one of the CT and MR image classes."""
-    return str(value_of(dataset, "SOPClassUID")) in _CT_AND_MR
+    return str(value_of(dataset, "SOPClassUID")) in CT_AND_MR
 
 
 def is_synthetic(frame: Dataset) -> bool:
@@ -139,10 +139,10 @@ def reason_against(frame: Dataset) -> str:
     sop_class = UID(str(value_of(frame, "SOPClassUID") or ""))
     if not sop_class:
         return f"{named('SOPClassUID')} is missing: nothing says what kind of object this is"
-    if sop_class not in _CT_AND_MR:
+    if sop_class not in CT_AND_MR:
         return f"{sop_class.name[:64]} (0008,0016) is not a CT or MR image"
     modality = str(value_of(frame, "Modality") or "")
-    if modality != _CT_AND_MR[sop_class]:
+    if modality != CT_AND_MR[sop_class]:
         return f"Modality (0008,0060) is {modality[:16] or 'missing'} in an object of class {sop_class.name}"
 
     image_type = value_of(frame, "ImageType") or []

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,6 +140,27 @@ def place(affine: np.ndarray, field: str) -> tuple[Triple, Triple, np.ndarray]:
     x, y, z = spacing.tolist()
     left, back, up = affine[:, 3].tolist()
     return (x, y, z), (left, back, up), direction
+
+
+def files_beside(path: Path, names: Sequence[str], field: str) -> tuple[Path, ...]:
+    """The files of the voxels that a header names, all of which have to be in its folder.
+
+    Args:
+        path: The header.
+        names: What it says.
+        field: Where it says so, for messages.
+
+    Raises:
+        KerasganError: For a file in another folder, the header itself, or a file that is missing.
+    """
+    for name in names:
+        # A header of a stranger must not have any file of this machine read and shown.
+        beside = os.path.dirname(os.path.abspath(path.parent / name)) == os.path.abspath(path.parent)
+        if "\0" in name or not beside or (path.parent / name).resolve() == path.resolve():
+            raise KerasganError(f"{field} is {name[:80]!r}; expected a file beside the header. Move it.")
+        if not (path.parent / name).is_file():
+            raise KerasganError(f"its voxels are missing: there is no file {name!r} beside it. Copy both files.")
+    return tuple(path.parent / name for name in names)
 
 
 @contextmanager

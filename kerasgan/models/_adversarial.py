@@ -7,7 +7,6 @@ from types import SimpleNamespace
 from typing import Any, Self
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from kerasgan.config import DIRECTIONS, Component, Direction, Recipe
@@ -17,6 +16,7 @@ from kerasgan.models._image_pool import ImagePool, seed_of_step
 from kerasgan.models._optimizers import adam
 from kerasgan.models._replicas import mean_of_replicas, own_share, replicas, shares_of_a_process, unpacked
 from kerasgan.networks.build import bind, build_network, offers
+from kerasgan.networks.copies import give_weights
 
 ImageShape = tuple[int, int, int]  # height, width, channels
 
@@ -241,10 +241,10 @@ class AdversarialModel(keras.Model):
         found = {way: networks[f"generator_{way}"] for way in DIRECTIONS if f"generator_{way}" in networks}
         return {way: net for way, net in found.items() if net.output_shape[-1] <= net.input_shape[-1]} | self.averages
 
-    def start_generator(self, way: Direction, weights: list[np.ndarray]) -> None:
-        """Gives a generator weights to begin with, and its moving average, if it has one, the same."""
+    def start_generator(self, way: Direction, source: keras.Model) -> None:
+        """Gives a generator the weights of another to begin with, and its moving average, if it has one, the same."""
         for network in filter(None, (self.networks[f"generator_{way}"], self.averages.get(way))):
-            network.set_weights(weights)
+            give_weights(source, network)
 
     @property
     def generator_variables(self) -> list[keras.Variable]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import keras
 
 # The functions of one adversarial loss share a component, so an option may belong to any of them.
-_ADVERSARIAL = ("discriminator", "generator", "penalty")
+_ADVERSARIAL = registry.COMPONENTS["losses.adversarial"][1]
 
 
 def bind(kind: str, component: Component, function: str) -> Callable[..., Any]:
@@ -124,28 +124,25 @@ def check_components(recipe: Recipe) -> None:
     from kerasgan.losses._named import NamedLoss
 
     registry.find("models", recipe.method)
-    losses, segmentation, distillation = recipe.losses, recipe.segmentation, recipe.distillation
-    adversarial = ["generator", "discriminator", *["penalty"] * offers("losses", losses.adversarial, "penalty")]
-    networks = [("generators", recipe.generator), ("discriminators", recipe.discriminator)]
-    functions = [(losses.adversarial, name, name) for name in adversarial]
-    functions += [(losses.cycle, "loss", "cycle"), (losses.structure, "loss", "structure")]
-    functions.append((recipe.supervision.histogram, "loss", "histogram"))
-    if segmentation:
-        networks.append(("segmenters", segmentation.network))
-        functions.append((segmentation.loss, "segmentation", "segmentation"))
-    if distillation:
-        networks.append(("generators", distillation.generator))
-    for kind, component in networks:
-        bind(kind, component, "build")
-    found = [NamedLoss(bind("losses", component, function), place) for component, function, place in functions]
-    batch, size = recipe.data.batch_size, recipe.data.size
+    losses = list[NamedLoss]()
+    for path, (kind, functions) in registry.COMPONENTS.items():
+        component: Any = recipe
+        for name in path.split("."):
+            component = component and getattr(component, name)  # some parts may be null
+        for function in functions if component else ():
+            if function == "penalty" and not offers(kind, component, function):
+                continue
+            bound = bind(kind, component, function)
+            if kind == "losses":
+                losses.append(NamedLoss(bound, path.rpartition(".")[2] if function == "loss" else function))
+    batch, size, segmentation = recipe.data.batch_size, recipe.data.size, recipe.segmentation
     classes = 1 + len(segmentation.structures) if segmentation else 1
     image = tf.TensorSpec((batch, size, size, 1), tf.float32)
     images = ("source", "synthetic", "reconstructed", "target", "real_images", "fake_images")
     with keras_defaults():
         judge = build_network("discriminators", recipe.discriminator, (size, size, 1), "discriminator")
         scores = tf.TensorSpec((batch, *judge.output_shape[1:]), tf.float32)
-        for loss in found:
+        for loss in losses:
             loss.check(
                 **dict.fromkeys(images, image),
                 **dict.fromkeys(("real_scores", "fake_scores"), scores),

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from kerasgan.errors import KerasganError
-from kerasgan.text import kind
+from kerasgan.text import NO_TENSORFLOW, TENSORFLOW, kind
 
 
 def require_tensorflow() -> None:
     """Refuses a Keras that runs on anything but TensorFlow, which a program can only choose before Keras is imported.
 
     Raises:
-        KerasganError: For another backend, whether it is installed or not.
+        KerasganError: Where TensorFlow is not installed, and for another backend, whether that is installed or not.
     """
     remedy = (
         "Set the environment variable KERAS_BACKEND to tensorflow, or the backend in ~/.keras/keras.json, and start "
@@ -23,6 +23,8 @@ def require_tensorflow() -> None:
     try:
         import keras
     except ImportError as error:
+        if error.name in TENSORFLOW:
+            raise KerasganError(NO_TENSORFLOW) from error
         raise KerasganError(
             f"Keras cannot be imported ({error}); kerasgan runs on its TensorFlow backend. {remedy}"
         ) from error

@@ -136,7 +136,8 @@ class PaddingToMultiple(keras.layers.Layer):
 
     def call(self, inputs: Any) -> Any:
         """Pads `[batch, height, width, channels]`; `CroppingLike` undoes it."""
-        rows, columns = (-side % self.multiple for side in sides(inputs))
+        # Of numbers that are not negative, whose remainder is the same in all programs that a network is exported to.
+        rows, columns = (self.multiple - 1 - (side - 1) % self.multiple for side in sides(inputs))
         if isinstance(rows, int) and isinstance(columns, int) and not rows + columns:
             return inputs
         return tf.pad(inputs, [[0, 0], [0, rows], [0, columns], [0, 0]], "SYMMETRIC")

@@ -20,6 +20,7 @@ from pydantic import BaseModel
 from tqdm import tqdm
 
 from kerasgan.errors import DatasetError
+from kerasgan.execution import cores
 from kerasgan.files import read_record, staging_folder
 from kerasgan.phantom.anatomy import Anatomy, Size
 from kerasgan.phantom.dicom import SeriesIdentity, write_series
@@ -151,7 +152,7 @@ def _build(folder: Path, anatomy: Anatomy, size: Size, progress: bool) -> None:
         modalities = tuple(m for m in MODALITIES if any(subject in part[m] for part in parts.values()))
         _write_patient(folder, anatomy, size, number, subject, modalities)
 
-    with ThreadPoolExecutor(min(MAX_WORKERS, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(min(MAX_WORKERS, cores())) as pool:
         done = pool.map(write, range(1, len(subjects) + 1))
         try:
             for _ in tqdm(done, total=len(subjects), desc="generating phantom patients", disable=not progress):

@@ -12,7 +12,7 @@ from matplotlib.colors import Normalize, to_rgba
 from matplotlib.patches import Patch
 
 from kerasgan.pictures.page import TEXT, Layout, Page
-from kerasgan.pictures.patients import PLANES
+from kerasgan.pictures.sections import PLANES
 from kerasgan.scans.volume import Volume
 
 # Colours that colour-blind readers distinguish as well (Okabe and Ito 2008).

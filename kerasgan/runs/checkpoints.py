@@ -17,6 +17,7 @@ import numpy as np
 from kerasgan.errors import DivergenceError, RunError
 from kerasgan.files import remove_leftovers, replacing
 from kerasgan.models import AdversarialModel
+from kerasgan.networks.copies import portable_copy
 from kerasgan.runs.run import checkpoint_files, step_of
 
 KEPT = 2  # the newest, and one to fall back on
@@ -162,24 +163,6 @@ def restore(variables: Mapping[str, Any], folder: Path) -> int:
 
 
 def save_network(network: keras.Model, path: Path) -> None:
-    """Writes a network as a plain float32 `.keras` file, whole or not at all."""
+    """Writes a network as a float32 `.keras` file that plain Keras loads, whole or not at all."""
     with replacing(path) as temporary:
-        float32_copy(network).save(temporary)
-
-
-def float32_copy(network: keras.Model) -> keras.Model:
-    """The same network with the same weights and no mixed-precision policy in its configuration.
-
-    Example:
-        >>> inputs = keras.Input((4,))
-        >>> network = keras.Model(inputs, keras.layers.Dense(1, dtype="mixed_bfloat16")(inputs))
-        >>> float32_copy(network).layers[-1].compute_dtype
-        'float32'
-    """
-    config = network.get_config()
-    for layer in config["layers"]:
-        if "dtype" in layer["config"] and isinstance(layer["config"]["dtype"], dict):
-            layer["config"]["dtype"] = "float32"
-    copy = keras.Model.from_config(config)
-    copy.set_weights(network.get_weights())
-    return copy
+        portable_copy(network).save(temporary)

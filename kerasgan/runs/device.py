@@ -5,18 +5,17 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
-import os
 import platform
 from collections.abc import Iterator
-from pathlib import Path
 
 import tensorflow as tf
 
 from kerasgan.errors import KerasganError
+from kerasgan.execution import cores
+from kerasgan.runs import processor
 from kerasgan.runs.together import connect
 from kerasgan.runs.workers import Workers
 
-BF16_FLAGS = {"amx_bf16", "avx512_bf16"}
 BF16_COMPUTE_CAPABILITY = (8, 0)  # Ampere and later
 STREAMS = 2  # of a training step: a to b, and b to a
 
@@ -105,8 +104,7 @@ def resolve_precision(wanted: str) -> str:
         details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
         has_bfloat16 = all(one.get("compute_capability", (0, 0)) >= BF16_COMPUTE_CAPABILITY for one in details)
     else:
-        cpuinfo = Path("/proc/cpuinfo")
-        has_bfloat16 = cpuinfo.exists() and not BF16_FLAGS.isdisjoint(cpuinfo.read_text().split())
+        has_bfloat16 = processor.has_bfloat16()
     return "mixed_bfloat16" if has_bfloat16 else "float32"
 
 
@@ -128,10 +126,8 @@ def divide_cores() -> None:
     chosen = threading.get_intra_op_parallelism_threads() or threading.get_inter_op_parallelism_threads()
     if chosen or tf.config.list_physical_devices("GPU"):
         return
-    affinity = getattr(os, "sched_getaffinity", None)  # the cores that this process may use; Linux only
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
     with contextlib.suppress(RuntimeError):
-        threading.set_intra_op_parallelism_threads(max(1, cores // STREAMS))
+        threading.set_intra_op_parallelism_threads(max(1, cores() // STREAMS))
         threading.set_inter_op_parallelism_threads(STREAMS)
 
 

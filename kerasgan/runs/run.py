@@ -6,6 +6,7 @@ split.json       patient keys of training, validation and test
 history.csv      the mean of every loss, one row for each reporting period
 validation.csv   the scores of every validation: errors on paired patients, and terms that need no pairs
 losses.png       the losses as curves
+report.html      the run as a page
 generators/      ab-last.keras, ba-last.keras, ab-best.keras, ba-best.keras; of a run of one direction, its own
 segmenters/      b-last.keras, b-best.keras, where the recipe trains a segmentation network with its generators
 distillation.json  cost and error of a student and its teacher
@@ -152,6 +153,15 @@ class Run:
 
     def __init__(self, path: Path, recipe: Recipe, facts: RunFacts) -> None:
         self.path, self.recipe, self.facts = path, recipe, facts
+
+    def __repr__(self) -> str:
+        steps = f"{self.steps_done:,} of {self.recipe.schedule.steps:,} steps"
+        return f"<Run {self.path}: {self.recipe.name}{' (quick)' * self.quick} on {self.facts.dataset}, {steps}>"
+
+    def _repr_png_(self) -> bytes | None:
+        """What a notebook shows: `losses.png`."""
+        picture = self.path / "losses.png"
+        return picture.read_bytes() if picture.exists() else None
 
     @property
     def quick(self) -> bool:
@@ -315,7 +325,7 @@ def load_network(path: Path) -> keras.Model:
     import keras
     import tensorflow as tf
 
-    import kerasgan.networks.deformable  # noqa: F401  registers, with kerasgan.networks.layers, the layers that the file names
+    from kerasgan.networks.copies import with_fast_layers  # registers the layers that files of former versions name
 
     try:
         with zipfile.ZipFile(path) as archive:
@@ -325,11 +335,16 @@ def load_network(path: Path) -> keras.Model:
             if config.file_size > LARGEST_RECORD or stored.file_size > 10 * stored.compress_size:  # a bomb
                 raise ValueError(f"it unpacks to {config.file_size + stored.file_size:,} bytes")
             with tf.Graph().as_default():  # where variables take no memory
-                planned = keras.saving.deserialize_keras_object(json.loads(archive.read(config)), safe_mode=True)
+                text = archive.read(config)
+                planned = keras.saving.deserialize_keras_object(json.loads(text), safe_mode=True)
             needed = sum(math.prod(one.shape) * tf.as_dtype(one.dtype).size for one in planned.variables)
             if needed > stored.file_size:
                 raise ValueError(f"its layers ask for {needed:,} bytes of weights, and it holds {stored.file_size:,}")
-        network: keras.Model = keras.models.load_model(path, compile=False, safe_mode=True)
+        description = json.loads(text)
+        if description["class_name"] == "Functional":
+            description["config"] = with_fast_layers(description["config"])
+        network: keras.Model = keras.saving.deserialize_keras_object(description, safe_mode=True)
+        network.load_weights(path)
         shapes = [network.input_shape, network.output_shape]
         if any(not isinstance(shape, tuple) or len(shape) != 4 or None not in shape[:1] for shape in shapes):
             raise ValueError(f"its tensors are {shapes}, expected [batch, height, width, channels]")
@@ -353,8 +368,13 @@ def load_run(path: str | Path) -> Run:
     path = path_of(path, "path")
     if not (path / "run.json").is_file():
         hint = ""  # for an exported model, which is easily named in place of its run
-        if path.suffix == ".tflite":
-            hint = f" A TFLite file translates, and does nothing else: kerasgan translate {path} INPUT OUTPUT"
+        if path.suffix in (".tflite", ".onnx"):
+            hint = f" An exported file translates, and does nothing else: kerasgan translate {path} INPUT OUTPUT"
+        elif path.suffix == ".kgan":
+            hint = (
+                f" A pack translates, kerasgan translate {path} INPUT OUTPUT, and is scored on people whom you name, "
+                f"kerasgan evaluate {path} --dataset folder --data-dir PAIRS."
+            )
         elif any(path.glob("*/[0-9]*/saved_model.pb")):
             hint = f" Exported models are served, by kerasgan serve {path}, whose address then takes their place."
         elif around := next((parent for parent in path.parents if (parent / "run.json").is_file()), None):

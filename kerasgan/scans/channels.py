@@ -17,7 +17,7 @@ from kerasgan.scans.geometry import oriented
 from kerasgan.scans.volume import Volume
 
 if TYPE_CHECKING:
-    from kerasgan.scans.intensity import IntensityMap  # which loads SimpleITK and SciPy
+    from kerasgan.scans.intensity import IntensityMap  # which loads OpenCV and SciPy
 
 PATTERN = r"[A-Za-z0-9][A-Za-z0-9.+-]{0,31}"  # of a name, which is a part of file names and of `T1=PATH`
 

@@ -160,7 +160,7 @@ class Contract(Frozen):
     Attributes:
         format: Version of this layout.
         statement: A warning to show to everybody who sees a result.
-        quick: Whether the run only showed that the line works; its images mean nothing.
+        quick: Whether the run only showed that everything works; its images mean nothing.
         direction: `"ab"` or `"ba"`.
         anatomy: The body part that the model was trained on; "" where unknown.
         source: The images that go in; of several channels, the window is that of the first.

@@ -15,7 +15,6 @@ from typing import Annotated, Literal
 import cv2
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from scipy import ndimage
 
 from kerasgan.scans.geometry import oriented
 from kerasgan.scans.intensity import AIR_HU
@@ -111,6 +110,8 @@ def voxel_classes(
     Yields:
         uint8 `[rows, columns]`: 1 to 36, values within variations; 0 where air was written around the body.
     """
+    from scipy import ndimage  # here: it takes longer to load than a folder to list
+
     for image in axial.array:
         rows = np.digitize(variation(image, axial.spacing_mm), variation_limits)
         classes = 1 + rows * (len(value_limits) + 1) + np.digitize(image, value_limits)

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import chain, repeat
+from itertools import chain, product, repeat
 from typing import Literal
 
 import cv2
@@ -15,18 +15,10 @@ import numpy as np
 
 from kerasgan.config import Plane
 from kerasgan.scans.bounds import NETWORK_SIDE, VOXELS
-from kerasgan.scans.volume import Volume, anatomical_axes
+from kerasgan.scans.volume import NORMALS, Volume, anatomical_axes
 
 # Where columns, rows and slices run: the head is up in coronal and sagittal slices.
 PLANES: dict[Plane, str] = {"axial": "LPS", "coronal": "LIP", "sagittal": "PIR"}
-NORMALS: dict[str, Plane] = {
-    "S": "axial",
-    "I": "axial",
-    "A": "coronal",
-    "P": "coronal",
-    "L": "sagittal",
-    "R": "sagittal",
-}
 AXIAL = PLANES["axial"]
 Enlarging = Literal["linear", "lanczos"]  # how slices get smaller pixels
 MULTIPLE = 4  # the sides of a slice: the networks halve it twice
@@ -90,6 +82,44 @@ def oriented(volume: Volume, code: str | None = None) -> Volume:
     x, y, z = spacing.tolist()
     left, back, up = origin.tolist()
     return replace(volume, array=array, spacing_mm=(x, y, z), origin_mm=(left, back, up), direction=direction)
+
+
+def axial_slices(volume: Volume, thickness_mm: float) -> Volume:
+    """The volume in slices across the patient's long axis, as planning systems take them, in the same place.
+
+    Pixels have the smallest spacing of the volume, and each slice is the mean over its thickness of values that are
+    interpolated linearly. What lies outside the volume has its lowest value.
+
+    Args:
+        volume: A scan of any orientation, oblique ones included.
+        thickness_mm: Thickness and distance of the slices.
+
+    Example:
+        >>> sagittal = Volume(np.zeros((5, 8, 9)), (1, 1, 2), direction=[[0, 0, 1], [1, 0, 0], [0, -1, 0]])
+        >>> axial = axial_slices(sagittal, 3)
+        >>> axial.shape, axial.spacing_mm, anatomical_axes(axial.direction)
+        ((3, 9, 9), (1.0, 1.0, 3.0), 'LPS')
+    """
+    import SimpleITK as sitk  # here: it takes longer to load than a folder to list
+
+    pixel_mm, fill = float(min(volume.spacing_mm)), float(volume.array.min())
+    last = np.array(volume.shape[::-1]) - 1
+    ends = np.array(list(product(*[(0, side) for side in last]))) * volume.spacing_mm @ volume.direction.T
+    low, high = ends.min(axis=0) + volume.origin_mm, ends.max(axis=0) + volume.origin_mm
+    spacing = np.array([pixel_mm, pixel_mm, thickness_mm])
+    columns, rows, count = (1 + np.floor((high - low) / spacing + 1e-6).astype(int)).tolist()
+    layers = max(1, math.ceil(thickness_mm / pixel_mm - 1e-6))
+    thin_mm, image = thickness_mm / layers, volume.to_sitk()
+    axial = np.empty((count, rows, columns), np.float32)
+    grid = sitk.Image([columns, rows, layers], sitk.sitkUInt8)  # only its size and place count
+    grid.SetSpacing((pixel_mm, pixel_mm, thin_mm))
+    for number, values in enumerate(axial):
+        grid.SetOrigin((*low[:2].tolist(), float(low[2] + number * thickness_mm - (layers - 1) / 2 * thin_mm)))
+        part = sitk.Resample(image, grid, sitk.Transform(), sitk.sitkLinear, fill, sitk.sitkFloat32)
+        values[:] = sitk.GetArrayViewFromImage(part).mean(axis=0)
+    x, y, z = spacing.tolist()
+    left, back, up = low.tolist()
+    return Volume(axial, (x, y, z), (left, back, up), np.eye(3), volume.modality)
 
 
 @dataclass(frozen=True)
@@ -236,7 +266,7 @@ def grown(mask: Iterable[np.ndarray], spacing_mm: tuple[float, float, float], wi
             result = np.zeros(shape, bool)
             for offset, distance in zip(offsets, distances, strict=True):
                 if distance is not None:
-                    result |= np.hypot(distance, offset * z) <= limit
+                    result |= distance <= math.sqrt(max(0.0, limit**2 - (offset * z) ** 2))
             yield result
 
 

@@ -10,6 +10,9 @@ serving_bytes             pixels_bytes, rows, columns, slope,          -> synthe
 serving_bytes_windowed    the same, window                             -> synthetic_bytes  MR sources only
 contract                  index                                        -> contract         for all directions
 
+network                   no signature but a function of the SavedModel, for programs that load it: the generator alone,
+                          from float32 `[batch, height, width, channels]` in [-1, 1] to the same with one channel
+
 image                     float32 `[batch, height, width, channels]`, physical units; one channel without named ones
 synthetic                 float32 `[batch, height, width, 1]`, physical units
 window                    float32 `[batch, 2]`, `low, high` of each image; with named channels `[batch, channels, 2]`
@@ -28,6 +31,7 @@ from typing import Literal
 DEFAULT, WINDOWED = "serving_default", "serving_windowed"
 BYTES, BYTES_WINDOWED = "serving_bytes", "serving_bytes_windowed"
 CONTRACT = "contract"
+NETWORK = "network"
 
 IMAGE, WINDOW, SYNTHETIC = "image", "window", "synthetic"
 PIXELS_BYTES, ROWS, COLUMNS, SLOPE, INTERCEPT = "pixels_bytes", "rows", "columns", "slope", "intercept"
@@ -36,7 +40,7 @@ INDEX = "index"
 
 
 def directed(signature: str, direction: Literal["ab", "ba"]) -> str:
-    """The full name of a signature in a direction.
+    """The full name of a signature, or of the network, in a direction.
 
     Example:
         >>> directed("serving_bytes", "ab"), directed("serving_bytes", "ba")

@@ -10,10 +10,10 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from kerasgan.config import AXIAL_ONLY, Percentiles, Plane, Planes, Recipe, Window
+from kerasgan.scans.bias_field import correct_bias
 from kerasgan.scans.bounds import NETWORK_SIDE, SPACING_MM
 from kerasgan.scans.contract import Contract, Side, WayBack
 from kerasgan.scans.geometry import (
-    NORMALS,
     PLANES,
     Enlarging,
     SliceGrid,
@@ -26,9 +26,9 @@ from kerasgan.scans.geometry import (
     slice_grid,
     with_slices,
 )
-from kerasgan.scans.intensity import AIR_HU, IntensityMap, body_mask, correct_bias, percentile_map
+from kerasgan.scans.intensity import AIR_HU, IntensityMap, body_mask, percentile_map
 from kerasgan.scans.measurements import measure, slices_of_most_body
-from kerasgan.scans.volume import Volume
+from kerasgan.scans.volume import NORMALS, Volume
 
 NARROW = 1 / 4  # of the trained square: a plane whose slices have a shorter side shows too little
 

@@ -13,8 +13,19 @@ from kerasgan.errors import DatasetError
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
+    from kerasgan.config import Plane
+
 Modality = Literal["MR", "CT"]
 Triple = tuple[float, float, float]
+# The plane of slices whose normal runs to a side of the patient.
+NORMALS: dict[str, Plane] = {
+    "S": "axial",
+    "I": "axial",
+    "A": "coronal",
+    "P": "coronal",
+    "L": "sagittal",
+    "R": "sagittal",
+}
 
 
 @dataclass(frozen=True)
@@ -108,6 +119,8 @@ class Volume:
         >>> volume = Volume(np.zeros((2, 3, 4)), spacing_mm=(0.9, 0.9, 5), modality="CT")
         >>> volume.shape, volume.unit
         ((2, 3, 4), 'HU')
+        >>> volume
+        <Volume CT, 2 x 3 x 4 voxels of 5 x 0.9 x 0.9 mm, 0 to 0 HU>
     """
 
     array: np.ndarray
@@ -135,6 +148,28 @@ class Volume:
         object.__setattr__(self, "array", array)
         object.__setattr__(self, "direction", direction)
         object.__setattr__(self, "unit", self.unit or ("HU" if self.modality == "CT" else "arbitrary"))
+
+    def __repr__(self) -> str:
+        size, spacing = (
+            " x ".join(f"{value:.4g}" for value in triple) for triple in (self.shape, self.spacing_mm[::-1])
+        )
+        values = f"{np.nanmin(self.array):.5g} to {np.nanmax(self.array):.5g}" if self.array.size else "no values"
+        unit = "HU" if self.unit == "HU" else "in arbitrary units"
+        return f"<Volume {self.modality}, {size} voxels of {spacing} mm, {values} {unit}>"
+
+    def _repr_png_(self) -> bytes:
+        """What a notebook shows: the middle slice, from the darkest to the brightest of all but one in 200 voxels.
+
+        Pixels are as high as wide, and the picture at least 256 of them long.
+        """
+        import cv2  # here, for the same reason as SimpleITK below
+
+        image = self.array[len(self.array) // 2]
+        low, high = np.nanpercentile(self.array, (0.5, 99.5))
+        grey = np.nan_to_num(np.clip((image - low) / max(high - low, 1e-6), 0, 1) * 255).astype(np.uint8)
+        sides = np.array(grey.shape[::-1]) * self.spacing_mm[:2] / min(self.spacing_mm[:2])
+        size = np.maximum(1, np.rint(sides * max(1, 256 / sides.max()))).astype(int).tolist()
+        return bytes(cv2.imencode(".png", cv2.resize(grey, size, interpolation=cv2.INTER_LINEAR))[1])
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -1,6 +1,7 @@
 """Models behind a port: a client for REST and gRPC, and a small server that answers as TensorFlow Serving does.
 
-Both need the extra `serving`: pip install 'kerasgan[serving]'. Nothing of it is imported before it is used.
+Both need the extra `serving`, and a server also TensorFlow: pip install 'kerasgan[serving]', 'kerasgan[cpu,serving]'.
+Nothing of it is imported before it is used.
 
     from kerasgan.serving import Client
 

@@ -17,6 +17,7 @@ import numpy as np
 from kerasgan.errors import ServingError
 from kerasgan.serving.metrics import RequestMetrics
 from kerasgan.serving.models import Arrays, Model, Store
+from kerasgan.text import utc
 
 LARGEST = 16  # images in a merged batch, as in batching.config
 WORKERS = 2
@@ -226,5 +227,5 @@ class Backend:
             begun: `time.monotonic()` of its arrival.
         """
         if self.access_log:
-            now, milliseconds = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), 1000 * (time.monotonic() - begun)
-            logger.info("%s %s %s %s %.0f ms", now, client, asked, status, milliseconds)
+            milliseconds = 1000 * (time.monotonic() - begun)
+            logger.info("%s %s %s %s %.0f ms", utc(time.time()), client, asked, status, milliseconds)

@@ -12,15 +12,28 @@ from functools import partial
 from typing import Any
 
 import grpc
-import tensorflow as tf
 from google.protobuf.message import DecodeError
-from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, predict_pb2
 
 from kerasgan.errors import ServingError
 from kerasgan.scans.names import DEFAULT
 from kerasgan.serving.backend import Backend
-from kerasgan.serving.grpc_transport import arrays
-from kerasgan.serving.models import Model, Status, Wanted
+from kerasgan.serving.messages import (
+    GET_METADATA,
+    GET_STATUS,
+    PREDICT,
+    SIGNATURE_MAP_TYPE,
+    STATES,
+    GetModelMetadataRequest,
+    GetModelMetadataResponse,
+    GetModelStatusRequest,
+    GetModelStatusResponse,
+    PredictRequest,
+    PredictResponse,
+    SignatureDefMap,
+    arrays,
+    write_tensor,
+)
+from kerasgan.serving.models import Model, Wanted
 from kerasgan.serving.protocol import HANDSHAKE_S, SILENT_S, descriptors, printable, shortened
 
 THREADS = 32
@@ -70,9 +83,9 @@ class Services(grpc.GenericRpcHandler):
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
         self._methods = {
-            "/tensorflow.serving.PredictionService/Predict": self._predict,
-            "/tensorflow.serving.PredictionService/GetModelMetadata": self._metadata,
-            "/tensorflow.serving.ModelService/GetModelStatus": self._status,
+            PREDICT: self._predict,
+            GET_METADATA: self._metadata,
+            GET_STATUS: self._status,
         }
 
     def service(self, details: Any) -> Any:
@@ -109,7 +122,7 @@ class Services(grpc.GenericRpcHandler):
         """Runs a signature."""
         with self.backend.metrics.request("GRPC") as counted:
             with self.backend.reading:
-                request, model = self._read(predict_pb2.PredictRequest, call)
+                request, model = self._read(PredictRequest, call)
                 counted.model = model.name
                 name = request.model_spec.signature_name or DEFAULT
                 only: list[str] = []
@@ -122,27 +135,37 @@ class Services(grpc.GenericRpcHandler):
                 model.check_names(name, request.inputs)
                 inputs = arrays(request.inputs)
             outputs = self.backend.batcher.run(model, name, inputs)
-        response = predict_pb2.PredictResponse()
+        response = PredictResponse()
         response.model_spec.name, response.model_spec.version.value = model.name, model.version
         response.model_spec.signature_name = name
         for output in only or outputs:
-            response.outputs[output].CopyFrom(tf.make_tensor_proto(outputs[output]))
+            write_tensor(response.outputs[output], outputs[output])
         return response
 
     def _metadata(self, call: _Call) -> Any:
         """Gives the signatures of a model."""
-        request, model = self._read(get_model_metadata_pb2.GetModelMetadataRequest, call)
+        request, model = self._read(GetModelMetadataRequest, call)
         if list(request.metadata_field) != [SIGNATURE_DEF]:
             raise _bad(f'metadata_field must be ["{SIGNATURE_DEF}"]')
-        response = get_model_metadata_pb2.GetModelMetadataResponse()
+        response = GetModelMetadataResponse()
         response.model_spec.name, response.model_spec.version.value = model.name, model.version
-        response.metadata[SIGNATURE_DEF].Pack(signature_map(model))
+        signatures = SignatureDefMap()
+        for name, signature in model.signature_defs().items():
+            signatures.signature_def[name] = signature.SerializeToString()
+        packed = response.metadata[SIGNATURE_DEF]
+        packed.type_url, packed.value = SIGNATURE_MAP_TYPE, signatures.SerializeToString()
         return response
 
     def _status(self, call: _Call) -> Any:
         """Gives the states of the versions of a model."""
-        _, wanted = _parsed(get_model_status_pb2.GetModelStatusRequest, call)
-        return status_response(self.backend.store.status(wanted))
+        _, wanted = _parsed(GetModelStatusRequest, call)
+        response = GetModelStatusResponse()
+        for status in self.backend.store.status(wanted):
+            entry = response.model_version_status.add()
+            entry.version, entry.state = status.version, STATES[status.state]
+            entry.status.error_message = status.error
+            entry.status.error_code = 2 if status.error else 0  # UNKNOWN, OK
+        return response
 
     def _read(self, kind: Any, call: _Call) -> tuple[Any, Model]:
         request, wanted = _parsed(kind, call)
@@ -195,28 +218,3 @@ def _bad(message: str) -> ServingError:
 
 def _serialised(response: Any) -> bytes:
     return response.SerializeToString()
-
-
-def signature_map(model: Model) -> Any:
-    """Makes the `SignatureDefMap` of a model."""
-    found = get_model_metadata_pb2.SignatureDefMap()
-    for name, signature in model.signature_defs().items():
-        found.signature_def[name].CopyFrom(signature)
-    return found
-
-
-def status_response(statuses: list[Status]) -> Any:
-    """Makes the `GetModelStatusResponse` of a model's versions.
-
-    Example:
-        >>> status_response([Status(3, "AVAILABLE")]).model_version_status[0].version
-        3
-    """
-    response = get_model_status_pb2.GetModelStatusResponse()
-    for status in statuses:
-        entry = response.model_version_status.add()
-        entry.version = status.version
-        entry.state = get_model_status_pb2.ModelVersionStatus.State.Value(status.state)
-        entry.status.error_message = status.error
-        entry.status.error_code = 2 if status.error else 0  # UNKNOWN, OK
-    return response

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import gc
+import hashlib
 import logging
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,16 +15,25 @@ from typing import Any, Literal
 import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
-from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
+from kerasgan.engines.choice import Network, choose
+from kerasgan.engines.gate import Predict, Probe
+from kerasgan.engines.graph import frozen
+from kerasgan.engines.names import Wanted as Engine
 from kerasgan.errors import KerasganError, ServingError
+from kerasgan.export.bundle import made_up_slice
+from kerasgan.export.graph import PhysicalGenerator
 from kerasgan.export.layout import CONTRACT_FILE, EXTRAS, WARMUP_FILE, check_sums, models, versions
 from kerasgan.export.operations import foreign_operations
 from kerasgan.export.pixels import STORED
 from kerasgan.export.serving_contract import ServingContract, contract_signature, read_serving_contract
+from kerasgan.export.signatures import serving_signatures
+from kerasgan.scans.channels import forward
 from kerasgan.scans.contract import Signature
-from kerasgan.scans.names import CONTRACT, IMAGE, INDEX, PIXELS_BYTES
-from kerasgan.serving.grpc_transport import arrays
+from kerasgan.scans.intensity import IntensityMap
+from kerasgan.scans.names import CONTRACT, IMAGE, INDEX, NETWORK, PIXELS_BYTES, directed
+from kerasgan.scans.slices import first_channel
+from kerasgan.serving.messages import PredictionLog, arrays
 from kerasgan.serving.model_server import served_models
 
 Arrays = dict[str, np.ndarray]
@@ -38,13 +48,16 @@ class Model:
 
     Args:
         folder: `DIR/<name>/<version>`.
+        engine: What computes its generators, see `kerasgan.engines`; windows and pixels stay with TensorFlow's float32.
+        cache: Folder in which is kept what was measured of engines; None: it is not.
 
     Raises:
         ServingError: If it is damaged, or could do more than arithmetic.
         ExportError: If it has no contract.
+        KerasganError: If the engine cannot be had, or changes too much.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, engine: Engine = "exact", cache: Path | None = None) -> None:
         self.folder, self.name, self.version = folder, folder.parent.name, int(folder.name)
         described = read_serving_contract(folder)
         if described.version != self.version:
@@ -64,6 +77,7 @@ class Model:
         except (OSError, ValueError, tf.errors.OpError) as error:
             reason = str(error).splitlines()[0]
             raise ServingError(f"{folder} cannot be loaded: {reason} Export the run again.") from error
+        self._functions: Mapping[str, Any] = self._loaded.signatures
         # While a network runs, some tensors of its first and widest layers are in memory. Measured for a ResNet of 64
         # filters, they take 1,036 bytes a pixel of the image: as one float32 tensor of its size with 256 channels.
         self._pixel_bytes = 4 * max((max(shape[2:]) for shape in shapes.values() if len(shape) == 4), default=1)
@@ -78,6 +92,32 @@ class Model:
             raise ServingError(
                 f"{folder} has another contract in its graph than in {EXTRAS}/{CONTRACT_FILE}. Export the run again."
             )
+        if engine != "exact":
+            self._compute_by(engine, described, cache)
+
+    def _compute_by(self, wanted: Engine, described: ServingContract, cache: Path | None) -> None:
+        """Lets an engine compute the generators, inside functions that are otherwise those of the signatures.
+
+        What is measured is kept by the digest of the model's own files: a stranger's contract could name the generator
+        of another model.
+        """
+        generators, computed = {}, list[str]()
+        for direction, one in described.directions.items():
+            network = getattr(self._loaded, directed(NETWORK, direction), None)
+            if network is None:
+                logger.info("%s was exported by a former version; TensorFlow computes it in float32.", self.folder)
+                return
+            source, *further = [IntensityMap(*window) for window in one.source_windows]
+            target, images = IntensityMap(*one.target.window), forward(made_up_slice(one), [source, *further])
+            unit = "HU" if one.target.modality == "CT" else "MR units"
+            probe = Probe(images, first_channel(images) > source.target_low, target.high - target.low, unit)
+            known_by = hashlib.sha256(f"{self.digest} {direction}".encode()).hexdigest()
+            found = choose(_network(network, known_by, images.shape[-1]), wanted, probe, cache)
+            logger.info("%s version %d, direction %s: engine %s.", self.name, self.version, direction, found)
+            generators[direction] = PhysicalGenerator(_in_graph(found.predict), source, target, tuple(further))
+            computed += one.signatures if found.name != "exact" else ()
+        made = serving_signatures(generators, described)
+        self._functions = {**self._loaded.signatures, **{name: made[name] for name in computed}}
 
     def signature(self, name: str) -> Signature:
         """Finds what a signature takes and gives.
@@ -155,10 +195,12 @@ class Model:
         """
         tensors = {tensor: tf.constant(array) for tensor, array in inputs.items()}
         try:
-            outputs = self._loaded.signatures[name](**tensors)
+            outputs = self._functions[name](**tensors)
         except tf.errors.InvalidArgumentError as error:
-            # The message of the operation alone, without its place in the graph.
-            raise _bad(error.message.rpartition("<stack traces unavailable>")[2].strip().splitlines()[0]) from error
+            # The message of the operation alone, without its place in the graph and in the code that made it.
+            before = error.message.partition("\n\t [[")[0]
+            text = before.rpartition("<stack traces unavailable>")[2].rpartition("\n\n")[2]
+            raise _bad(text.strip().splitlines()[0]) from error
         except tf.errors.ResourceExhaustedError as error:
             raise ServingError("The server has too little memory for this batch.", "RESOURCE_EXHAUSTED") from error
         found = {tensor: output.numpy() for tensor, output in outputs.items()}
@@ -169,6 +211,25 @@ class Model:
                 "INTERNAL",
             )
         return found
+
+
+def _network(function: Any, digest: str, channels: int) -> Network:
+    """A function of a SavedModel as a network for engines."""
+    return Network(
+        digest,
+        exact=lambda: lambda images: np.asarray(function(tf.constant(images))),
+        graph=lambda: frozen(function, channels),
+    )
+
+
+def _in_graph(predict: Predict) -> Callable[..., tf.Tensor]:
+    """An engine as a generator that `PhysicalGenerator` can call in a graph."""
+
+    def generator(images: tf.Tensor, training: bool = False) -> tf.Tensor:
+        outputs = tf.numpy_function(predict, [images], tf.float32, stateful=False)
+        return tf.ensure_shape(outputs, [*images.shape[:3], 1])
+
+    return generator
 
 
 def _bad(message: str) -> ServingError:
@@ -210,14 +271,15 @@ class Store:
 
     Args:
         folder: `DIR` of `DIR/<name>/<version>`.
+        engine: As for `Model`, as is `cache`.
 
     Raises:
         ServingError: If there is no model, or none can be loaded.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, engine: Engine = "exact", cache: Path | None = None) -> None:
         served_models(folder)
-        self.folder = folder
+        self.folder, self._engine, self._cache = folder, engine, cache
         self._models: dict[str, Model] = {}
         self._failed: dict[
             str, dict[int, tuple[Files, Status]]
@@ -280,7 +342,7 @@ class Store:
                 failed[version] = former[version]
                 continue
             try:
-                self._models[name] = loaded = Model(folder)
+                self._models[name] = loaded = Model(folder, self._engine, self._cache)
             except Exception as error:  # whatever is wrong with one version, the others are served
                 reason = str(error) if isinstance(error, KerasganError) else f"{folder} cannot be loaded: {error}"
                 failed[version] = files, Status(version, "END", reason)

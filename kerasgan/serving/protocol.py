@@ -42,7 +42,7 @@ REMEDIES = {
 _UNTRUSTED = re.compile(r"certificate.verify.failed: ([\w -]+)|Hostname Verification", re.IGNORECASE)
 
 # Modules that only serving needs, and the packages that hold them.
-GRPC_CLIENT = {"grpc": "grpcio", "tensorflow_serving": "tensorflow-serving-api"}
+GRPC_CLIENT = {"grpc": "grpcio"}
 REST_CLIENT = {"requests": "requests"}
 SERVER = GRPC_CLIENT | {"starlette": "starlette", "uvicorn": "uvicorn"}
 

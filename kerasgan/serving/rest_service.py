@@ -7,7 +7,6 @@ import logging
 import re
 import zlib
 from collections.abc import AsyncIterator, Sequence
-from typing import Any
 
 from google.protobuf.json_format import MessageToDict
 from starlette.applications import Starlette
@@ -22,7 +21,6 @@ from starlette.routing import Route
 from kerasgan.errors import ServingError
 from kerasgan.scans.names import DEFAULT
 from kerasgan.serving.backend import Backend
-from kerasgan.serving.grpc_service import signature_map, status_response
 from kerasgan.serving.json_tensors import parse, read_tensors, written_tensors
 from kerasgan.serving.models import Wanted
 from kerasgan.serving.protocol import HTTP_STATUS, TOO_LARGE, shortened
@@ -116,8 +114,20 @@ class RestService:
         if verb == "/metadata":
             model = self.backend.store.find(wanted)
             spec = {"name": model.name, "signature_name": "", "version": str(model.version)}
-            return json.dumps({"model_spec": spec, "metadata": {"signature_def": _plain(signature_map(model))}})
-        return json.dumps(_plain(status_response(self.backend.store.status(wanted))))
+            signatures = {
+                key: MessageToDict(value, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
+                for key, value in model.signature_defs().items()
+            }
+            return json.dumps({"model_spec": spec, "metadata": {"signature_def": {"signature_def": signatures}}})
+        states = [
+            {
+                "version": str(one.version),  # JSON as protobuf makes it has 64-bit integers as strings
+                "state": one.state,
+                "status": {"error_code": "UNKNOWN" if one.error else "OK", "error_message": one.error},
+            }
+            for one in self.backend.store.status(wanted)
+        ]
+        return json.dumps({"model_version_status": states})
 
     def _predict(self, wanted: Wanted, body: bytearray) -> str:
         backend = self.backend
@@ -164,8 +174,3 @@ def _bad(message: str) -> ServingError:
 def _refusal(error: ServingError) -> Response:
     headers = {"WWW-Authenticate": "Bearer"} if error.code == "UNAUTHENTICATED" else None
     return JSONResponse({"error": shortened(str(error))}, HTTP_STATUS.get(error.code, 500), headers)
-
-
-def _plain(message: Any) -> dict[str, Any]:
-    """A message as TensorFlow Serving prints it: snake case, and every field that has no presence."""
-    return MessageToDict(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)

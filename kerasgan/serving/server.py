@@ -10,24 +10,24 @@ import os
 import socket
 import ssl
 import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import grpc
 
+from kerasgan.engines.names import Wanted as Engine
 from kerasgan.errors import ServingError
 from kerasgan.serving.backend import Backend
 from kerasgan.serving.connections import RestServer
 from kerasgan.serving.grpc_service import grpc_server
 from kerasgan.serving.models import Store
 from kerasgan.serving.rest_service import RestService
+from kerasgan.text import Rarely
 
 POLL_S = 1.0
 GRACE_S = 30
 MESSAGE_BYTES = 64 * 2**20
-LOG_S, LOG_LINES = 60, 5
 NOISY = (
     "asyncio",
     "uvicorn.error",
@@ -55,6 +55,8 @@ class Settings:
         origins: Origins of pages in a browser whose scripts may ask by REST, such as `"https://viewer.example.org"`, or
             `"*"` for all.
         access_log: Whether each request is logged.
+        engine: What computes the generators, see `kerasgan.engines`.
+        cache: Folder in which is kept what was measured of engines; None: it is not.
     """
 
     host: str = "127.0.0.1"
@@ -66,28 +68,8 @@ class Settings:
     message_bytes: int = MESSAGE_BYTES
     origins: tuple[str, ...] = ()
     access_log: bool = False
-
-
-class Rarely(logging.Filter):
-    """Lets a few lines from each place of the code through in a minute, and says then how many it left out.
-
-    Strangers cause lines as fast as they connect.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._seen: dict[tuple[str, int], tuple[float, int]] = {}  # since when, and how many
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """True for a line that is written."""
-        place, now = (record.pathname, record.lineno), time.monotonic()
-        begun, count = self._seen.get(place, (now, 0))
-        if now - begun > LOG_S:
-            if count > LOG_LINES:
-                record.msg = f"{record.msg} ({count - LOG_LINES} lines like this were left out.)"
-            begun, count = now, 0
-        self._seen[place] = begun, count + 1
-        return count < LOG_LINES
+    engine: Engine = "exact"
+    cache: Path | None = None
 
 
 class Server:
@@ -117,7 +99,7 @@ class Server:
         with _bound(settings.host, settings.grpc_port):  # gRPC itself would not say why a port cannot be had
             self._socket = _bound(settings.host, settings.rest_port)
         try:
-            store = Store(folder)
+            store = Store(folder, settings.engine, settings.cache)
             self._backend = Backend(store, settings.message_bytes, settings.token, settings.access_log)
             self._grpc = grpc_server(self._backend)
             host = f"[{settings.host}]" if ":" in settings.host else settings.host

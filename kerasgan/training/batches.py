@@ -14,6 +14,8 @@ from kerasgan.config import Augmentation
 from kerasgan.training.cache import STEPS
 from kerasgan.training.slices import Labelled, SliceStore
 
+AHEAD = 4  # batches that are prepared while a step is computed
+
 
 @dataclass(frozen=True)
 class Shuffled:
@@ -99,7 +101,7 @@ def training_dataset(
         return augment(a, augmentation, key, mirrored[0]), b, *moved
 
     dataset = tf.data.Dataset.from_generator(generate, output_signature=tuple(signature))
-    return dataset.map(finish, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    return _ahead(dataset.map(finish, num_parallel_calls=AHEAD))
 
 
 def labelled_dataset(
@@ -136,7 +138,17 @@ def labelled_dataset(
         return augment_labelled(images, labels, augmentation, key)
 
     dataset = tf.data.Dataset.from_generator(generate, output_signature=signature)
-    return dataset.map(finish, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    return _ahead(dataset.map(finish, num_parallel_calls=AHEAD))
+
+
+def _ahead(batches: tf.data.Dataset) -> tf.data.Dataset:
+    """Lets batches be prepared before they are asked for.
+
+    TensorFlow's tuning of their number is off: a program that is stopped would wait for its thread, up to a minute.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return batches.prefetch(AHEAD).with_options(options)
 
 
 def decode(codes: tf.Tensor) -> tf.Tensor:

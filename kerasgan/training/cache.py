@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -18,12 +17,13 @@ from tqdm import tqdm
 from kerasgan.config import Plane
 from kerasgan.datasets import Scan
 from kerasgan.errors import DatasetError
+from kerasgan.execution import cores
 from kerasgan.files import file_digest, remove_leftovers, replacing
 from kerasgan.scans.intensity import IntensityMap
 from kerasgan.scans.preparation import Preparation, prepare
 from kerasgan.scans.volume import VoxelGrid
 
-FORMAT = 8  # raise it whenever the same scan and settings would give another entry
+FORMAT = 9  # raise it whenever the same scan and settings would give another entry
 DATA_FORMAT = 3  # raise it where a run that was begun before must not go on with such entries
 WORKERS = 8  # each holds a whole scan, so their number bounds the memory
 STEPS = 32767  # int16 codes for [-1, 1]: half the size of float32 at 0.04 HU on a 2,600 HU window
@@ -51,8 +51,8 @@ class CachedScan:
         positions: Index of each slice among all axial slices of the scan, or among those of all its planes, one plane
             after the other.
         map: The scan's intensity map.
-        digest: Digest of the scan, its labels and the settings, and not of the slices: N4 rounds differently with every
-            number of threads.
+        digest: Digest of the scan, its labels and the settings, and not of the slices: N4 rounds differently on other
+            processors, and in former versions with every number of threads.
         grid: The grid of the scan, axial unless it is a single slice.
         labelled: Whether it has labels.
         measurements: What the input gate looks at, see `kerasgan.scans.measurements`.
@@ -142,7 +142,7 @@ def build(scans: Sequence[Scan], settings: Preparation, folder: Path, strict: bo
     """
     folder.mkdir(parents=True, exist_ok=True)
     remove_leftovers(folder)
-    pool = ThreadPoolExecutor(max_workers=min(WORKERS, os.cpu_count() or 1))
+    pool = ThreadPoolExecutor(max_workers=min(WORKERS, cores()))
     jobs = pool.map(lambda scan: _cached(scan, settings, folder, strict), scans)
     has_time = True
     try:

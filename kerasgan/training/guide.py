@@ -185,4 +185,4 @@ class Guide:
         Another generator stays as it is.
         """
         if self.run.recipe.generator == recipe.generator:
-            model.start_generator("ab", self.generator.get_weights())
+            model.start_generator("ab", self.generator)

@@ -16,6 +16,7 @@ from kerasgan.errors import RunError
 from kerasgan.files import file_digest
 from kerasgan.models import AdversarialModel
 from kerasgan.networks.build import build_network
+from kerasgan.networks.copies import portable_copy, with_fast_layers
 from kerasgan.runs import checkpoints
 from kerasgan.runs.run import Run, load_network
 from kerasgan.scans.contract import DIRECTIONS, Direction
@@ -104,7 +105,7 @@ class Initial:
         given = {}
         for way, network in self.generators.items():
             if f"generator_{way}" in model.networks:
-                model.start_generator(way, network.get_weights())
+                model.start_generator(way, network)
                 given[f"generator_{way}"] = self.digests[f"generator_{way}"]
         if self.run and self.place.is_dir():
             folder = self.run.path / "checkpoints"
@@ -136,8 +137,14 @@ def _settings(there: Recipe, here: Recipe) -> str:
     return ", ".join(f"{path} is {old} there and {new} here" for path, (old, new) in zip(paths, shown, strict=True))
 
 
+def _as_opened(network: keras.Model) -> keras.Model:
+    """The network as its file gives it back, whatever version wrote the file: its convolutions are not deformable."""
+    return keras.Model.from_config(with_fast_layers(portable_copy(network).get_config()))
+
+
 def _difference(there: keras.Model, here: keras.Model) -> str:
     """The first layer in which two networks differ other than in their weights; "" where they are the same."""
+    there, here = map(_as_opened, (there, here))
     if len(there.layers) != len(here.layers):
         return f"{len(there.layers)} layers there and {len(here.layers)} here"
     for number, pair in enumerate(zip(there.layers, here.layers, strict=True), 1):

@@ -28,6 +28,8 @@ ENOUGH_S = 5.0  # or fewer, once they have taken so long
 NETWORK_BYTES = 200_000  # of a `.keras` file beside its weights: layers by name, and HDF5's own
 PIXEL_BYTES = 0.6  # of a slice in a PNG file: 0.49 in event files, 0.55 in previews of phantom heads of 112 pixels
 ENLARGED = 5  # times the pixels of a slice, at most: a preview that enlarges it further takes no more bytes
+CURVES_BYTES = 200_000  # of the picture of the curves
+BASE64 = 4 / 3  # times as many bytes has a picture within the page of a run
 SCALAR_BYTES = 80  # of one value in TensorBoard's event file
 
 logger = logging.getLogger(__name__)
@@ -138,7 +140,7 @@ def disk_of_training(model: AdversarialModel, run: Run, data: Data) -> float:
 
 
 def disk_of_run(model: AdversarialModel, recipe: Recipe) -> float:
-    """Bytes that a run directory has at most: checkpoints, networks, previews and TensorBoard's events.
+    """Bytes that a run directory has at most: checkpoints, networks, pictures, its page and TensorBoard's events.
 
     Args:
         model: The run's networks and optimisers.
@@ -153,9 +155,9 @@ def disk_of_run(model: AdversarialModel, recipe: Recipe) -> float:
     slice_pixels = recipe.data.size**2
     pictures = images * (min(ENLARGED * slice_pixels, GRID_PIXELS**2) + slice_pixels) * PIXEL_BYTES
     rows = -(-schedule.steps // schedule.report_every) * (len(model.means) + 1) * SCALAR_BYTES
-    return (
-        checkpoint_count * stored + networks + validations(0, schedule.steps, schedule.preview_every) * pictures + rows
-    )
+    previews = validations(0, schedule.steps, schedule.preview_every) * pictures
+    page = BASE64 * (CURVES_BYTES + pictures)  # with the curves and the last preview
+    return checkpoint_count * stored + networks + previews + CURVES_BYTES + page + rows
 
 
 def disk_of_slices(recipe: Recipe, slices: tuple[int, int], sources: int, channels: int = 0) -> int:

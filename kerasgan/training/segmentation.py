@@ -19,6 +19,7 @@ from kerasgan.losses.dice import over_batch as dice
 from kerasgan.models import ConstantThenLinear
 from kerasgan.models._adversarial import LARGEST
 from kerasgan.networks.build import bind
+from kerasgan.networks.copies import float32_copy
 from kerasgan.networks.keras_settings import dtype_policy, keras_defaults
 from kerasgan.runs import checkpoints
 from kerasgan.runs.device import resolve_precision, steady_graphs, uses_xla
@@ -180,7 +181,7 @@ def train(
             network.fit(batches, epochs=periods, steps_per_epoch=steps, callbacks=callbacks, verbose=0, shuffle=False)
     if validation:
         network.set_weights(validation.best)
-    return checkpoints.float32_copy(network)
+    return float32_copy(network)
 
 
 def segment(network: keras.Model, volume: Volume, settings: Preparation) -> np.ndarray:

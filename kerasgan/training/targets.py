@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import multiprocessing
-import os
 import signal
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -24,6 +23,7 @@ from kerasgan import datasets
 from kerasgan.config import Plane, Recipe
 from kerasgan.datasets import Part, Split
 from kerasgan.errors import DatasetError, KerasganError
+from kerasgan.execution import cores
 from kerasgan.scans.registration import SyntheticTemplate, Template
 from kerasgan.scans.slices import first_channel
 from kerasgan.training import cache as slice_cache
@@ -253,7 +253,7 @@ def _work(jobs: Mapping[Path, list[_Job]], modality: str) -> None:
     """Does the jobs of entries in processes of their own, and writes each entry as soon as it is done."""
     every = [job for own in jobs.values() for job in own]
     context = multiprocessing.get_context("spawn")  # a fork would inherit locks of TensorFlow's threads
-    pool = ProcessPoolExecutor(min(os.cpu_count() or 1, len(every)), context, _start)
+    pool = ProcessPoolExecutor(min(cores(), len(every)), context, _start)
     try:
         found = pool.map(_Job.__call__, every)
         slices = iter(tqdm(found, desc=f"Registering {modality}", total=len(every), unit="slice"))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from kerasgan.errors import RunError
 from kerasgan.models import Distiller
+from kerasgan.networks.copies import give_weights
 from kerasgan.runs import checkpoints
 from kerasgan.runs.run import load_run
 from kerasgan.scans.contract import Direction
@@ -35,7 +36,7 @@ def load_teacher(model: Distiller, teacher: Path, direction: Direction, data: Da
         )
     for way, network in (model.generators | {direction: model.teacher}).items():
         try:
-            network.set_weights(run.generator(way).get_weights())
+            give_weights(run.generator(way), network)
         except ValueError as error:
             raise RunError(
                 f"{run.generator_path(way)} is not of the recipe in {run.path}: {error} Restore the teacher."

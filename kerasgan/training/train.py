@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 import keras
 import tensorflow as tf
-from filelock import FileLock, Timeout
 
 from kerasgan import datasets, registry
 from kerasgan.config import Recipe
 from kerasgan.errors import KerasganError, RunError
-from kerasgan.files import beside, remove_leftovers
+from kerasgan.files import alone_in, beside, remove_leftovers
 from kerasgan.models import AdversarialModel
 from kerasgan.models._optimizers import rate_of_updates
 from kerasgan.networks.build import check_components
@@ -30,14 +29,13 @@ from kerasgan.training.facts import facts_of
 from kerasgan.training.fit import fit
 from kerasgan.training.guide import Guide, recipe_of_guide, with_guide_beside
 from kerasgan.training.initial import Initial
+from kerasgan.training.page import write_run_page
 from kerasgan.training.request import Request, differences
 from kerasgan.training.results import draw_losses
 from kerasgan.training.slices import SliceStore
 from kerasgan.training.start import own_guide
 from kerasgan.training.targets import draw_targets, training_targets
 from kerasgan.training.teacher import load_teacher
-
-LOCK = ".lock"  # in a run directory: held by the process that trains the run
 
 logger = logging.getLogger(__name__)
 
@@ -148,7 +146,10 @@ def train_recipe(
             "were, and sums are taken in another order, so that the last digits will differ.",
             *(former.facts.replicas, replicas),
         )
-    with steady_graphs(), _alone(run) if is_first(strategy) else nullcontext():
+    refusal = RunError(f"{out} is being trained by another process; wait for it, or name another run with --out.")
+    with steady_graphs(), alone_in(out, refusal) if is_first(strategy) else nullcontext():
+        for name in ("", "generators", "segmenters", "previews") if is_first(strategy) else ():
+            remove_leftovers(out / name, alone=True)
         with first_alone(strategy):
             if not is_first(strategy):
                 run = load_run(out)
@@ -160,6 +161,7 @@ def train_recipe(
         fit(model, run, data, targets, callbacks)
         if is_first(strategy):
             draw_losses(run)
+            write_run_page(run)
         agree(strategy, "the last step", run.recipe.schedule.steps)  # the first process has written everything
     return run
 
@@ -198,21 +200,6 @@ def build_model(
     steps_per_execution = recipe.schedule.steps_per_execution if is_alone else 1
     model.compile(jit_compile=uses_xla() and is_alone, steps_per_execution=steps_per_execution)
     return model
-
-
-@contextmanager
-def _alone(run: Run) -> Iterator[None]:
-    """Refuses a run that another process trains: each would remove or overwrite what the other wrote."""
-    try:
-        held = FileLock(run.path / LOCK).acquire(blocking=False)
-    except Timeout as error:
-        raise RunError(
-            f"{run.path} is being trained by another process; wait for it, or name another run with --out."
-        ) from error
-    with held:
-        for name in ("", "generators", "segmenters", "previews"):
-            remove_leftovers(run.path / name, alone=True)
-        yield
 
 
 def _tell_of_extension(run: Run, recipe: Recipe) -> None:

@@ -20,12 +20,12 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from tqdm import tqdm
 
+from kerasgan.engines.names import Wanted
 from kerasgan.errors import KerasganError, WorkerError
-from kerasgan.execution import executor
-from kerasgan.files import path_of, read_record, remove_leftovers, replacing, require_writable
+from kerasgan.execution import SentOnce, executor
+from kerasgan.files import alone_in, path_of, read_record, remove_leftovers, replacing, require_writable
 from kerasgan.io import Index, Series, discover
 from kerasgan.io.discovery import READING
 from kerasgan.io.nifti import is_image, stem
@@ -33,7 +33,13 @@ from kerasgan.scans.contract import Direction
 from kerasgan.scans.volume import Modality
 from kerasgan.translation.manifest import Manifest, Row
 from kerasgan.translation.task import Options, Shared, Task, translate_task
-from kerasgan.translation.translate import Model, open_translator, require_expected_error
+from kerasgan.translation.translate import (
+    Model,
+    open_translator,
+    require_expected_error,
+    require_key,
+    require_thickness,
+)
 
 COHORT, LOCK = "cohort.json", ".cohort.lock"
 LONGEST = 1000  # characters of a reason
@@ -52,6 +58,7 @@ class Cohort:
         folder: Searched to any depth.
         out: A new folder for the outputs, or that of a cohort that was begun.
         options: What holds for each scan.
+        engine: What computes the generators of a run, see `kerasgan.translate`; a series that is done stays as it is.
         found: The series, where the folder has been searched already.
         index: Folder of the index of what was read of files before, see `kerasgan.io.Index`; None: all are read.
 
@@ -78,11 +85,13 @@ class Cohort:
         options: Options | None = None,
         found: Sequence[Series] | None = None,
         index: Path | None = None,
+        engine: Wanted = "exact",
     ) -> None:
         self.folder, self.out = path_of(folder, "folder"), path_of(out, "out")
         self.options = options or Options()
+        require_thickness(self.options.axial_mm)
         _require_places(self.folder, self.out)
-        self.translator = open_translator(model)
+        self.translator = open_translator(model, engine, index)
         directions = self._directions()
         self._facts = {
             "folder": str(self.folder.resolve()),
@@ -97,7 +106,8 @@ class Cohort:
                     self.folder, self.options.modality, self.options.orientation, index=known, title=READING
                 )
         if not found:
-            raise KerasganError(f"{self.folder} holds no DICOM series, NIfTI or MHA file; name a folder that has some.")
+            kinds = "DICOM series, NIfTI, MHA or NRRD file"
+            raise KerasganError(f"{self.folder} holds no {kinds}; name a folder that has some.")
         self.rows, self.tasks = list[Row](), list[Task]()
         self._plan(found, directions)
         if not any(row.status in ("planned", "done") or row.digest for row in self.rows):
@@ -124,15 +134,14 @@ class Cohort:
             KerasganError: Where another command translates into the same folder, or `out` cannot be written.
             WorkerError: Where the workers cannot be reached, or all of them were lost. What was finished stands.
         """
+        key = self.options.de_identify
+        require_key(Path(key) if key else None, self.options.anonymous)  # before several processes need it
         require_writable(self.out / COHORT)
         self.out.mkdir(parents=True, exist_ok=True)
-        try:
-            lock = FileLock(self.out / LOCK).acquire(blocking=False)
-        except Timeout as error:
-            raise KerasganError(
-                f"Another command translates into {self.out}; wait until it ends, or name another folder."
-            ) from error
-        with lock, ExitStack() as stack:
+        refusal = KerasganError(
+            f"Another command translates into {self.out}; wait until it ends, or name another folder."
+        )
+        with alone_in(self.out, refusal, LOCK), ExitStack() as stack:
             former = self.manifest.read()  # another command may have gone on since
             self.tasks = [task for task in self.tasks if not self._stands(former.get(task.row.key), task.row)]
             place = stack.enter_context(executor(workers, cluster) if self.tasks else executor())
@@ -145,7 +154,7 @@ class Cohort:
             self.manifest.write(rows.values())
             yield from known
             shared, total = Shared(self.translator), sum(task.row.slices for task in self.tasks)
-            function = partial(translate_task, shared, self.out, self.options)
+            function = partial(translate_task, SentOnce(shared), self.out, self.options)
             hidden = not progress or not total
             with (
                 shared.until_the_end(),

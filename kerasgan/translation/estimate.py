@@ -12,7 +12,8 @@ from kerasgan.errors import KerasganError
 from kerasgan.io import Series, read_series
 from kerasgan.scans.contract import Contract, Direction
 from kerasgan.scans.intensity import IntensityMap
-from kerasgan.scans.volume import Modality
+from kerasgan.scans.preparation import Prepared
+from kerasgan.scans.volume import Modality, Volume
 from kerasgan.text import duration, rounded
 from kerasgan.translation.translator import Translator
 
@@ -83,9 +84,9 @@ class _Clocked(Translator):
         self.batch_size, self.export_command = translator.batch_size, translator.export_command
         self.asked, self.timed, self.seconds, self.spent, self._batches = 0, 0, 0.0, 0.0, 0
 
-    def load(self) -> None:
+    def start(self, direction: Direction, view: Prepared, rows: np.ndarray, truth: Volume | None = None) -> None:
         begun = time.monotonic()
-        self.translator.load()
+        self.translator.start(direction, view, rows, truth)
         self.spent += time.monotonic() - begun
 
     def sources(self) -> Mapping[Direction, Modality]:

@@ -35,6 +35,7 @@ class Row(BaseModel):
         seconds: Seconds of reading, computing and writing, while other series may have been under way as well.
         warnings: What was repaired or is doubtful in the input.
         gate: The answer of the model's input gate, such as `"fits"`; "" where it has none.
+        engine: What computed the network, such as `"OpenVINO bfloat16"`; "" where only a server knows.
         error: Why the series failed or was left out.
         digest: Of the input's files, the model and the options; a row with the same one stands. "" to try again.
     """
@@ -49,6 +50,7 @@ class Row(BaseModel):
     seconds: float = Field(0.0, ge=0)
     warnings: tuple[str, ...] = ()
     gate: str = ""
+    engine: str = ""
     error: str = ""
     digest: str = ""
 

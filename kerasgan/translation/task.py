@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import os
-import pickle
 import shutil
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 from kerasgan.errors import KerasganError, ServingError
+from kerasgan.execution import SentOnce
 from kerasgan.files import reason_and_remedy
 from kerasgan.io import Series, read_series
 from kerasgan.scans.contract import Direction
 from kerasgan.scans.volume import Modality
 from kerasgan.translation.manifest import Row
-from kerasgan.translation.translate import error_map_path, translate_read
+from kerasgan.translation.translate import error_map_path, preview_path, translate_read
 from kerasgan.translation.translator import Translator
 
 
@@ -34,6 +33,8 @@ class Options:
     anonymous: bool = False
     flip: bool = False
     uncertainty: bool = False
+    axial_mm: float | None = None
+    de_identify: str | None = None
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class _Turn:
 
 
 class Shared:
-    """A translator that several threads use at once, and that is opened once in each process that it is sent to."""
+    """A translator that several threads use at once."""
 
     def __init__(self, translator: Translator) -> None:
         self.translator, self._turn = translator, _Turn()
@@ -75,24 +76,11 @@ class Shared:
         finally:
             self._turn.stopped = True
 
-    def __reduce__(self) -> tuple[object, ...]:
-        return _opened, (pickle.dumps(self.translator),)
+    def __reduce__(self) -> tuple[object, ...]:  # another process has threads of its own
+        return Shared, (self.translator,)
 
 
-_opening = threading.Lock()
-
-
-def _opened(pickled: bytes) -> Shared:
-    with _opening:  # or two threads would load the network
-        return _open(pickled)
-
-
-@lru_cache(maxsize=1)
-def _open(pickled: bytes) -> Shared:
-    return Shared(pickle.loads(pickled))
-
-
-def translate_task(shared: Shared, out: Path, options: Options, task: Task) -> Row:
+def translate_task(shared: SentOnce[Shared], out: Path, options: Options, task: Task) -> Row:
     """Translates a series, and says what became of it.
 
     Args:
@@ -109,14 +97,15 @@ def translate_task(shared: Shared, out: Path, options: Options, task: Task) -> R
         for file in task.series.files:
             file.stat()  # a disk that this process does not see is no fault of the scan
         volume = read_series(task.series, strict=options.strict)
-        for path in (output, error_map_path(output)):  # of an input that has changed, or of a process that was killed
+        # What is there is of an input that has changed, or of a process that was killed.
+        for path in (output, preview_path(output), error_map_path(output)):
             if path.is_dir():
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)
         warnings = volume.warnings
         made = translate_read(
-            shared.translator,
+            shared.value.translator,
             {"": volume},
             output,
             options.direction,
@@ -124,6 +113,8 @@ def translate_task(shared: Shared, out: Path, options: Options, task: Task) -> R
             options.anonymous,
             options.flip,
             options.uncertainty,
+            options.axial_mm,
+            Path(options.de_identify) if options.de_identify else None,
         )
     except Exception as error:
         text = str(error) if isinstance(error, KerasganError) else f"{type(error).__name__}: {error}"
@@ -133,7 +124,7 @@ def translate_task(shared: Shared, out: Path, options: Options, task: Task) -> R
         changes: dict[str, object] = {"status": "failed", "error": text, "digest": row.digest * _is_the_scan(error)}
     else:
         gate = str(made.verdict) if made.verdict else ""
-        changes = {"status": "done", "warnings": warnings, "gate": gate}
+        changes = {"status": "done", "warnings": warnings, "gate": gate, "engine": made.engine}
     return row.model_copy(update=changes | {"seconds": round(time.monotonic() - begun, 2)})
 
 

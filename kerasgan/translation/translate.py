@@ -1,29 +1,40 @@
-"""A scan translated from disk to disk, by a run, a TFLite file or any other translator."""
+"""A scan translated from disk to disk, by a run, a pack, an exported file or any other translator."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from kerasgan.engines.names import Wanted
 from kerasgan.errors import KerasganError
 from kerasgan.files import path_of, require_folder_name, require_writable, with_name_of_its_own
 from kerasgan.io import Index, read_volume, write_dicom, write_image
 from kerasgan.io.dicom_write import source_headers
 from kerasgan.io.nifti import SUFFIXES, is_image, stem
+from kerasgan.io.pseudonyms import read_key
+from kerasgan.pictures.preview import Preview
+from kerasgan.runs.pack import SUFFIX
 from kerasgan.runs.run import Run, load_run
 from kerasgan.scans.contract import Contract, Direction
 from kerasgan.scans.expected_error import MINIMUM_PATIENTS, ExpectedError
+from kerasgan.scans.geometry import axial_slices, oriented
+from kerasgan.scans.geometry import orientation as orientation_of
 from kerasgan.scans.volume import Modality, Volume
 from kerasgan.text import EXPECTED_ERROR, SYNTHETIC_IMAGE
+from kerasgan.translation.of_onnx import OnnxTranslator
+from kerasgan.translation.of_pack import PackTranslator
 from kerasgan.translation.of_run import RunTranslator
 from kerasgan.translation.of_tflite import TFLiteTranslator
+from kerasgan.translation.shipped import place_of_model
 from kerasgan.translation.translator import Translation, Translator
 
 Model = Translator | Run | str | Path
 Source = str | Path | Mapping[str, str | Path]
+THINNEST_MM, THICKEST_MM = 0.3, 20.0  # of axial slices
 LARGE_HU = 200.0  # an expected error that the summary counts: bone may be air there, or soft tissue
 
 logger = logging.getLogger(__name__)
@@ -42,6 +53,10 @@ def translate(
     flip: bool = False,
     uncertainty: bool = False,
     index: Path | None = None,
+    engine: Wanted = "exact",
+    like: Path | None = None,
+    axial_mm: float | None = None,
+    de_identify: Path | None = None,
 ) -> Path:
     """Translates one scan from disk to disk, see `kerasgan.translate`.
 
@@ -52,8 +67,10 @@ def translate(
     channels = source_path if isinstance(source_path, Mapping) else {"": source_path}
     paths = {name: path_of(path, "source", in_memory) for name, path in channels.items()}
     output = path_of(output, "output")
-    translator = open_translator(model)
-    for path in (output, error_map_path(output)) if uncertainty else (output,):
+    require_thickness(axial_mm)
+    require_key(de_identify, anonymous)
+    translator = open_translator(model, engine, index)
+    for path in (output, preview_path(output), *([error_map_path(output)] if uncertainty else [])):
         if path.is_file() or (path.is_dir() and any(path.iterdir())):
             raise KerasganError(f"{path} exists; name another output, so that nothing is overwritten.")
     if not is_image(output):
@@ -68,7 +85,10 @@ def translate(
         volumes = {
             name: read_volume(path, strict, modality, series, orientation, known) for name, path in paths.items()
         }
-    translate_read(translator, volumes, output, direction, strict, anonymous, flip, uncertainty)
+        if like is not None:
+            volumes = _in_place_of(read_volume(like, strict, index=known), volumes, like)
+    choices = direction, strict, anonymous, flip, uncertainty, axial_mm, de_identify
+    translate_read(translator, volumes, output, *choices)
     return output
 
 
@@ -81,6 +101,8 @@ def translate_read(
     anonymous: bool = False,
     flip: bool = False,
     uncertainty: bool = False,
+    axial_mm: float | None = None,
+    de_identify: Path | None = None,
 ) -> Translation:
     """Translates a scan that was read, and writes the result; the values of the scan are overwritten.
 
@@ -97,16 +119,25 @@ def translate_read(
     """
     source = next(iter(volumes.values()))
     if not is_image(output) and not source.source:
-        raise KerasganError(f"A DICOM series needs a DICOM input; name an output that ends in {' or '.join(SUFFIXES)}.")
+        raise KerasganError(
+            f"A DICOM series needs a DICOM input; name an output that ends in {' or '.join(SUFFIXES)}, or the series "
+            "that the input was made from: --like FOLDER."
+        )
     if not is_image(output):
         source_headers(source)  # a file that the new series cannot refer to is found before the translation
     if uncertainty:  # known before the scan is prepared and translated
         require_expected_error(translator, translator.contract(translator.direction(source.modality, direction)))
+    preview = Preview(source)
     made = translator.translate(volumes, direction, overwrite=True, flip=flip, strict=strict)
+    written = made.volume if axial_mm is None else axial_slices(made.volume, axial_mm)
     if is_image(output):
-        write_image(made.volume, output, SYNTHETIC_IMAGE)
+        write_image(written, output, SYNTHETIC_IMAGE)
     else:
-        write_dicom(made.volume, source, output, made.contract.series_description, anonymous)
+        about = made.contract.series_description, anonymous, made.engine
+        key = read_key(de_identify) if de_identify else None
+        write_dicom(written, source, output, *about, resliced=axial_mm is not None, key=key)
+    del written
+    preview.write(made.volume, preview_path(output))
     if uncertainty:
         expected = require_expected_error(translator, made.contract)
         errors = expected.map_of(made.volume, overwrite=True)
@@ -124,6 +155,67 @@ def translate_read(
     return made
 
 
+def require_key(de_identify: Path | None, anonymous: bool) -> None:
+    """Makes the key for de-identified series where it is missing, before a scan is read.
+
+    Raises:
+        KerasganError: For a file that is no key, or together with `anonymous`.
+    """
+    if de_identify is None:
+        return
+    if anonymous:
+        raise KerasganError("--anonymous leaves out what --de-identify replaces; give one of the two.")
+    read_key(de_identify)
+
+
+def require_thickness(axial_mm: float | None) -> None:
+    """Refuses axial slices that nobody plans with, before a scan is read.
+
+    Raises:
+        KerasganError: For a thickness out of bounds.
+    """
+    if axial_mm is not None and not THINNEST_MM <= axial_mm <= THICKEST_MM:
+        raise KerasganError(
+            f"Axial slices of {axial_mm:g} mm are not made; expected {THINNEST_MM:g} to {THICKEST_MM:g} mm."
+        )
+
+
+def _in_place_of(reference: Volume, volumes: Mapping[str, Volume], path: Path) -> dict[str, Volume]:
+    """Image files as if they had been read from the DICOM series that they were made from.
+
+    Args:
+        reference: The series.
+        volumes: The images, by channel.
+        path: Where the series is, for messages.
+
+    Raises:
+        KerasganError: For a series on another grid than an image, and where either is of the other kind.
+    """
+    if not reference.source:
+        raise KerasganError(f"--like needs a DICOM series, to which the new one refers; {path} has none. Name another.")
+    if any(volume.source for volume in volumes.values()):
+        raise KerasganError("--like is for NIfTI, MHA and NRRD; what is made of DICOM refers to that. Leave it out.")
+    turned = {name: oriented(volume, orientation_of(reference)) for name, volume in volumes.items()}
+    for volume in turned.values():
+        if not volume.same_grid(reference):
+            raise KerasganError(
+                f"The input has {volume.shape} voxels of {volume.spacing_mm} mm from {volume.origin_mm}; {path} has "
+                f"{reference.shape} of {reference.spacing_mm} mm from {reference.origin_mm}. --like needs the series "
+                "that the input was made from, on the same grid; resample the input, or name that series."
+            )
+    return {name: replace(volume, source=reference.source) for name, volume in turned.items()}
+
+
+def preview_path(output: Path) -> Path:
+    """The file of the picture beside a translation.
+
+    Example:
+        >>> str(preview_path(Path("patient/ct.nii.gz"))), str(preview_path(Path("patient/series")))
+        ('patient/ct-preview.png', 'patient/series-preview.png')
+    """
+    return _beside(output, "-preview.png")
+
+
 def error_map_path(output: Path) -> Path:
     """The file of the map of expected error beside a synthetic CT.
 
@@ -131,10 +223,14 @@ def error_map_path(output: Path) -> Path:
         >>> str(error_map_path(Path("patient/ct.mha"))), str(error_map_path(Path("patient/series")))
         ('patient/ct-expected-error.mha', 'patient/series-expected-error.nii.gz')
     """
+    suffix = output.name.removeprefix(stem(output)) if is_image(output) else SUFFIXES[0]
+    return _beside(output, f"-expected-error{suffix}")
+
+
+def _beside(output: Path, ending: str) -> Path:
+    """A file beside a translation, which has its name without the suffix of an image."""
     output = with_name_of_its_own(output)
-    name = stem(output) if is_image(output) else output.name
-    suffix = output.name[len(name) :] if is_image(output) else SUFFIXES[0]
-    return output.with_name(f"{name}-expected-error{suffix}")
+    return output.with_name(f"{stem(output) if is_image(output) else output.name}{ending}")
 
 
 def require_expected_error(translator: Translator, contract: Contract) -> ExpectedError:
@@ -158,16 +254,21 @@ def require_expected_error(translator: Translator, contract: Contract) -> Expect
 
 
 def translate_volume(
-    model: Model, volume: Volume | Mapping[str, Volume], direction: Direction | None = None, flip: bool = False
+    model: Model,
+    volume: Volume | Mapping[str, Volume],
+    direction: Direction | None = None,
+    flip: bool = False,
+    engine: Wanted = "exact",
 ) -> Volume:
     """Translates a volume, whole slice by whole slice.
 
     Args:
-        model: A run, its directory, a `.tflite` file that kerasgan exported, or another `Translator`.
+        model: A run, its directory, a `.kgan`, `.tflite` or `.onnx` file that kerasgan wrote, `"demo"` for the model
+            that comes with it, or another `Translator`.
         volume: A scan of any orientation and grid; for a model with named channels, that of each by its name, such as
             `{"T1": t1, "T2": t2}`, all on one grid.
         direction: `"ab"` or `"ba"`; None: the one that takes the volume's modality.
-        flip: As in `kerasgan.translate`.
+        flip: As in `kerasgan.translate`, as is `engine`, which is measured by each call anew.
 
     Returns:
         The other modality on the volume's grid: HU within the trained window for CT, the median training scale for MR,
@@ -177,21 +278,33 @@ def translate_volume(
         KerasganError: For a modality that the model was not trained to translate, other channels than it has, or a
             model that cannot be used.
     """
-    return open_translator(model).translate(volume, direction, flip=flip)[0]
+    return open_translator(model, engine).translate(volume, direction, flip=flip)[0]
 
 
-def open_translator(model: Model) -> Translator:
-    """Opens a model as a translator, by what it is: a new kind of engine adds its file and a line here.
+def open_translator(model: Model, engine: Wanted = "exact", cache: Path | None = None) -> Translator:
+    """Opens a model as a translator, by what it is: a new kind of model adds its file and a line here.
+
+    Args:
+        model: A run, its directory, a TFLite or ONNX file, `"demo"`, or a translator, which is returned.
+        engine: What computes the generators of a run; exported files and other translators have their own.
+        cache: Folder in which is kept what was measured of engines; None: it is not.
 
     Raises:
-        KerasganError: Where it is neither a run nor a TFLite file that kerasgan exported.
+        KerasganError: Where it is none that kerasgan made: no run, no pack and no exported file; for an engine that
+            this machine has not.
         TypeError: For anything but a path, a run or a translator.
     """
     if isinstance(model, Translator):
         return model
     if isinstance(model, Run):
-        return RunTranslator(model)
+        return RunTranslator(model, engine, cache)
+    if isinstance(model, str):
+        model = place_of_model(model)
     model = path_of(model, "model", "A Run or a Translator is taken, too, and comes first.")
     if model.suffix == ".tflite":
         return TFLiteTranslator(model)
-    return RunTranslator(load_run(model))
+    if model.suffix == ".onnx":
+        return OnnxTranslator(model)
+    if model.suffix == SUFFIX:
+        return PackTranslator(model, engine, cache)
+    return RunTranslator(load_run(model), engine, cache)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from kerasgan.errors import KerasganError
+from kerasgan.errors import ForeignError, KerasganError
 from kerasgan.scans.channels import require_names, require_one_grid
 from kerasgan.scans.contract import Contract, Direction
 from kerasgan.scans.gate import Verdict
@@ -35,11 +35,13 @@ class Translation(NamedTuple):
         volume: The other modality, on the scan's grid.
         contract: The contract that it was made by.
         verdict: The input gate's answer about the scan, of several channels the worst one; None without a gate.
+        engine: What computed the network, such as `"OpenVINO bfloat16"`; `""` where only a server knows.
     """
 
     volume: Volume
     contract: Contract
     verdict: Verdict | None
+    engine: str
 
 
 class Translator(ABC):
@@ -54,9 +56,8 @@ class Translator(ABC):
         error: The class of errors about a scan that does not fit the model.
         batch_size: Number of slices that `predict` gets at once.
         needs_tensorflow: Whether `predict` uses TensorFlow.
-        load: Is called before the first slice is predicted, when the scan has been read and prepared. A command loads
-            TensorFlow there: a wrong scan is refused without the wait, and the preparation has the memory to itself.
-        turn: Is entered for `load` and for each `predict`; a lock, where several threads translate scans at once.
+        load: Is called by `start` before anything that needs TensorFlow; a command loads it there, without its lines.
+        turn: Is entered for `start` and for each `predict`; a lock, where several threads translate scans at once.
         show_progress: Whether a bar counts the slices of a scan.
         export_command: Command that exports the model again, for error messages; empty if there is none.
 
@@ -112,6 +113,21 @@ class Translator(ABC):
         Returns:
             `[batch, height, width, 1]` in the target's unit, such as HU.
         """
+
+    def start(self, direction: Direction, view: Prepared, rows: np.ndarray, truth: Volume | None = None) -> None:
+        """Makes ready to predict the slices of a scan that was read and prepared, so that a wrong one costs no wait.
+
+        Args:
+            direction: One of `sources()`.
+            view: The scan in its first plane.
+            rows: Indices of the slices that are going to be predicted, at least one.
+            truth: The true target on the grid of `view.axial`, in the target's unit; None where it is not known.
+        """
+        self.load()
+
+    def engine(self, direction: Direction) -> str:
+        """What computes the network once `start` was called, such as `"LiteRT float32"`; `""` where nobody says so."""
+        return ""
 
     def _chosen(self) -> dict[str, object]:
         """What a program has chosen for this translator, which goes along with it to another process."""
@@ -170,9 +186,9 @@ class Translator(ABC):
             MR, and air around the body. With it the contract, and the input gate's answer.
 
         Raises:
+            ForeignError: For a foreign scan under `strict`.
             KerasganError: For a modality that the model does not take, channels that are missing, unknown, exchanged
-                or on different grids, a body that is larger than its fixed size, a foreign scan under `strict`, or a
-                model that cannot be used.
+                or on different grids, a body that is larger than its fixed size, or a model that cannot be used.
             TypeError: For anything but a volume, or volumes by name.
         """
         given = dict(volume) if isinstance(volume, Mapping) else {"": volume}
@@ -193,7 +209,7 @@ class Translator(ABC):
         first, *further = channels.values()
         logger.info("%s to %s (--direction %s).", first.modality, contract.target.modality, direction)
         if contract.quick:
-            logger.warning("The model is from a quick run: it shows that the line works, its images mean nothing.")
+            logger.warning("The model is from a quick run: it shows that everything works, its images mean nothing.")
         try:
             settings, size = preparation_of(contract), contract.fixed_size
             prepared = prepare(first, settings, crop=False, size=size, overwrite=overwrite, further=further)
@@ -201,10 +217,16 @@ class Translator(ABC):
             raise self.error(f"The scan cannot be translated: {error} Name another scan.") from error
         verdict = self._judge(prepared, direction, strict)
         axial = self.translate_prepared(prepared, direction, overwrite, flip)
-        return Translation(replace(oriented(axial, orientation(first)), source=first.source), contract, verdict)
+        volume = replace(oriented(axial, orientation(first)), source=first.source)
+        return Translation(volume, contract, verdict, self.engine(direction))
 
     def translate_prepared(
-        self, prepared: Prepared, direction: Direction, overwrite: bool = False, flip: bool = False
+        self,
+        prepared: Prepared,
+        direction: Direction,
+        overwrite: bool = False,
+        flip: bool = False,
+        truth: Volume | None = None,
     ) -> Volume:
         """Translates a scan that was prepared before.
 
@@ -213,6 +235,8 @@ class Translator(ABC):
             direction: The direction that takes the scan's modality.
             overwrite: Whether the result takes the place of the prepared scan's own values.
             flip: As in `translate`.
+            truth: The true target on the grid of `prepared.axial`, in the target's unit, by which engines are judged as
+                well where it is known; it changes nothing else.
 
         Returns:
             The synthetic scan on the grid of `prepared.axial`.
@@ -234,8 +258,11 @@ class Translator(ABC):
             starts = range(0, len(occupied), self.batch_size)
             batches += [(view, values, occupied[first : first + self.batch_size]) for first in starts]
 
-        with self.turn:
-            self.load()
+        if batches:
+            view = batches[0][0]
+            rows = np.concatenate([rows for other, _, rows in batches if other is view])
+            with self.turn:
+                self.start(direction, view, rows, truth if view is prepared else None)
 
         def predict(images: np.ndarray) -> np.ndarray:
             with self.turn:
@@ -320,7 +347,7 @@ class Translator(ABC):
                     f"their {name}: {verdict.reason}. Give each image under the name of its own channel."
                 )
             if strict and verdict.answer == "foreign":
-                raise self.error(
+                raise ForeignError(
                     f"The scan{of_it} is foreign to {self.name}: {verdict.reason}. Name a model that was trained on "
                     "such scans, or leave --strict out."
                 )

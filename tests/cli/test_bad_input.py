@@ -197,7 +197,7 @@ def test_exported_models_that_are_named_as_a_run(refused, tmp_path):
         in error
     )
     error = refused("evaluate", tmp_path / "ct.tflite")
-    assert f"A TFLite file translates, and does nothing else: kerasgan translate {tmp_path}/ct.tflite" in error
+    assert f"An exported file translates, and does nothing else: kerasgan translate {tmp_path}/ct.tflite" in error
 
 
 def test_part_of_a_run_that_is_named_as_the_run(refused, untrained_run):
@@ -350,22 +350,23 @@ def test_options_that_do_not_fit(kerasgan, untrained_run):
     result = kerasgan("export", untrained_run, "out", "--format", "serving", "--precision", "float16")
     assert result.exit_code == 2 and "--size and --precision are for --format tflite" in result.stderr
     result = kerasgan("export", untrained_run, "out", "--direction", "ba")
-    assert result.exit_code == 2 and "--direction, --size" in result.stderr
+    assert result.exit_code == 2 and "--direction is for a file, such as model.onnx" in result.stderr
     for words in (("--name", "model"), ("--version", "2")):
         result = kerasgan("export", untrained_run, "out.tflite", *words)
         assert result.exit_code == 2 and "--name, --version and --force are for --format serving" in result.stderr
     result = kerasgan("export", untrained_run, "out", "--version", "0")
     assert result.exit_code == 2 and "--version" in result.stderr
-    result = kerasgan("export", untrained_run, "out", "--format", "onnx")
-    assert result.exit_code == 2 and "onnx" in result.stderr
+    result = kerasgan("export", untrained_run, "out", "--format", "torch")
+    assert result.exit_code == 2 and "torch" in result.stderr
 
 
 def test_the_format_of_an_export_follows_from_the_output(kerasgan, untrained_run):
-    """A served model takes no --size; a TFLite file does, and then it is the weights that are missing."""
+    """Only a TFLite file takes --size; what is missing then, and of every file without it, are the weights."""
     result = kerasgan("export", untrained_run, "out", "--size", "64", "64")
     assert result.exit_code == 2 and "--size and --precision are for --format tflite" in result.stderr
-    result = kerasgan("export", untrained_run, "out.tflite", "--size", "64", "64")
-    assert result.exit_code == 2 and "holds no trained generator yet" in result.stderr
+    for words in (["out.tflite", "--size", "64", "64"], ["out.onnx", "--direction", "ba"], ["out.keras"]):
+        result = kerasgan("export", untrained_run, *words)
+        assert result.exit_code == 2 and "holds no trained generator yet" in result.stderr
 
 
 def test_no_error_names_the_patient(kerasgan, tmp_path, untrained_run, write_dicom):

@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from evaluated_runs import write_run
 from typer.testing import CliRunner
@@ -27,8 +28,9 @@ from kerasgan.training import start
 from kerasgan.training.request import Request
 
 COMMANDS = [
-    *("train", "inspect", "translate", "evaluate", "score", "compare", "runs", "export", "serve", "demo", "distill"),
-    *("reproduce", "datasets", "recipes"),
+    *("train", "inspect", "translate", "evaluate", "score", "compare", "runs", "export", "pack", "info"),
+    *("challenge", "serve"),
+    *("node", "demo", "distill", "reproduce", "datasets", "recipes"),
 ]
 
 
@@ -45,7 +47,9 @@ def test_every_option_is_explained_and_there_are_few(kerasgan, command):
     result = kerasgan(command, "--help")
     options = [line for line in result.stdout.split("Options:")[1].splitlines() if line.startswith("  -")]
     assert result.exit_code == 0
-    limit = {"train": 15, "translate": 14}.get(command, 10)  # the page on the architecture says why
+    limit = {"train": 17, "translate": 20, "evaluate": 12, "serve": 12}.get(
+        command, 10
+    )  # the page on the architecture says why
     assert len(options) - 1 <= limit  # --help itself does not count
 
 
@@ -71,6 +75,22 @@ except SystemExit as end:
 sys.exit(len({{"numpy", "SimpleITK", "pydicom", "tensorflow"}} & sys.modules.keys()))
 """
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize("words", [["--ray", "auto"], ["--workers", "2"]])
+def test_ray_needs_a_number_of_workers_and_they_need_ray(kerasgan, words):
+    result = kerasgan("train", "--dataset", "phantom", *words)
+    assert result.exit_code == 2
+    assert "--ray ADDRESS and --workers N are given together" in " ".join(result.stderr.split())
+
+
+def test_training_on_ray_names_what_is_to_be_installed(kerasgan, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "ray", None)
+    result = kerasgan("train", "--dataset", "phantom", "--quick", "--ray", "auto", "--workers", "2")
+    assert result.exit_code == 2
+    assert "pip install 'kerasgan[ray]'" in result.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_version(kerasgan):
@@ -170,6 +190,25 @@ def test_inspect_keeps_an_index_unless_it_is_told_not_to(kerasgan, tmp_path, wri
     assert result.stdout == plain.stdout and result.stderr.count("The index of headers") == 1
 
 
+def test_a_folder_that_the_index_knows_is_listed_without_a_dicom_library(tmp_path, write_dicom, cache):
+    write_dicom(tmp_path / "scans", "CT", "4711")
+    program = """
+import sys
+from kerasgan.cli import main
+from kerasgan.io import index
+index.SETTLED_SECONDS = 0.0
+try:
+    main(["inspect", "scans"])
+except SystemExit as end:
+    assert end.code == 0
+print(*sorted({"SimpleITK", "cv2", "pydicom", "kerasgan.config"} & sys.modules.keys()))
+"""
+    ask = {"capture_output": True, "text": True, "cwd": tmp_path}
+    runs = [subprocess.run([sys.executable, "-c", program], **ask) for _ in range(2)]
+    (*first, loaded), (*second, none) = [run.stdout.splitlines() for run in runs]
+    assert loaded == "pydicom" and none == "" and first == second != []
+
+
 def test_inspect_finds_the_files_of_a_key(kerasgan, refused, tmp_path, write_dicom, write_nifti):
     """A key is that of Patient ID, or of a folder or name from which a dataset takes the patient; salted or not."""
     write_dicom(
@@ -187,14 +226,14 @@ def test_inspect_finds_the_files_of_a_key(kerasgan, refused, tmp_path, write_dic
     assert kerasgan("inspect", "scans", "--series", "7").stdout.endswith("1 of 1 series can be used.\n")
     for option, asked in (("--key", "of patient p0"), ("--series", "called 'p0'")):
         error = refused("inspect", "scans", option, "p0")
-        assert f"holds no DICOM series, NIfTI or MHA file {asked}; without --key and --series all are listed." in error
+        assert f"holds no DICOM series, NIfTI, MHA or NRRD file {asked}; without --key and --series all are" in error
 
 
 def test_inspect_of_a_folder_without_scans(kerasgan, tmp_path):
     (tmp_path / "empty").mkdir()
     result = kerasgan("inspect", "empty")
     assert result.exit_code == 2
-    assert "empty holds no DICOM series, NIfTI or MHA file" in result.stderr
+    assert "empty holds no DICOM series, NIfTI, MHA or NRRD file" in result.stderr
 
 
 def test_dry_run_writes_nothing(kerasgan, tmp_path, two_folders, small):
@@ -312,9 +351,9 @@ def test_compare_prints_the_table_and_writes_the_folder(kerasgan, tmp_path):
     runs = [write_run(tmp_path / name, maes) for name, maes in (("plain", [150, 160, 170]), ("gc", [140, 155, 168]))]
     result = kerasgan("compare", *runs, "--out", "comparison")
     assert result.exit_code == 0, result.output
-    assert "MR to CT, 3 test patients" in result.stdout and "-5.67 [-10, -2]" in result.stdout
-    assert result.stdout.splitlines()[-1] == "Table, CSV, JSON and pictures: comparison"
-    assert {path.suffix for path in (tmp_path / "comparison").iterdir()} == {".md", ".csv", ".json", ".png"}
+    assert "MR to CT, 3 test patients" in result.stdout and "-5.67 [-15.7, 4.37]" in result.stdout
+    assert result.stdout.splitlines()[-1] == "Page, table, CSV, JSON and pictures: comparison"
+    assert {path.suffix for path in (tmp_path / "comparison").iterdir()} == {".md", ".csv", ".json", ".png", ".html"}
 
 
 @pytest.fixture(scope="module")
@@ -362,7 +401,7 @@ def test_translate_image_and_series(kerasgan, trained, tmp_path, write_dicom):
     result = kerasgan("translate", trained / "run", source, "ct.nii.gz")
     assert result.exit_code == 0, result.output
     assert "MR to CT (--direction ab)." in result.output
-    assert "Wrote ct.nii.gz. Synthetic, not for diagnosis" in result.stdout
+    assert "Wrote ct.nii.gz; a picture of it: ct-preview.png. Synthetic, not for diagnosis" in result.stdout
     assert io.read_image(tmp_path / "ct.nii.gz").same_grid(io.read_image(source))
     write_dicom(tmp_path / "series", "MR")
     result = kerasgan("translate", trained / "run", "series", "synthetic")
@@ -371,14 +410,41 @@ def test_translate_image_and_series(kerasgan, trained, tmp_path, write_dicom):
 
 
 @pytest.mark.slow
+def test_translate_by_the_best_engine_a_named_one_or_the_exact_one(kerasgan, trained, tmp_path, cache):
+    source, words = next((trained / "scans").glob("*/mr.nii.gz")), ["translate", trained / "run"]
+    best = kerasgan(*words, source, "best.nii.gz")
+    again = kerasgan(*words, source, "again.nii.gz")
+    assert "Measuring which engine is the fastest here" in best.stderr, best.output
+    assert "Measuring" not in again.stderr and "Engine: " in again.stderr and list((cache / "engines").iterdir())
+    exact = kerasgan(*words, source, "exact.nii.gz", "--exact")
+    assert "Engine: TensorFlow float32." in exact.stderr
+    api.translate(trained / "run", source, tmp_path / "python.nii.gz")
+    expected = io.read_image(tmp_path / "python.nii.gz", "CT").array
+    np.testing.assert_array_equal(io.read_image(tmp_path / "exact.nii.gz", "CT").array, expected)
+    named = kerasgan(*words, source, "named.nii.gz", "--engine", "openvino-float32")
+    assert "Engine: OpenVINO float32, " in named.stderr, named.output
+    np.testing.assert_allclose(io.read_image(tmp_path / "named.nii.gz", "CT").array, expected, atol=1)  # whole HU
+    both = kerasgan(*words, source, "ct.nii.gz", "--exact", "--engine", "openvino-float32")
+    assert both.exit_code == 2 and "--exact is an engine itself" in both.stderr
+    server = kerasgan("translate", "grpc://localhost:1/name", source, "ct.nii.gz", "--exact")
+    assert server.exit_code == 2 and "--engine and --exact are for a run" in server.stderr
+
+
+@pytest.mark.slow
 def test_evaluate_prints_the_table_beside_the_baseline(kerasgan, trained):
     result = kerasgan("evaluate", trained / "run")
     assert result.exit_code == 0, result.output
-    heads = r"^\| metric +\| kerasgan +\| constant +\| best look-up table \| grid floor"
+    heads = r"^\| +\| kerasgan +\| constant +\| best look-up table \| grid floor"
     assert re.search(heads, result.stdout, re.MULTILINE)
     assert f"{trained / 'run' / 'evaluation'}" in result.stdout.splitlines()[-1]
+    assert "MAE of bone [HU]" in result.stdout and "psnr_255" not in result.stdout
+    every = kerasgan("evaluate", trained / "run", "--definitions").stdout
+    assert "psnr_255" in every and "- mae_hu: Mean absolute error over the body mask" in every
     assert list((trained / "run" / "evaluation").glob("*.png"))
-    found = json.loads(kerasgan("evaluate", trained / "run", "--json").stdout)
+    exact = json.loads(kerasgan("evaluate", trained / "run", "--json", "--exact").stdout)
+    assert exact["engine"] == "TensorFlow float32" and "computed by" not in exact["note"]
+    found = json.loads(kerasgan("evaluate", trained / "run", "--json", "--engine", "openvino-float32").stdout)
+    assert found["engine"] == "OpenVINO float32" and "computed by OpenVINO float32" in found["note"]
     assert found == json.loads((trained / "run" / "evaluation" / "summary.json").read_text())
 
 

@@ -62,6 +62,12 @@ def test_no_network(refused, trained_run, npm, tmp_path):
     assert len(npm.read_text().splitlines()) == 1 and not (tmp_path / "page").exists()
 
 
+def test_without_a_run_it_is_the_model_that_comes_with_kerasgan(refused, npm, tmp_path):
+    (tmp_path / "demo").mkdir()  # which nobody means who names nothing
+    assert "could not fetch the packages of the page" in refused("demo", "--out", "page")
+    assert "comes with kerasgan" in refused("demo", "demo", "--out", "page")
+
+
 def test_no_npm(refused, trained_run, npm):
     npm.with_name("npm").unlink()
     assert "npm is needed once" in (error := refused("demo", trained_run)) and "install Node.js" in error

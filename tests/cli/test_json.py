@@ -66,9 +66,9 @@ def test_score(printed, kerasgan, head, tmp_path):
     assert found["methods"]["synthetic"]["mae_hu"]["mean"] == pytest.approx(10, abs=0.01)
     assert found["methods"]["synthetic"]["mae_hu"]["sd"] is None
     assert json.loads(Path("synthetic-score/summary.json").read_text()) == found
-    shown = kerasgan("score", "synthetic.nii.gz", "ct.nii.gz")
+    shown = kerasgan("score", "synthetic.nii.gz", "ct.nii.gz", "--definitions")
     assert "| mae_hu [HU]" in shown.stdout and "wepl_p95_mm [mm]" in shown.stdout
-    assert shown.stdout.endswith("Table, scores and a picture for each patient: synthetic-score\n")
+    assert shown.stdout.endswith("Page, table, scores and a picture for each patient: synthetic-score\n")
 
 
 def test_two_dicom_folders_whose_psnr_is_infinite(printed, write_dicom, tmp_path):
@@ -76,3 +76,18 @@ def test_two_dicom_folders_whose_psnr_is_infinite(printed, write_dicom, tmp_path
         write_dicom(tmp_path / name, "CT")
     found = printed("score", "made", "true", "--out", "same")["methods"]["synthetic"]
     assert found["mae_hu"]["mean"] == 0 and found["psnr_255"]["mean"] is None
+
+
+def test_pack_and_info(printed, kerasgan, former, tmp_path):
+    """Also without --json: the digest by which the receiver knows the file, and the card."""
+    found = printed("pack", former / "run", "former.kgan")
+    assert found["output"] == "former.kgan" and found["bytes"] == (tmp_path / "former.kgan").stat().st_size
+    shown = printed("info", "former.kgan")
+    assert shown["sha256"] == found["sha256"] and shown["manifest"]["format"] == "kerasgan-pack"
+    assert shown["card"].startswith("---\nlicense: ")
+    text = kerasgan("info", "former.kgan").stdout
+    assert "# former: synthetic, not for diagnosis" in text and found["sha256"] in text
+    (tmp_path / "other.kgan").write_text("no zip")
+    refused = kerasgan("info", "other.kgan")
+    assert refused.exit_code == 2 and refused.stderr.startswith("Error: other.kgan is refused as a pack: ")
+    assert refused.stderr.count("\n") == 1

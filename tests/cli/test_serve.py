@@ -54,7 +54,7 @@ def test_it_is_not_run_on_an_empty_folder(refused, model_server, tmp_path):
     [["--embedded"], ["--host", "127.0.0.1"], ["--token-file", "token"], ["--access-log"], ["--cors-origin", "*"]],
 )
 def test_what_it_cannot_do_takes_the_embedded_server(refused, model_server, tmp_path, option):
-    pytest.importorskip("tensorflow_serving", reason="the extra `serving` is not installed")
+    pytest.importorskip("uvicorn", reason="the extra `serving` is not installed")
     (tmp_path / "token").write_text("secret\n")
     add_model(tmp_path / "models")
     error = refused("serve", "models", "--port", 0, "--rest-port", 0, *option)
@@ -72,7 +72,7 @@ def test_without_the_extra(refused, tmp_path, monkeypatch):
     add_model(tmp_path / "models")
     monkeypatch.setattr(protocol, "find_spec", lambda name: None)
     error = refused("serve", "models", "--embedded")
-    assert "This needs grpcio, tensorflow-serving-api, starlette, uvicorn; install it with: pip install" in error
+    assert "This needs grpcio, starlette, uvicorn; install it with: pip install" in error
 
 
 def test_help_says_that_it_is_not_the_real_server(kerasgan):
@@ -81,7 +81,7 @@ def test_help_says_that_it_is_not_the_real_server(kerasgan):
 
 
 def test_an_empty_token_file(refused, tmp_path):
-    pytest.importorskip("tensorflow_serving", reason="the extra `serving` is not installed")
+    pytest.importorskip("uvicorn", reason="the extra `serving` is not installed")
     add_model(tmp_path / "models")
     (tmp_path / "token").write_text("\n")
     assert "token is empty; write the token into it" in refused("serve", "models", "--token-file", "token")
@@ -89,7 +89,7 @@ def test_an_empty_token_file(refused, tmp_path):
 
 @pytest.mark.parametrize("content", [b"\xff\xfes\x00", "gehe\u00efm".encode(), b"two words", b"two\nlines"])
 def test_a_token_file_that_holds_none(refused, tmp_path, content):
-    pytest.importorskip("tensorflow_serving", reason="the extra `serving` is not installed")
+    pytest.importorskip("uvicorn", reason="the extra `serving` is not installed")
     add_model(tmp_path / "models")
     (tmp_path / "token").write_bytes(content)
     error = refused("serve", "models", "--token-file", "token")
@@ -105,6 +105,10 @@ def test_a_token_file_that_holds_none(refused, tmp_path, content):
         (["run", "T1=a", "T1=b", "out"], "is given once: T1=PATH T2=PATH; got T1=a T1=b."),
         (["run", "T1=a", "T2=", "=b", "out"], "needs a name and a file or folder, and is given once: T1=PATH T2=PATH;"),
         (["run", "in", "out", "--token-file", "token"], "--token-file and --certificate are for a server, such as"),
+        (
+            ["hf://a/b", "in", "out", "--token-file", "token"],
+            "--token-file and --certificate are for a server",
+        ),
     ],
 )
 def test_the_paths_of_translate(kerasgan, arguments, said):

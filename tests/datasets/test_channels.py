@@ -4,9 +4,10 @@ import logging
 
 import pytest
 
-from kerasgan.datasets import create_secret, find_listed, load, load_scans, patient_key, phantom, phantom_contrasts
+from kerasgan.datasets import create_secret, load, load_scans, patient_key, phantom, phantom_contrasts
 from kerasgan.datasets.folder import CARD
 from kerasgan.errors import DatasetError
+from kerasgan.io.discovery import find_listed
 from kerasgan.phantom import HEAD, HEAD_CONTRASTS, Tissue
 
 MR, CT = (0, 400), (-1000, 0)

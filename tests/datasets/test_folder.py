@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
 
-from kerasgan.datasets import create_secret, find_listed, load, load_scans, patient_key
+from kerasgan.datasets import create_secret, load, load_scans, patient_key
 from kerasgan.datasets.folder import scan
 from kerasgan.errors import DatasetError
 from kerasgan.io import discover
 from kerasgan.io import write_image as save_image
+from kerasgan.io.discovery import find_listed
 from kerasgan.scans.volume import Volume
 from kerasgan.text import SYNTHETIC_IMAGE
 

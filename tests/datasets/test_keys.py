@@ -1,8 +1,8 @@
 import pytest
 
 from kerasgan.datasets import create_secret, digest, find_secret, load, load_scans, patient_key, secret_of
-from kerasgan.datasets._keys import SECRET, salted
 from kerasgan.errors import DatasetError
+from kerasgan.io.keys import SECRET, salted
 
 MR, CT = (0, 400), (-1000, 0)  # of background and tissue
 

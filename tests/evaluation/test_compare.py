@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 
 import numpy as np
 import pytest
 from evaluated_runs import WINDOW, write_run
-from matplotlib.image import imread
+from matplotlib.image import imread, imsave
 from scipy import stats
 
 from kerasgan.errors import RunError
+from kerasgan.evaluation import comparison
 from kerasgan.evaluation.compare import compare
 from kerasgan.metrics import ct_metrics
+from kerasgan.pictures.charts import paired_figure
 
 RNG = np.random.default_rng(0)
 BASE = RNG.normal(150, 20, 8)
@@ -50,19 +53,31 @@ def test_patients_are_joined_by_key_not_by_line(make_run):
     assert section.lines("mae_hu")[1].against_first.effect_size == 0
 
 
+def cells(line):
+    """The cells of a line of a Markdown table."""
+    return [cell.strip() for cell in line.split("|")[1:-1]]
+
+
 def test_the_table(make_run):
     paths = [make_run("base"), make_run("better", BETTER), make_run("same", SAME, note="quick run")]
-    text = compare(paths).table()
-    lines = text.splitlines()
+    comparison = compare(paths)
+    assert repr(comparison) == "<RunComparison of 3: MR to CT, 8 test patients>"
+    lines = comparison.table().splitlines()
     assert lines[2].startswith("- 1: ") and lines[2].endswith("base (recipe small, seed 0)")
-    assert "quick run" in text and "quick run" not in lines[2]
+    assert "quick run" in " ".join(lines) and "quick run" not in lines[2]
     assert "MR to CT, 8 test patients" in lines
-    row = next(line for line in lines if line.startswith("| mae_hu [HU]"))
-    assert f"| 1   | {BASE.mean():.0f} ± {BASE.std(ddof=1):.0f}" in row
-    after = lines[lines.index(row) + 1]
-    assert f"{(BETTER - BASE).mean():.3g} [-" in after and "<0.001" in after and " 0.016 " in after
-    assert "corrected by Holm over the 2 comparisons of a metric" in " ".join(text.split())
-    assert "- mae_hu: Mean absolute error over the body mask" in text and "rmse_hu" not in text
+    titles = ["MAE [HU]", "MAE of soft tissue [HU]", "MAE of bone [HU]", "Dice of bone"]
+    row = next(number for number, line in enumerate(lines) if cells(line) == ["run", *titles])
+    assert cells(lines[row + 2])[:2] == ["1", f"{BASE.mean():.0f} ± {BASE.std(ddof=1):.0f}"]
+    after = next(line for line in lines if line.startswith("| MAE [HU] "))
+    low, high = stats.ttest_rel(BETTER, BASE).confidence_interval(0.95)
+    assert cells(after)[1:4] == ["2", f"{(BETTER - BASE).mean():.3g} [{low:.3g}, {high:.3g}]", "<0.001"]
+    assert cells(after)[4] == "0.016"
+    assert "8 patients are few" in " ".join(lines) and "Mean absolute error" not in " ".join(lines)
+    every = comparison.table(definitions=True)
+    assert "corrected by Holm over the 2 comparisons of a metric" in " ".join(every.split())
+    assert "- mae_hu: Mean absolute error over the body mask" in every and "rmse_hu" not in every
+    assert sum(line.startswith("| psnr_255 [dB] ") for line in every.splitlines()) == 2  # means, differences
     assert max(len(line) for line in lines if line.startswith("|")) <= 110
 
 
@@ -71,21 +86,23 @@ def test_the_error_stands_beside_its_scale(make_run):
     for path, floor in zip(paths, (60.0, 45.0), strict=True):
         file = path / "evaluation" / "summary.json"
         content = json.loads(file.read_text())
-        for method, mean in (("constant", 150.0), ("grid floor", floor)):
+        del content["methods"]["best look-up table"]
+        for method, mean in (("constant", 140.0), ("grid floor", floor)):
             content["methods"][method] = {"mae_hu": {"mean": mean, "sd": 20.0, "count": 8}}
         file.write_text(json.dumps(content))
-    text = compare(paths).table()
-    lines = text.splitlines()
-    (first,) = (number for number, line in enumerate(lines) if line.startswith("| mae_hu [HU]"))
-    cells = [[cell.strip() for cell in line.split("|")[1:4]] for line in lines[first + 2 : first + 5]]
-    rows = [("constant", "150 ± 20"), ("grid floor of 1", "60 ± 20"), ("grid floor of 2", "45 ± 20")]
-    assert cells == [["", *row] for row in rows]
+    comparison = compare(paths)
+    lines = comparison.table().splitlines()
+    found = [cells(line)[:3] for line in lines if line.startswith(("| constant ", "| grid floor "))]
+    rows = [("constant", "140 ± 20"), ("grid floor of 1", "60 ± 20"), ("grid floor of 2", "45 ± 20")]
+    assert found == [[*row, "-"] for row in rows]
+    assert BASE.mean() > 140 and "The constant is better than run 1 and run 2 in MAE: most of a body" in " ".join(lines)
+    text = comparison.table(definitions=True)
     assert "- constant: no network: 35 HU" in text and "- grid floor: " in text and "in the true body" not in text
     assert "constant" not in compare([make_run("former"), make_run("run")]).table()
 
 
 def test_two_runs_need_no_correction(make_run):
-    text = compare([make_run("base"), make_run("better", BETTER)]).table()
+    text = compare([make_run("base"), make_run("better", BETTER)]).table(definitions=True)
     assert "one comparison a metric" in text and "Holm" not in text
 
 
@@ -97,8 +114,9 @@ def test_files_hold_every_metric(make_run, tmp_path):
         "comparison.csv",
         "comparison.json",
         "evaluation.png",
+        "report.html",
     }
-    assert (folder / "comparison.md").read_text() == comparison.table() + "\n"
+    assert (folder / "comparison.md").read_text() == comparison.table(definitions=True) + "\n"
     with (folder / "comparison.csv").open() as file:
         rows = list(csv.DictReader(file))
     content = json.loads((folder / "comparison.json").read_text())
@@ -111,6 +129,20 @@ def test_files_hold_every_metric(make_run, tmp_path):
     assert content["results"][1]["p_t_holm"] == pytest.approx(stats.ttest_rel(BETTER, BASE).pvalue)
     assert content["patients"] == {"evaluation": [f"p{number}" for number in range(8)]}
     assert content["definitions"]["evaluation"]["rmse_hu"]["definition"].startswith("Root mean square error")
+
+
+def test_the_page_shows_the_best_and_the_worst_patient_of_all_runs(make_run, tmp_path):
+    """The mean over both runs decides; a name in a file that is no picture's name becomes no path."""
+    paths = [make_run("base"), make_run("better", BETTER)]
+    for path in paths:
+        for number in range(8):
+            imsave(path / "evaluation" / f"p{number}.png", np.zeros((4, 4)))
+    compare(paths, tmp_path / "out")
+    text = (tmp_path / "out" / "report.html").read_text()
+    order = np.argsort(BASE + BETTER)
+    shown = re.findall(r"Run (\d), (best|worst) patient (p\d)", text)
+    assert shown == [(run, what, f"p{order[at]}") for what, at in (("best", 0), ("worst", -1)) for run in "12"]
+    assert "Differences to run 1" in text and text.count("<img ") == 5
 
 
 def test_both_directions_and_one_that_only_one_run_has(make_run):
@@ -126,10 +158,10 @@ def test_both_directions_and_one_that_only_one_run_has(make_run):
 
 
 def test_one_patient_has_no_tests(make_run, tmp_path):
-    text = compare([make_run("base", [100]), make_run("better", [90])], tmp_path / "out").table()
+    text = compare([make_run("base", [100]), make_run("better", [90])], tmp_path / "out").table(definitions=True)
     assert "MR to CT, 1 test patient\n" in text
     assert "One patient: nothing is known of the spread between patients" in " ".join(text.split())
-    assert "d_z: " not in text
+    assert "d_z" not in text and "difference to run 1" not in text
     content = json.loads((tmp_path / "out" / "comparison.json").read_text())
     assert content["results"][1] == {
         "evaluation": "evaluation",
@@ -174,7 +206,7 @@ def test_the_caution_counts_the_patients_of_a_figure(make_run, monkeypatch):
         with scores.open(newline="") as file:
             rows = list(csv.DictReader(file))
         for row in rows[3:]:
-            row["mae_bone_hu"] = ""
+            row["mae_bone_hu"] = ""  # which the table shows
         with scores.open("w", newline="") as file:
             writer = csv.DictWriter(file, rows[0])
             writer.writeheader()
@@ -244,7 +276,7 @@ def test_models_of_different_windows_are_compared_in_hu_alone(make_run, tmp_path
     odd = {"mae_255", "psnr_255", "ssim_255", "mutual_information"}
     assert odd < set(section.left_out) and not odd & set(section.definitions)
     assert {"mae_bone_hu", "rmse_hu", "ssim_synthrad2023"} < set(section.definitions)
-    text = comparison.table()
+    text = comparison.table(definitions=True)
     assert "| mae_255" not in text and "(a model's window is in it), so left out: gradient_correlation, " in text
     content = json.loads((tmp_path / "out" / "comparison.json").read_text())
     assert not odd & {result["metric"] for result in content["results"]}
@@ -302,3 +334,16 @@ def test_the_picture_is_marked_as_quick(make_run, tmp_path):
     compare([runs[0], quick], tmp_path / "marked")
     corner = [imread(tmp_path / name / "evaluation.png")[:50, -200:, :3] for name in ("plain", "marked")]
     assert np.ptp(corner[0], axis=(0, 1)).max() == 0 < np.ptp(corner[1], axis=(0, 1)).max()
+
+
+def test_the_picture_calls_the_figures_as_the_tables_do(make_run, tmp_path, monkeypatch):
+    drawn = []
+
+    def draw(panels, *arguments):
+        drawn.extend(panel.title for panel in panels)
+        paired_figure(panels, *arguments)
+
+    monkeypatch.setattr(comparison, "paired_figure", draw)
+    found = compare([make_run("base"), make_run("better", BETTER)], tmp_path / "compared")
+    assert "MAE [HU]" in drawn and "mae_hu [HU]" not in drawn
+    assert len(drawn) == len(found.sections[0].every)

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from kerasgan.cli import app
 from kerasgan.errors import KerasganError
-from kerasgan.evaluation.error_map import GRADIENT, MAP, ErrorMaps
+from kerasgan.evaluation.error_map import GRADIENT, MAP, ErrorMaps, error_sample
 from kerasgan.evaluation.evaluate import evaluate
 from kerasgan.io import read_image
 from kerasgan.runs.contract import expected_error_path
@@ -32,7 +32,7 @@ def pair(error, shape=(1, 30, 30)):
 def test_a_patient_is_scored_by_the_errors_of_the_others():
     maps = ErrorMaps()
     for key, error in (("one", 100.0), ("one", 100.0), ("two", 300.0)):
-        maps.add(key, *pair(error))
+        maps.add(key, error_sample(*pair(error)))
     scores = maps.scores()
     assert scores.keys() == {MAP, GRADIENT} and scores[MAP].keys() == {"one", "two"}
     assert scores[MAP]["one"]["map_mean_hu"] == pytest.approx(150.5, rel=0.02)  # by what two has
@@ -43,18 +43,18 @@ def test_a_patient_is_scored_by_the_errors_of_the_others():
 
 def test_one_patient_has_no_others_and_three_are_too_few_for_the_run():
     maps = ErrorMaps()
-    maps.add("one", *pair(100.0))
+    maps.add("one", error_sample(*pair(100.0)))
     assert maps.scores() == {} and maps.fitted("test", "") is None
     for key in ("two", "three"):
-        maps.add(key, *pair(100.0))
+        maps.add(key, error_sample(*pair(100.0)))
     assert maps.fitted("test", "") is None
-    maps.add("four", *pair(100.0))
+    maps.add("four", error_sample(*pair(100.0)))
     assert maps.fitted("external", "w").patients == 4
 
 
 def test_a_pair_with_nothing_to_score_is_left_out():
     maps, (source, synthetic, truth, mask) = ErrorMaps(), pair(100.0)
-    maps.add("one", source, synthetic, truth, ~mask)
+    maps.add("one", error_sample(source, synthetic, truth, ~mask))
     assert maps.scores() == {}
 
 
@@ -72,9 +72,9 @@ def test_an_evaluation_prints_the_figures_and_the_run_keeps_the_table(run, tmp_p
     assert result.maps == elsewhere.maps
     patients = set(run.split()["test"]["a"])
     assert len(patients) >= 4 and set(result.maps[MAP]) == set(result.maps[GRADIENT]) == patients
-    assert "| where is the error? | expected error | gradient of the source |" in result.table()
-    assert "- auroc_worst: probability that" in result.table()
-    assert max(map(len, result.table().splitlines())) <= 110
+    assert "| where is the error? | expected error | gradient of the source |" in result.table(definitions=True)
+    assert "- auroc_worst: probability that" in result.table(definitions=True)
+    assert max(map(len, result.table(definitions=True).splitlines())) <= 110
     summary = json.loads((result.folder / "summary.json").read_text())
     found = [row["auroc_worst"] for row in result.maps[MAP].values()]
     assert summary["maps"][MAP]["auroc_worst"]["mean"] == pytest.approx(np.mean(found))
@@ -85,7 +85,7 @@ def test_an_evaluation_prints_the_figures_and_the_run_keeps_the_table(run, tmp_p
 
 def test_a_synthetic_mr_has_no_map(run, tmp_path):
     result = evaluate(run.path, out=tmp_path / "out", direction="ba")
-    assert result.maps == {} and "where is the error?" not in result.table()
+    assert result.maps == {} and "where is the error?" not in result.table(definitions=True)
 
 
 def test_a_generator_that_was_trained_on_has_none(run, tmp_path):
@@ -108,7 +108,7 @@ def test_the_commands_from_an_evaluation_to_a_map(run, tmp_path):
         assert result.exit_code == 0, result.output
         return result.output
 
-    assert "| auroc_worst " in call("evaluate", run.path)
+    assert "| auroc_worst " in call("evaluate", run.path, "--definitions")
     scan = sorted(run.data_dir.glob("*/mr.nii.gz"))[0]
     shown = call("translate", run.path, scan, tmp_path / "ct.nii.gz", "--uncertainty")
     assert "Expected error: " in shown and "ct-expected-error.nii.gz" in shown

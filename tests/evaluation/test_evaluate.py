@@ -9,17 +9,22 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import tensorflow as tf
 from tiny import request, write_head, write_heads
 
 from kerasgan import datasets
 from kerasgan.datasets import Scan, patient_key
-from kerasgan.datasets._keys import salted
-from kerasgan.errors import DatasetError, RunError
+from kerasgan.errors import DatasetError, RunError, WorkerError
 from kerasgan.evaluation import evaluate as module
+from kerasgan.evaluation import pair as pair_module
 from kerasgan.evaluation import results
-from kerasgan.evaluation.baseline import LookupBaseline
+from kerasgan.evaluation.baseline import LookupBaseline, lookup_sample
 from kerasgan.evaluation.evaluate import evaluate
+from kerasgan.evaluation.pair import PairEvaluator, PairJob, evaluate_pair, load_pair
 from kerasgan.evaluation.scale import places
+from kerasgan.execution import Outcome, SentOnce
+from kerasgan.export.packing import pack
+from kerasgan.io.keys import salted
 from kerasgan.metrics import apply_lookup_table, by_place, ct_metrics, fit_lookup_table, path_length_metrics, score
 from kerasgan.scans.gate import fit_gate
 from kerasgan.training.train import train
@@ -40,6 +45,8 @@ def test_every_unseen_patient_is_scored_drawn_and_written(run):
     result = evaluate(run.path)
     patients = set(run.split()["test"]["a"])
     assert result.part == "test"
+    many = "s" if len(patients) > 1 else ""
+    assert repr(result) == f"<Evaluation {result.folder}: {len(patients)} test patient{many}>"
     assert list(result.scores) == ["kerasgan", "constant", "best look-up table", "grid floor"]
     assert all(set(scores) == patients for scores in result.scores.values())
     assert {path.stem for path in result.folder.glob("*.png")} == patients | {"errors"}
@@ -56,8 +63,27 @@ def test_every_unseen_patient_is_scored_drawn_and_written(run):
     assert set(rows[0]) == {"patient", "method", *summary["definitions"]}
     assert summary["baselines"].keys() == result.scores.keys() - {"kerasgan"}
     assert set(summary["centres"]["A"]["patients"]) == patients  # they are all called 1BA...
-    assert max(map(len, result.table().splitlines())) <= 110
-    assert result.table() + "\n" == (result.folder / "table.md").read_text()
+    assert max(map(len, result.table(definitions=True).splitlines())) <= 110
+    assert result.table(definitions=True) + "\n" == (result.folder / "table.md").read_text()
+
+
+def test_two_workers_write_the_files_of_one_process(run, tmp_path, monkeypatch):
+    threads = tf.config.threading.get_intra_op_parallelism_threads()  # sums of a network depend on their number
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", str(threads))
+    one, two = (evaluate(run.path, out=tmp_path / f"{count}", workers=count) for count in (1, 2))
+    assert two.maps == one.maps and two.truth == one.truth and list(two.scores) == list(one.scores)
+    names = {path.name for path in one.folder.iterdir()}
+    assert {path.name for path in two.folder.iterdir()} == names and {"scores.csv", "summary.json"} <= names
+    for name in names:
+        assert (two.folder / name).read_bytes() == (one.folder / name).read_bytes(), name
+
+
+def test_what_stops_a_worker_is_named(run, tmp_path):
+    with pytest.raises(WorkerError, match=r"^Patient p01: Its process ended\.$"):
+        module._value(Outcome("job", failure=WorkerError("Its process ended.")), "p01")
+    elsewhere = PairEvaluator(RunTranslator(run), "ab", False, tmp_path, tmp_path / "missing")
+    with pytest.raises(RunError, match=r"A worker does not see .*\. Workers need the disk of the process that gives"):
+        evaluate_pair(SentOnce(elsewhere), PairJob((), 0, ""))
 
 
 def test_results_of_mirrored_slices_are_told_from_others(run):
@@ -71,7 +97,7 @@ def test_results_of_mirrored_slices_are_told_from_others(run):
     assert with_flip.scores["kerasgan"] != without.scores["kerasgan"]
     pair = module.unseen_pairs(run, *datasets.load_scans("synthrad", run.data_dir))[1][0]
     synthetic = RunTranslator(run).translate(pair[0].load(), "ab", flip=True)[0]
-    case, _ = module._load(run, pair, "ab")
+    case, _ = load_pair(run, pair, "ab")
     error = np.abs(synthetic.array - case.truth.array)[case.mask].mean()
     assert with_flip.scores["kerasgan"][case.key]["mae_hu"] == pytest.approx(error, rel=1e-6)
     shutil.rmtree(with_flip.folder)
@@ -82,7 +108,7 @@ def test_the_gate_is_asked_about_each_scan_that_is_scored(run, heads, tmp_path):
     assert not none.answers and "Input gate" not in none.table()
     assert "gate" not in json.loads((none.folder / "summary.json").read_text())
     _, pairs, others = module.unseen_pairs(run, *datasets.load_scans("synthrad", heads))
-    found = [module._load(run, pair, "ab")[1].measurements() for pair in (*pairs, *others)]
+    found = [load_pair(run, pair, "ab")[1].measurements() for pair in (*pairs, *others)]
     rng = np.random.default_rng(0)
     known = [(np.concatenate([found[0][:1] + spread, found[0][1:]]), str(spread)) for spread in rng.normal(0, 1, 12)]
     gate = fit_gate([(scan.tolist(), patient) for scan, patient in known])
@@ -94,13 +120,13 @@ def test_the_gate_is_asked_about_each_scan_that_is_scored(run, heads, tmp_path):
     assert result.answers == {answer: expected[answer] for answer in ("fits", "doubtful", "foreign")}
     assert json.loads((result.folder / "summary.json").read_text())["gate"] == result.answers
     line = "Input gate: of {} scans {fits} fit, {doubtful} are doubtful and {foreign} foreign."
-    assert line.format(len(pairs), **result.answers) in result.table().splitlines()
+    assert line.format(len(pairs), **result.answers) in result.remarks()
 
 
 def test_the_constant_and_the_floor_are_what_they_are_said_to_be(run, heads, tmp_path):
     result = evaluate(run.path, out=tmp_path / "out")
     _, pairs, _ = module.unseen_pairs(run, *datasets.load_scans("synthrad", heads))
-    case, _ = module._load(run, pairs[0], "ab")
+    case, _ = load_pair(run, pairs[0], "ab")
     truth, inside = case.truth.array, case.source.body
     errors = np.abs(np.where(inside, 35.0, -1000.0) - truth)
     row = result.scores["constant"][case.key]
@@ -125,7 +151,7 @@ def test_the_constant_and_the_floor_are_what_they_are_said_to_be(run, heads, tmp
 def test_the_shell_is_4_mm_wide(run, heads):
     """Of voxels of 2 x 2 x 3 mm it has 12 in the slice of a body of one voxel, and 5 in each slice beside it."""
     _, pairs, _ = module.unseen_pairs(run, *datasets.load_scans("synthrad", heads))
-    source = module._load(run, pairs[0], "ab")[1]
+    source = load_pair(run, pairs[0], "ab")[1]
     body = np.zeros_like(source.body)
     body[1, 5, 5] = True
     bits = np.packbits(body, axis=-1)
@@ -173,17 +199,17 @@ def test_the_other_way_is_scored_on_the_models_mr_scale(run, tmp_path):
 def test_each_scan_is_read_and_prepared_once(run, heads, tmp_path, monkeypatch):
     """The look-up table's samples come from the same pass as the scores; nothing that was kept for them stays."""
     read, prepared = Counter(), []
-    load, prepare = Scan.load, module.prepare
+    load, prepare = Scan.load, pair_module.prepare
     monkeypatch.setattr(Scan, "load", lambda scan, *options: read.update([scan.files]) or load(scan))
     monkeypatch.setattr(
-        module, "prepare", lambda *given, **options: prepared.append(given) or prepare(*given, **options)
+        pair_module, "prepare", lambda *given, **options: prepared.append(given) or prepare(*given, **options)
     )
     result = evaluate(run.path, out=tmp_path / "out")
     part, pairs, others = module.unseen_pairs(run, *datasets.load_scans("synthrad", heads))
     assert part == "test" and others and set(read.values()) == {1}
     assert set(read) == {scan.files for pair in (*pairs, *others) for scan in pair}
     assert len(prepared) == len(pairs) + len(others)  # the MR alone: a CT is compared as it is
-    assert {path.suffix for path in result.folder.iterdir()} == {".png", ".csv", ".json", ".md"}
+    assert {path.suffix for path in result.folder.iterdir()} == {".png", ".csv", ".json", ".md", ".html"}
 
 
 @pytest.mark.parametrize("direction", ["ab", "ba"])
@@ -191,7 +217,7 @@ def test_the_baseline_is_that_of_all_other_patients_held_back(run, heads, tmp_pa
     """Fitted and scored here in two passes, on whole volumes."""
     result = evaluate(run.path, out=tmp_path / "out", direction=direction)
     _, pairs, others = module.unseen_pairs(run, *datasets.load_scans("synthrad", heads))
-    cases = [module._load(run, pair, direction)[0] for pair in (*pairs, *others)]
+    cases = [load_pair(run, pair, direction)[0] for pair in (*pairs, *others)]
     sources = [case.source.map.forward(case.source.axial.array) for case in cases]
     for case, source in zip(cases[: len(pairs)], sources, strict=False):
         kept = [(s, c.truth.array, c.mask) for s, c in zip(sources, cases, strict=True) if c.key != case.key]
@@ -208,17 +234,17 @@ def test_look_up_table_leaves_the_patient_out():
     tables, shape = LookupBaseline(), (1, 4, 4)
     for key, offset in (("one", 0.0), ("two", 0.0), ("odd", 100.0)):
         source = rng.uniform(-1, 1, shape)
-        tables.add(key, source, np.full(shape, 40.0 + offset), np.ones(shape, bool))
-    np.testing.assert_array_equal(tables.translate("odd", np.zeros(shape)), 40.0)
-    assert LookupBaseline().translate("alone", np.zeros(shape)) is None
+        tables.add(key, lookup_sample(source, np.full(shape, 40.0 + offset), np.ones(shape, bool)))
+    np.testing.assert_array_equal(tables.table("odd").values, 40.0)
+    assert LookupBaseline().table("alone") is None
 
 
 def test_look_up_table_leaves_out_all_pairs_of_a_patient():
     shape, tables = (1, 4, 4), LookupBaseline()
     for key, value in (("one", 10.0), ("one", 20.0), ("other", 50.0)):
-        tables.add(key, np.zeros(shape), np.full(shape, value), np.ones(shape, bool))
-    np.testing.assert_array_equal(tables.translate("one", np.zeros(shape)), 50.0)
-    np.testing.assert_array_equal(tables.translate("other", np.zeros(shape)), 15.0)  # the median of both
+        tables.add(key, lookup_sample(np.zeros(shape), np.full(shape, value), np.ones(shape, bool)))
+    np.testing.assert_array_equal(tables.table("one").values, 50.0)
+    np.testing.assert_array_equal(tables.table("other").values, 15.0)  # the median of both
 
 
 def key_of(run, name):
@@ -238,7 +264,7 @@ def test_a_patient_with_two_pairs_counts_once(run, heads, tmp_path, monkeypatch)
         expected = (single[first][name] + single[second][name]) / 2
         assert result.scores["kerasgan"][first][name] == pytest.approx(expected)
     assert {path.stem for path in result.folder.glob("*.png")} == {first, f"{first}-2", "errors"}
-    assert result.table().startswith("1 test patients")
+    assert result.table().startswith("1 test patient, mean")
 
 
 def test_the_recorded_split_holds_whatever_the_data_says_today(run, tmp_path):
@@ -283,6 +309,24 @@ def test_people_of_another_dataset_are_scored(run, tmp_path):
     assert (result.part, result.folder.name) == ("external", "evaluation-external")
     assert set(result.scores["kerasgan"]) == {key_of(run, "30"), key_of(run, "31")}
     shutil.rmtree(result.folder)
+
+
+def test_a_pack_is_scored_as_its_run_on_people_who_are_named(run, tmp_path):
+    for patient, seed in (("2BB001", 30), ("2BB002", 31)):
+        write_head(tmp_path / "clinic" / patient, seed)
+    packed = pack(run.path, tmp_path / "model.kgan")
+    with pytest.raises(RunError, match=r"model\.kgan does not say who it was trained on.* --dataset folder and --data"):
+        evaluate(packed, tmp_path / "clinic")
+    found = evaluate(packed, tmp_path / "clinic", dataset="synthrad")
+    wanted = evaluate(run.path, tmp_path / "clinic", out=tmp_path / "wanted")
+    assert (found.part, found.folder) == ("external", tmp_path / "model-evaluation-external")
+    assert found.note == "a pack, which does not say who it was trained on" and wanted.note == ""
+    for method, rows in wanted.scores.items():  # keys are those of the folder here, and there the run's
+        maes = [sorted(row["mae_hu"] for row in one.values()) for one in (found.scores[method], rows)]
+        assert maes[0] == pytest.approx(maes[1], rel=1e-6), method
+    assert len(found.scores["kerasgan"]) == 2 and (found.folder / "report.html").is_file()
+    with pytest.raises(DatasetError, match="leave --dataset or --part out"):
+        evaluate(packed, tmp_path / "clinic", dataset="synthrad", wanted="validation")
 
 
 def test_scores_of_other_people_are_not_replaced_by_those_of_a_second_site(run, tmp_path):

@@ -37,15 +37,16 @@ def make_fold(tmp_path):
 def test_every_patient_counts_once(make_fold, tmp_path):
     paths = [make_fold(number) for number in (1, 2, 3)]
     result = compare(paths, tmp_path / "out")
+    assert repr(result) == "<CrossValidation: MR to CT, 11 patients, each scored once, 3 of 3 folds>"
     every = np.concatenate(MAES)
     lines = result.table().splitlines()
     assert "MR to CT, 11 patients, each scored once, 3 of 3 folds" in lines
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line.startswith("|")]
-    assert rows[0] == ["metric", "all folds", "1/3", "2/3", "3/3"]
+    assert rows[0] == ["", "all folds", "1/3", "2/3", "3/3"]
     assert rows[2] == ["patients", "11", "4", "4", "3"]
-    assert rows[3] == ["mae_hu [HU]", *(mean_and_spread(one.mean(), one.std(ddof=1)) for one in (every, *MAES))]
+    assert rows[3] == ["MAE [HU]", *(mean_and_spread(one.mean(), one.std(ddof=1)) for one in (every, *MAES))]
     with (tmp_path / "out" / "comparison.csv").open() as file:
-        found = [row for row in csv.DictReader(file) if row["metric"] == "mae_hu"]
+        found = [row for row in csv.DictReader(file) if (row["metric"], row["method"]) == ("mae_hu", "kerasgan")]
     assert [(row["fold"], row["count"]) for row in found] == [("all", "11"), ("1/3", "4"), ("2/3", "4"), ("3/3", "3")]
     assert float(found[0]["mean"]) == pytest.approx(every.mean())
     content = json.loads((tmp_path / "out" / "comparison.json").read_text())
@@ -58,11 +59,13 @@ def test_the_scale_is_joined_as_well(make_fold):
     for path in paths:
         summary, scores = path / "evaluation" / "summary.json", path / "evaluation" / "scores.csv"
         content = json.loads(summary.read_text())
-        content["methods"]["constant"] = content["methods"]["kerasgan"]
+        content["methods"]["constant"] = content["methods"].pop("best look-up table")
         summary.write_text(json.dumps(content))
         scores.write_text(scores.read_text().replace(",best look-up table,", ",constant,"))
-    lines = compare(paths).table().splitlines()
-    error, constant = (next(line for line in lines if line.startswith(f"| {name} ")) for name in ("mae_hu", "constant"))
+    lines = compare(paths).table(definitions=True).splitlines()
+    error, constant = (
+        next(line for line in lines if line.startswith(f"| {name} ")) for name in ("MAE [HU]", "constant")
+    )
     assert error.split("|")[2:] == constant.split("|")[2:]
     assert any(line.startswith("- constant: no network") for line in lines)
 

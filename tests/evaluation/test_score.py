@@ -61,11 +61,11 @@ def test_a_synthetic_scan_alone_beside_its_truth(heads, made):
     body = body_mask(Volume(ct, (6, 6, 5), modality="CT"))
     expected = np.abs(35.0 - ct[body]).mean()
     assert result.scores["constant in the true body"][key]["mae_hu"] == pytest.approx(expected)
-    text = " ".join(result.table().split())
-    assert "1 given patients, mean ± SD (mask: the body that is found in the truth)" in text
+    text = " ".join(result.table(definitions=True).split())
+    assert "1 given patient, mean ± SD (mask: the body that is found in the truth)" in text
     assert "35 HU inside the body that is found in the truth, for want of a source" in text
     assert {path.name for path in result.folder.iterdir()} == {
-        *("table.md", "scores.csv", "summary.json", "errors.png", f"{key}.png")
+        *("table.md", "scores.csv", "summary.json", "errors.png", "report.html", f"{key}.png")
     }
     assert json.loads((result.folder / "summary.json").read_text()) == json.loads(json.dumps(result.content()))
 
@@ -148,7 +148,9 @@ def test_scans_of_any_origin_are_compared_with_those_of_a_run(tmp_path):
         assert section.name == "evaluation" and comparison.heading(section) == "MR to CT, 2 test patients"
         first, second = (line.summary.mean for line in section.lines("mae_hu"))
         assert (first if paths[0] == theirs.folder else second) == pytest.approx(10) and first != second
-        assert section.scale.keys() == {"constant", "grid floor"}
+        scales = dict(zip(paths, section.scale, strict=True))
+        assert scales[theirs.folder].keys() == {"constant", "best look-up table"}
+        assert scales[run.path].keys() == {"constant", "best look-up table", "grid floor"}  # a network has a grid
     assert json.loads((tmp_path / "comparison/comparison.json").read_text())["runs"][0]["recipe"] is None
     assert f"1: {theirs.folder} (no run); mask: as given" in " ".join(comparison.table().split())
     other_mask = score(tmp_path / "made", heads, out=tmp_path / "found")

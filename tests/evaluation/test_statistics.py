@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from kerasgan.evaluation.statistics import bootstrap_interval, compare_paired, effect_size, holm, t_test
+from kerasgan.evaluation.statistics import caution, compare_paired, effect_size, holm, mean_interval, t_test
 
 
 def patients(values):
@@ -57,17 +57,32 @@ def test_the_correction_spans_all_methods_test_by_test(figures):
     assert results["third"].interval == alone["third"].interval
 
 
-def test_bootstrap_interval_is_the_percentile_one(figures):
-    difference = figures["third"] - figures["first"]
-    ours = bootstrap_interval(difference, seed=1)
-    scipys = stats.bootstrap((difference,), np.mean, n_resamples=20_000, method="percentile").confidence_interval
-    assert ours == pytest.approx(tuple(scipys), abs=0.05 * difference.std())
-    assert bootstrap_interval(difference, seed=1) == ours != bootstrap_interval(difference, seed=2)
+def test_interval_of_the_mean_is_scipys_of_a_paired_t_test(figures):
+    """SciPy inverts the test itself."""
+    scipys = stats.ttest_rel(figures["third"], figures["first"]).confidence_interval(0.95)
+    assert mean_interval(figures["third"] - figures["first"]) == pytest.approx(tuple(scipys))
 
 
-def test_bootstrap_interval_of_two_patients_by_hand():
-    # the mean of two draws is 0, 1 or 2 with probabilities 1/4, 1/2, 1/4
-    assert bootstrap_interval(np.array([0.0, 2.0])) == (0, 2)
+def test_interval_of_the_mean_by_hand():
+    # of 4 patients: 3 degrees of freedom, for which printed tables have t = 3.182; mean 3, SD sqrt(20 / 3)
+    half = 3.182 * np.sqrt(20 / 3) / 2
+    assert mean_interval(np.array([0.0, 2.0, 4.0, 6.0])) == pytest.approx((3 - half, 3 + half), rel=1e-3)
+    # of 2: t = 12.706, mean 1, SD sqrt(2)
+    assert mean_interval(np.array([0.0, 2.0])) == pytest.approx((1 - 12.706, 1 + 12.706), rel=1e-3)
+
+
+@pytest.mark.parametrize("count", [4, 8])
+def test_interval_holds_the_true_mean_as_often_as_it_says(count):
+    """Of 2,000 samples whose true mean is 0; the standard error of the share is 0.5 %."""
+    samples = np.random.default_rng(0).normal(size=(2000, count))
+    held = [low < 0 < high for low, high in map(mean_interval, samples)]
+    assert np.mean(held) == pytest.approx(0.95, abs=0.015)
+
+
+def test_few_patients_are_told_of():
+    """Of 5 patients, 2 of the 32 patterns of signs are as extreme as one sign throughout."""
+    assert caution(5).startswith("5 patients are few") and caution(5).endswith("p (W) cannot fall below 0.0625.")
+    assert caution(10) == ""
 
 
 def test_equal_figures_are_no_difference():

@@ -12,7 +12,7 @@ SCRIPT = Path(__file__).parents[2] / "examples" / "serve_and_ask.py"
 
 @pytest.mark.skipif(not SCRIPT.is_file(), reason="the examples lie in the checkout only")
 def test_both_protocols_give_the_same_hounsfield_units(tmp_path, monkeypatch, capsys):
-    pytest.importorskip("tensorflow_serving", reason="the extra `serving` is not installed")
+    pytest.importorskip("uvicorn", reason="the extra `serving` is not installed")
     run = write_run(tmp_path / "run", write_heads(tmp_path / "data", 6), (0.0, 320.0), 192)
     monkeypatch.setattr("sys.argv", [str(SCRIPT), str(run.path)])
     runpy.run_path(str(SCRIPT), run_name="__main__")

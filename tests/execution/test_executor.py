@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from pathlib import Path
 import made_up_jobs
 import psutil
 import pytest
-from made_up_jobs import Job, compute, most_at_a_time, process, thread, threads_of_libraries
+from made_up_jobs import Job, compute, current_folder, most_at_a_time, process, thread, threads_of_libraries
 
 from kerasgan.errors import DicomError, KerasganError, WorkerError
 from kerasgan.execution import LATER, cluster, executor
@@ -140,6 +141,13 @@ def test_jobs_of_a_killed_worker_are_repeated(two):
     assert len(seen) == 2 and victim not in seen
 
 
+def test_processes_that_do_not_come_back_are_named(monkeypatch):
+    monkeypatch.setattr(cluster, "WORKERS_S", 0.0)
+    with pytest.raises(WorkerError, match=r"All worker processes ended, and no other"), executor(2) as opened:
+        for outcome in opened.run(process, jobs(1000)):
+            os.kill(outcome.value, signal.SIGKILL)
+
+
 def test_only_loopback_is_listened_to(two):
     mine = psutil.Process()
     for one in (mine, *mine.children(recursive=True)):
@@ -164,10 +172,10 @@ def start(tmp_path_factory):
         scheduler = begin("scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(file))
         if has_worker:
             begin("worker", "--scheduler-file", str(file), "--nthreads", "4", "--no-nanny", first=worker)
-        while not file.exists():
+        while not (text := file.read_text() if file.exists() else "").endswith("\n}"):  # dask writes it in place
             assert scheduler.poll() is None
             time.sleep(0.1)
-        return json.loads(file.read_text())["address"], scheduler
+        return json.loads(text)["address"], scheduler
 
     yield start
     for one in started:
@@ -175,8 +183,17 @@ def start(tmp_path_factory):
         one.wait()
 
 
-def test_a_running_scheduler_computes(start):
+def test_a_running_scheduler_computes(start, tmp_path, monkeypatch):
     address, scheduler = start()
+    folder = tmp_path / "of the command"
+    folder.mkdir()
+    with monkeypatch.context() as patch:
+        patch.chdir(folder)
+        with executor(cluster=address) as there:
+            assert {one.value for one in there.run(current_folder, jobs(4))} == {str(folder)}
+            folder.rmdir()
+            (lost,) = there.run(current_folder, jobs(1))
+            assert lost.error.startswith(f"A worker does not see {folder}. Workers need the disk of the process that")
     with executor(cluster=address) as there:
         assert values(there.run(compute, jobs(10))) == {number: 10 * number for number in range(10)}
         assert max(one.value for one in there.run(most_at_a_time, jobs(9))) == 3
@@ -231,10 +248,10 @@ metadata.version = version"""
 
 @pytest.fixture
 def slurm(tmp_path, monkeypatch):
-    """A function that puts commands in the place of Slurm's: `sbatch` with some lines, and `scancel`."""
+    """A function that puts commands in the place of Slurm's: `sbatch` and `squeue` with some lines, and `scancel`."""
 
-    def write(sbatch):
-        for name, lines in (("sbatch", sbatch), ("scancel", 'kill -- -"$1"')):
+    def write(sbatch, squeue="exit 1"):
+        for name, lines in (("sbatch", sbatch), ("squeue", squeue), ("scancel", 'kill -- -"$1"')):
             (tmp_path / name).write_text(f"#!/bin/sh\n{lines}\n")
             (tmp_path / name).chmod(0o755)
         monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
@@ -263,10 +280,38 @@ def test_jobs_of_slurm_compute(slurm):
     assert not any(psutil.pid_exists(one) for one in workers)
 
 
+@pytest.mark.parametrize("output", ["slurm-$$.out", "logs/dask-worker-$$.err", None])
+def test_jobs_of_slurm_that_end_at_once_are_not_waited_for(output, slurm, tmp_path, monkeypatch):
+    """They queue when they are asked about first, and are gone when they are asked about again."""
+    monkeypatch.setattr(cluster, "WORKERS_S", 0.5)
+    monkeypatch.chdir(tmp_path)
+    said = f'mkdir -p logs; printf "one\\n\\nline 5: python: not found\\n" > {output}\n' if output else ""
+    path = slurm(
+        f'{said}echo $$ >> asked\necho "Submitted batch job $$"',
+        "echo 1\n[ -e again ] && exit\ntouch again\ntail -n 1 asked",
+    )
+    if output and output.startswith("logs"):
+        path.write_text(path.read_text() + '\nlog_directory = "logs"')
+    with pytest.raises(WorkerError) as caught, executor(2, f"slurm:{path}"):
+        pass
+    assert Path("again").exists()
+    found = re.search(r"Slurm was asked for have ended; their jobs were (\d+), (\d+)\. ", str(caught.value))
+    assert set(found.groups()) == set(Path("asked").read_text().split())
+    wanted = f"{tmp_path} has no output of theirs"
+    if output:
+        wanted = f"{tmp_path / output.replace('$$', found[1])} ends with: line 5: python: not found. Mend that"
+    assert wanted in str(caught.value)
+
+
 def test_what_slurm_refuses_is_said(slurm, tmp_path):
     path = slurm('echo "sbatch: error: invalid partition specified: gpu" >&2\nexit 1')
     wanted = r"Slurm refused the job of a worker: sbatch: error: invalid partition specified: gpu Name a TOML file with"
     with pytest.raises(WorkerError, match=wanted), executor(2, f"slurm:{path}"):
+        pass
+    with (
+        pytest.raises(WorkerError, match=r"Slurm refused the job of a worker: Could not parse job id from submission"),
+        executor(2, f"slurm:{slurm('echo maintenance')}"),
+    ):
         pass
     path.write_text('cores = 1\nmemory = "1 GB"\ncolour = "red"')
     with (
@@ -283,7 +328,9 @@ def test_what_slurm_refuses_is_said(slurm, tmp_path):
 
 
 SIGNALLED = """
+import signal
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background ignores it
     stop_at_signals()
     with executor(2) as two:
         list(two.run(compute, [Job(number, "waiting", Path(sys.argv[1])) for number in range(2)]))
@@ -321,7 +368,7 @@ def test_workers_end_with_their_parent(number, tmp_path):
         assert parent.poll() is None
         time.sleep(0.1)
     os.killpg(parent.pid, number)
-    _, errors = parent.communicate(timeout=60)
+    _, errors = parent.communicate(timeout=300)
     assert "KeyboardInterrupt" in errors or "Stopped" in errors
     assert errors.count("Traceback") == 1  # the parent's alone
     for path in found:

@@ -24,7 +24,8 @@ import signal
 from dataclasses import dataclass, replace
 from kerasgan.errors import DivergenceError
 from kerasgan.experiments.papers import hiasa2018
-from kerasgan.experiments.engine.types import UNFINISHED, Cell, Section, Table, Task
+from kerasgan.experiments.engine.types import UNFINISHED, Cell, Task
+from kerasgan.pictures.html import Section, Table
 
 class Write(Task):
     number: int
@@ -244,11 +245,12 @@ def test_time_left_follows_the_cells_that_are_finished(toy):
     assert opened.seconds_left() == 240
 
 
-def test_damaged_result(toy):
+@pytest.mark.parametrize("content", ["{", "[]", '{"seconds": "many"}'])
+def test_damaged_result(toy, content):
     opened = toy()
     place = opened.place(opened.cells[0])
     place.mkdir(parents=True)
-    (place / "result.json").write_text("{")
+    (place / "result.json").write_text(content)
     with pytest.raises(RunError, match=r"result\.json is damaged: .*\. Delete it, and the cell is computed again"):
         opened.left()
 

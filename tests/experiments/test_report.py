@@ -13,8 +13,7 @@ from needed import program
 from playwright.sync_api import sync_playwright
 
 from kerasgan.experiments import compute, open_reproduction
-from kerasgan.experiments.engine import html as _html
-from kerasgan.experiments.engine.types import Picture, Section, Table
+from kerasgan.pictures.html import POLICY
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +133,7 @@ def test_the_page_holds_everything_itself(report):
     assert not page.all("script", "link", "iframe", "object")
     assert all(image["src"].startswith("data:image/png;base64,") for image in page.all("img"))
     assert all(link["href"].startswith(("#", "https://")) for link in page.all("a"))
-    assert [policy["content"] for policy in page.all("meta") if "http-equiv" in policy] == [_html.POLICY]
+    assert [policy["content"] for policy in page.all("meta") if "http-equiv" in policy] == [POLICY]
 
 
 def test_the_page_can_be_used_without_eyes_or_mouse(report):
@@ -154,20 +153,6 @@ def test_the_page_can_be_used_without_eyes_or_mouse(report):
 def test_no_patient_id(report):
     for path in (report, report.with_suffix(".json")):
         assert "901_S_" not in path.read_text()
-
-
-def test_text_is_escaped_and_long_tables_are_folded(tmp_path):
-    rows = [("a<b", "x & y"), *((f"row {n}", str(n)) for n in range(_html.LONG + 1))]
-    text = _html.page("T < U", [], [Section("S", (), [Table("long", rows)])])
-    Page(text)
-    assert "a&lt;b" in text and "x &amp; y" in text and "T &lt; U" in text
-    assert "<details><summary>long: 17 rows</summary>" in text
-
-
-def test_picture_becomes_part_of_the_page(tmp_path):
-    (tmp_path / "x.png").write_bytes(b"abc")
-    text = _html.page("T", [], [Section("S", (), [Picture("caption", tmp_path / "x.png", 'it "shows"')])])
-    assert 'alt="it &quot;shows&quot;" src="data:image/png;base64,YWJj"' in text
 
 
 def test_one_test_patient(experiment_file, hips, tmp_path):

@@ -6,9 +6,15 @@ import numpy as np
 import pytest
 import SimpleITK
 import tensorflow as tf
+from needed import needed, program
+from page_visitor import FLAGS, Visitor
+from playwright.sync_api import sync_playwright
 from untrained import SIZE, write_run
 
-from kerasgan.export import export_serving
+from kerasgan.cli._app import cache_folder
+from kerasgan.errors import ExportError
+from kerasgan.export import export_serving, export_tflite
+from kerasgan.export.page import build_page
 from kerasgan.export.serving_contract import read_serving_contract
 from kerasgan.runs.run import load_run
 
@@ -110,3 +116,41 @@ def expected_ct(finished_run):
         return (outputs + 1) / 2 * (CT_WINDOW[1] - CT_WINDOW[0]) + CT_WINDOW[0]
 
     return translate
+
+
+@pytest.fixture(scope="session")
+def site(finished_run, tmp_path_factory):
+    """The folder of a page with that run's model, to be read only."""
+    folder = tmp_path_factory.mktemp("site")
+    model = export_tflite(finished_run.path, folder / "model.tflite")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("shutil.which", lambda name: None)  # nothing is downloaded
+        try:
+            build_page(model, folder / "page", cache_folder())
+        except ExportError as error:
+            needed(None, f"The page's packages are missing, and `kerasgan demo RUN` fetches them. {error}")
+    return folder / "page"
+
+
+@pytest.fixture(scope="module")  # while it is there, no other event loop can run
+def chromium():
+    """A headless Chromium."""
+    path = program("chromium", "chromium-browser", "google-chrome", package="chromium")
+    with sync_playwright() as runner:
+        browser = runner.chromium.launch(executable_path=path, args=[*FLAGS])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(chromium):
+    """Opens a page, on a device that Playwright describes."""
+    visitors = []
+
+    def go(folder, **device):
+        visitors.append(Visitor(chromium, folder, **device))
+        return visitors[-1]
+
+    yield go
+    for visitor in visitors:
+        visitor.close()

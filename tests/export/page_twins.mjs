@@ -9,15 +9,15 @@ import {pathToFileURL} from 'node:url';
 
 const [page, folder] = process.argv.slice(2);
 const load = (name) => import(pathToFileURL(`${page}/${name}.js`));
-const [{bodyMask, grown}, {readSeries}, {writeSeries}, {axial, sliceGrid}, {isImage, readImage}, {verdict}] =
-  await Promise.all(['body', 'dicom', 'dicom_write', 'geometry', 'images', 'translate'].map(load));
+const [{bodyMask, grown}, {readSeries}, {writeSeries}, {axial, sliceGrid}, {isImage, readImage}, {corrected, verdict}, {errorMap}] =
+  await Promise.all(['body', 'dicom', 'dicom_write', 'geometry', 'images', 'translate', 'expected_error'].map(load));
 const {files, modality, pixel_mm: pixel, size, contract} = JSON.parse(readFileSync(`${folder}/job.json`));
 const sources = files.map((name) => ({name, buffer: new Uint8Array(readFileSync(name)).buffer}));
 const [{name, buffer}] = sources;
 const base = (path) => path.split('/').pop();
 let scan;
 try {
-  scan = isImage(name) ? await readImage(base(name), buffer, modality) : readSeries(sources, modality);
+  scan = isImage(name) ? await readImage(base(name), buffer, modality) : await readSeries(sources, modality);
 } catch (error) {
   writeFileSync(`${folder}/refusal.txt`, error.message);
   process.exit();
@@ -42,7 +42,10 @@ for (const enlarging of ['linear', 'lanczos']) {
 }
 const geometry = ({shape, spacing, axes, origin}) => ({shape, spacing, axes, origin});
 writeFileSync(`${folder}/geometry.json`, JSON.stringify({scan: geometry(scan), axial: geometry(volume), scaled: grid.scaled}));
-if (contract?.gate) writeFileSync(`${folder}/verdict.json`, JSON.stringify(verdict(volume, body, contract)));
+const unbiased = contract && await corrected(volume, body, contract, () => null);
+if (contract) write('corrected.float32', unbiased.data);
+if (contract?.expected_error) write('errors.float32', errorMap(volume, contract.expected_error));
+if (contract?.gate) writeFileSync(`${folder}/verdict.json`, JSON.stringify(verdict(unbiased, body, contract)));
 else if (contract) {
   mkdirSync(`${folder}/written`);
   const synthetic = scan.data.map((value) => 2 * value - 100.25);

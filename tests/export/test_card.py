@@ -7,7 +7,7 @@ from kerasgan.files import file_digest
 
 
 def card(run):
-    return model_card(run, serving_contract(run, "mr2ct", 3))
+    return model_card(run, "mr2ct, version 3", serving_contract(run, "mr2ct", 3).directions)
 
 
 def test_what_a_user_has_to_know(run):
@@ -18,6 +18,7 @@ def test_what_a_user_has_to_know(run):
         "MR, 20 to 320 in arbitrary units",
         "CT, -1000 to 1600 HU",
         run.facts.fingerprint,
+        "CC BY-NC 4.0",
         "pixels of 2 mm, trained at 32 x 32 pixels",
         "Not reported by the paper, and chosen here: - Adam's beta_1",
         "Deviations from the paper: - A dataset of another anatomy",
@@ -30,7 +31,7 @@ def test_what_a_user_has_to_know(run):
 
 def test_a_quick_run_says_so(run):
     run.recipe = run.recipe.model_copy(update={"quick": True})
-    assert "**A quick run: it shows that the line works" in card(run)
+    assert "**A quick run: it shows that everything works" in card(run)
 
 
 def test_a_student_says_so_and_not_where_its_teacher_lies(run):

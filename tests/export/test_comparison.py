@@ -146,6 +146,15 @@ def test_not_a_number_does_not_pass(finished_run):
         report.require()
 
 
+def test_images_of_another_shape_do_not_pass(finished_run):
+    def one_more(scan):
+        images, maps, values = artifact(finished_run)(scan)
+        return images, maps, values[:, None]
+
+    with pytest.raises(ExportError, match=r"gives \[(\d+), 1, 32, 32, 1\] values .* gives \[\1, 32, 32, 1\]\. Nothing"):
+        compared({"predict": one_more}, finished_run)
+
+
 def test_the_limit_scales_with_the_target_window(finished_run):
     run = finished_run
 

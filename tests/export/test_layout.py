@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
+from needed import official
 
 from kerasgan.errors import ExportError, ServingError
 from kerasgan.export.layout import MOUNT, check_sums, free_version, models, models_config, versions
@@ -164,9 +165,7 @@ def message(name, fields):
 
 
 def test_models_are_read_by_the_official_message(served):
-    config_pb2 = pytest.importorskip(
-        "tensorflow_serving.config.model_server_config_pb2", reason="tensorflow-serving-api is not installed"
-    )
+    config_pb2 = official("config.model_server_config_pb2")
     text = (served.parents[1] / "models.config").read_text()
     (config,) = text_format.Parse(text, config_pb2.ModelServerConfig()).model_config_list.config
     assert (config.name, config.base_path, config.model_platform) == ("mr2ct", "/models/mr2ct", "tensorflow")

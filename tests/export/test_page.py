@@ -13,6 +13,7 @@ from kerasgan.errors import ExportError, KerasganError
 from kerasgan.export import export_tflite
 from kerasgan.export.card import LIMITS
 from kerasgan.export.page import VENDOR, WEB, build_page, npm_packages, page_server
+from kerasgan.io import read_volume
 from kerasgan.translation.tflite_metadata import with_digest
 
 UNREACHABLE = """npm warn Unknown user config "nodedir".
@@ -154,8 +155,13 @@ def test_the_files_of_a_page(model, tmp_path, monkeypatch):
     written = {str(path.relative_to(tmp_path / "page")) for path in (tmp_path / "page").rglob("*") if path.is_file()}
     own = {path.name for path in WEB.iterdir() if path.suffix in (".html", ".css", ".js")}
     model_files = {"model/model.tflite", "model/contract.json", "model/limits.json"}
-    assert written == own | model_files | {f"vendor/{name}" for name in VENDOR}
+    slices = [f"PHANTOM_MR_{number:03d}.dcm" for number in range(1, 21)]
+    example = {f"example/{name}" for name in [*slices, "files.json"]}
+    assert written == own | model_files | example | {f"vendor/{name}" for name in VENDOR}
+    assert json.loads((tmp_path / "page/example/files.json").read_text()) == slices
+    assert read_volume(tmp_path / "page/example").shape == (20, 96, 96)
     assert (tmp_path / "page/vendor/litert.js").read_text() == 'import {x} from "./wasm-utils.js";\n'
+    assert (tmp_path / "page/vendor/charls.js").read_text() == "wasm\nexport default CharLSWASM;\n"
     assert json.loads((tmp_path / "page/model/limits.json").read_text()) == [*LIMITS]
     assert {path.name for path in tmp_path.iterdir()} == {"bin", "cache", "page"}
 

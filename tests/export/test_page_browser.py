@@ -1,6 +1,8 @@
 """The page as a visitor uses it, in headless Chromium, beside `kerasgan translate`."""
 
+import base64
 import io
+import itertools
 import json
 import re
 import shutil
@@ -11,93 +13,22 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK
-from made_up_series import SAGITTAL, head, pixels, write_series
-from needed import needed, program
-from playwright.sync_api import sync_playwright
+from made_up_series import SAGITTAL, compress, head, pixels, write_series
+from pydicom import uid
+from pydicom.encaps import encapsulate
 
-from kerasgan.cli._app import cache_folder
-from kerasgan.errors import ExportError
-from kerasgan.export import export_tflite, read_contract
-from kerasgan.export.card import LIMITS
-from kerasgan.export.page import build_page, page_server
+from kerasgan.export import read_contract
+from kerasgan.export.page import page_server
+from kerasgan.io import read_volume
 from kerasgan.scans.contract import Contract
+from kerasgan.scans.expected_error import ExpectedError
 from kerasgan.scans.gate import fit_gate
+from kerasgan.scans.geometry import oriented
 from kerasgan.scans.preparation import preparation_of, prepare
 from kerasgan.scans.volume import Volume
 from kerasgan.translation.translate import translate
 
-FLAGS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync"),
-)
 MODEL = "model/model.tflite"  # in the folder of a page
-
-
-@pytest.fixture(scope="module")
-def site(finished_run, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("site")
-    model = export_tflite(finished_run.path, folder / "model.tflite")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("shutil.which", lambda name: None)  # nothing is downloaded
-        try:
-            build_page(model, folder / "page", cache_folder())
-        except ExportError as error:
-            needed(None, f"The page's packages are missing, and `kerasgan demo RUN` fetches them. {error}")
-    return folder / "page"
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    path = program("chromium", "chromium-browser", "google-chrome", package="chromium")
-    with sync_playwright() as runner:
-        browser = runner.chromium.launch(executable_path=path, args=[*FLAGS])
-        yield browser
-        browser.close()
-
-
-class Visitor:
-    """A page that is open, and the hosts it has asked."""
-
-    def __init__(self, browser, folder):
-        self.server = page_server(folder)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        self.page = browser.new_page()
-        self.asked, self.errors = [], []
-        self.page.on("request", lambda request: self.asked.append(request.url))
-        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.page.goto(f"http://127.0.0.1:{self.server.server_port}/")
-        self.wait()
-
-    def wait(self):
-        self.page.wait_for_selector("body:not(.busy)", timeout=120_000)
-
-    def open(self, *files):
-        self.page.set_input_files("#files", [str(file) for file in files])
-        self.wait()
-        return self.page.inner_text("#error") if self.page.is_visible("#error") else ""
-
-    def save(self, kind):
-        with self.page.expect_download() as download:
-            self.page.click(f"#save-{kind}")
-        return download.value.path()
-
-    def close(self):
-        self.page.close()
-        self.server.shutdown()
-        self.server.server_close()
-
-
-@pytest.fixture
-def visit(chromium):
-    visitors = []
-
-    def go(folder):
-        visitors.append(Visitor(chromium, folder))
-        return visitors[-1]
-
-    yield go
-    for visitor in visitors:
-        visitor.close()
 
 
 @pytest.mark.parametrize("orientation", [(1, 0, 0, 0, 1, 0), SAGITTAL])
@@ -117,11 +48,11 @@ def test_a_dicom_series(visit, site, tmp_path, orientation):
     for element in theirs:
         if "Time" not in element.keyword and element.keyword not in {
             *("SOPInstanceUID", "SeriesInstanceUID", "PixelData", "ContributingEquipmentSequence"),
-            *("ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing"),
+            *("ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing", "SpacingBetweenSlices"),
         }:
             assert ours[element.tag].value == element.value, element.keyword
-    for keyword in ("ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing"):
-        np.testing.assert_allclose([*ours[keyword].value], [*theirs[keyword].value], atol=1e-4)
+    for keyword in ("ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing", "SpacingBetweenSlices"):
+        np.testing.assert_allclose(np.array(ours[keyword].value), np.array(theirs[keyword].value), atol=1e-4)
     assert not visitor.errors
     assert {re.match(r"\w+://[^/]+", url)[0] for url in visitor.asked if not url.startswith(("blob:", "data:"))} == {
         f"http://127.0.0.1:{visitor.server.server_port}"
@@ -144,6 +75,144 @@ def test_the_input_gate_is_shown(visit, site, tmp_path):
     assert not visitor.errors and not visit(site).page.is_visible("#gate")
 
 
+def with_contract(site, folder, **change):
+    """A copy of the page, whose contract is changed."""
+    about = json.loads((shutil.copytree(site, folder) / "model/contract.json").read_text())
+    (folder / "model/contract.json").write_text(json.dumps(about | change))
+    return folder
+
+
+def test_the_phantom_patient(visit, site, tmp_path):
+    visitor = visit(with_contract(site, tmp_path / "page", pixel_mm=8.0))  # the model is small
+    visitor.page.click("#example")
+    visitor.wait()
+    assert not visitor.page.is_visible("#error") and not visitor.errors
+    assert visitor.page.inner_text("#series").startswith("MR series 1 head phantom: 20 slices of 96 x 96, ")
+    archive = zipfile.ZipFile(io.BytesIO(visitor.save("dicom").read_bytes()))
+    written = pydicom.dcmread(io.BytesIO(archive.read("slice_0010.dcm")))
+    assert len(archive.namelist()) == 20 and written.PatientID == "PHANTOM" and written.Modality == "CT"
+
+
+def test_the_map_of_expected_error(visit, site, tmp_path):
+    table = tuple(tuple(10.0 * row + column for column in range(1, 7)) for row in range(1, 7))
+    expected = ExpectedError(patients=4, part="test", weights="", table=table)
+    visitor = visit(with_contract(site, tmp_path / "page", expected_error=json.loads(expected.model_dump_json())))
+    page = visitor.page
+    source = write_series(tmp_path / "source", head((5, 24, 22)))
+    assert visitor.open(*source.iterdir()) == ""
+    assert "error" not in page.inner_text("#target-value")
+    page.check("#error-map")
+    saved = shutil.copy(visitor.save("nifti"), tmp_path / "page.nii")
+    error = oriented(expected.map_of(read_volume(saved, modality="CT"))).array
+    page.focus("#target")
+    for _ in range(2):
+        label = page.get_attribute("#target", "aria-label")
+        slice_, row, column, _, shown = map(int, re.findall(r"-?\d+", label))
+        assert shown == error[slice_ - 1, row - 1, column - 1] and label.endswith(f", error {shown} HU")
+        page.keyboard.press("PageUp")
+    assert page.inner_text("#error-most") == f"{error.max():.0f} HU"
+
+
+def test_a_scan_that_is_cancelled_leaves_the_page_as_it_was(visit, site, tmp_path):
+    page = (visitor := visit(site)).page
+    first = write_series(tmp_path / "first", head((5, 24, 22)))
+    assert visitor.open(*first.iterdir()) == "" and len(page.workers) == 1
+    before = page.inner_text("#viewer"), page.get_attribute("#target", "aria-label")
+    page.evaluate("""() => {
+        const status = document.getElementById('status');
+        const cancel = () => status.textContent.startsWith('Translating') && document.getElementById('cancel').click();
+        window.cancelling = new MutationObserver(cancel);
+        window.cancelling.observe(status, {childList: true});
+    }""")
+    second = write_series(tmp_path / "second", head((30, 24, 22)), SeriesNumber=8)
+    assert visitor.open(*second.iterdir()) == ""
+    assert page.inner_text("#status") == "Cancelled. The images below are still those of 7."
+    assert not page.is_visible("#job") and page.evaluate("document.activeElement.id") == "folder"
+    archive = zipfile.ZipFile(io.BytesIO(visitor.save("dicom").read_bytes()))
+    assert len(archive.namelist()) == 5, "what is saved is the scan that is shown"
+    assert (page.inner_text("#viewer"), page.get_attribute("#target", "aria-label")) == before
+    page.evaluate("window.cancelling.disconnect()")
+    assert visitor.open(*second.iterdir()) == "" and page.inner_text("#source-name") == "MR: 8"
+    assert not visitor.errors
+
+
+def test_the_worker_can_ask_no_other_host(visit, site, tmp_path):
+    worker = visit(site).page.workers[0]
+    with page_server(tmp_path) as other:
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        ask = "(address) => fetch(address, {mode: 'no-cors'}).then(() => 'answered', (error) => error.name)"
+        assert worker.evaluate(ask, f"http://127.0.0.1:{other.server_port}/") == "TypeError"
+        other.shutdown()
+
+
+READ = """async ([modality, files]) => {
+    const {readSeries} = await import('./dicom.js');
+    const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer;
+    const sources = files.map((text, number) => ({name: String(number), buffer: bytes(text)}));
+    return readSeries(sources, modality).then(({data}) => [...data], (error) => error.message);
+}"""
+SYNTAXES = {
+    "RLE": uid.RLELossless,
+    "JPEG lossless": uid.JPEGLosslessSV1,
+    "JPEG lossless, any predictor": uid.JPEGLossless,
+    "JPEG-LS": uid.JPEGLSLossless,
+    "JPEG-LS, nearly lossless": uid.JPEGLSNearLossless,
+    "JPEG 2000": uid.JPEG2000Lossless,
+    "JPEG 2000 with loss": uid.JPEG2000,
+    "deflated": uid.DeflatedExplicitVRLittleEndian,
+    "big endian": uid.ExplicitVRBigEndian,
+}
+
+
+def test_compressed_series(visit, site, tmp_path):
+    """All kinds in one browser: signed and unsigned, of 16, 12 and 8 bits."""
+    page = visit(site).page
+    depths = {"MR": (16, 1), "MR of 12 bits": (12, 0), "CT": (16, 1), "CT of 12 bits": (12, 1), "MR of 8 bits": (8, 0)}
+    for (kind, syntax), (depth, (bits, signed)) in itertools.product(SYNTAXES.items(), depths.items()):
+        modality = depth[:2]
+        values = head((3, 24, 22), modality=modality).clip(None if signed else 0, 255 if bits == 8 else 2047)
+        described = {"BitsStored": bits, "HighBit": bits - 1, "PixelRepresentation": signed}
+        if bits == 8:
+            described |= {"BitsAllocated": 8, "PixelData": b""}
+        series = write_series(tmp_path / f"{kind} {depth}", values, modality=modality, **described)
+        if bits == 8:
+            for path, array in zip(sorted(series.iterdir()), values[::-1], strict=True):
+                dataset = pydicom.dcmread(path)
+                dataset.PixelData = array.astype(np.uint8).tobytes()
+                dataset.save_as(path)
+        if bits == 8 and syntax == uid.ExplicitVRBigEndian:
+            continue  # whose bytes are swapped, too
+        expected = read_volume(series).array.ravel()
+        compress(series, syntax)
+        files = [base64.b64encode(path.read_bytes()).decode() for path in series.iterdir()]
+        found = page.evaluate(READ, [modality, files])
+        assert not isinstance(found, str), (kind, depth, found)
+        np.testing.assert_array_equal(found, expected, err_msg=f"{kind}, {depth}")
+
+
+def test_damaged_compression_is_refused_and_what_follows_is_read(visit, site, tmp_path):
+    page = visit(site).page
+    for name in ("RLE", "JPEG lossless", "JPEG-LS", "JPEG 2000"):
+        series = write_series(tmp_path / name, head((3, 24, 22)))
+        expected = read_volume(series).array.ravel()
+        compress(series, SYNTAXES[name])
+        good = [path.read_bytes() for path in sorted(series.iterdir())]
+        item = good[0].index(b"\xe0\x7f\x10\0OB\0\0") + 12  # the table of offsets; the stream is in the next one
+        start = item + 16 + int.from_bytes(good[0][item + 4 : item + 8], "little")
+        rows = b"\x28\0\x10\0US\2\0"
+        damaged = {
+            "is truncated": [good[0][: start + 60], *good[1:]],
+            "cannot be decoded": [good[0][: start + 4] + bytes(60) + good[0][start + 64 :], *good[1:]],
+            "damaged|its stream has 24 x 22": [each.replace(rows + b"\x18", rows + b"\x17") for each in good],
+        }
+        for reason, contents in damaged.items():
+            found = page.evaluate(READ, ["MR", [base64.b64encode(each).decode() for each in contents]])
+            if not (name == "RLE" and "24 x 22" in reason):  # RLE does not say its size
+                assert isinstance(found, str) and re.search(reason, found), (name, reason, found)
+        files = [base64.b64encode(content).decode() for content in good]
+        np.testing.assert_array_equal(page.evaluate(READ, ["MR", files]), expected)
+
+
 def test_what_is_no_scan_is_left_out(visit, site, tmp_path):
     """By whole words of ImageType: MPRAGE is a sequence, MPR a reformation."""
     visitor = visit(site)
@@ -151,48 +220,6 @@ def test_what_is_no_scan_is_left_out(visit, site, tmp_path):
     phase = write_series(tmp_path / "phase", head((2, 24, 22)), ImageType=["ORIGINAL", "PRIMARY", "PHASE MAP"])
     assert visitor.open(*scan.iterdir(), *phase.iterdir()) == ""
     assert "3 slices of" in visitor.page.inner_text("#status")
-
-
-def test_keys_move_the_cross_and_the_value_under_it_is_read_out(visit, site, tmp_path):
-    source = write_series(tmp_path / "source", head((5, 24, 22)))
-    translate(site / MODEL, source, tmp_path / "package")
-    page = (visitor := visit(site)).page
-    assert visitor.open(*source.iterdir()) == ""
-    page.focus("#target")
-    for key in ("ArrowRight", "ArrowUp", "ArrowUp", "PageUp"):
-        page.keyboard.press(key)
-    label = page.get_attribute("#target", "aria-label")
-    slice_, row, column, hu = map(int, re.findall(r"-?\d+", label))
-    assert (slice_, row, column) == (4, 11, 13)
-    assert abs(hu - pixels(tmp_path / "package")[3, 10, 12]) <= 1
-    assert page.inner_text("#source-value") == f"{head((5, 24, 22))[3, 10, 12] / 2:.1f}"
-    assert page.inner_text("#slice-number") == "4 of 5"
-    for text in ("not for diagnosis", "add or remove lesions", "hiasa2018", "-1000 to 1600 HU", *LIMITS):
-        assert text in page.inner_text("body")
-
-
-def test_what_is_said_and_shown_while_scans_come_and_go(visit, site, tmp_path):
-    page = (visitor := visit(site)).page
-    page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.id") == "folder", "there are no images to skip to yet"
-    page.evaluate("""() => {
-        const status = document.getElementById('status');
-        window.said = [];
-        new MutationObserver(() => window.said.push(status.textContent)).observe(status, {childList: true});
-    }""")
-    source = write_series(tmp_path / "source", head((5, 24, 22)))
-    assert visitor.open(*source.iterdir()) == ""
-    said = page.evaluate("window.said")
-    assert said[0] == "Translating 7, 5 slices of 24 x 22." and len(said) == 2, "a screen reader reads all of it out"
-    assert said[1].startswith("7, 5 slices of 24 x 22 translated, ")
-    assert page.inner_text("#source-name") == "MR: 7"
-    page.focus("#skip")
-    page.keyboard.press("Enter")
-    page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.id") == "source"
-    (tmp_path / "notes.txt").write_text("no scan")
-    error = visitor.open(tmp_path / "notes.txt")
-    assert error.endswith(" The images below are still those of 7.") and page.is_visible("#viewer")
 
 
 def test_of_scans_that_are_chosen_one_after_the_other_the_last_is_shown(visit, site, tmp_path):
@@ -208,16 +235,6 @@ def test_of_scans_that_are_chosen_one_after_the_other_the_last_is_shown(visit, s
     assert not page.is_visible("#error") and not visitor.errors
     archive = zipfile.ZipFile(io.BytesIO(visitor.save("dicom").read_bytes()))
     assert len(archive.namelist()) == 4
-
-
-def test_a_preset_is_named_only_while_it_is_the_window(visit, site, tmp_path):
-    page = (visitor := visit(site)).page
-    visitor.open(*write_series(tmp_path / "source", head((2, 24, 22))).iterdir())
-    assert page.input_value("#preset") == "40 400"
-    page.select_option("#preset", "400 1800")
-    assert (page.input_value("#target-level"), page.input_value("#target-width")) == ("400", "1800")
-    page.fill("#target-level", "41")
-    assert page.input_value("#preset") == ""
 
 
 def test_irregular_slices_are_translated_as_they_are(visit, site, tmp_path):
@@ -281,8 +298,11 @@ def test_bad_input(visit, site, tmp_path):
     cut.write_bytes(cut.read_bytes()[:-100])
     assert "truncated; copy" in visitor.open(cut)
     compressed = next(two.iterdir())
-    compressed.write_bytes(compressed.read_bytes().replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.5\0"))
-    assert "transfer syntax 1.2.840.10008.1.2.5); convert it to uncompressed DICOM" in visitor.open(compressed)
+    dataset = pydicom.dcmread(compressed)
+    dataset.file_meta.TransferSyntaxUID = uid.JPEGBaseline8Bit
+    dataset.PixelData = encapsulate([b"\xff\xd8\xff\xd9"])
+    dataset.save_as(compressed)
+    assert "transfer syntax 1.2.840.10008.1.2.4.50); convert it to uncompressed DICOM" in visitor.open(compressed)
     assert not visitor.page.is_visible("#viewer") and not visitor.errors
 
 
@@ -294,3 +314,27 @@ def test_models_of_other_projects(visit, site, tmp_path, content, message):
     folder = shutil.copytree(site, tmp_path / "page")
     (folder / "model" / "contract.json").write_text(content)
     assert message in visit(folder).page.inner_text("#error")
+
+
+def test_a_part_of_the_worker_that_is_missing_is_said(visit, site, tmp_path):
+    folder = shutil.copytree(site, tmp_path / "page")
+    (folder / "dicom_write.js").unlink()
+    visitor = visit(folder)
+    assert re.fullmatch(
+        r"A part of the page did not load \(.*work\.js\)\. Reload the page; if that does not help, build it again\.",
+        visitor.page.inner_text("#error"),
+    )
+    assert visitor.page.inner_text("#status") == "" and not visitor.page.is_visible("#job")
+
+
+def test_a_page_that_cannot_start_says_what_to_do(chromium, site, tmp_path):
+    folder = shutil.copytree(site, tmp_path / "page")
+    (folder / "viewer.js").unlink()
+    server = page_server(folder)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    page = chromium.new_page()
+    page.goto(f"http://127.0.0.1:{server.server_port}/", wait_until="networkidle")
+    assert page.inner_text("#status").startswith("Starting. If this stays, JavaScript is off or a file of the page")
+    page.close()
+    server.shutdown()
+    server.server_close()

@@ -24,10 +24,12 @@ from kerasgan.errors import ExportError, KerasganError
 from kerasgan.export import export_tflite, read_contract
 from kerasgan.export.page import WEB, page_server
 from kerasgan.io import discover, read_volume, write_dicom
-from kerasgan.io.headers import TRAITS, FrameHeader
+from kerasgan.io.frames import TRAITS, FrameHeader
 from kerasgan.io.stacks import split_crowded
 from kerasgan.runs.contract import contract as contract_of_run
+from kerasgan.scans.bias_field import correct_bias
 from kerasgan.scans.contract import Contract
+from kerasgan.scans.expected_error import ExpectedError
 from kerasgan.scans.gate import fit_gate
 from kerasgan.scans.geometry import Enlarging, SliceGrid, grown, oriented, slice_grid
 from kerasgan.scans.intensity import body_mask
@@ -525,11 +527,11 @@ def test_attributes_of_the_synthetic_series(in_node, tmp_path, modality, target,
     for path in series.iterdir() if implicit else ():
         to_implicit(path)
     sides = {"source": {"modality": modality}, "target": {"modality": target}}
-    about = {"kerasgan": version("kerasgan"), "recipe": "hiasa2018", "quick": True}
+    about = {"kerasgan": version("kerasgan"), "recipe": "hiasa2018", "quick": True, "weights": "float16"}
     _, _, folder = in_node(series.iterdir(), modality, sides | about)
     volume = read_volume(series)
-    synthetic = volume.with_array(2 * volume.array - 100.25, target)
-    expected = write_dicom(synthetic, volume, tmp_path / "package", f"Synthetic {target} (hiasa2018, quick run)")
+    synthetic, name = volume.with_array(2 * volume.array - 100.25, target), f"Synthetic {target} (hiasa2018, quick run)"
+    expected = write_dicom(synthetic, volume, tmp_path / "package", name, engine="LiteRT float16")
     written = sorted((folder / "written").iterdir())
     assert [path.name for path in written] == [path.name for path in expected]
     for ours, theirs in zip(map(pydicom.dcmread, written), map(pydicom.dcmread, expected), strict=True):
@@ -556,6 +558,8 @@ def check_attributes(ours, theirs):
                 check_attributes(one, other)
         elif name in ("ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing"):
             np.testing.assert_allclose([*found.value], [*element.value], atol=1e-4)
+        elif name == "SpacingBetweenSlices":
+            assert found.value == pytest.approx(element.value, abs=1e-6)
         elif element.VR in ("DA", "TM", "DT") and ("Creation" in name or "Content" in name or "Contribution" in name):
             assert len(found.value) == len(element.value)
         elif name not in ("SOPInstanceUID", "SeriesInstanceUID", "SeriesDate", "SeriesTime"):
@@ -591,6 +595,42 @@ def test_the_input_gate(in_node, tmp_path, finished_run, modality, spacing):
     assert found["deviation"] == pytest.approx(expected.deviation, rel=1e-3)
     assert (found["answer"], found["reason"]) == (expected.answer, expected.reason)
     assert (expected.answer == "foreign") == (spacing == [3.5, 1.2])
+
+
+@pytest.mark.parametrize("slices", [5, 21])
+def test_the_bias_field(in_node, tmp_path, finished_run, slices):
+    """N4 of whole scans and of thin stacks; a model that was trained without it gets the scan as it is."""
+    drift = np.exp(np.linspace(-0.4, 0.4, 44) + np.linspace(0.2, -0.2, 48)[:, None])
+    series = write_series(tmp_path / "series", np.rint(body("MR", (slices, 48, 44)) * drift).astype(np.int16))
+    described = contract_of_run(finished_run, "ab", (1, 32, 32), "float32")
+    axial = oriented(read_volume(series))
+    for is_corrected in (True, False):
+        scaling = described.mr_scaling.model_copy(update={"bias_correction": is_corrected})
+        about = json.loads(described.model_copy(update={"mr_scaling": scaling}).model_dump_json())
+        array, *_ = in_node(sorted(series.iterdir()), "MR", about)
+        expected = axial.with_array(axial.array.copy())
+        if is_corrected:
+            expected = correct_bias(expected, body_mask(axial))
+        assert (np.abs(expected.array - axial.array).max() > 20) == is_corrected
+        np.testing.assert_allclose(array("corrected"), expected.array.ravel(), rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("spacing", [[2.0, 2.0], [0.9, 3.5]])
+def test_the_map_of_expected_error(in_node, tmp_path, finished_run, spacing):
+    """A head with a hole of air in it, whose voxels are of most of the classes."""
+    table = tuple(tuple(10.0 * row + column for column in range(1, 7)) for row in range(1, 7))
+    expected = ExpectedError(patients=4, part="test", weights="", table=table)
+    rng = np.random.default_rng(0)
+    hu = np.linspace(-850, 1000, 44) + np.linspace(0, 300, 48)[:, None] * rng.normal(0, 1, (14, 48, 44))
+    hu = np.where(body("CT") > -500, hu, -1000)
+    hu[:, 24:27, 20:23] = -1000  # as around the head
+    values = np.rint((hu + 8) / 2)  # stored, see `write_series`
+    series = write_series(tmp_path / "series", values.astype(np.int16), modality="CT", PixelSpacing=spacing)
+    about = contract_of_run(finished_run, "ab", (1, 32, 32), "float32").model_copy(update={"expected_error": expected})
+    array, _, _ = in_node(series.iterdir(), "CT", json.loads(about.model_dump_json()))
+    errors = expected.map_of(oriented(read_volume(series))).array.ravel()
+    assert len(set(errors)) > 20 and 0.3 < np.mean(errors == 0) < 0.9
+    np.testing.assert_array_equal(array("errors"), errors)
 
 
 def test_the_contract(finished_run, tmp_path):

@@ -43,6 +43,7 @@ def test_float32_gives_the_values_of_keras(run, tmp_path, mr_images, expected_ct
     facts = json.loads((tmp_path / "model.json").read_text())
     assert facts["bytes"] == path.stat().st_size
     assert facts["comparison"]["differences"]["serving_default"]["maximum"] < 1
+    assert facts["comparison"]["air"] is None
     contract = read_contract(path)
     assert contract["signatures"]["serving_default"]["inputs"]["image"]["shape"] == [1, 32, 32, 1]
     assert list(contract["signatures"]) == ["serving_default"]
@@ -122,6 +123,8 @@ def test_another_size_and_direction(run, tmp_path):
     inputs = (image + 1000) / 1300 - 1
     expected = (np.asarray(run.generator("ba")(inputs)) + 1) / 2 * 300 + 20  # the MR window, 20 to 320
     np.testing.assert_allclose(run_artifact(path, image), expected, atol=0.05)
+    air = json.loads((tmp_path / "model.json").read_text())["comparison"]["air"]  # 40 rows, the training had 32
+    assert air["body_mean"] > 0 and air["truth"]["slices"] > 0
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,11 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from needed import official
 
 from kerasgan.export.bundle import made_up_slice, varint
 
-prediction_log_pb2 = pytest.importorskip(
-    "tensorflow_serving.apis.prediction_log_pb2", reason="tensorflow-serving-api is not installed"
-)
+prediction_log_pb2 = official("apis.prediction_log_pb2")
 
 
 @pytest.fixture(scope="module")

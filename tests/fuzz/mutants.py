@@ -68,7 +68,7 @@ _INTEGERS = (0, 1, 2, 7, 8, 12, 15, 16, 31, 32, 64, 4096, 32768, 65535)
 
 
 def originals(folder: Path) -> dict[str, list[Path]]:
-    """Whole files: DICOM in eight transfer syntaxes and without a preamble, NIfTI and MetaImage; and a series."""
+    """Whole files: DICOM in eight transfer syntaxes and without a preamble, NIfTI, MetaImage and NRRD; and a series."""
     files: dict[str, list[Path]] = {"dicom": [], "image": [], "series": []}
     for modality in ("CT", "MR"):
         array = head((8, 24, 20), modality=modality)
@@ -83,9 +83,9 @@ def originals(folder: Path) -> dict[str, list[Path]]:
         files["dicom"][-1].write_bytes(files["series"][-1].read_bytes()[132:])
         image = sitk.GetImageFromArray(array)
         image.SetSpacing((1.5, 2.0, 3.0))
-        for suffix in (".nii", ".nii.gz", ".mha", ".mhd"):
+        for suffix in (".nii", ".nii.gz", ".mha", ".mhd", ".nrrd", ".nhdr"):
             files["image"].append(folder / f"{modality}{suffix}")
-            sitk.WriteImage(image, str(files["image"][-1]), useCompression=suffix in (".nii.gz", ".mha"))
+            sitk.WriteImage(image, str(files["image"][-1]), useCompression=suffix in (".nii.gz", ".mha", ".nrrd"))
     return files
 
 

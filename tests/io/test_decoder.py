@@ -7,13 +7,22 @@ import cv2
 import numpy as np
 import pytest
 from pydicom.encaps import encapsulate
-from pydicom.uid import JPEG2000Lossless
+from pydicom.uid import HTJ2K, HTJ2KLossless, HTJ2KLosslessRPCL, JPEG2000Lossless
 
 from kerasgan.errors import DicomError
 from kerasgan.io import decoder, read_volume
 from kerasgan.io.decoder import Decoder, decoder_of
 
 VALUES = np.arange(64 * 48, dtype=np.uint16).reshape(64, 48)
+
+
+# `np.add.outer(100 * np.arange(8), 10 * np.arange(6)) - 300`, int16, as OpenJPH 0.26.3 codes it without loss
+HIGH_THROUGHPUT = bytes.fromhex(
+    "ff4fff5100294000000000060000000800000000000000000000000600000008000000000000000000018f0101ff5000080002000000"
+    "0aff52000c00020001000504044001ff5c00132088909090909090909090909090888888ff64001700014f70656e4a50482056657220"
+    "302e32362e332eff90000a0000000000510001ff93c00025e3008774000000c00012c0001280d4008774008e02077400c00011c00013"
+    "00011300c08100635400c0002a200015205244fe817ecb7500c646e3c010808cb600ffd9"
+)
 
 
 @pytest.fixture
@@ -43,6 +52,20 @@ def worker():
 def test_a_compressed_image_is_decoded_without_loss(compressed, tmp_path):
     compressed()
     np.testing.assert_array_equal(read_volume(tmp_path / "slice.dcm").array[0], VALUES)
+
+
+@pytest.mark.parametrize("syntax", [HTJ2KLossless, HTJ2KLosslessRPCL, HTJ2K])
+def test_high_throughput_jpeg_2000(dicom, tmp_path, syntax):
+    expected = np.add.outer(100 * np.arange(8), 10 * np.arange(6)) - 300
+    dataset = dicom.make_slice(values=expected.astype(np.int16), RescaleSlope=2, RescaleIntercept=-5)
+    dataset.PixelData = encapsulate([HIGH_THROUGHPUT])
+    dataset["PixelData"].is_undefined_length, dataset["PixelData"].VR = True, "OB"
+    dicom.save(dataset, tmp_path / "slice.dcm", syntax)
+    np.testing.assert_array_equal(read_volume(tmp_path / "slice.dcm").array[0], 2 * expected - 5)
+    dataset.PixelData = encapsulate([HIGH_THROUGHPUT[:-40]])
+    dicom.save(dataset, tmp_path / "cut.dcm", syntax)
+    with pytest.raises(DicomError, match="decode"):
+        read_volume(tmp_path / "cut.dcm")
 
 
 @pytest.mark.parametrize(

@@ -408,7 +408,7 @@ def test_of_a_damaged_and_a_good_copy_the_good_one_is_taken(slices, dicom):
 
 
 def test_an_empty_folder(tmp_path):
-    with pytest.raises(DicomError, match=r"holds no DICOM, NIfTI or MetaImage file\. Name the folder of one scan"):
+    with pytest.raises(DicomError, match=r"holds no DICOM, NIfTI, MetaImage or NRRD file\. Name the folder of one"):
         read_volume(tmp_path)
 
 

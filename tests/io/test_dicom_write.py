@@ -19,6 +19,7 @@ from pydicom.uid import (
 from kerasgan.errors import DicomError, KerasganError
 from kerasgan.io import dicom_write, read_volume
 from kerasgan.io.dicom_write import write_dicom
+from kerasgan.scans.geometry import axial_slices
 from kerasgan.scans.volume import SourceSlice, Volume
 
 ROWS, COLUMNS = 6, 5
@@ -391,7 +392,7 @@ def test_an_empty_folder_is_filled_and_a_full_one_refused(source, tmp_path):
 
 def test_a_source_without_dicom_slices_is_refused(tmp_path):
     volume = Volume(np.zeros((2, 3, 4)), (1, 1, 1), modality="CT")
-    with pytest.raises(ValueError, match=r"not read from DICOM.*write NIfTI or MHA"):
+    with pytest.raises(ValueError, match=r"not read from DICOM.*write NIfTI, MHA or NRRD"):
         write_dicom(volume, volume, tmp_path / "out", "test")
 
 
@@ -484,6 +485,33 @@ def test_a_validator_finds_no_error_in_slices_of_an_enhanced_source(tmp_path):
     files = write_dicom(synthetic(source), source, tmp_path / "out", "test")
     assert [complaints("dciodvfy", file) for file in files] == [set()] * 4
     assert complaints("dcentvfy", *files) == set()
+
+
+def test_slices_of_its_own_make_a_series_in_the_sources_frame_of_reference(tmp_path):
+    source = on_slices(make_slices(tmp_path / "in", SAGITTAL, places_along(SAGITTAL, 2.0 * normal(SAGITTAL))))
+    axial = axial_slices(synthetic(source), 2.5)
+    files = write_dicom(axial, source, tmp_path / "out", "test", resliced=True)
+    assert [complaints("dciodvfy", file) for file in files] == [set()] * len(axial.array)
+    assert complaints("dcentvfy", *files) == set()
+    first, last = pydicom.dcmread(files[0]), pydicom.dcmread(files[-1])
+    acquired = pydicom.dcmread(source.source[0].path)
+    assert first.FrameOfReferenceUID == acquired.FrameOfReferenceUID and first.PatientID == "P-1"
+    assert first.ImageOrientationPatient == [1, 0, 0, 0, 1, 0]
+    assert first.SliceThickness == first.SpacingBetweenSlices == 2.5 and "SourceImageSequence" not in first
+    assert last.ImagePositionPatient[2] - first.ImagePositionPatient[2] == 2.5 * (len(files) - 1)
+    again = read_volume(tmp_path / "out")
+    assert again.same_grid(axial)
+    np.testing.assert_allclose(again.array, np.rint(axial.array), atol=0.01)
+
+
+def test_spacing_between_slices_is_that_of_regular_ones(source, tmp_path):
+    (first, *_) = write_dicom(synthetic(source), source, tmp_path / "out", "test")
+    assert pydicom.dcmread(first).SpacingBetweenSlices == pytest.approx(source.spacing_mm[2])
+    uneven = [np.array([-7.5, 11.25, 3.125 + z]) for z in (0.0, 2.0, 4.0, 7.0)]
+    make_slices(tmp_path / "in uneven", AXIAL, uneven)
+    source = read_volume(tmp_path / "in uneven")
+    (first, *_) = write_dicom(synthetic(source), source, tmp_path / "out uneven", "test")
+    assert "SpacingBetweenSlices" not in pydicom.dcmread(first)
 
 
 def test_the_reader_takes_the_series_back(tmp_path):

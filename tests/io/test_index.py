@@ -47,7 +47,7 @@ def hostile(tmp_path_factory):
     write_series(root / "twice", head((4, 12, 10), modality="CT"), modality="CT")
     shutil.copytree(root / "twice", root / "twice-again")
     (root / "notes.txt").write_text("no scan")
-    (root / "scan.nrrd").write_text("a scan of another format")
+    (root / "scan.mnc").write_text("a scan of another format")
     (root / "originals" / "CT.json").write_text('{"Modality": "CT"}')
     (root / os.fsdecode(b"\xff-name")).mkdir()
     shutil.copy(files["dicom"][0], root / os.fsdecode(b"\xff-name") / os.fsdecode(b"slice\xfe"))
@@ -115,17 +115,17 @@ def test_a_second_walk_of_a_hostile_folder_finds_the_same_and_reads_only_what_ca
     assert all(re.match(r"/(dicom|image|series)-\d+/", file.removeprefix(str(hostile))) for file in opened), "damaged"
     assert len(opened) < 60
     monkeypatch.setattr(reading, "WORTH_FILES", 1)
-    monkeypatch.setattr(reading.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(reading, "cores", lambda: 2)
     assert same(plain, discover(hostile)), "in processes of their own"
 
 
-def test_nothing_of_an_unchanged_archive_is_opened(archive, tmp_path):
+def test_nothing_of_an_unchanged_archive_is_opened(archive, tmp_path, monkeypatch):
     plain = found(archive, tmp_path / "cache")
     assert [series.usable for series in plain] == [True] * 4
     again, opened = opened_by(lambda: found(archive, tmp_path / "cache"))
     assert same(plain, again) and not [file for file in opened if file.startswith(str(archive))]
     assert same(discover(archive, "MR"), found(archive, tmp_path / "cache", "MR")), "another question"
-    os.chdir(archive)
+    monkeypatch.chdir(archive)
     _, opened = opened_by(lambda: found(archive / ".." / "archive" / "CT", tmp_path / "cache"))
     assert not [file for file in opened if file.startswith(str(archive))], "another name of the same folder"
 

@@ -13,7 +13,7 @@ from kerasgan.io.nifti import read_header, read_image, read_labels, write_image
 from kerasgan.scans.volume import Volume
 
 OBLIQUE = np.array([[0.8, -0.6, 0.0], [0.6, 0.8, 0.0], [0.0, 0.0, 1.0]])
-SUFFIXES = [".nii", ".nii.gz", ".mha", ".mhd"]
+SUFFIXES = [".nii", ".nii.gz", ".mha", ".mhd", ".nrrd", ".nhdr"]
 
 
 def make_volume(modality="CT", low=-1000.0, high=1500.0):

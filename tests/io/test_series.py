@@ -439,7 +439,7 @@ def test_several_volumes_or_values_in_one_nifti_file_are_no_scan(tmp_path):
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("head.nrrd", r"NRRD \(\.nrrd\), which is not read; convert it to \.nii\.gz"),
+        ("head.mnc", r"MINC \(\.mnc\), which is not read; convert it to \.nii\.gz"),
         ("head.HDR", "one half of an Analyze or NIfTI pair"),
         ("head.img", "one half of an Analyze or NIfTI pair"),
         ("head.mgz", "FreeSurfer"),

@@ -34,7 +34,8 @@ def test_a_dot_for_each_patient_in_the_column_of_its_method(tmp_path):
 
 def test_panels_fill_rows_of_four(tmp_path):
     paired_figure([Panel("mae", np.ones((3, 2)))] * 5, tmp_path / "chart.png")
-    assert picture(tmp_path / "chart.png").shape == (880, 1712, 3)
+    height, width, _ = picture(tmp_path / "chart.png").shape
+    assert width == 1712 and abs(height - 880) <= 1  # versions of matplotlib round differently
 
 
 def test_a_metric_without_figures_is_said_to_have_none(tmp_path):

@@ -9,7 +9,7 @@ import pytest
 from matplotlib.image import imread
 
 from kerasgan.pictures.page import Page
-from kerasgan.pictures.patients import Comparison, comparison_figure, image_grid, loss_figure, to_uint8
+from kerasgan.pictures.patients import Comparison, comparison_figure, image_grid, loss_figure
 from kerasgan.scans.geometry import oriented
 from kerasgan.scans.volume import Volume
 
@@ -38,14 +38,6 @@ def picture(path):
 def panel(image, column, row_top=TOP, height=COLUMN):
     left = LEFT + column * (COLUMN + GAP)
     return image[row_top : row_top + height, left : left + COLUMN]
-
-
-def test_to_uint8_by_hand():
-    values = np.array([-5000, -1000, -990, -985, 300, 1550, 9000])  # 10 HU a grey level
-    assert to_uint8(values, -1000, 1550).tolist() == [0, 0, 1, 2, 130, 255, 255]
-    assert to_uint8(values, -1000, 1550).dtype == np.uint8
-    with pytest.raises(ValueError, match="low < high; got 5 and 5"):
-        to_uint8(values, 5, 5)
 
 
 def test_one_slice_is_shown_in_one_plane(tmp_path):

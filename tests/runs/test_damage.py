@@ -10,6 +10,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from evaluated_runs import write_run
 
 import kerasgan
@@ -265,13 +266,20 @@ def test_a_network_that_asks_for_more_weights_than_it_holds_is_not_built(run, mo
             for name, content in (files | changes).items():
                 archive.writestr(name, content)
 
-    monkeypatch.setattr(keras.models, "load_model", lambda *args, **options: pytest.fail("it is built"))
+    built, opened = [], keras.saving.deserialize_keras_object
+
+    def watched(*args, **options):
+        built.append(tf.executing_eagerly())  # in a graph, variables take no memory
+        return opened(*args, **options)
+
+    monkeypatch.setattr(keras.saving, "deserialize_keras_object", watched)
     rewritten(zipfile.ZIP_STORED, **{"config.json": json.dumps(config)})
     with pytest.raises(RunError, match=r"its layers ask for [\d,]{10,} bytes of weights, and it holds [\d,]{5,8}\. "):
         load_run(run).generator("ab")
     rewritten(zipfile.ZIP_DEFLATED, **{"model.weights.h5": bytes(10**6)})
     with pytest.raises(RunError, match=r"it unpacks to 1,0\d\d,\d{3} bytes"):
         load_run(run).generator("ab")
+    assert built == [False]
 
 
 def test_checkpoints_of_any_content(tmp_path):

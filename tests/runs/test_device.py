@@ -10,7 +10,9 @@ import tensorflow as tf
 
 from kerasgan.errors import KerasganError
 from kerasgan.networks import discriminators
-from kerasgan.runs import device
+from kerasgan.runs import device, processor
+
+READ = processor.processor.__wrapped__  # which keeps nothing of a former machine
 
 
 @pytest.fixture
@@ -21,7 +23,8 @@ def machine(monkeypatch, tmp_path):
         cpuinfo = tmp_path / "cpuinfo"
         if flags is not None:
             cpuinfo.write_text(f"processor : 0\nflags : fpu {flags} sse\n")
-        monkeypatch.setattr(device, "Path", lambda _: cpuinfo)
+        monkeypatch.setattr(processor, "Path", lambda _: cpuinfo)
+        monkeypatch.setattr(processor, "processor", READ)
         monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: list(gpus))
         monkeypatch.setattr(
             tf.config.experimental, "get_device_details", lambda gpu: {"compute_capability": gpu} if gpu else {}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from kerasgan.scans.geometry import SliceGrid, grown, orientation, oriented, slice_grid
+from kerasgan.scans.geometry import SliceGrid, axial_slices, grown, orientation, oriented, slice_grid
 from kerasgan.scans.volume import SourceSlice, Volume, anatomical_axes
 
 RNG = np.random.default_rng(0)
@@ -215,3 +215,29 @@ def test_growing_bears_the_rounding_of_a_header():
 def test_no_body_stays_none_and_a_whole_frame_stays_whole(whole):
     found = np.stack([*grown(np.full((2, 3, 4), whole), (1.0, 1.0, 1.0), 5.0)])
     assert found.shape == (2, 3, 4) and (found == whole).all()
+
+
+def test_axial_slices_are_means_over_their_thickness_of_a_linear_function():
+    # an oblique volume whose values are a linear function of the place, which interpolation and means keep
+    turned = np.array([[0.0, 0.6, 0.8], [1, 0, 0], [0, 0.8, -0.6]])
+    shape, spacing, origin = (20, 24, 28), (1.0, 1.5, 2.0), np.array([5.0, -7, 9])
+    index = np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"), axis=-1)[..., ::-1]  # [..., (x, y, z)]
+    places = index * spacing @ turned.T + origin
+    volume = Volume((places @ [1.0, -2, 3] + 500).astype(np.float32), spacing, tuple(origin), turned)
+    axial = axial_slices(volume, 3.0)
+    assert axial.spacing_mm == (1, 1, 3) and axial.direction.tolist() == np.eye(3).tolist()
+    np.testing.assert_allclose(axial.origin_mm, places.reshape(-1, 3).min(axis=0), atol=1e-9)
+    height, rows, columns = axial.shape
+    middle = (slice(height // 2 - 1, height // 2 + 1), slice(rows // 2 - 2, rows // 2 + 2))
+    index = np.stack(np.meshgrid(*map(np.arange, axial.shape), indexing="ij"), axis=-1)[..., ::-1]
+    expected = (index * axial.spacing_mm + axial.origin_mm) @ [1.0, -2, 3] + 500
+    part = (*middle, slice(columns // 2 - 2, columns // 2 + 2))
+    np.testing.assert_allclose(axial.array[part], expected[part], atol=0.01)
+    assert axial.array.min() == volume.array.min()  # outside
+
+
+def test_axial_slices_of_an_axial_scan_at_its_own_distance_are_its_own():
+    volume = Volume(np.random.default_rng(0).normal(size=(6, 5, 4)).astype(np.float32), (2, 2, 2), (1, 2, 3))
+    axial = axial_slices(volume, 2)
+    assert axial.same_grid(volume)
+    np.testing.assert_allclose(axial.array, volume.array, atol=1e-6)

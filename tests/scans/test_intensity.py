@@ -1,11 +1,12 @@
-"""Windows, percentiles, body masks and bias correction on images whose truth is known."""
+"""Windows, percentiles and body masks on images whose truth is known."""
 
 import numpy as np
 import pytest
+import SimpleITK
 from scipy import ndimage
 
 from kerasgan.scans import intensity
-from kerasgan.scans.intensity import IntensityMap, body_mask, correct_bias, percentile_map
+from kerasgan.scans.intensity import IntensityMap, body_mask, percentile_map
 from kerasgan.scans.volume import Volume
 
 RNG = np.random.default_rng(0)
@@ -110,6 +111,21 @@ def test_everything_thin_is_kept_where_there_is_nothing_else():
     assert body_mask(Volume(array, SPACING, modality="CT")).sum() >= 150
 
 
+@pytest.mark.parametrize("kind", ["head", "noise", "whole numbers", "below zero", "two values"])
+def test_the_threshold_of_otsu_is_that_of_simpleitk(kind):
+    array = {
+        "head": head_mr(3)[0],
+        "noise": RNG.normal(0, 1, (2, 40, 50)),
+        "whole numbers": RNG.poisson(40, (2, 40, 50)) * 3,
+        "below zero": -head_mr(1)[0] - 20,
+        "two values": np.where(RADIUS < 0.5, 7.0, 3.0)[None],
+    }[kind].astype(np.float32)
+    for top in (float(array.max()), float(np.percentile(array, 97))):
+        otsu = SimpleITK.OtsuThresholdImageFilter()
+        otsu.Execute(SimpleITK.GetImageFromArray(np.minimum(array, np.float32(top))))
+        assert intensity._otsu(array, top) == pytest.approx(otsu.GetThreshold(), rel=1e-5, abs=1e-5)
+
+
 def test_a_few_very_bright_voxels_do_not_hide_the_body():
     array, truth = head_mr()
     array[1, 48, 48:50] = 1e6
@@ -177,48 +193,3 @@ def test_air_alone_has_no_body():
 
 def test_noise_alone_gives_a_mask_and_no_error():
     assert body_mask(Volume(RNG.normal(0, 1, (2, 32, 32)), SPACING)).shape == (2, 32, 32)
-
-
-@pytest.mark.parametrize("slices", [1, 3, 16])
-def test_bias_correction_flattens_tissue_and_keeps_its_brightness(slices):
-    body = np.tile(RADIUS < 0.85, (slices, 1, 1))
-    # Another mixture of two tissues in each slice, so that a correction slice by slice may not follow the mixture.
-    inner = np.stack([0.3 + 0.3 * i / slices > RADIUS for i in range(slices)])
-    clean = np.select([inner, body], [300.0, 100.0], 0.0)
-    noisy = clean * (1 + 0.3 * X) + RNG.normal(0, 3, clean.shape)
-    corrected = correct_bias(Volume(noisy, SPACING), body).array
-    ring = np.tile((RADIUS > 0.65) & (RADIUS < 0.8), (slices, 1, 1))
-    assert noisy[ring].std() > 14
-    assert corrected[ring].std() < 6
-    for image, centre in zip(corrected, inner, strict=True):
-        assert image[centre].mean() == pytest.approx(300, rel=0.03)
-
-
-def test_bias_correction_leaves_what_it_cannot_estimate():
-    array = np.full((2, 32, 32), 100.0)
-    empty = np.zeros(array.shape, bool)
-    constant = Volume(array, SPACING)
-    assert correct_bias(constant, empty) is constant
-    np.testing.assert_array_equal(correct_bias(constant, ~empty).array, array)
-    one_pixel = empty.copy()
-    one_pixel[1, 16, 16] = True
-    noisy = Volume(array + RNG.normal(0, 1, array.shape), SPACING)
-    np.testing.assert_allclose(correct_bias(noisy, one_pixel).array, noisy.array, atol=1e-3)
-
-
-def test_bias_correction_accepts_negative_values_and_small_images():
-    array = RNG.normal(0, 50, (20, 7, 5))
-    corrected = correct_bias(Volume(array, SPACING), np.ones(array.shape, bool)).array
-    assert np.isfinite(corrected).all()
-
-
-def test_the_field_between_the_slices_at_which_it_is_evaluated(monkeypatch):
-    array, body = head_mr(80)
-    shaded = array * np.linspace(0.7, 1.4, 80)[:, None, None]
-    every = Volume(shaded, SPACING)
-    few = every.with_array(every.array.copy())
-    monkeypatch.setattr(intensity, "N4_LAYERS", 80)
-    exact = correct_bias(every, body).array
-    monkeypatch.setattr(intensity, "N4_LAYERS", 1)  # as in a scan of many slices: every fourth
-    interpolated = correct_bias(few, body).array
-    assert np.abs(exact - interpolated)[body].max() < 1  # of some 300

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-pytest.importorskip("tensorflow_serving", reason="the extra `serving` is not installed")
+pytest.importorskip("uvicorn", reason="the extra `serving` is not installed")
 
 from tiny import write_heads
 from untrained import write_run
@@ -86,7 +86,7 @@ def model(store):
 def server(models, store):
     """A server on free ports."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(server_module, "Store", lambda folder: store)
+        patch.setattr(server_module, "Store", lambda *_: store)
         started = Server(models, FREE_PORTS)
     with started:
         yield started
@@ -95,7 +95,7 @@ def server(models, store):
 @pytest.fixture
 def serve(models, store, monkeypatch):
     """Starts servers of the same model with changed settings, and stops them."""
-    monkeypatch.setattr(server_module, "Store", lambda folder: store)
+    monkeypatch.setattr(server_module, "Store", lambda *_: store)
     started = []
 
     def start(**changes):

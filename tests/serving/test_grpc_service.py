@@ -8,17 +8,17 @@ import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
+from needed import official
 from tensorflow.core.framework import types_pb2
-from tensorflow_serving.apis import (
-    get_model_metadata_pb2,
-    get_model_status_pb2,
-    model_management_pb2,
-    model_service_pb2_grpc,
-    predict_pb2,
-    prediction_service_pb2_grpc,
-)
 
 from kerasgan.serving import grpc_service
+
+get_model_metadata_pb2 = official("apis.get_model_metadata_pb2")
+get_model_status_pb2 = official("apis.get_model_status_pb2")
+model_management_pb2 = official("apis.model_management_pb2")
+model_service_pb2_grpc = official("apis.model_service_pb2_grpc")
+predict_pb2 = official("apis.predict_pb2")
+prediction_service_pb2_grpc = official("apis.prediction_service_pb2_grpc")
 
 NAME = "mr2ct"
 
@@ -127,9 +127,9 @@ def test_pixels_that_do_not_fit(predict):
         (lambda tensor: tensor.tensor_shape.dim.extend(5 * [tensor.tensor_shape.dim[0]]), "more than 8 axes"),
         (lambda tensor: setattr(tensor, "dtype", 99), "99"),
         (lambda tensor: setattr(tensor, "dtype", 0), "0"),
-        (lambda tensor: setattr(tensor, "dtype", types_pb2.DT_VARIANT), "its dtype is variant; a served model takes"),
-        (lambda tensor: setattr(tensor, "dtype", types_pb2.DT_RESOURCE), "its dtype is resource"),
-        (lambda tensor: setattr(tensor, "dtype", types_pb2.DT_FLOAT_REF), "its dtype is float32_ref"),
+        (lambda tensor: setattr(tensor, "dtype", types_pb2.DT_VARIANT), "its dtype is number 21; a served model takes"),
+        (lambda tensor: setattr(tensor, "dtype", types_pb2.DT_RESOURCE), "its dtype is number 20"),
+        (lambda tensor: setattr(tensor, "dtype", types_pb2.DT_FLOAT_REF), "its dtype is number 101"),
         (lambda tensor: setattr(tensor, "dtype", types_pb2.DT_STRING), "needs 480 values"),
     ],
 )

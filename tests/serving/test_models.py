@@ -150,7 +150,7 @@ class Quick:
 
     loads: ClassVar[list[int]] = []
 
-    def __init__(self, folder):
+    def __init__(self, folder, *_):
         self.name, self.version, self.digest = folder.parent.name, int(folder.name), "0"
         self.loads.append(self.version)
         if self.version == 3:

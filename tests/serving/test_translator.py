@@ -87,5 +87,5 @@ def test_the_command(server, address, head, tmp_path, scheme):
     words = ["translate", address(server, scheme), str(head / "mr.nii.gz"), str(tmp_path / "ct.nii.gz")]
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 0, result.output
-    assert "ct.nii.gz. Synthetic, not for diagnosis" in result.stdout
+    assert "ct-preview.png. Synthetic, not for diagnosis" in result.stdout
     assert read_image(tmp_path / "ct.nii.gz", "CT").same_grid(read_image(head / "mr.nii.gz", "MR"))

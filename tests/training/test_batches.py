@@ -69,6 +69,10 @@ def test_sagittal_slices_and_their_targets_are_not_mirrored(tmp_path):
         assert set.union(*own) == {(200, 0, 0, 0), (0, 0, 0, 200), (100, 0, 0, 0)}
 
 
+def test_no_thread_tunes_the_batches_as_a_stopped_program_would_wait_for_it(stores):
+    assert training_dataset(stores, NONE, 1, seed=0, first_step=0).options().autotune.enabled is False
+
+
 def test_store_finds_every_slice_of_every_scan(stores):
     assert len(stores[0]) == 5
     assert [int(stores[0][i][0, 0, 0]) for i in range(5)] == [1, 2, 3, 4, 5]

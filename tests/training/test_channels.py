@@ -198,7 +198,7 @@ def test_it_is_translated_from_disk_and_evaluated(run, paths, pair, tmp_path):
     result = kerasgan.evaluate(run)
     assert result.part == "test" and len(result.scores[METHOD]) == 1
     command = ["translate", str(run.path), *(f"{name}={path}" for name, path in reversed(paths.items()))]
-    called = CliRunner().invoke(app, [*command, str(tmp_path / "same.nii.gz"), "--modality", "MR"])
+    called = CliRunner().invoke(app, [*command, str(tmp_path / "same.nii.gz"), "--modality", "MR", "--exact"])
     assert called.exit_code == 0, called.output
     first, second = (
         sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / f"{name}.nii.gz"))) for name in ("ct", "same")

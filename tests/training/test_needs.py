@@ -35,7 +35,7 @@ def test_a_training_says_what_it_needs_and_is_the_same_without(data, tmp_path, c
     steps, _, disk = SAID.search(told).groups()
     assert told.startswith(str(run.path)) and steps == "5"  # after the first three of eight
     taken = sum(path.stat().st_size for path in run.path.parent.rglob("*") if path.is_file())
-    assert taken / 1e6 <= float(disk) <= 2 * taken / 1e6 + 1
+    assert taken / 1e6 <= float(disk) + 0.5 <= 2 * taken / 1e6 + 1.5  # it is said in whole megabytes
     monkeypatch.setattr(FirstSteps, "on_train_batch_end", lambda *_, **__: None)
     assert_same_checkpoint(train(request(data), tmp_path / "second" / "run").path, run.path)
 

@@ -118,7 +118,7 @@ def test_a_finished_run_keeps_its_precision_and_loses_a_half_written_checkpoint(
 
 def test_a_run_is_trained_by_one_process_at_a_time(run):
     with (
-        FileLock(run.path / training.LOCK),
+        FileLock(run.path / ".lock"),
         pytest.raises(RunError, match=r"run is being trained by another process; wait for it, or name another run"),
     ):
         train(Request(), run.path, resume=True)
@@ -199,4 +199,4 @@ def test_a_training_removes_what_a_killed_one_left(copy):
         path.touch()
     train(Request(), copy.path, resume=True)
     assert not any(path.exists() for path in (*left, cached))
-    assert (copy.path / training.LOCK).exists()
+    assert (copy.path / ".lock").exists()

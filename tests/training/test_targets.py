@@ -1,6 +1,5 @@
 """The targets of training slices: from whom they come, at which height, and what is kept of them."""
 
-import os
 import shutil
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
@@ -60,10 +59,10 @@ def arrays(found):
 
 def test_registered_scans_fit_and_are_the_same_with_any_number_of_processes(data, tmp_path, monkeypatch):
     alone = replace(data, train=(data.train[0][:1], data.train[1]))
-    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    monkeypatch.setattr(targets, "cores", lambda: 1)
     (found,) = arrays(registered_targets(alone, 2, tmp_path / "one"))
     assert (found.shape, found.dtype) == ((4, 32, 32, 2), np.int16)
-    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(targets, "cores", lambda: 2)
     np.testing.assert_array_equal(arrays(registered_targets(alone, 2, tmp_path / "two"))[0], found)
     # Ellipses with a rim of 900 HU: a registered CT has it where the MR has its dark rim.
     (source,) = alone.train[0]

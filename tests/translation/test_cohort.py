@@ -82,6 +82,13 @@ def test_each_series_has_an_output_at_its_place_and_a_row(run, scans, tmp_path):
     with (out / "manifest.csv").open() as file:
         table = list(csv.DictReader(file))
     assert [line["input"] for line in lines] == [line["input"] for line in table] == sorted(rows)
+    pictures = {path.relative_to(out).as_posix() for path in out.rglob("*.png")}
+    assert pictures == {
+        "p1/mr-synthetic-ct-preview.png",
+        "p1/ct-synthetic-mr-preview.png",
+        "p2/series-7-synthetic-ct-preview.png",
+        "p3/series-3-synthetic-ct-preview.png",
+    }
     assert all("4711" not in path.read_text() and "Some" not in path.read_text() for path in out.glob("manifest.*"))
     assert not [path for path in out.rglob(".*") if path.name != ".cohort.lock"]
 
@@ -96,7 +103,7 @@ def test_what_is_finished_and_unchanged_is_not_done_again(run, scans, tmp_path):
     assert former == {path: path.stat().st_mtime_ns for path in former}
 
     os.utime(scans / "p1" / "mr.nii.gz", (1, 1))  # as a file that was written anew
-    shutil.rmtree(out / "p2")
+    shutil.rmtree(out / "p2" / "series-7-synthetic-ct")  # its picture stays, and is drawn anew
     write_series(scans / "p7", head((3, 40, 40), 2))
     cohort = Cohort(model, scans, out)
     assert [task.row.input for task in cohort.tasks] == ["p1/mr.nii.gz", "p2", "p7"]
@@ -189,8 +196,10 @@ def test_places_that_cannot_be(run, scans, tmp_path):
     with pytest.raises(KerasganError, match=r"out\.mha is the name of one image, .* name a folder"):
         Cohort(model, scans, tmp_path / "out.mha")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(KerasganError, match=r"empty holds no DICOM series, NIfTI or MHA file; name a folder that has"):
+    with pytest.raises(KerasganError, match=r"empty holds no DICOM series, NIfTI, MHA or NRRD file; name a folder"):
         Cohort(model, tmp_path / "empty", tmp_path / "out")
+    with pytest.raises(KerasganError, match=r"Axial slices of 0\.1 mm are not made; expected 0\.3 to 20 mm"):
+        Cohort(model, tmp_path / "empty", tmp_path / "out", Options(axial_mm=0.1))
 
 
 def test_a_folder_of_outputs_belongs_to_one_command(run, scans, tmp_path):

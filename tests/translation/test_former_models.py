@@ -1,4 +1,7 @@
-"""A TFLite file of kerasgan 0.1.0 still translates to the values of that version, N4 included."""
+"""A TFLite file of kerasgan 0.1.0 still translates to the values of that version, N4 included.
+
+That version took N4 from ITK, which adds in float32: on these 32 x 32 pixels its field differs by up to half a HU.
+"""
 
 import numpy as np
 
@@ -11,4 +14,4 @@ def test_a_former_tflite_file_translates_to_the_values_of_its_version(former):
     by_file, by_run = (translate_volume(former / name, source) for name in ("model.tflite", "run"))
     assert by_file.same_grid(expected) and np.ptp(expected.array) > 500
     np.testing.assert_allclose(by_file.array, by_run.array, atol=0.01)
-    np.testing.assert_allclose(by_file.array, expected.array, atol=0.501)  # the file holds whole HU
+    np.testing.assert_allclose(by_file.array, expected.array, atol=1.0)  # the file holds whole HU

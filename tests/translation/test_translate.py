@@ -10,9 +10,10 @@ import pytest
 import SimpleITK as sitk
 from made_up_series import head
 
-from kerasgan.errors import DicomError, KerasganError, RunError
+from kerasgan.errors import DicomError, ForeignError, KerasganError, RunError
 from kerasgan.io import discover, nifti, read_image, read_volume
 from kerasgan.phantom.dicom import SeriesIdentity, write_series
+from kerasgan.pictures.preview import Preview
 from kerasgan.scans import intensity
 from kerasgan.scans.volume import Volume
 from kerasgan.translation import translator as translator_module
@@ -49,6 +50,57 @@ def test_orientation_of_the_input_does_not_change_the_result(run, mr, code):
 def test_gain_of_the_scanner_does_not_change_the_result(run, mr):
     louder = mr.with_array(mr.array * 7.5)
     np.testing.assert_allclose(translate_volume(run, louder).array, translate_volume(run, mr).array, atol=0.5)
+
+
+@pytest.mark.parametrize("code", ["LPS", "RAI"])
+def test_an_image_file_becomes_a_series_like_the_one_that_it_was_made_from(run, mr, tmp_path, code):
+    write_series(mr, SeriesIdentity("900_S_0001", "T1", 1, "test"), tmp_path / "in")
+    turned = sitk.DICOMOrient(read_volume(tmp_path / "in").to_sitk(), code)
+    sitk.WriteImage(turned, str(tmp_path / "mr.nii.gz"))
+    with pytest.raises(KerasganError, match=r"DICOM series needs a DICOM input; .* --like FOLDER"):
+        translate(run, tmp_path / "mr.nii.gz", tmp_path / "out", modality="MR")
+    translate(run, tmp_path / "mr.nii.gz", tmp_path / "out", modality="MR", like=tmp_path / "in")
+    translate(run, tmp_path / "in", tmp_path / "expected")
+    made, expected = (
+        [pydicom.dcmread(path) for path in sorted((tmp_path / name).iterdir())] for name in ("out", "expected")
+    )
+    for one, other in zip(made, expected, strict=True):
+        for keyword in (
+            "PatientID",
+            "StudyInstanceUID",
+            "FrameOfReferenceUID",
+            "ImagePositionPatient",
+            "InstanceNumber",
+        ):
+            assert one[keyword] == other[keyword]
+        assert one.SourceImageSequence[0] == other.SourceImageSequence[0]
+        np.testing.assert_allclose(one.pixel_array, other.pixel_array, atol=1)
+
+
+def test_like_needs_an_image_and_the_series_that_it_was_made_from(run, mr, heads, tmp_path):
+    write_series(mr, SeriesIdentity("900_S_0001", "T1", 1, "test"), tmp_path / "in")
+    image = heads / "1BA000" / "mr.nii.gz"
+    with pytest.raises(KerasganError, match="--like is for NIfTI, MHA and NRRD"):
+        translate(run, tmp_path / "in", tmp_path / "out", like=tmp_path / "in")
+    with pytest.raises(KerasganError, match=r"--like needs a DICOM series.*mr\.nii\.gz has none"):
+        translate(run, image, tmp_path / "out", modality="MR", like=image)
+    moved = Volume(mr.array, mr.spacing_mm, tuple(np.add(mr.origin_mm, (0, 0, 5))), mr.direction, "MR")
+    nifti.write_image(moved, tmp_path / "moved.nii.gz")
+    with pytest.raises(KerasganError, match=r"The input has .* voxels of .* --like needs the series"):
+        translate(run, tmp_path / "moved.nii.gz", tmp_path / "out", modality="MR", like=tmp_path / "in")
+    assert not (tmp_path / "out").exists()
+
+
+def test_axial_slices_are_written_of_a_sagittal_scan(run, mr, tmp_path):
+    sagittal = sitk.DICOMOrient(mr.to_sitk(), "PIR")
+    place = sagittal.GetSpacing(), sagittal.GetOrigin(), np.reshape(sagittal.GetDirection(), (3, 3))
+    volume = Volume(sitk.GetArrayFromImage(sagittal), *place, "MR")
+    write_series(volume, SeriesIdentity("900_S_0001", "T1", 1, "test"), tmp_path / "in")
+    translate(run, tmp_path / "in", tmp_path / "out", axial_mm=3.0)
+    axial = read_volume(tmp_path / "out")
+    assert axial.spacing_mm[2] == 3 and axial.direction.tolist() == np.eye(3).tolist()
+    with pytest.raises(KerasganError, match=r"Axial slices of 0\.1 mm are not made; expected 0\.3 to 20 mm"):
+        translate(run, tmp_path / "in", tmp_path / "thin", axial_mm=0.1)
 
 
 def test_ct_goes_the_other_way_and_not_into_the_mr_generator(run, heads):
@@ -147,11 +199,18 @@ def test_dicom_output_needs_a_dicom_input(run, heads, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_existing_output_is_not_overwritten(run, heads, tmp_path):
-    (tmp_path / "ct.mha").write_bytes(b"precious")
-    with pytest.raises(KerasganError, match=r"ct\.mha exists; name another output"):
+@pytest.mark.parametrize("name", ["ct.mha", "ct-preview.png"])
+def test_existing_output_is_not_overwritten(run, heads, tmp_path, name):
+    (tmp_path / name).write_bytes(b"precious")
+    with pytest.raises(KerasganError, match=rf"{name} exists; name another output"):
         translate(run.path, heads / "1BA000" / "mr.nii.gz", tmp_path / "ct.mha")
-    assert (tmp_path / "ct.mha").read_bytes() == b"precious"
+    assert (tmp_path / name).read_bytes() == b"precious"
+
+
+def test_a_picture_of_both_scans_lies_beside_the_translation(run, mr, heads, tmp_path):
+    translate(run.path, heads / "1BA000" / "mr.nii.gz", tmp_path / "ct.mha")
+    Preview(mr).write(translate_volume(run, mr), tmp_path / "expected.png")
+    assert (tmp_path / "ct-preview.png").read_bytes() == (tmp_path / "expected.png").read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -178,7 +237,7 @@ def test_the_input_gate_says_whether_the_scan_is_like_the_training_scans(run, he
     reason = r"[a-z0-9 ]+ [\d.]+ (cm|%).*, training [\d.]+ to [\d.]+ (cm|%)"
     translate(run.path, tmp_path / "large_mr.nii.gz", tmp_path / "foreign.mha")
     assert re.search(f"WARNING .* Input gate: foreign: {reason}", caplog.text)
-    with pytest.raises(RunError, match=rf"foreign to the run: {reason}\. .* leave --strict out"):
+    with pytest.raises(ForeignError, match=rf"foreign to the run: {reason}\. .* leave --strict out"):
         translate(run.path, tmp_path / "large_mr.nii.gz", tmp_path / "refused.mha", strict=True)
     assert not (tmp_path / "refused.mha").exists()
 
@@ -218,7 +277,6 @@ class Inverted(Translator):
 @pytest.mark.parametrize("modality", ["MR", "CT"])
 def test_a_translation_takes_little_more_than_the_scan(run, modality, monkeypatch):
     monkeypatch.setattr(intensity, "ENOUGH", 2**18)  # so that the scan is large
-    monkeypatch.setattr(intensity, "N4_LAYERS", 1)
     array = head((96, 160, 160), modality=modality).astype(np.float32)
     volume = Volume(array, (2.0, 2.0, 2.0), modality=modality)
     translator = Inverted(run)

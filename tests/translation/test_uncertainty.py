@@ -39,7 +39,8 @@ def test_the_map_lies_beside_the_image_and_is_summed_up_in_a_line(measured, scan
     caplog.set_level("INFO")
     ct = translate(measured, scan, tmp_path / "ct.nii.gz", uncertainty=True)
     found = read_image(tmp_path / "ct-expected-error.nii.gz", "CT")
-    assert {path.name for path in tmp_path.iterdir()} == {"ct.nii.gz", "ct-expected-error.nii.gz"}
+    beside = {"ct-preview.png", "ct-expected-error.nii.gz"}
+    assert {path.name for path in tmp_path.iterdir()} == {"ct.nii.gz", *beside}
     synthetic = translate_volume(measured, read_image(scan, "MR"))
     assert found.same_grid(synthetic)
     expected = open_translator(measured).contract("ab").expected_error.map_of(synthetic).array

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from kerasgan.experiments.engine import tables
 from kerasgan.experiments.engine.tasks import Evaluation, Training
-from kerasgan.experiments.engine.types import Cell, Findings, Patients, Picture, Section, Table, TrainingScale
+from kerasgan.experiments.engine.types import Cell, Findings, Patients, TrainingScale
+from kerasgan.pictures.html import Picture, Section, Table
 from kerasgan.scans.contract import DIRECTIONS, Direction
 
 EVALUATION_SECONDS = 20

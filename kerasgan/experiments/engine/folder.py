@@ -23,7 +23,6 @@ from kerasgan.experiments.engine.types import Cell, Content, Experiment, fingerp
 from kerasgan.files import read_record
 
 FOLDER = Path("reproductions")
-LOCK = ".lock"
 
 
 @dataclass(frozen=True)
@@ -77,8 +76,7 @@ class Reproduction:
         path = self.place(cell) / "result.json"
         if not path.exists():
             return None
-        content: Content = read_record(path, json.loads, "Delete it, and the cell is computed again.")
-        return content
+        return read_record(path, _result, "Delete it, and the cell is computed again.")
 
     def state(self, cell: Cell) -> str:
         """The state of a cell: `"finished"`, `"begun"` or `"open"`."""
@@ -118,6 +116,11 @@ def open_reproduction(
     """Opens the experiment that `reproduce` would run; nothing is written and TensorFlow is not loaded.
 
     Args:
+        name: Of the experiment, or the path of a `.py` file that defines one.
+        dataset: Name or path of another dataset; None: the experiment's own.
+        data_dir: Folder of the data; None: the card's `default_dir`.
+        scale: `"laptop"`, `"paper"`, or another one that the experiment has.
+        out: Folder for everything that is written; None: one in `reproductions`, named after the rest.
         seeds: Number of repetitions, or those to compute here, such as `(3, 4)`; None: as many as the scale says.
         cells: Pattern of the keys of the cells to compute here, such as `"train-*"`; None: all. What these cells need
             is computed as well.
@@ -171,6 +174,13 @@ def open_reproduction(
         wanted += [need for need in cell.needs if need not in wanted]
     part = tuple(cell for cell in every if cell in wanted)
     return Reproduction(experiment, name, scale, count, dataset, root, folder, every, part)
+
+
+def _result(text: str) -> Content:
+    found: Content = json.loads(text)
+    if not isinstance(found, dict) or not isinstance(found.get("seconds"), int | float):
+        raise ValueError("it is no result of a cell, which has seconds")
+    return found
 
 
 def identity(experiment: str, dataset: str, card: DatasetCard, split: Split) -> Content:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from kerasgan import registry
 from kerasgan.config import Recipe, flat
 from kerasgan.errors import RunError
-from kerasgan.experiments.engine import html as _html
-from kerasgan.experiments.engine.types import Cell, Context, Findings, Picture, Section, Table, fingerprint
+from kerasgan.experiments.engine.types import Cell, Context, Findings, fingerprint
 from kerasgan.files import replacing
+from kerasgan.pictures.html import Picture, Section, Table, page
 from kerasgan.runs.run import load_run
 from kerasgan.text import NOT_FOR_DIAGNOSIS, valid_json
 
@@ -86,7 +86,7 @@ def write_report(reproduction: Reproduction, findings: Findings, context: Contex
     }
     path = reproduction.folder / "report.html"
     with replacing(path) as temporary:
-        temporary.write_text(_html.page(f"{experiment.name}: {experiment.title}", lead, sections), encoding="utf-8")
+        temporary.write_text(page(f"{experiment.name}: {experiment.title}", lead, sections), encoding="utf-8")
     with replacing(path.with_suffix(".json")) as temporary:
         temporary.write_text(valid_json(content))
     return path

@@ -10,11 +10,13 @@ from typing import Literal, TypeVar
 import numpy as np
 
 from kerasgan.evaluation import baseline
-from kerasgan.evaluation.results import DEFINITIONS, with_unit
+from kerasgan.evaluation.main_figures import with_unit
+from kerasgan.evaluation.results import DEFINITIONS
 from kerasgan.evaluation.scale import CONSTANT, FLOOR
 from kerasgan.evaluation.statistics import CONFIDENCE, HEADINGS, INTERVAL, TESTS, caution, paired_tests
-from kerasgan.experiments.engine.types import Content, Findings, Patients, Picture, Section, Table
+from kerasgan.experiments.engine.types import Content, Findings, Patients
 from kerasgan.pictures.charts import Panel, paired_figure
+from kerasgan.pictures.html import Picture, Section, Table
 from kerasgan.text import with_count
 
 Way = Literal["lower", "higher"]

@@ -1,4 +1,4 @@
-"""The parts of an experiment: cells that are computed once, published values, and the sections of a report."""
+"""The parts of an experiment: cells that are computed once, and published values."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from kerasgan.config import Component
 from kerasgan.datasets import DatasetCard, Split, files_digest
+from kerasgan.pictures.html import Section
 from kerasgan.scans.volume import Modality
 
 Content = dict[str, Any]
@@ -129,33 +130,6 @@ class Published:
 
     value: float
     place: str
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table of the report: the first row is the heading, the first cell of a further row heads that row."""
-
-    caption: str
-    rows: Sequence[Sequence[str]]
-    notes: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A picture of the report: its caption, the PNG file, and what it shows for readers who cannot see it."""
-
-    caption: str
-    path: Path
-    description: str
-
-
-@dataclass(frozen=True)
-class Section:
-    """A part of the report: a heading, paragraphs of text, then tables and pictures in their order."""
-
-    title: str
-    text: Sequence[str] = ()
-    parts: Sequence[Table | Picture] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,20 +8,16 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Container, Iterator, Mapping
-from contextlib import contextmanager
 from functools import lru_cache, partial
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from filelock import FileLock, Timeout
-
 from kerasgan import datasets
 from kerasgan.errors import DivergenceError, KerasganError, RunError, WorkerError
-from kerasgan.execution import LATER, Later, executor
+from kerasgan.execution import LATER, SHARED, Later, executor
 from kerasgan.experiments.engine.folder import (
-    LOCK,
     Reproduction,
     identity,
     open_reproduction,
@@ -30,11 +26,10 @@ from kerasgan.experiments.engine.folder import (
 )
 from kerasgan.experiments.engine.scorer import check_labels
 from kerasgan.experiments.engine.types import UNFINISHED, Cell, Context, Findings, Finished, fingerprint
-from kerasgan.files import replacing
+from kerasgan.files import alone_in, replacing
 from kerasgan.runs.memory import keep_freed_memory
 from kerasgan.text import duration
 
-SHARED = "Workers need the disk of the process that asks for cells, under the same paths."
 VERSIONED = ("kerasgan", "tensorflow", "keras", "numpy", "scipy", "SimpleITK")
 
 logger = logging.getLogger(__name__)
@@ -60,7 +55,11 @@ def compute(reproduction: Reproduction, workers: int = 1, cluster: str | None = 
     from kerasgan.experiments.engine.report import write_report  # here: a list of cells need not load matplotlib
 
     reproduction.folder.mkdir(parents=True, exist_ok=True)
-    with _alone(reproduction.folder):
+    refusal = RunError(
+        f"The cells in {reproduction.folder} are being computed by another process. Wait for it, or end it and repeat "
+        "the command with more --workers; what is finished is kept."
+    )
+    with alone_in(reproduction.folder, refusal):
         context = _context(reproduction)
         for cell in reproduction.part:
             cell.task.check(context)
@@ -74,20 +73,6 @@ def compute(reproduction: Reproduction, workers: int = 1, cluster: str | None = 
         scale = reproduction.experiment.scales[reproduction.scale]
         findings = Findings(scale, reproduction.seeds, results, folders, reproduction.folder / "pictures")
         return write_report(reproduction, findings, context)
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Refuses a folder in which another process computes."""
-    try:
-        held = FileLock(folder / LOCK).acquire(blocking=False)
-    except Timeout as error:
-        raise RunError(
-            f"The cells in {folder} are being computed by another process. Wait for it, or end it and repeat the "
-            "command with more --workers; what is finished is kept."
-        ) from error
-    with held:
-        yield
 
 
 def _context(reproduction: Reproduction) -> Context:
@@ -214,10 +199,20 @@ def _compute(reproduction: Reproduction, cell: Cell, context: Context) -> None:
             keras.utils.clear_session()  # or the memory grows with every cell
     found |= {"seconds": round(time.monotonic() - begun, 1), "settings": cell.task.settings()}
     found["data"] = fingerprint(context.split)
-    found["versions"] = {name: version(name) for name in VERSIONED}
+    found["versions"] = {name: _version(name) for name in VERSIONED}
     with replacing(place / "result.json") as path:
         path.write_text(json.dumps(found, indent=1))
     shutil.rmtree(place / UNFINISHED, ignore_errors=True)
+
+
+def _version(package: str) -> str:
+    """The version of an installed package; TensorFlow without GPU code is a package of another name."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        if package != "tensorflow":
+            raise
+        return version("tensorflow-cpu")
 
 
 def _needs_any(cell: Cell, keys: Container[str]) -> bool:

@@ -11,7 +11,8 @@ from what is better still.
 from __future__ import annotations
 
 from kerasgan.experiments.engine.directions import Variant, training_cells, variant_sections
-from kerasgan.experiments.engine.types import Cell, Experiment, Findings, Section, TrainingScale
+from kerasgan.experiments.engine.types import Cell, Experiment, Findings, TrainingScale
+from kerasgan.pictures.html import Section
 
 OURS, GUIDE = "atlas2026", "onesided2026"
 UNGUIDED = ("supervision.guide=null", "schedule.steps=4000")

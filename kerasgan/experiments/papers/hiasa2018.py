@@ -14,17 +14,8 @@ from kerasgan.config import Component
 from kerasgan.experiments.engine import tables
 from kerasgan.experiments.engine.segmentation import FoldOfCrossValidation, TwoChannelSegmentation
 from kerasgan.experiments.engine.tasks import CHOSEN, Evaluation, Training
-from kerasgan.experiments.engine.types import (
-    Cell,
-    Experiment,
-    Findings,
-    Patients,
-    Picture,
-    Published,
-    Section,
-    SegmentationScale,
-    Table,
-)
+from kerasgan.experiments.engine.types import Cell, Experiment, Findings, Patients, Published, SegmentationScale
+from kerasgan.pictures.html import Picture, Section, Table
 
 Method = tuple[str, str]
 """Variant of the structural loss and size of the training set."""

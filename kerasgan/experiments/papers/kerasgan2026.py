@@ -10,7 +10,8 @@ CycleGAN of Zhu et al., ICCV 2017, https://arxiv.org/abs/1703.10593.
 from __future__ import annotations
 
 from kerasgan.experiments.engine.directions import Variant, training_cells, variant_sections
-from kerasgan.experiments.engine.types import Cell, Experiment, Findings, Section, TrainingScale
+from kerasgan.experiments.engine.types import Cell, Experiment, Findings, TrainingScale
+from kerasgan.pictures.html import Section
 
 OURS = "kerasgan2026"
 TRANSPOSED = ("generator.upsampling=transposed",)  # as published; a quick recipe would have another

@@ -25,17 +25,8 @@ from kerasgan.config import Component
 from kerasgan.experiments.engine import tables
 from kerasgan.experiments.engine.augmented import AugmentedSegmentation, CarriedLabels
 from kerasgan.experiments.engine.tasks import CHOSEN, Training
-from kerasgan.experiments.engine.types import (
-    Cell,
-    Experiment,
-    Findings,
-    Patients,
-    Picture,
-    Published,
-    Section,
-    SegmentationScale,
-    Table,
-)
+from kerasgan.experiments.engine.types import Cell, Experiment, Findings, Patients, Published, SegmentationScale
+from kerasgan.pictures.html import Picture, Section, Table
 
 Condition = tuple[int | None, str]
 """How many labelled real MR scans (None: all), and the scenario."""

@@ -35,13 +35,11 @@ from kerasgan.experiments.engine.types import (
     Context,
     Experiment,
     Findings,
-    Picture,
     Published,
-    Section,
-    Table,
     Task,
     TrainingScale,
 )
+from kerasgan.pictures.html import Picture, Section, Table
 from kerasgan.runs.run import load_run
 from kerasgan.training.history import read_rows, write_rows
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from kerasgan.experiments.engine.directions import Variant, training_cells, variant_sections
 from kerasgan.experiments.engine.tasks import CHOSEN
-from kerasgan.experiments.engine.types import Cell, Experiment, Findings, Section, TrainingScale
+from kerasgan.experiments.engine.types import Cell, Experiment, Findings, TrainingScale
+from kerasgan.pictures.html import Section
 
 RECIPE = "rajnish2022"
 VARIANTS = {

@@ -5,9 +5,12 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
+from pathlib import Path
 
-from kerasgan.experiments.engine.types import Picture, Section, Table
+PAGE = "report.html"
+"""The name of a page beside what it shows."""
 
 # The browser itself holds the page to it: no request leaves the file.
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -40,12 +43,47 @@ table:not(.words) :is(tbody th, td) { white-space: nowrap }
 thead th { background: var(--band); vertical-align: bottom }
 .notes { margin: 0; padding-left: 1.1rem; color: var(--faint); font-size: .85rem; max-width: 60rem }
 figure { margin: 1.25rem 0 }
+.row { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(26rem, 100%), 1fr)); gap: 0 1rem }
 figure img { display: block; max-width: 100%; height: auto; border-radius: .4rem }
 figcaption { color: var(--faint); font-size: .9rem; max-width: 60rem; margin-top: .35rem }
 details { margin: .75rem 0 }
 summary { cursor: pointer; color: var(--link) }
 @media print { details > * { display: block } body { max-width: none } }
 """
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the report: the first row is the heading, the first cell of a further row heads that row."""
+
+    caption: str
+    rows: Sequence[Sequence[str]]
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture of the report: its caption, the PNG file, and what it shows for readers who cannot see it."""
+
+    caption: str
+    path: Path
+    description: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """Pictures side by side, as far as the window is wide enough."""
+
+    pictures: Sequence[Picture]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the report: a heading, paragraphs of text, then tables and pictures in their order."""
+
+    title: str
+    text: Sequence[str] = ()
+    parts: Sequence[Table | Picture | Row] = ()
 
 
 def page(title: str, lead: Sequence[str], sections: Sequence[Section]) -> str:
@@ -89,7 +127,12 @@ def page(title: str, lead: Sequence[str], sections: Sequence[Section]) -> str:
 def _section(section: Section) -> str:
     text = "".join(f"<p>{_linked(paragraph)}</p>" for paragraph in section.text)
     name = _id(section.title)
-    parts = "\n".join(_table(part, name) if isinstance(part, Table) else _picture(part) for part in section.parts)
+    parts = ""
+    for part in section.parts:
+        if isinstance(part, Row):
+            parts += f'<div class="row">{"".join(map(_picture, part.pictures))}</div>\n'
+        else:
+            parts += (_table(part, name) if isinstance(part, Table) else _picture(part)) + "\n"
     return (
         f'<section aria-labelledby="{name}">\n<h2 id="{name}">{escape(section.title)}</h2>\n{text}\n{parts}\n</section>'
     )

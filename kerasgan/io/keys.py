@@ -16,7 +16,7 @@ from pathlib import Path
 
 from kerasgan.errors import DatasetError, KerasganError
 from kerasgan.files import replacing
-from kerasgan.io import patient_key
+from kerasgan.io.frames import patient_key
 from kerasgan.io.nifti import stem
 
 SECRET = ".kerasgan-secret"

@@ -1,0 +1,325 @@
+"""Takes images by C-STORE, answers C-ECHO, and knows when a series is whole.
+
+An image is on the disk, under its name, before its sender is told so. A series is whole when the stated number of
+images is there, or when each association that brought some was released by its sender and no image came for a while.
+After an association that broke off, or of which an image was refused, another one must bring the rest: nobody can know
+how many are missing.
+
+Reference: DICOM PS3.4, Annex B; PS3.8, Sec. 9.3.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from functools import partial
+from io import BytesIO
+from typing import Any
+
+from pydicom import dcmread
+from pynetdicom import AE, evt
+from pynetdicom.pdu import A_RELEASE_RQ
+from pynetdicom.transport import ThreadedAssociationServer
+
+from kerasgan.errors import PacsError
+from kerasgan.files import replacing
+from kerasgan.io.usability import CT_AND_MR, value_of
+from kerasgan.pacs.address import is_uid
+from kerasgan.pacs.dimse import NATIVE, PACKED, SUCCESS, VERIFICATION
+from kerasgan.pacs.node.config import Config
+from kerasgan.pacs.node.health import Figures
+from kerasgan.pacs.node.queue import Job, Queue, State
+from kerasgan.text import utc
+
+OUT_OF_RESOURCES, NOT_UNDERSTOOD = 0xA700, 0xC000
+LARGEST_PDU = 2**20  # bytes; nobody needs more to ask for an association
+OUR_PDU = 2**17  # bytes that a sender may put into one
+BACKLOG = 128  # connections that the system holds while one is accepted
+HANDSHAKE_S = 10.0  # until a connection has asked for an association
+GRACE_S = 10.0  # for associations that bring images when the node stops
+MEGABYTE, GIGABYTE = 2**20, 2**30
+CHUNK = 2**16
+_TAGS = ["SOPInstanceUID", "SeriesInstanceUID", "Modality", "BodyPartExamined", "SeriesDescription"]
+
+logger = logging.getLogger(__name__)  # of which a node writes few lines a minute, as strangers cause them
+of_series = logging.getLogger(f"{__name__}.series")
+
+
+@dataclass
+class _Call:
+    """An association.
+
+    Attributes:
+        opened: When, by `time.monotonic()`.
+        jobs: The series in the queue that it has brought images of, by their Series Instance UIDs.
+        refused: An image was refused, so that what came is not whole.
+        over: Series of which it may bring no more.
+    """
+
+    opened: float
+    jobs: dict[str, int] = field(default_factory=dict)
+    refused: bool = False
+    over: set[int] = field(default_factory=set)
+
+
+class Receiver:
+    """Listens from `start` until `stop`.
+
+    Args:
+        config: Who may send, and how much.
+        title: Our AE title.
+        queue: Where images go.
+        figures: Counts them.
+    """
+
+    def __init__(self, config: Config, title: str, queue: Queue, figures: Figures) -> None:
+        self._config, self._limits, self._queue, self._figures = config, config.limits, queue, figures
+        self._lock = threading.RLock()
+        self._calls: dict[Any, _Call] = {}  # by association
+        self._counts: dict[int, int] = {}  # images of each series that was received
+        self._broke_off: dict[int, float] = {}  # when an association did that brought images of a series
+        self._entity = AE(ae_title=title)
+        self._entity.require_called_aet = True
+        self._entity.require_calling_aet = config.callers
+        self._entity.maximum_associations = self._limits.associations
+        self._entity.maximum_pdu_size = OUR_PDU
+        self._entity.acse_timeout = HANDSHAKE_S
+        self._entity.dimse_timeout = self._entity.network_timeout = self._limits.idle_s
+        self._entity.add_supported_context(VERIFICATION)
+        for image in CT_AND_MR:
+            self._entity.add_supported_context(image, [*NATIVE, *PACKED])
+
+    def start(self) -> None:
+        """Begins to listen.
+
+        Raises:
+            PacsError: For a port that cannot be had.
+        """
+        handlers = [
+            (evt.EVT_CONN_OPEN, self._bound),
+            (evt.EVT_DIMSE_RECV, lambda event: event.assoc.dul.socket.recv.begin()),
+            (evt.EVT_C_ECHO, lambda event: SUCCESS),
+            (evt.EVT_C_STORE, self._take),
+            (evt.EVT_PDU_RECV, self._released),
+            (evt.EVT_ABORTED, lambda event: self._ended(event.assoc, False)),
+            (evt.EVT_CONN_CLOSE, lambda event: self._ended(event.assoc, False)),
+            (evt.EVT_REJECTED, self._rejected),
+        ]
+        try:
+            listener: Any = self._entity.make_server(
+                (self._config.host, self._config.port),
+                evt_handlers=handlers,  # type: ignore[arg-type]
+                server_class=partial(_Listener, self._limits.connections_a_minute, self._figures),  # type: ignore[arg-type]
+            )
+        except OSError as error:
+            raise PacsError(
+                f"Cannot listen on port {self._config.port} of {self._config.host} ({error.strerror}); stop what uses "
+                "it, or name another port."
+            ) from error
+        self._listener = listener
+        self._entity._servers.append(listener)
+        self._thread = threading.Thread(target=self._listener.serve_forever, name="listener", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Takes no more associations, and aborts after a while those that bring images."""
+        self._listener.shutdown()
+        end = time.monotonic() + GRACE_S
+        while self._calls and time.monotonic() < end:
+            time.sleep(0.1)
+        self._entity.shutdown()
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether anybody is heard."""
+        return self._thread.is_alive()
+
+    def is_full(self) -> bool:
+        """Whether so little of the disk is free that no image is taken."""
+        return shutil.disk_usage(self._config.folder).free < self._limits.free_gb * GIGABYTE
+
+    def complete(self) -> None:
+        """Looks through the series that are being received: which are whole, and which are given up."""
+        now = time.time()
+        with self._lock:
+            for association in [one for one in self._calls if not one.is_alive()]:
+                self._ended(association, False)  # whose thread ended without a word
+            busy = {job for call in self._calls.values() for job in call.jobs.values()}
+            for job in self._queue.jobs("receiving"):
+                if job.released and job.id not in busy and now - job.changed >= self._config.quiet_s:
+                    self._whole(job)
+                elif now - job.begun > self._config.give_up_s:
+                    self._give_up(
+                        job,
+                        "failed",
+                        f"its sender did not end the series within {self._config.give_up_s:g} s, or broke off, after "
+                        f"{len(self._queue.images(job.id))} images; send the whole series again",
+                    )
+
+    def _whole(self, job: Job) -> None:
+        images = len(self._queue.images(job.id))
+        if images < job.images:
+            self._give_up(job, "failed", f"{images} of its {job.images} images came again; send the whole series again")
+        elif self._queue.change(job, state="received", images=images, released=1, reason=""):
+            of_series.info("Series %d from %s: whole, %d images.", job.id, job.calling, images)
+        self._broke_off.pop(job.id, None)
+
+    def _give_up(self, job: Job, state: State, reason: str) -> None:
+        """Ends a series that is not whole, of which those who are sending it may bring no more."""
+        for call in self._calls.values():
+            if job.id in call.jobs.values():
+                call.over.add(job.id)
+        self._queue.finish(job, state, reason, released=0)
+        logger.warning("Series %d from %s: %s: %s.", job.id, job.calling, state, reason)
+
+    def _take(self, event: evt.Event) -> int:
+        """Answers a C-STORE request."""
+        with self._lock:
+            call = self._calls.setdefault(event.assoc, _Call(time.monotonic()))
+        try:
+            status, reason = self._store(event, call)
+        except Exception as error:  # a full disk, above all; the text of others may hold what the image says
+            status, reason = OUT_OF_RESOURCES, getattr(error, "strerror", None) or type(error).__name__
+        if status != SUCCESS:
+            call.refused = True
+            self._figures.count("images_refused")
+            logger.warning("An image from %s is refused (%#06x): %s.", event.assoc.requestor.ae_title, status, reason)
+        return status
+
+    def _store(self, event: evt.Event, call: _Call) -> tuple[int, str]:
+        """Writes an image; the status of the answer, and the reason for one that is refused."""
+        if self.is_full():
+            return OUT_OF_RESOURCES, f"less than {self._limits.free_gb:g} GB of the disk are free"
+        content, calling = event.encoded_dataset(), event.assoc.requestor.ae_title.strip()
+        try:
+            header = dcmread(BytesIO(content), stop_before_pixels=True, specific_tags=list(_TAGS))
+            uid, series, *facts = (str(value_of(header, tag) or "") for tag in _TAGS)
+        except Exception:  # pydicom raises what it likes for bytes that are none of DICOM
+            return NOT_UNDERSTOOD, "it is no DICOM"
+        request: Any = event.request
+        if not (is_uid(uid) and is_uid(series)) or uid != str(request.AffectedSOPInstanceUID):
+            return NOT_UNDERSTOOD, "a UID is missing, invalid or another one than was announced"
+        with self._lock:
+            if series not in call.jobs:
+                call.jobs[series] = self._queue.receive(calling, series).id
+                self._counts[call.jobs[series]] = len(self._queue.images(call.jobs[series]))
+            job = call.jobs[series]
+        if job in call.over:
+            return OUT_OF_RESOURCES, f"series {job} was given up"
+        file = self._queue.folder(job) / f"{uid}.dcm"
+        if not file.exists():
+            if self._counts[job] >= self._limits.images:
+                reason = f"it has more than {self._limits.images} images"
+                with self._lock:
+                    self._give_up(self._queue.job(job), "rejected", reason)
+                return OUT_OF_RESOURCES, reason
+            with replacing(file) as temporary:
+                temporary.write_bytes(content)
+            self._figures.count("images_received")
+            with self._lock:
+                self._counts[job] += 1
+                self._queue.late(job)
+        rule = self._config.rules.get(self._config.rule_for(calling, *facts))
+        if rule and rule.images and self._counts[job] >= rule.images == len(self._queue.images(job)):
+            with self._lock:
+                self._whole(self._queue.job(job))
+        return SUCCESS, ""
+
+    def _released(self, event: evt.Event) -> None:
+        """Keeps that a sender wants to release its association, before it is told that it may."""
+        if isinstance(event.pdu, A_RELEASE_RQ):
+            self._ended(event.assoc, True)
+
+    def _ended(self, association: Any, released: bool) -> None:
+        with self._lock:
+            call = self._calls.pop(association, None)
+            if call is None:
+                return
+            if not released or call.refused:
+                self._broke_off.update(dict.fromkeys(call.jobs.values(), time.monotonic()))
+            for job in [one for one in self._queue.jobs("receiving") if one.id in call.jobs.values()]:
+                # One that was under way when another broke off may not have brought what that one could not.
+                if self._broke_off.get(job.id, 0.0) < call.opened:
+                    self._queue.ended(job.id, "")
+                    continue
+                images, end = len(self._queue.images(job.id)), utc(job.begun + self._config.give_up_s)
+                what = f"broke off after {images} images"
+                if released and call.refused:
+                    what = f"{images} of its images came, and others were refused"
+                reason = f"{what}; send the rest or all of it before {end}"
+                self._queue.ended(job.id, reason)
+                logger.warning("Series %d from %s: %s.", job.id, job.calling, reason)
+
+    def _rejected(self, event: evt.Event) -> None:
+        asked: Any = event.assoc.requestor.primitive
+        if asked.called_ae_title != self._entity.ae_title:
+            reason = f"it calls {asked.called_ae_title!r}, which is not our AE title"
+        elif asked.calling_ae_title not in self._config.callers:
+            reason = "no rule names its AE title"
+        else:
+            reason = f"{self._limits.associations} others are under way"
+        self._figures.count("associations_refused")
+        logger.warning("An association of %r is refused: %s.", asked.calling_ae_title, reason)
+
+    def _bound(self, event: evt.Event) -> None:
+        connection: Any = event.assoc.dul.socket
+        connection.recv = _Bounded(connection, int(self._limits.image_mb * MEGABYTE), self._limits.idle_s)
+
+
+class _Bounded:
+    """Reads from a connection, in place of pynetdicom's function, which takes any number of bytes, however slowly.
+
+    Args:
+        connection: The `AssociationSocket`.
+        most: Bytes of a message.
+        seconds: For a PDU.
+    """
+
+    def __init__(self, connection: Any, most: int, seconds: float) -> None:
+        self._connection, self._most, self._seconds, self._taken = connection, most, seconds, 0
+
+    def begin(self) -> None:
+        """Begins another message."""
+        self._taken = 0
+
+    def __call__(self, count: int) -> bytearray:
+        """Returns as many bytes, or those that came before the connection was closed."""
+        self._taken += count
+        if count > LARGEST_PDU or self._taken > self._most:
+            logger.warning("A connection is closed: a message has more than %d bytes, as are taken.", self._most)
+            raise OSError("too long")
+        end, content = time.monotonic() + self._seconds, bytearray()
+        while len(content) < count:
+            self._connection.socket.settimeout(max(end - time.monotonic(), 1e-3))
+            part = self._connection.socket.recv(min(CHUNK, count - len(content)))
+            if not part:
+                break
+            content += part
+        self._connection.socket.settimeout(self._seconds)
+        return content
+
+
+class _Listener(ThreadedAssociationServer):
+    """Accepts connections, up to so many a minute."""
+
+    request_queue_size = BACKLOG
+
+    def __init__(self, most: int, figures: Figures, *arguments: Any, **named: Any) -> None:
+        self._most, self._figures, self._taken = most, figures, deque[float]()
+        super().__init__(*arguments, **named)
+
+    def verify_request(self, request: Any, client_address: Any) -> bool:
+        """True for a connection that is taken."""
+        now = time.monotonic()
+        while self._taken and self._taken[0] < now - 60:
+            self._taken.popleft()
+        if len(self._taken) >= self._most:
+            self._figures.count("associations_refused")
+            logger.warning("A connection is closed: there were %d within a minute, as many as are taken.", self._most)
+            return False
+        self._taken.append(now)
+        return True
