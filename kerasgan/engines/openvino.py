@@ -6,6 +6,7 @@ import sys
 import tempfile
 import threading
 from collections import OrderedDict
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -34,17 +35,35 @@ def openvino() -> Any:
     return openvino
 
 
+_loading = threading.Lock()
+
+
+def core() -> Any:
+    """The `openvino.Core` of this process, which all engines share and which is never given back.
+
+    Its plugin for processors puts a signal stack of its own in place of the thread's, and takes it away when it goes.
+    Where several cores go in another order than they came, or one goes in another thread, the thread keeps the address
+    of a stack that is gone, and its next signal, be it Ctrl-C, ends the process by a segmentation fault.
+    """
+    with _loading:
+        return _core()
+
+
+@cache
+def _core() -> Any:
+    return openvino().Core()
+
+
 def convert(network: Frozen) -> Any:
     """A network as OpenVINO's model, for images of any number and size.
 
     Raises:
         RuntimeError: For a graph with an operation that OpenVINO lacks.
     """
-    package = openvino()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "frozen.pb"
         path.write_bytes(network.graph.as_graph_def().SerializeToString())
-        return package.Core().read_model(path)
+        return core().read_model(path)
 
 
 def save(model: Any, path: Path) -> str:
@@ -75,8 +94,7 @@ class OpenVino:
     """
 
     def __init__(self, model: Any, precision: Precision) -> None:
-        self._core = openvino().Core()
-        self._model = self._core.read_model(model) if isinstance(model, Path) else model.clone()
+        self._model = core().read_model(model) if isinstance(model, Path) else model.clone()
         self._settings = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
         self._requests: OrderedDict[tuple[int, ...], Any] = OrderedDict()
         self._turn = threading.Lock()
@@ -102,7 +120,7 @@ class OpenVino:
         """The request for images of a shape. A model for one shape is a fifth faster than one for all."""
         if shape not in self._requests:
             self._model.reshape([1, *shape])
-            compiled = self._core.compile_model(self._model, "CPU", self._settings)
+            compiled = core().compile_model(self._model, "CPU", self._settings)
             self._requests[shape] = compiled.create_infer_request()
             if len(self._requests) > MOST_SIZES:
                 self._requests.popitem(last=False)

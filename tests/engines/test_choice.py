@@ -175,7 +175,7 @@ def test_an_engine_that_is_not_there_is_refused_with_what_to_install(monkeypatch
 
 def test_openvino_is_imported_without_its_telemetry(tmp_path):
     code = (
-        "from kerasgan.engines.openvino import openvino\nopenvino().Core()\nimport sys\n"
+        "from kerasgan.engines.openvino import core\ncore()\nimport sys\n"
         "print([name for name, module in sys.modules.items() if name.startswith('openvino_telemetry') and module])\n"
         "print('tensorflow' in sys.modules)"
     )
