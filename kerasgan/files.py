@@ -32,8 +32,8 @@ NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary name for a file in the folder of `path`, which replaces `path` once it is written to the disk.
 
-    The content is on the disk before the name is, also after a power cut. Several processes and threads may write the
-    same file at once: the last one to finish wins.
+    The content is on the disk before the name is, and both are when the block was left, also after a power cut. Several
+    processes and threads may write the same file at once: the last one to finish wins.
 
     Args:
         path: File that is written or replaced; its parents are created.
@@ -54,11 +54,32 @@ def replacing(path: Path) -> Iterator[Path]:
     with _writing(path):
         try:
             yield temporary
-            with temporary.open("rb+") as file:
-                os.fsync(file.fileno())  # or the new name may outlive a power cut, and the content not
+            sync(temporary)  # or the new name may outlive a power cut, and the content not
             temporary.replace(path)
+            sync(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Writes to the disk what the system still holds of a file's content or of a folder's names.
+
+    Args:
+        path: A file, or a folder, which some systems write by themselves alone.
+
+    Raises:
+        OSError: For a file that cannot be written.
+    """
+    is_folder = path.is_dir()
+    try:
+        descriptor = os.open(path, os.O_RDONLY if is_folder else os.O_RDWR)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError:
+        if not is_folder:
+            raise
 
 
 def append_line(path: Path, line: str) -> None:

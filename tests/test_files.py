@@ -46,6 +46,19 @@ def test_a_staging_folder_is_gone_afterwards(tmp_path):
     assert names(target.parent) == ["series"]
 
 
+def test_what_is_written_is_on_the_disk_before_its_name_is_and_then_its_name(tmp_path, monkeypatch):
+    path, synced, fsync = tmp_path / "image.dcm", [], os.fsync
+
+    def seen(descriptor):
+        fsync(descriptor)
+        synced.append((os.fstat(descriptor).st_ino, path.exists()))
+
+    monkeypatch.setattr(os, "fsync", seen)
+    with replacing(path) as temporary:
+        temporary.write_bytes(b"image")
+    assert synced == [(path.stat().st_ino, False), (tmp_path.stat().st_ino, True)]
+
+
 @pytest.mark.parametrize("writer", [replacing, staging_folder])
 def test_a_place_that_cannot_be_written_is_named(tmp_path, writer):
     (tmp_path / "file").write_text("in the way")

@@ -24,6 +24,7 @@ from pydicom.datadict import tag_for_keyword
 from pydicom.uid import CTImageStorage, MRImageStorage, generate_uid
 from pydicom.valuerep import format_number_as_ds
 
+from kerasgan.io.uids import uid_of
 from kerasgan.io.usability import numbers, tag_of
 from kerasgan.scans.volume import SourceSlice, Volume
 from kerasgan.text import NOT_FOR_PRIMARY_DIAGNOSIS, SYNTHETIC_IMAGE
@@ -58,7 +59,9 @@ _IMAGE_TYPE_2 = ("PositionReferenceIndicator", "AcquisitionNumber")
 _MR_TYPE_2 = ("ScanOptions", "MRAcquisitionType", "RepetitionTime", "EchoTime", "EchoTrainLength")
 
 
-def series_attributes(volume: Volume, header: Dataset, description: str, engine: str = "") -> Dataset:
+def series_attributes(
+    volume: Volume, header: Dataset, description: str, engine: str = "", series_uid: str = ""
+) -> Dataset:
     """The attributes that all instances of the new series share.
 
     Args:
@@ -66,17 +69,21 @@ def series_attributes(volume: Volume, header: Dataset, description: str, engine:
         header: Header of a source slice.
         description: Series Description (0008,103E), see `write_dicom`.
         engine: What computed the network.
+        series_uid: Series Instance UID (0020,000E); `""` for a random one. The UIDs of instances, and of a frame of
+            reference where the source has none, depend on it alone.
     """
     now = datetime.now()
     dataset = Dataset()
     dataset.Modality = volume.modality
-    dataset.SeriesInstanceUID = generate_uid(prefix=None)
+    dataset.SeriesInstanceUID = series_uid or generate_uid(prefix=None)
     (number, *_) = numbers(header, "SeriesNumber") or [0.0]
     dataset.SeriesNumber = SERIES_NUMBER_OFFSET + min(int(number), LARGEST_NUMBER - SERIES_NUMBER_OFFSET)
     text = description if "synthetic" in description.lower() else f"synthetic {volume.modality} {description}"
     ascii_text = text.encode("ascii", "replace").decode().replace("\\", "/")  # a backslash would separate two values
     dataset.SeriesDescription = ascii_text[:64].strip()
-    dataset.FrameOfReferenceUID = header.get("FrameOfReferenceUID") or generate_uid(prefix=None)
+    dataset.FrameOfReferenceUID = header.get("FrameOfReferenceUID") or uid_of(
+        dataset.SeriesInstanceUID, "frame of reference"
+    )
     for event in ("Series", "Content", "InstanceCreation"):
         setattr(dataset, f"{event}Date", now.strftime("%Y%m%d"))
         setattr(dataset, f"{event}Time", now.strftime("%H%M%S"))
@@ -127,7 +134,7 @@ def slice_attributes(header: Dataset, place: SourceSlice, series: Dataset, numbe
     _copy(header, dataset, _COPIED)
     dataset.remove_private_tags()  # those inside a copied sequence
     dataset.update(series)
-    dataset.SOPInstanceUID = generate_uid(prefix=None)
+    dataset.SOPInstanceUID = uid_of(series.SeriesInstanceUID, number)
     dataset.InstanceNumber = number
     if "SOPInstanceUID" in header:
         image = Dataset()

@@ -21,7 +21,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
 from pydicom.valuerep import format_number_as_ds
 
 from kerasgan.errors import DicomError, KerasganError
-from kerasgan.files import staging_folder
+from kerasgan.files import staging_folder, sync
 from kerasgan.io.dicom_attributes import SOURCE_TAGS, series_attributes, slice_attributes, without_identity
 from kerasgan.io.grid import defects, measure
 from kerasgan.io.output import as_int16
@@ -46,6 +46,7 @@ def write_dicom(
     engine: str = "",
     resliced: bool = False,
     key: bytes | None = None,
+    series_uid: str = "",
 ) -> list[Path]:
     """Writes a synthetic volume as a new series of the source's study, one file per source slice.
 
@@ -63,6 +64,8 @@ def write_dicom(
         resliced: The volume has slices of its own in the source's frame of reference: they become the files, and none
             of them refers to a slice of the source.
         key: Replace patient, study and dates by what this secret makes of them, see `pseudonyms`.
+        series_uid: Series Instance UID (0020,000E) of the new series, on which those of its images depend; `""` for a
+            random one.
 
     Returns:
         The files, sorted along the slice normal.
@@ -88,7 +91,7 @@ def write_dicom(
     pseudonyms = Pseudonyms(key, headers[source.source[0].path]) if key else None
     if pseudonyms:
         headers = {path: pseudonyms.header(header) for path, header in headers.items()}
-    series = series_attributes(volume, headers[source.source[0].path], description, engine)
+    series = series_attributes(volume, headers[source.source[0].path], description, engine, series_uid)
     if pseudonyms:
         pseudonyms.series(series)
     places: Sequence[SourceSlice] = source.source
@@ -111,9 +114,12 @@ def write_dicom(
             dataset = slice_attributes(headers[place.path], place, series, number)
             _add_pixels(dataset, as_int16(values, f"Slice {number} of {folder.name}"))
             dcmwrite(staged / names[number - 1], dataset, enforce_file_format=True)
+        for path in (*staged.iterdir(), staged):
+            sync(path)
         if folder.exists():
             folder.rmdir()
         os.replace(staged, folder)
+        sync(folder.parent)
     return [folder / name for name in names]
 
 

@@ -15,7 +15,6 @@ import hmac
 import logging
 import os
 import secrets
-import uuid
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from pydicom.uid import UID
 from kerasgan.errors import KerasganError
 from kerasgan.files import replacing
 from kerasgan.io.dicom_attributes import code, unidentified
+from kerasgan.io.uids import uid_from
 
 FEWEST_CHARACTERS = 32  # of a key
 LONGEST_SHIFT_DAYS = 3650
@@ -93,7 +93,7 @@ class Pseudonyms:
         """What takes the place of a UID; one that the Standard defines stands for no patient, and stays."""
         if str(uid).startswith(WELL_KNOWN):
             return UID(uid)
-        return UID(f"2.25.{uuid.UUID(bytes=self._digest('uid', str(uid))[:16], version=4).int}")
+        return uid_from(self._digest("uid", str(uid)))
 
     def date(self, date: object) -> str:
         """A date (DA), some days to ten years earlier, as all of the patient's; "" for what is none."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -103,13 +103,15 @@ def translate_read(
     uncertainty: bool = False,
     axial_mm: float | None = None,
     de_identify: Path | None = None,
+    uid: Callable[[Translation], str] = lambda made: "",
 ) -> Translation:
     """Translates a scan that was read, and writes the result; the values of the scan are overwritten.
 
     Args:
         translator: The model.
         volumes: The scan, by `""`, or each channel by its name; the first is the one that a new series refers to.
-        output: As for `kerasgan.translate`, as are all others.
+        output: As for `kerasgan.translate`, as are all others but the last.
+        uid: The Series Instance UID of a new series, by what was made; `""` for a random one.
 
     Returns:
         What was written.
@@ -135,7 +137,7 @@ def translate_read(
     else:
         about = made.contract.series_description, anonymous, made.engine
         key = read_key(de_identify) if de_identify else None
-        write_dicom(written, source, output, *about, resliced=axial_mm is not None, key=key)
+        write_dicom(written, source, output, *about, resliced=axial_mm is not None, key=key, series_uid=uid(made))
     del written
     preview.write(made.volume, preview_path(output))
     if uncertainty:

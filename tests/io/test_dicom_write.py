@@ -1,4 +1,5 @@
 import errno
+import os
 import subprocess
 from pathlib import Path
 
@@ -277,6 +278,37 @@ def test_series_and_instances_are_new(source, tmp_path):
     assert [len({ds.SeriesInstanceUID for ds in series}) for series in (first, second)] == [1, 1]
     assert len({ds.SeriesInstanceUID for ds in first + second + originals}) == 3
     assert {ds.SeriesNumber for ds in first} == {1003}
+
+
+def test_a_series_uid_that_is_given_decides_those_of_its_images(source, tmp_path):
+    for place in source.source:
+        header = pydicom.dcmread(place.path)
+        del header.FrameOfReferenceUID
+        header.save_as(place.path)
+    one, same, other = (
+        read(write_dicom(synthetic(source), source, tmp_path / name, "test", series_uid=uid))
+        for name, uid in [("one", "1.2.3"), ("same", "1.2.3"), ("other", "1.2.4")]
+    )
+    assert {ds.SeriesInstanceUID for ds in one} == {"1.2.3"}
+    for keyword in ("SOPInstanceUID", "FrameOfReferenceUID"):
+        uids = [[ds[keyword].value for ds in series] for series in (one, same, other)]
+        assert uids[0] == uids[1] and not set(uids[0]) & set(uids[2])
+    assert [ds.file_meta.MediaStorageSOPInstanceUID for ds in one] == [ds.SOPInstanceUID for ds in one]
+    assert len({ds.SOPInstanceUID for ds in one}) == len(one)
+
+
+def test_a_series_is_on_the_disk_before_its_folder_has_its_name(source, tmp_path, monkeypatch):
+    out, synced, fsync = tmp_path / "out", [], os.fsync
+
+    def seen(descriptor):
+        fsync(descriptor)
+        synced.append((os.fstat(descriptor).st_ino, out.exists()))
+
+    monkeypatch.setattr(os, "fsync", seen)
+    files = write_dicom(synthetic(source), source, out, "test")
+    before = {inode for inode, has_name in synced if not has_name}
+    assert before == {path.stat().st_ino for path in (*files, out)}
+    assert synced[-1] == (tmp_path.stat().st_ino, True)
 
 
 def test_ct_says_what_it_is(source, tmp_path):

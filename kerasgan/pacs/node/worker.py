@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import shutil
 import threading
@@ -13,13 +11,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
 
-from pydicom import dcmread, dcmwrite
+from pydicom import dcmread
 
 from kerasgan.errors import DicomError, ForeignError, KerasganError
-from kerasgan.files import replacing, staging_folder
+from kerasgan.files import staging_folder, sync
 from kerasgan.io import discover, read_series
+from kerasgan.io.uids import uid_of
 from kerasgan.io.usability import value_of
 from kerasgan.pacs.node.config import Config, Rule
 from kerasgan.pacs.node.health import Figures
@@ -29,23 +27,17 @@ from kerasgan.pacs.settings import Settings
 from kerasgan.pacs.transfer import open_server
 from kerasgan.translation.task import Shared
 from kerasgan.translation.translate import translate_read
+from kerasgan.translation.translator import Translation
 
 LONGEST = 500  # characters of a reason
 _PATIENT = ("PatientID", "PatientName", "PatientBirthDate")
-_TAGS = (*_PATIENT, "StudyInstanceUID", "Modality", "BodyPartExamined", "SeriesDescription", "FrameOfReferenceUID")
+_TAGS = (*_PATIENT, "StudyInstanceUID", "Modality", "BodyPartExamined", "SeriesDescription")
 
 logger = logging.getLogger(__name__)
 
 
 class _RejectionError(KerasganError):
     """A series is not translated, and would not be the next time."""
-
-
-class _Whole(NamedTuple):
-    """A series that may be translated: the name of its rule, and whether it names its frame of reference."""
-
-    rule: str
-    has_frame: bool
 
 
 class Worker:
@@ -89,9 +81,9 @@ class Worker:
         self._queue.change(job, tries=job.tries + 1)  # before it may end the process
         begun, images = time.monotonic(), self._queue.images(job.id)
         try:
-            whole = _require_whole(images, job.calling, self._config)
-            logger.info("Series %d from %s: translating by rule %s.", job.id, job.calling, whole.rule)
-            made = self._made(job, images, self._config.rules[whole.rule], whole.has_frame)
+            rule = _require_whole(images, job.calling, self._config)
+            logger.info("Series %d from %s: translating by rule %s.", job.id, job.calling, rule)
+            made = self._made(job, images, self._config.rules[rule])
         except Exception as error:
             if self.stopping.is_set():
                 self._queue.change(job, tries=job.tries)
@@ -101,12 +93,12 @@ class Worker:
             return
         self._figures.count("translation_sum", time.monotonic() - begun)
         self._figures.count("translation_count")
-        if self._queue.change(job, state="translated", rule=whole.rule, made=made, tries=0, due=0.0):
+        if self._queue.change(job, state="translated", rule=rule, made=made, tries=0, due=0.0):
             logger.info("Series %d from %s: translated.", job.id, job.calling)
         else:
             logger.warning("Series %d from %s: images came late, and it is received anew.", job.id, job.calling)
 
-    def _made(self, job: Job, images: list[Path], rule: Rule, has_frame: bool) -> str:
+    def _made(self, job: Job, images: list[Path], rule: Rule) -> str:
         """Translates a series into its folder, and returns the Series Instance UID of the result."""
         folder = self._queue.made(job.id)
         shutil.rmtree(folder, ignore_errors=True)
@@ -118,22 +110,18 @@ class Worker:
             raise _RejectionError("a network computed it; it is no scan")
         series = replace(found[0], patient="unnamed")  # a digest of an id in a log would let others try all ids
         volume, translator = read_series(series, strict=not rule.repair), self._models[rule.model].translator
-        with staging_folder(folder) as staging:
-            output = staging / "series"
-            made = translate_read(translator, {"": volume}, output, strict=True, axial_mm=rule.axial_mm)
+
+        def uid(made: Translation) -> str:
             contract = made.contract.model_dump_json(exclude={"expected_error"})
             options = (contract, made.engine, version("kerasgan"), rule.repair, rule.axial_mm)
-            uid = uid_of(job.series, *(file.stem for file in images), *options)
-            for file in sorted(output.iterdir()):
-                image = dcmread(file)
-                image.SeriesInstanceUID, image.SOPInstanceUID = uid, uid_of(uid, int(image.InstanceNumber))
-                image.file_meta.MediaStorageSOPInstanceUID = image.SOPInstanceUID
-                if not has_frame:
-                    image.FrameOfReferenceUID = uid_of(uid, "frame of reference")
-                with replacing(file) as temporary:
-                    dcmwrite(temporary, image, enforce_file_format=True)
+            return uid_of(job.series, *(file.stem for file in images), *options)
+
+        with staging_folder(folder) as staging:
+            output = staging / "series"
+            made = translate_read(translator, {"": volume}, output, strict=True, axial_mm=rule.axial_mm, uid=uid)
             output.rename(folder)
-        return uid
+        sync(folder.parent)
+        return uid(made)
 
     def _send(self, job: Job) -> None:
         rule = self._config.rules.get(job.rule)
@@ -164,23 +152,8 @@ class Worker:
             logger.warning("Series %d from %s: %s: %s", job.id, job.calling, state, reason)
 
 
-def uid_of(*parts: str | float | bool | None) -> str:
-    """A UID that the same parts always give: a UUID (RFC 9562, version 8) of their SHA-256 digest under `2.25`.
-
-    Reference: DICOM PS3.5, Sec. B.2.
-
-    Example:
-        >>> uid_of("1.2.3", 1) == uid_of("1.2.3", 1), uid_of("1.2.3", 1)[:5], len(uid_of("1.2.3", 2)) <= 64
-        (True, '2.25.', True)
-    """
-    digest = bytearray(hashlib.sha256(json.dumps(parts).encode()).digest()[:16])
-    digest[6] = 0x80 | digest[6] & 0x0F  # version
-    digest[8] = 0x80 | digest[8] & 0x3F  # variant
-    return f"2.25.{int.from_bytes(digest)}"
-
-
-def _require_whole(images: list[Path], calling: str, config: Config) -> _Whole:
-    """Refuses images that are not one series of one patient which one rule takes.
+def _require_whole(images: list[Path], calling: str, config: Config) -> str:
+    """The name of the rule that takes images; refuses those that are not one series of one patient.
 
     What identifies a patient is compared here and kept nowhere.
     """
@@ -206,7 +179,7 @@ def _require_whole(images: list[Path], calling: str, config: Config) -> _Whole:
     wanted = config.rules[name].images
     if wanted not in (None, len(images)):
         raise _RejectionError(f"{len(images)} images came; rule {name} says {wanted}")
-    return _Whole(name, found["FrameOfReferenceUID"] != {""})
+    return name
 
 
 def _words(error: Exception) -> str:
