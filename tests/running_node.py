@@ -29,12 +29,12 @@ def eventually(condition, seconds=60.0):
     return found
 
 
-def associate(port, calling=SCANNER, called=TITLE):
+def associate(port, calling=SCANNER, called=TITLE, tls=None):
     entity = AE(ae_title=calling)
     entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = 20
     for service in (MRImageStorage, CTImageStorage, VERIFICATION):
         entity.add_requested_context(service)
-    return entity.associate("127.0.0.1", port, ae_title=called)
+    return entity.associate("127.0.0.1", port, ae_title=called, tls_args=tls and (tls, "localhost"))
 
 
 class Running:

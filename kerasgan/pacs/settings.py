@@ -69,18 +69,38 @@ class Login(Table):
         Raises:
             KerasganError: For a file that is no certificate or key.
         """
-        purpose = ssl.Purpose.CLIENT_AUTH if receives else ssl.Purpose.SERVER_AUTH
-        try:
-            context = ssl.create_default_context(purpose, cafile=str(self.authority) if self.authority else None)
+        return tls_context(receives, True, self.authority, self.certificate, self.key)
+
+
+def tls_context(
+    receives: bool, asks: bool, authority: Path | None, certificate: Path | None, key: Path | None
+) -> ssl.SSLContext:
+    """What TLS trusts, and shows, by PEM files.
+
+    Args:
+        receives: For connections that others open to this machine.
+        asks: The other side must show a certificate.
+        authority: Of the authorities to trust; None: those that the system trusts.
+        certificate: By which this machine shows who it is, with `key`.
+        key: Of its private key, without a passphrase.
+
+    Raises:
+        KerasganError: For a file that is no certificate or key.
+    """
+    purpose = ssl.Purpose.CLIENT_AUTH if receives else ssl.Purpose.SERVER_AUTH
+    try:
+        context = ssl.create_default_context(purpose, cafile=str(authority) if authority else None)
+        if asks:
             context.verify_mode = ssl.CERT_REQUIRED
-            if self.certificate and self.key:
-                context.load_cert_chain(self.certificate, self.key)
-        except ssl.SSLError as error:
-            raise KerasganError(
-                f"A certificate or key for TLS cannot be used ({error.reason}): authority {self.authority}, "
-                f"certificate {self.certificate}, key {self.key}. Name PEM files that belong together."
-            ) from error
-        return context
+        if certificate and key:
+            context.load_cert_chain(certificate, key, password="")  # or OpenSSL would ask the terminal for one
+    except OSError as error:
+        reason = getattr(error, "reason", None) or error.strerror
+        raise KerasganError(
+            f"A certificate or key for TLS cannot be used ({reason}): authority {authority}, certificate "
+            f"{certificate}, key {key}. Name PEM files that belong together, the key without a passphrase."
+        ) from error
+    return context
 
 
 class Receiver(Table):

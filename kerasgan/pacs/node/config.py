@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +14,7 @@ from kerasgan.errors import KerasganError
 from kerasgan.files import read_record
 from kerasgan.pacs.address import Address, parse_address
 from kerasgan.pacs.server import MOST_IMAGES
-from kerasgan.pacs.settings import LOOPBACK, Port, Table, Title
+from kerasgan.pacs.settings import LOOPBACK, Port, Table, Title, tls_context
 from kerasgan.scans.volume import Modality
 from kerasgan.text import problems
 from kerasgan.translation.shipped import DEMO
@@ -98,6 +99,28 @@ class Health(Table):
     host: str = LOOPBACK
 
 
+class Tls(Table):
+    """By which certificate the node is known to senders, who then must use TLS: the table `[tls]`.
+
+    Attributes:
+        certificate: PEM file, as seen from the configuration, as are the others.
+        key: PEM file of its private key.
+        authority: PEM file of the authorities of which each sender must show a certificate; None: it need show none.
+    """
+
+    certificate: Path
+    key: Path
+    authority: Path | None = None
+
+    def context(self) -> ssl.SSLContext:
+        """What TLS trusts, and shows.
+
+        Raises:
+            KerasganError: For a file that is no certificate or key.
+        """
+        return tls_context(True, self.authority is not None, self.authority, self.certificate, self.key)
+
+
 class Config(Table):
     """The whole file of a node.
 
@@ -112,6 +135,7 @@ class Config(Table):
         keep_days: Days for which the queue remembers what was sent or rejected, and keeps what failed.
         limits: What is taken at most.
         health: Where the node says how it goes.
+        tls: Certificate for encrypted associations; None: they are not encrypted.
     """
 
     folder: Path
@@ -124,6 +148,7 @@ class Config(Table):
     keep_days: float = Field(30.0, gt=0)
     limits: Limits = Limits()
     health: Health = Health()
+    tls: Tls | None = None
 
     @property
     def callers(self) -> list[str]:
@@ -175,6 +200,8 @@ def read_config(path: Path) -> Config:
         content: dict[str, Any] = tomllib.loads(text)
         if isinstance(content.get("folder"), str):
             content["folder"] = path.parent / content["folder"]
+        if isinstance(tls := content.get("tls"), dict):
+            content["tls"] = {name: path.parent / file if isinstance(file, str) else file for name, file in tls.items()}
         rules = content.get("rules")
         for rule in rules.values() if isinstance(rules, dict) else ():
             model = rule.get("model") if isinstance(rule, dict) else None
@@ -183,7 +210,9 @@ def read_config(path: Path) -> Config:
         try:
             return Config.model_validate(content)
         except ValidationError as error:
-            text = problems(error, {field for table in (Config, Rule, Limits, Health) for field in table.model_fields})
+            text = problems(
+                error, {field for table in (Config, Rule, Limits, Health, Tls) for field in table.model_fields}
+            )
             raise KerasganError(f"it is invalid: {text}{'' if text.endswith('?') else '.'} {REMEDY}") from None
 
     return read_record(path, parse, REMEDY, KerasganError)

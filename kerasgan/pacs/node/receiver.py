@@ -14,7 +14,6 @@ import logging
 import shutil
 import threading
 import time
-from collections import deque
 from dataclasses import dataclass, field
 from functools import partial
 from io import BytesIO
@@ -23,7 +22,6 @@ from typing import Any
 from pydicom import dcmread
 from pynetdicom import AE, evt
 from pynetdicom.pdu import A_RELEASE_RQ
-from pynetdicom.transport import ThreadedAssociationServer
 
 from kerasgan.errors import PacsError
 from kerasgan.files import replacing
@@ -32,17 +30,14 @@ from kerasgan.pacs.address import is_uid
 from kerasgan.pacs.dimse import NATIVE, PACKED, SUCCESS, VERIFICATION
 from kerasgan.pacs.node.config import Config
 from kerasgan.pacs.node.health import Figures
+from kerasgan.pacs.node.listener import HANDSHAKE_S, Bounded, Listener
 from kerasgan.pacs.node.queue import Job, Queue, State
 from kerasgan.text import utc
 
 OUT_OF_RESOURCES, NOT_UNDERSTOOD = 0xA700, 0xC000
-LARGEST_PDU = 2**20  # bytes; nobody needs more to ask for an association
 OUR_PDU = 2**17  # bytes that a sender may put into one
-BACKLOG = 128  # connections that the system holds while one is accepted
-HANDSHAKE_S = 10.0  # until a connection has asked for an association
 GRACE_S = 10.0  # for associations that bring images when the node stops
-MEGABYTE, GIGABYTE = 2**20, 2**30
-CHUNK = 2**16
+GIGABYTE = 2**30
 _TAGS = ["SOPInstanceUID", "SeriesInstanceUID", "Modality", "BodyPartExamined", "SeriesDescription"]
 
 logger = logging.getLogger(__name__)  # of which a node writes few lines a minute, as strangers cause them
@@ -74,6 +69,9 @@ class Receiver:
         title: Our AE title.
         queue: Where images go.
         figures: Counts them.
+
+    Raises:
+        KerasganError: For a file for TLS that cannot be used.
     """
 
     def __init__(self, config: Config, title: str, queue: Queue, figures: Figures) -> None:
@@ -82,6 +80,7 @@ class Receiver:
         self._calls: dict[Any, _Call] = {}  # by association
         self._counts: dict[int, int] = {}  # images of each series that was received
         self._broke_off: dict[int, float] = {}  # when an association did that brought images of a series
+        self._tls = config.tls.context() if config.tls else None
         self._entity = AE(ae_title=title)
         self._entity.require_called_aet = True
         self._entity.require_calling_aet = config.callers
@@ -112,8 +111,9 @@ class Receiver:
         try:
             listener: Any = self._entity.make_server(
                 (self._config.host, self._config.port),
+                ssl_context=self._tls,
                 evt_handlers=handlers,  # type: ignore[arg-type]
-                server_class=partial(_Listener, self._limits.connections_a_minute, self._figures),  # type: ignore[arg-type]
+                server_class=partial(Listener, self._limits, self._figures),  # type: ignore[arg-type]
             )
         except OSError as error:
             raise PacsError(
@@ -267,59 +267,4 @@ class Receiver:
 
     def _bound(self, event: evt.Event) -> None:
         connection: Any = event.assoc.dul.socket
-        connection.recv = _Bounded(connection, int(self._limits.image_mb * MEGABYTE), self._limits.idle_s)
-
-
-class _Bounded:
-    """Reads from a connection, in place of pynetdicom's function, which takes any number of bytes, however slowly.
-
-    Args:
-        connection: The `AssociationSocket`.
-        most: Bytes of a message.
-        seconds: For a PDU.
-    """
-
-    def __init__(self, connection: Any, most: int, seconds: float) -> None:
-        self._connection, self._most, self._seconds, self._taken = connection, most, seconds, 0
-
-    def begin(self) -> None:
-        """Begins another message."""
-        self._taken = 0
-
-    def __call__(self, count: int) -> bytearray:
-        """Returns as many bytes, or those that came before the connection was closed."""
-        self._taken += count
-        if count > LARGEST_PDU or self._taken > self._most:
-            logger.warning("A connection is closed: a message has more than %d bytes, as are taken.", self._most)
-            raise OSError("too long")
-        end, content = time.monotonic() + self._seconds, bytearray()
-        while len(content) < count:
-            self._connection.socket.settimeout(max(end - time.monotonic(), 1e-3))
-            part = self._connection.socket.recv(min(CHUNK, count - len(content)))
-            if not part:
-                break
-            content += part
-        self._connection.socket.settimeout(self._seconds)
-        return content
-
-
-class _Listener(ThreadedAssociationServer):
-    """Accepts connections, up to so many a minute."""
-
-    request_queue_size = BACKLOG
-
-    def __init__(self, most: int, figures: Figures, *arguments: Any, **named: Any) -> None:
-        self._most, self._figures, self._taken = most, figures, deque[float]()
-        super().__init__(*arguments, **named)
-
-    def verify_request(self, request: Any, client_address: Any) -> bool:
-        """True for a connection that is taken."""
-        now = time.monotonic()
-        while self._taken and self._taken[0] < now - 60:
-            self._taken.popleft()
-        if len(self._taken) >= self._most:
-            self._figures.count("associations_refused")
-            logger.warning("A connection is closed: there were %d within a minute, as many as are taken.", self._most)
-            return False
-        self._taken.append(now)
-        return True
+        connection.recv = Bounded(connection, self._limits)

@@ -12,6 +12,7 @@ from kerasgan.errors import KerasganError
 from kerasgan.files import alone_in
 from kerasgan.pacs.node.config import Config
 from kerasgan.pacs.node.health import Figures, serve_health
+from kerasgan.pacs.node.listener import Listener
 from kerasgan.pacs.node.queue import Queue
 from kerasgan.pacs.node.receiver import Receiver
 from kerasgan.pacs.node.worker import Worker
@@ -72,9 +73,10 @@ class Node:
             self._queue, self.figures = stack.enter_context(closing(Queue(folder))), Figures()
             self._worker = Worker(self.config, self._settings, self._queue, self.figures, self._models)
             self._receiver = Receiver(self.config, self._settings.ae_title, self._queue, self.figures)
-            strangers, rarely = logging.getLogger(Receiver.__module__), Rarely()
-            strangers.addFilter(rarely)  # who cause lines as fast as they connect
-            stack.callback(strangers.removeFilter, rarely)
+            for module in (Listener.__module__, Receiver.__module__):
+                strangers, rarely = logging.getLogger(module), Rarely()
+                strangers.addFilter(rarely)  # who cause lines as fast as they connect
+                stack.callback(strangers.removeFilter, rarely)
             self._receiver.start()
             self._thread = threading.Thread(target=self._work, name="worker", daemon=True)
             self._thread.start()

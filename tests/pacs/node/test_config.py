@@ -84,3 +84,10 @@ def test_what_an_image_lacks_for_the_nearest_rule(read):
 def test_files_that_are_invalid(read, text, words):
     with pytest.raises(KerasganError, match=words):
         read(text)
+
+
+def test_files_for_tls_are_relative_to_the_file(read, tmp_path):
+    config = read(f"folder = 'q'\n{RULE}[tls]\ncertificate = 'node.pem'\nkey = '/etc/node.key'\n")
+    assert config.tls.certificate == tmp_path / "node.pem" and config.tls.key == Path("/etc/node.key")
+    with pytest.raises(KerasganError, match=r"tls\.key: Field required; no field is called 'tls\.kee'"):
+        read(f"folder = 'q'\n{RULE}[tls]\ncertificate = 'node.pem'\nkee = 'node.key'\n")
