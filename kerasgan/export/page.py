@@ -47,7 +47,7 @@ VENDOR = {  # files in the page's folder `vendor`, and where npm puts them
 }
 BARE_IMPORT, RELATIVE_IMPORT = '"@litertjs/wasm-utils"', '"./wasm-utils.js"'  # a browser knows no bare names
 SCRIPTS = {"openjpeg.js": "OpenJPEGWASM", "charls.js": "CharLSWASM"}  # what they define; modules export it
-EXAMPLE_SEED, EXAMPLE_VOXELS = 1, (20, 96, 96)  # of the phantom patient: some 400 kB, made within seconds
+EXAMPLE_SEED, EXAMPLE_VOXELS = 2, (20, 96, 96)  # of the phantom patient: some 400 kB, made within seconds
 FEW_RETRIES = ("--fetch-retries=2", "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000")
 ERROR_LINE = re.compile(r"^npm (?:error|ERR!) (?!code |syscall |errno |path )(.*\S.*)$", re.MULTILINE)
 
@@ -145,7 +145,7 @@ def phantom_patient(anatomy: str, modality: Modality, cache: Path) -> Path:
             series = phantom_patient("pelvis", "MR", Path.home() / ".cache" / "kerasgan")
     """
     phantom = {each.name: each for each in (HEAD, PELVIS, ABDOMEN)}.get(anatomy, HEAD)
-    folder = cache / f"phantom-{phantom.name}-{modality}-v{phantom.version}"
+    folder = cache / f"phantom-{phantom.name}-{modality}-v{phantom.version}-{EXAMPLE_SEED}"
     if folder.is_dir():
         return folder
     full = phantom.size.grid(modality)

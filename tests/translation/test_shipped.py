@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 import kerasgan
 from kerasgan.cli import app
 from kerasgan.errors import KerasganError
+from kerasgan.export.page import phantom_patient
 from kerasgan.io import write_image
 from kerasgan.phantom import Grid, make_head, render_ct, render_mr
 from kerasgan.translation.of_tflite import TFLiteTranslator
@@ -67,6 +68,12 @@ def test_the_command_translates_and_draws_a_picture(tmp_path, monkeypatch, head)
     assert (tmp_path / "ct-preview.png").read_bytes()[:4] == b"\x89PNG"
     shown = CliRunner().invoke(app, ["translate", "demo", "mr.nii.gz", "other.nii.gz", "--exact"])
     assert shown.exit_code == 2 and "and demo have their own engine" in " ".join(shown.output.split())
+
+
+def test_the_phantom_patient_of_the_page_fits_what_it_was_trained_on(tmp_path, caplog):
+    caplog.set_level("INFO")
+    kerasgan.translate("demo", phantom_patient("head", "MR", tmp_path / "cache"), tmp_path / "ct.nii.gz")
+    assert "Input gate: fits." in caplog.messages
 
 
 def test_info_shows_the_contract():
