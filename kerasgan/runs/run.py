@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 Which = Literal["best", "last"]
 RESTORE = "Restore the file from a copy, or train again."
+LONGEST_REASON = 200  # characters of what another library says of a file
 
 
 class RunFacts(BaseModel):
@@ -349,10 +350,13 @@ def load_network(path: Path) -> keras.Model:
         if any(not isinstance(shape, tuple) or len(shape) != 4 or None not in shape[:1] for shape in shapes):
             raise ValueError(f"its tensors are {shapes}, expected [batch, height, width, channels]")
     except Exception as error:  # Keras and HDF5 raise anything for a file that was changed
-        reason = (str(error) or type(error).__name__).splitlines()[0][:200].rstrip(".")
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        if len(reason) > LONGEST_REASON:
+            reason = reason[:LONGEST_REASON]
+            reason = reason.rpartition(". ")[0] or reason  # whole sentences
         raise RunError(
-            f"{path} cannot be used: {reason}. Restore the file from a copy, or train on with --resume to write it "
-            "again."
+            f"{path} cannot be used: {reason.rstrip('.')}. Restore the file from a copy, or where it was trained, "
+            "train on with --resume to write it again."
         ) from error
     if not all(np.isfinite(weights).all() for weights in network.get_weights()):
         raise RunError(f"{path} holds weights that are NaN or infinite; train a new run, or name another one.")
