@@ -31,7 +31,7 @@ def node(
     listed: Annotated[bool, typer.Option("--list", help="Show what is in the queue, and end.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Receive scans by C-STORE, translate each series once it is whole, and store the result where a rule says.
+    """Receive scans by C-STORE, or find them by DICOMweb, translate each series once it is whole, and store the result.
 
     Goes on where it ended, however it ended. Ctrl-C or SIGTERM stops it; docs/clinic.md has an example of CONFIG, which
     names the folder of the queue. How it goes: http://127.0.0.1:11113/health and, for Prometheus, /metrics, unless
@@ -68,7 +68,10 @@ def node(
         with the_node:
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, lambda *_: stop.set())
-            say(f"{settings.ae_title} listens on {config.host}:{config.port} to {', '.join(config.callers)}.")
+            if config.callers:
+                say(f"{settings.ae_title} listens on {config.host}:{config.port} to {', '.join(config.callers)}.")
+            for name, poll in config.poll.items():
+                say(f"{settings.ae_title} asks {name}, {poll.server}, every {poll.every_s:g} s for series.")
             say(f"  health http://{config.health.host}:{config.health.port}/health, queue {config.folder}")
             stop.wait()
             say("Stopping: associations under way are given a moment; all else goes on after the next start.")
@@ -77,7 +80,7 @@ def node(
 def _opened(name: str, index: Path | None) -> Translator:
     path = path_of_model(name)
     if path is None:
-        raise KerasganError(f"{name} is a server; a node needs a run, a .kgan or .tflite file, or demo.")
+        raise KerasganError(f"{name} is a server; a node needs a run, a .kgan, .tflite or .onnx file, or demo.")
     from kerasgan.translation.translate import open_translator
 
     translator = open_translator(path, "best", index)

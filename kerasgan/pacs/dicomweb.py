@@ -14,16 +14,17 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from http.client import responses
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import requests
 from requests.auth import HTTPBasicAuth
 from urllib3.exceptions import HTTPError
 
 from kerasgan.errors import PacsError
-from kerasgan.pacs.address import Address
+from kerasgan.pacs.address import Address, is_uid
 from kerasgan.pacs.server import LARGEST_IMAGE, LARGEST_SERIES, Found, Server, UnreachableError, require_image
 from kerasgan.pacs.settings import Settings
 
@@ -33,8 +34,29 @@ PAGE = 1000  # series or images that are asked for at once
 CHUNK = 2**20
 LONGEST_S = 1800.0  # for one answer, however steadily it drips
 BUSY = {408, 425, 429, 500, 502, 503, 504}
+_LISTED = ("0020000E", "0020000D", "00201209", "00080060", "00180015", "0008103E")  # of a `Listed`
 _FAILED, _REASON = "00081198", "00081197"  # Failed SOP Sequence, Failure Reason
 _END = 4096  # bytes in which the last boundary of a message is looked for
+
+
+class Listed(NamedTuple):
+    """A series as `WebServer.series_since` lists it.
+
+    Attributes:
+        uid: Series Instance UID (0020,000E).
+        study: Study Instance UID (0020,000D).
+        images: How many it has, Number of Series Related Instances (0020,1209).
+        modality: Modality (0008,0060); `""` where the server says nothing, as for the others.
+        body_part: Body Part Examined (0018,0015).
+        description: Series Description (0008,103E).
+    """
+
+    uid: str
+    study: str
+    images: int
+    modality: str
+    body_part: str
+    description: str
 
 
 class WebServer(Server):
@@ -59,6 +81,23 @@ class WebServer(Server):
         if login.certificate and login.key:
             self._session.cert = (str(login.certificate), str(login.key))
 
+    def series_since(self, day: date, modality: str) -> list[Listed]:
+        """Lists the series of studies from a day on; those with an invalid UID are left out.
+
+        Args:
+            day: The first Study Date (0008,0020).
+            modality: Modality (0008,0060).
+
+        Raises:
+            PacsError: Where the server refuses, or says less than it must.
+        """
+        query = {"StudyDate": f"{day:%Y%m%d}-", "Modality": modality, "includefield": ",".join(_LISTED)}
+        found = self._patiently(lambda: self._list("/series", *_LISTED, **query))
+        found = [one for one in found if is_uid(one[0]) and is_uid(one[1])]  # a stray one must not hide the others
+        if not all(one[2].isdecimal() for one in found):
+            raise PacsError(f"{self.address} does not say how many images a series has (0020,1209). Ask who runs it.")
+        return [Listed(uid, study, int(images), *facts) for uid, study, images, *facts in found]
+
     def _check(self) -> None:
         with self._answer("GET", "/studies", params={"limit": "1"}, headers={"Accept": JSON}):
             pass
@@ -69,16 +108,16 @@ class WebServer(Server):
     def _images(self, study: str, series: str) -> list[str]:
         return [uid for (uid,) in self._list(f"/studies/{study}/series/{series}/instances", "00080018")]
 
-    def _list(self, path: str, *tags: str) -> list[tuple[str, ...]]:
+    def _list(self, path: str, *tags: str, **matching: str) -> list[tuple[str, ...]]:
         """The values of some attributes in all answers to a query, page by page; the first one tells them apart."""
         found: dict[str, tuple[str, ...]] = {}
         while True:
-            query = {"limit": str(PAGE), "offset": str(len(found))}
+            query = {"limit": str(PAGE), "offset": str(len(found))} | matching
             with self._answer("GET", path, params=query, headers={"Accept": JSON}) as answer:
                 content = b"" if answer.status_code == 204 else b"".join(self._content(answer, LARGEST_LIST))
             try:
                 answers = json.loads(content or b"[]")
-                page = [tuple(str(one.get(tag, {}).get("Value", [""])[0]) for tag in tags) for one in answers]
+                page = [tuple(str(one.get(tag, {}).get("Value", [""])[0] or "") for tag in tags) for one in answers]
             except (ValueError, AttributeError, TypeError, LookupError, RecursionError) as error:
                 raise PacsError(f"{self.address} answers a query with what is no DICOM JSON.") from error
             before = len(found)

@@ -109,7 +109,7 @@ class Server(ABC):
         Args:
             study: Study Instance UID.
             series: Series Instance UID.
-            folder: An empty folder, for one file an image.
+            folder: An empty folder, for one file an image, called `UID.dcm` by its SOP Instance UID.
 
         Raises:
             PacsError: If there is no such series, or one of its images does not come, which `failed` names.
@@ -118,7 +118,7 @@ class Server(ABC):
         self._require_uids(uids)
         if not uids:
             raise PacsError(f"{self.address} has no series {series} in study {study}. Check the UIDs.")
-        files = {uid: folder / f"{number:05d}.dcm" for number, uid in enumerate(uids, start=1)}
+        files = {uid: folder / f"{uid}.dcm" for uid in uids}
         self._until_done(dict(files), lambda left, refused: self._fetch(study, series, left, refused), "fetched")
         logger.info("Fetched %d images of series %s from %s.", len(files), series, self.address)
         return list(files.values())

@@ -5,10 +5,11 @@ from __future__ import annotations
 import ssl
 import tomllib
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, StringConstraints, ValidationError
+from pydantic import BeforeValidator, Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from kerasgan.errors import KerasganError
 from kerasgan.files import read_record
@@ -21,6 +22,7 @@ from kerasgan.translation.shipped import DEMO
 from kerasgan.translation.translate import THICKEST_MM, THINNEST_MM
 
 REMEDY = "docs/clinic.md shows such a file."
+PollName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,16}$")]
 RuleName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
 Word = Annotated[str, StringConstraints(min_length=1, max_length=64, to_lower=True, strip_whitespace=True)]
 Destination = Annotated[Address, BeforeValidator(lambda text: parse_address(str(text), has_study=False))]
@@ -30,7 +32,8 @@ class Rule(Table):
     """Which series are translated, and how: a table `[rules.NAME]`. The first rule that fits decides.
 
     Attributes:
-        calling: AE titles that may send; all others are refused by the node, unless another rule names them.
+        calling: AE titles that may send; all others are refused by the node, unless another rule names them. Names of
+            `[poll]` are those of servers that are asked.
         modality: `"MR"` or `"CT"`.
         body_part: Values of Body Part Examined (0018,0015), in any case; none: every one.
         description: Words of which one is in Series Description (0008,103E), in any case; none: every one.
@@ -53,16 +56,17 @@ class Rule(Table):
     repair: bool = False
     axial_mm: float | None = Field(None, ge=THINNEST_MM, le=THICKEST_MM)
 
-    def unmet(self, calling: str, modality: str, body_part: str, description: str) -> list[str]:
+    def unmet(self, calling: str, modality: str, body_part: str | None, description: str | None) -> list[str]:
         """The conditions that an image does not meet, as words; see `Config.rule_for`."""
         texts = []
         if calling not in (titles := [title.strip() for title in self.calling]):
             texts.append(f"{calling} is none of its senders {', '.join(titles)}")
         if modality != self.modality:
             texts.append(f"Modality is {modality[:16] or 'missing'} and not {self.modality}")
-        if self.body_part and body_part.lower() not in self.body_part:
+        if self.body_part and body_part is not None and body_part.lower() not in self.body_part:
             texts.append(f"Body Part Examined is none of {', '.join(self.body_part)}")
-        if self.description and not any(word in description.lower() for word in self.description):
+        known = None if description is None else description.lower()
+        if self.description and known is not None and not any(word in known for word in self.description):
             texts.append(f"Series Description has none of {', '.join(self.description)}")
         return texts
 
@@ -121,6 +125,29 @@ class Tls(Table):
         return tls_context(True, self.authority is not None, self.authority, self.certificate, self.key)
 
 
+class Poll(Table):
+    """A DICOMweb server that is asked for new series: a table `[poll.NAME]`; rules have the name in `calling`.
+
+    Attributes:
+        server: Its address, such as `dicomweb://HOST:PORT/PATH`.
+        since: The first Study Date (0008,0020) of series that are taken.
+        past_days: And how many days ago that may be.
+        every_s: Seconds between two questions.
+    """
+
+    server: Destination
+    since: date
+    past_days: int = Field(7, ge=1, le=3650)
+    every_s: float = Field(60.0, gt=0, le=24 * 3600)
+
+    @field_validator("server")
+    @classmethod
+    def _is_web(cls, server: Address) -> Address:
+        if not server.is_web:
+            raise ValueError("only DICOMweb is polled; expected dicomweb://HOST:PORT/PATH")
+        return server
+
+
 class Config(Table):
     """The whole file of a node.
 
@@ -136,6 +163,7 @@ class Config(Table):
         limits: What is taken at most.
         health: Where the node says how it goes.
         tls: Certificate for encrypted associations; None: they are not encrypted.
+        poll: Servers that are asked for new series, by name.
     """
 
     folder: Path
@@ -149,20 +177,30 @@ class Config(Table):
     limits: Limits = Limits()
     health: Health = Health()
     tls: Tls | None = None
+    poll: Mapping[PollName, Poll] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _polled(self) -> Config:
+        for name, poll in self.poll.items():
+            if not any(name in rule.calling for rule in self.rules.values()):
+                raise ValueError(f"no rule takes what poll.{name} brings; name {name} in its calling")
+            if poll.past_days > self.keep_days:
+                raise ValueError(f"poll.{name}.past_days must be keep_days at most, or series would be taken again")
+        return self
 
     @property
     def callers(self) -> list[str]:
         """The AE titles that may send."""
-        return sorted({title.strip() for rule in self.rules.values() for title in rule.calling})
+        return sorted({title.strip() for rule in self.rules.values() for title in rule.calling} - self.poll.keys())
 
-    def rule_for(self, calling: str, modality: str, body_part: str, description: str) -> str:
+    def rule_for(self, calling: str, modality: str, body_part: str | None, description: str | None) -> str:
         """The name of the first rule that takes an image; `""` if none does.
 
         Args:
-            calling: AE title of the sender.
+            calling: AE title of the sender, or the name of a polled server.
             modality: Modality (0008,0060).
-            body_part: Body Part Examined (0018,0015).
-            description: Series Description (0008,103E).
+            body_part: Body Part Examined (0018,0015); None where it is not known, which any rule takes.
+            description: Series Description (0008,103E), likewise.
 
         Example:
             >>> rule = {"calling": ["MR1"], "modality": "MR", "description": ["T1"], "model": "demo"}
@@ -211,7 +249,7 @@ def read_config(path: Path) -> Config:
             return Config.model_validate(content)
         except ValidationError as error:
             text = problems(
-                error, {field for table in (Config, Rule, Limits, Health, Tls) for field in table.model_fields}
+                error, {field for table in (Config, Rule, Limits, Health, Tls, Poll) for field in table.model_fields}
             )
             raise KerasganError(f"it is invalid: {text}{'' if text.endswith('?') else '.'} {REMEDY}") from None
 

@@ -18,6 +18,8 @@ _HELP = {
     "images_received": "Images that were written to the disk.",
     "images_refused": "Images that were refused.",
     "associations_refused": "Associations and connections that were refused.",
+    "polls": "Times that a server was asked for new series.",
+    "polls_failed": "Times that a server did not answer that, or did not hand out a series.",
     "series_sent": "Series that were stored at their destination.",
     "tries_failed": "Times that a destination did not take a series.",
 }

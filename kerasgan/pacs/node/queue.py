@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
 from kerasgan.errors import KerasganError
-from kerasgan.files import remove_leftovers
+from kerasgan.files import remove_leftovers, sync
 
 State = Literal["receiving", "received", "translated", "sent", "rejected", "failed"]
 STATES: tuple[State, ...] = get_args(State)
@@ -33,7 +33,7 @@ class Job(NamedTuple):
 
     Attributes:
         id: Names its folders, and it in messages.
-        calling: AE title of the sender.
+        calling: AE title of the sender, or the name of the server that was asked for it.
         series: Series Instance UID (0020,000E) of what came.
         state: `"receiving"` until it is whole, then `"received"`, `"translated"`, and `"sent"`; or `"rejected"`, where
             the scan or the rules are the reason, or `"failed"`.
@@ -136,6 +136,23 @@ class Queue:
                 )
             (job,) = self._select("calling = ? AND series = ?", calling, series)
             return job
+
+    def bring(self, calling: str, series: str, folder: Path) -> Job:
+        """A series that came at once.
+
+        Args:
+            calling: Who brings it.
+            series: Its Series Instance UID.
+            folder: Of its images, on the disk of the queue, which becomes that of the series.
+        """
+        with self._lock:
+            job = self.receive(calling, series)
+            place = self.folder(job.id)
+            shutil.rmtree(place, ignore_errors=True)
+            folder.rename(place)
+            sync(place.parent)
+            self.change(job, state="received", images=len(self.images(job.id)), released=1)
+            return self.job(job.id)
 
     def late(self, job: int) -> None:
         """Begins a series anew that was taken for whole, because another image of it came; its images stay."""

@@ -81,6 +81,8 @@ class Receiver:
         self._counts: dict[int, int] = {}  # images of each series that was received
         self._broke_off: dict[int, float] = {}  # when an association did that brought images of a series
         self._tls = config.tls.context() if config.tls else None
+        self._listener: Any = None
+        self._thread: threading.Thread | None = None
         self._entity = AE(ae_title=title)
         self._entity.require_called_aet = True
         self._entity.require_calling_aet = config.callers
@@ -93,11 +95,13 @@ class Receiver:
             self._entity.add_supported_context(image, [*NATIVE, *PACKED])
 
     def start(self) -> None:
-        """Begins to listen.
+        """Begins to listen, unless nobody may send.
 
         Raises:
             PacsError: For a port that cannot be had.
         """
+        if not self._config.callers:
+            return
         handlers = [
             (evt.EVT_CONN_OPEN, self._bound),
             (evt.EVT_DIMSE_RECV, lambda event: event.assoc.dul.socket.recv.begin()),
@@ -122,12 +126,13 @@ class Receiver:
             ) from error
         self._listener = listener
         self._entity._servers.append(listener)
-        self._thread = threading.Thread(target=self._listener.serve_forever, name="listener", daemon=True)
+        self._thread = threading.Thread(target=listener.serve_forever, name="listener", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
         """Takes no more associations, and aborts after a while those that bring images."""
-        self._listener.shutdown()
+        if self._listener:
+            self._listener.shutdown()
         end = time.monotonic() + GRACE_S
         while self._calls and time.monotonic() < end:
             time.sleep(0.1)
@@ -135,8 +140,8 @@ class Receiver:
 
     @property
     def is_listening(self) -> bool:
-        """Whether anybody is heard."""
-        return self._thread.is_alive()
+        """Whether anybody is heard who may send."""
+        return self._thread.is_alive() if self._thread else not self._config.callers
 
     def is_full(self) -> bool:
         """Whether so little of the disk is free that no image is taken."""

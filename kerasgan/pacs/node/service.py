@@ -13,6 +13,7 @@ from kerasgan.files import alone_in
 from kerasgan.pacs.node.config import Config
 from kerasgan.pacs.node.health import Figures, serve_health
 from kerasgan.pacs.node.listener import Listener
+from kerasgan.pacs.node.poller import Poller
 from kerasgan.pacs.node.queue import Queue
 from kerasgan.pacs.node.receiver import Receiver
 from kerasgan.pacs.node.worker import Worker
@@ -61,6 +62,8 @@ class Node:
                     f"Rule {name} is for {rule.modality}, and its model takes {' or '.join(takes)}; name another model."
                 )
             open_server(rule.destination, settings)  # says what is wrong with its settings
+        for poll in config.poll.values():
+            open_server(poll.server, settings)
         self._stack, self._stop = ExitStack(), threading.Event()
 
     def __enter__(self) -> Node:
@@ -78,9 +81,14 @@ class Node:
                 strangers.addFilter(rarely)  # who cause lines as fast as they connect
                 stack.callback(strangers.removeFilter, rarely)
             self._receiver.start()
-            self._thread = threading.Thread(target=self._work, name="worker", daemon=True)
-            self._thread.start()
-            stack.callback(self._thread.join, GRACE_S)
+            pollers = [
+                Poller(name, self.config, self._settings, self._queue, self.figures) for name in self.config.poll
+            ]
+            self._threads = [threading.Thread(target=self._work, name="worker", daemon=True)]
+            self._threads += [threading.Thread(target=self._ask, args=[one], daemon=True) for one in pollers]
+            for thread in self._threads:
+                thread.start()
+                stack.callback(thread.join, GRACE_S)
             for shared in self._models.values():
                 stack.enter_context(shared.until_the_end())
             stack.callback(self._worker.stopping.set)
@@ -98,8 +106,8 @@ class Node:
         """What keeps the node from taking or translating anything; `""` for nothing."""
         if not self._receiver.is_listening:
             return "The node does not listen any more; start it again."
-        if not self._thread.is_alive():
-            return "The node does not translate any more; start it again."
+        if not all(thread.is_alive() for thread in self._threads):
+            return "The node does not work any more; start it again."
         if self._receiver.is_full():
             return f"Less than {self.config.limits.free_gb:g} GB of the disk are free."
         return ""
@@ -107,6 +115,16 @@ class Node:
     def metrics(self) -> str:
         """The page for Prometheus."""
         return self.figures.text(self._queue.jobs())
+
+    def _ask(self, poller: Poller) -> None:
+        every = self.config.poll[poller.name].every_s
+        while not self._worker.stopping.is_set():
+            try:
+                if not self._receiver.is_full():
+                    poller.step()
+            except Exception as error:  # likewise
+                logger.error("Asking %s: %s.", poller.name, type(error).__name__)
+            self._worker.stopping.wait(every)
 
     def _work(self) -> None:
         forgotten = 0.0

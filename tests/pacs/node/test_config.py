@@ -1,6 +1,7 @@
 """The file of a node."""
 
 import re
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from kerasgan.pacs.node.config import read_config
 
 GUIDE = Path(__file__).parents[3] / "docs/clinic.md"
 RULE = '[rules.head]\ncalling = ["MR1"]\nmodality = "MR"\nmodel = "demo"\ndestination = "dicom://PACS@10.0.0.1:104"\n'
+
+POLL = "[poll.archive]\nserver = 'dicomweb://10.0.0.2:80/dicom-web'\nsince = 2026-12-01\n"
 
 
 @pytest.fixture
@@ -72,6 +75,18 @@ def test_what_an_image_lacks_for_the_nearest_rule(read):
         ("folder = 'q'\n" + RULE.replace('"MR"', '"PET"'), r"rules\.head\.modality"),
         ("folder = 'q'\n" + RULE.replace(":104", ""), "has no port"),
         ("folder = 'q'\n" + RULE.replace(":104", ":104/1.2.3"), "names a study"),
+        (f"folder = 'q'\n{RULE}{POLL}", "no rule takes what poll.archive brings; name archive in its calling"),
+        (
+            "folder = 'q'\n" + RULE.replace("MR1", "archive") + POLL + "past_days = 31",
+            "past_days must be keep_days at most",
+        ),
+        (
+            "folder = 'q'\n"
+            + RULE.replace("MR1", "archive")
+            + POLL.replace("dicomweb://10.0.0.2:80/dicom-web", "dicom://A@10.0.0.2:104"),
+            "only DICOMweb is",
+        ),
+        ("folder = 'q'\n" + RULE.replace("MR1", "archive") + POLL.replace("since", "sinse"), "Did you mean since"),
         ("folder = ", "is damaged"),
         (
             "folder = 'q'\n" + RULE.replace("modality", "modalty"),
@@ -91,3 +106,9 @@ def test_files_for_tls_are_relative_to_the_file(read, tmp_path):
     assert config.tls.certificate == tmp_path / "node.pem" and config.tls.key == Path("/etc/node.key")
     with pytest.raises(KerasganError, match=r"tls\.key: Field required; no field is called 'tls\.kee'"):
         read(f"folder = 'q'\n{RULE}[tls]\ncertificate = 'node.pem'\nkee = 'node.key'\n")
+
+
+def test_a_name_of_a_server_is_no_ae_title(read):
+    config = read("folder = 'q'\n" + RULE.replace('"MR1"', '"MR1", "archive"') + POLL)
+    assert config.callers == ["MR1"] and config.poll["archive"].since == date(2026, 12, 1)
+    assert config.rule_for("archive", "MR", None, None) == "head"

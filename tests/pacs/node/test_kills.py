@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import date
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -15,6 +16,7 @@ import pydicom
 import pytest
 from needed import program
 from orthanc import PATIENT
+from pydicom.uid import generate_uid
 from running_node import IMAGES, associate, eventually
 
 KILLS, SERIES = 3, 3
@@ -107,6 +109,33 @@ def test_whatever_moment_it_is_killed_at_each_series_arrives_once(run, file, con
     assert "Stopping: associations under way" in said
     for value in [*PATIENT.values(), "Zaphod", str(Path.home())]:
         assert value not in said
+
+
+@pytest.mark.slow
+def test_whatever_moment_it_is_killed_at_what_it_finds_arrives_once(run, file, orthanc, series, tmp_path):
+    poll = f'[poll.archive]\nserver = "{orthanc.web}"\nsince = {date.today()}\nevery_s = 0.2\n'
+    file.write_text(file.read_text().replace('calling = ["SCANNER"]', 'calling = ["archive"]') + poll)
+    today = f"{date.today():%Y%m%d}"
+    folders = [
+        series(f"mr{number}", StudyInstanceUID=generate_uid(), StudyDate=today, SeriesDescription="T1")
+        for number in range(SERIES)
+    ]
+    draw, process = random.Random(1), run()
+    for folder in folders:  # a kill while one is found, fetched, translated and sent
+        orthanc.receive(folder)
+        time.sleep(draw.uniform(0.2, 4))
+        process.kill()
+        process.wait()
+        process = run()
+
+    def all_sent():
+        found = listed(file)
+        return len(found) == SERIES and {job["state"] for job in found} == {"sent"}
+
+    eventually(all_sent)
+    made = orthanc.images("CT")
+    assert len({image.SeriesInstanceUID for image in made}) == SERIES and len(made) == SERIES * IMAGES
+    assert "asks archive" in (tmp_path / "log").read_text()
 
 
 def test_an_operator_sees_what_broke_off_and_when(run, file, content, series, tmp_path):
