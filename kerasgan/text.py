@@ -51,12 +51,13 @@ MAY_BE_WRONG = "Synthetic, not for diagnosis: it can show what the patient does 
 """The disclaimer on the terminal, for a translation that was just written."""
 
 
-def problems(error: ValidationError, fields: Collection[str] = ()) -> str:
+def problems(error: ValidationError, fields: Collection[str] = (), shows_values: bool = True) -> str:
     """The problems that pydantic found in a record, in one line.
 
     Args:
         error: What pydantic raised.
         fields: Names that an unknown field may have been meant for.
+        shows_values: Whether values of the record may be seen, which may be secrets.
     """
     texts = []
     for found in error.errors():
@@ -65,9 +66,11 @@ def problems(error: ValidationError, fields: Collection[str] = ()) -> str:
             remedy = nearest(path.rpartition(".")[2], fields) if fields else "Remove it."
             texts.append(f"no field is called {path!r}. {remedy}")
         elif found["type"] == "model_type" and found["loc"]:
-            texts.append(f"{path} has fields of its own (got {repr(found['input'])[:80]}); set one, as {path}.FIELD")
+            got = f" (got {repr(found['input'])[:80]})" if shows_values else ""
+            texts.append(f"{path} has fields of its own{got}; set one, as {path}.FIELD")
         else:
-            got = "" if found["type"] in ("missing", "json_invalid") else f" (got {repr(found['input'])[:80]})"
+            hidden = not shows_values or found["type"] in ("missing", "json_invalid")
+            got = "" if hidden else f" (got {repr(found['input'])[:80]})"
             texts.append(f"{path}: {found['msg']}{got}")
     return "; ".join(texts)
 

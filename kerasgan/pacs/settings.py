@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, m
 from kerasgan.errors import KerasganError
 from kerasgan.files import read_record
 from kerasgan.pacs.address import Address
+from kerasgan.text import problems
 
 LOOPBACK = "127.0.0.1"
 SECRETS = ("token", "password")
@@ -187,5 +188,6 @@ def read_settings(path: Path | None, environment: Mapping[str, str]) -> Settings
     try:
         return Settings.model_validate(content)
     except ValidationError as error:  # whose own text has the values
-        faults = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors(include_input=False)]
-        raise KerasganError(f"{path} is invalid: {'; '.join(faults)}. docs/clinic.md shows such a file.") from None
+        fields = {field for table in (Settings, Login, Receiver) for field in table.model_fields}
+        text = problems(error, fields | {f"{secret}_env" for secret in SECRETS}, shows_values=False)
+        raise KerasganError(f"{path} is invalid: {text}{'' if text.endswith('?') else '.'} {remedy}") from None

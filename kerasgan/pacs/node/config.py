@@ -37,7 +37,7 @@ class Rule(Table):
         modality: `"MR"` or `"CT"`.
         body_part: Values of Body Part Examined (0018,0015), in any case; none: every one.
         description: Words of which one is in Series Description (0008,103E), in any case; none: every one.
-        model: A run, a `.kgan` or `.tflite` file, as seen from the configuration, or `"demo"`.
+        model: A run, or a `.kgan`, `.tflite` or `.onnx` file, as seen from the configuration, or `"demo"`.
         destination: Where the result is stored, such as `dicom://AE_TITLE@HOST:PORT`.
         images: Number of images of a whole series, which is translated as soon as they are there; None: when the sender
             has ended the association and no other image came for `quiet_s`.

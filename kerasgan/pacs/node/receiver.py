@@ -2,8 +2,8 @@
 
 An image is on the disk, under its name, before its sender is told so. A series is whole when the stated number of
 images is there, or when each association that brought some was released by its sender and no image came for a while.
-After an association that broke off, or of which an image was refused, another one must bring the rest: nobody can know
-how many are missing.
+After an association that broke off, or that had an image of the series refused, another one must bring the rest: nobody
+can know how many are missing.
 
 Reference: DICOM PS3.4, Annex B; PS3.8, Sec. 9.3.
 """
@@ -51,13 +51,13 @@ class _Call:
     Attributes:
         opened: When, by `time.monotonic()`.
         jobs: The series in the queue that it has brought images of, by their Series Instance UIDs.
-        refused: An image was refused, so that what came is not whole.
+        refused: Series of which an image was refused, by their UIDs; `""` where it did not say of which it is.
         over: Series of which it may bring no more.
     """
 
     opened: float
     jobs: dict[str, int] = field(default_factory=dict)
-    refused: bool = False
+    refused: set[str] = field(default_factory=set)
     over: set[int] = field(default_factory=set)
 
 
@@ -185,29 +185,29 @@ class Receiver:
         """Answers a C-STORE request."""
         with self._lock:
             call = self._calls.setdefault(event.assoc, _Call(time.monotonic()))
+        series = ""
         try:
-            status, reason = self._store(event, call)
+            content = event.encoded_dataset()
+            uid, series, *facts = _named(content, event)
+            status, reason = self._store(event, call, content, uid, series, facts)
+        except PacsError as error:
+            status, reason = NOT_UNDERSTOOD, str(error)
         except Exception as error:  # a full disk, above all; the text of others may hold what the image says
             status, reason = OUT_OF_RESOURCES, getattr(error, "strerror", None) or type(error).__name__
         if status != SUCCESS:
-            call.refused = True
+            with self._lock:
+                call.refused.add(series)
             self._figures.count("images_refused")
             logger.warning("An image from %s is refused (%#06x): %s.", event.assoc.requestor.ae_title, status, reason)
         return status
 
-    def _store(self, event: evt.Event, call: _Call) -> tuple[int, str]:
+    def _store(
+        self, event: evt.Event, call: _Call, content: bytes, uid: str, series: str, facts: list[str]
+    ) -> tuple[int, str]:
         """Writes an image; the status of the answer, and the reason for one that is refused."""
         if self.is_full():
             return OUT_OF_RESOURCES, f"less than {self._limits.free_gb:g} GB of the disk are free"
-        content, calling = event.encoded_dataset(), event.assoc.requestor.ae_title.strip()
-        try:
-            header = dcmread(BytesIO(content), stop_before_pixels=True, specific_tags=list(_TAGS))
-            uid, series, *facts = (str(value_of(header, tag) or "") for tag in _TAGS)
-        except Exception:  # pydicom raises what it likes for bytes that are none of DICOM
-            return NOT_UNDERSTOOD, "it is no DICOM"
-        request: Any = event.request
-        if not (is_uid(uid) and is_uid(series)) or uid != str(request.AffectedSOPInstanceUID):
-            return NOT_UNDERSTOOD, "a UID is missing, invalid or another one than was announced"
+        calling = event.assoc.requestor.ae_title.strip()
         with self._lock:
             if series not in call.jobs:
                 call.jobs[series] = self._queue.receive(calling, series).id
@@ -244,17 +244,20 @@ class Receiver:
             call = self._calls.pop(association, None)
             if call is None:
                 return
-            if not released or call.refused:
-                self._broke_off.update(dict.fromkeys(call.jobs.values(), time.monotonic()))
+            lacking = [job for uid, job in call.jobs.items() if not released or call.refused & {uid, ""}]
+            self._broke_off.update(dict.fromkeys(lacking, time.monotonic()))
             for job in [one for one in self._queue.jobs("receiving") if one.id in call.jobs.values()]:
                 # One that was under way when another broke off may not have brought what that one could not.
                 if self._broke_off.get(job.id, 0.0) < call.opened:
                     self._queue.ended(job.id, "")
                     continue
                 images, end = len(self._queue.images(job.id)), utc(job.begun + self._config.give_up_s)
-                what = f"broke off after {images} images"
-                if released and call.refused:
+                if not released:
+                    what = f"broke off after {images} images"
+                elif job.id in lacking:
                     what = f"{images} of its images came, and others were refused"
+                else:
+                    what = f"{images} of its images came, and another association that brought some did not end well"
                 reason = f"{what}; send the rest or all of it before {end}"
                 self._queue.ended(job.id, reason)
                 logger.warning("Series %d from %s: %s.", job.id, job.calling, reason)
@@ -273,3 +276,20 @@ class Receiver:
     def _bound(self, event: evt.Event) -> None:
         connection: Any = event.assoc.dul.socket
         connection.recv = Bounded(connection, self._limits)
+
+
+def _named(content: bytes, event: evt.Event) -> list[str]:
+    """What an image says of itself: its UID, that of its series, and what rules ask for.
+
+    Raises:
+        PacsError: For one that says it not.
+    """
+    try:
+        header = dcmread(BytesIO(content), stop_before_pixels=True, specific_tags=list(_TAGS))
+        uid, series, *facts = (str(value_of(header, tag) or "") for tag in _TAGS)
+    except Exception as error:  # pydicom raises what it likes for bytes that are none of DICOM
+        raise PacsError("it is no DICOM") from error
+    request: Any = event.request
+    if not (is_uid(uid) and is_uid(series)) or uid != str(request.AffectedSOPInstanceUID):
+        raise PacsError("a UID is missing, invalid or another one than was announced")
+    return [uid, series, *facts]

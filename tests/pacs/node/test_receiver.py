@@ -8,7 +8,7 @@ from urllib.request import urlopen
 
 import pydicom
 import pytest
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.dsutils import encode
 from running_node import IMAGES, SCANNER, associate, eventually
@@ -104,6 +104,34 @@ def test_a_series_of_too_many_images_is_rejected(start, mr):
     assert node.send(mr) == [0, 0, 0, 0, OUT_OF_RESOURCES, OUT_OF_RESOURCES]
     assert node.ended("rejected").reason == "it has more than 4 images"
     assert not list((node.folder / "received").iterdir())
+
+
+def test_a_series_beside_one_that_was_refused_is_whole(start, mr, series, caplog):
+    node = start(rule={"images": None}, limits={"images": IMAGES})
+    long = series("long")
+    further = pydicom.dcmread(min(long.iterdir()))
+    further.SOPInstanceUID = further.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+    further.save_as(long / "further")
+    assert set(node.send([*sorted(long.iterdir()), *sorted(mr.iterdir())])) == {0, OUT_OF_RESOURCES}
+    good = node.ended("sent")
+    assert good.images == IMAGES and node.ended("rejected").reason == f"it has more than {IMAGES} images"
+    assert "broke off" not in caplog.text and "others were refused" not in caplog.text
+
+
+def test_an_association_that_ended_well_beside_one_that_broke_off(start, mr, caplog):
+    node = start(quiet_s=1)
+    files = sorted(mr.iterdir())
+    one, other = associate(node.port), associate(node.port)
+    assert one.send_c_store(files[0]).Status == other.send_c_store(files[1]).Status == 0
+    one.abort()
+    eventually(lambda: node.jobs()[0].reason.startswith("broke off after 2 images; send the rest"))
+    assert [other.send_c_store(file).Status for file in files[2:]] == [0] * (IMAGES - 2)
+    other.release()
+    words = "6 of its images came, and another association that brought some did not end well; send the rest"
+    assert eventually(lambda: node.jobs()[0].reason).startswith(words)
+    assert caplog.text.count("broke off after") == 1
+    node.send(mr)
+    assert node.ended("sent").images == IMAGES
 
 
 def test_nothing_is_taken_while_the_disk_is_full(start, mr, content):

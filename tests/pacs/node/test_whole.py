@@ -11,6 +11,7 @@ from orthanc import PATIENT, STUDY, TITLE
 from pydicom.uid import generate_uid
 from running_node import IMAGES, associate, eventually
 
+from kerasgan.export import pack
 from kerasgan.io import read_volume
 from kerasgan.translation.translate import translate_volume
 
@@ -38,6 +39,16 @@ def test_a_series_that_a_scanner_sends_arrives_translated(start, orthanc, mr, mo
     expected = translate_volume(model, read_volume(mr)).array
     np.testing.assert_allclose(np.stack([image.pixel_array for image in images]), expected, atol=0.5)
     assert not list((node.folder / "received").iterdir()) and not list((node.folder / "made").iterdir())
+
+
+def test_a_model_may_be_a_pack(start, orthanc, mr, former, tmp_path):
+    node = start(rule={"model": str(pack(former / "run", tmp_path / "model.kgan"))})
+    node.send(mr)
+    node.ended("sent")
+    ((_, images),) = sent(orthanc).items()
+    images.sort(key=lambda image: float(image.ImagePositionPatient[2]))
+    expected = translate_volume(former / "run", read_volume(mr)).array
+    np.testing.assert_allclose(np.stack([image.pixel_array for image in images]), expected, atol=0.6)  # whole HU
 
 
 def test_a_pacs_sends_to_the_node_and_is_its_destination(start, orthanc):
