@@ -47,6 +47,9 @@ SYNTHETIC_IMAGE = f"{SYNTHETIC_WORDS}, computed by a neural network. {NOT_FOR_PR
 EXPECTED_ERROR = f"{SYNTHETIC_WORDS}: expected absolute error in HU. {NOT_FOR_PRIMARY_DIAGNOSIS}"
 """The description in the header of a map of expected error."""
 
+STRUCTURES = f"{SYNTHETIC_WORDS}: structures in it, by a network. {NOT_FOR_PRIMARY_DIAGNOSIS}"
+"""The description in the header of a label map that was segmented in a synthetic image."""
+
 MAY_BE_WRONG = "Synthetic, not for diagnosis: it can show what the patient does not have, or hide what they have."
 """The disclaimer on the terminal, for a translation that was just written."""
 

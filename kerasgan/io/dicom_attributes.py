@@ -14,9 +14,11 @@ Reference: DICOM PS3.3, CT Image IOD (A.3) and MR Image IOD (A.4).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from importlib.metadata import version
+from typing import Literal
 
 import numpy as np
 from pydicom import Dataset
@@ -46,6 +48,9 @@ _ACQUISITION = ("AcquisitionNumber", "AcquisitionDate", "AcquisitionTime", "Acqu
 _COMPRESSION = ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod")
 _IMAGE = (*_BODY, *_POSITION, *_ACQUISITION, *_COMPRESSION)
 _COPIED = ("SpecificCharacterSet", *_PATIENT, "StudyInstanceUID", *_STUDY_TYPE_2, *_IMAGE)
+_MADE = [f"{event}{when}" for event in ("Series", "Content", "InstanceCreation") for when in ("Date", "Time")]
+_SHARED = ("FrameOfReferenceUID", "PositionReferenceIndicator", "LongitudinalTemporalInformationModified", *_MADE)
+_SHARED += ("Manufacturer", "ManufacturerModelName", "SoftwareVersions")
 _SCANNER = ("Manufacturer", "ManufacturerModelName", "DeviceSerialNumber", "SoftwareVersions", "StationName")
 
 # What a new series takes from the header of a source slice, and all that is read of it.
@@ -79,8 +84,7 @@ def series_attributes(
     (number, *_) = numbers(header, "SeriesNumber") or [0.0]
     dataset.SeriesNumber = SERIES_NUMBER_OFFSET + min(int(number), LARGEST_NUMBER - SERIES_NUMBER_OFFSET)
     text = description if "synthetic" in description.lower() else f"synthetic {volume.modality} {description}"
-    ascii_text = text.encode("ascii", "replace").decode().replace("\\", "/")  # a backslash would separate two values
-    dataset.SeriesDescription = ascii_text[:64].strip()
+    dataset.SeriesDescription = long_string(text)
     dataset.FrameOfReferenceUID = header.get("FrameOfReferenceUID") or uid_of(
         dataset.SeriesInstanceUID, "frame of reference"
     )
@@ -152,6 +156,35 @@ def slice_attributes(header: Dataset, place: SourceSlice, series: Dataset, numbe
     dataset.PixelSpacing = [format_number_as_ds(float(value)) for value in (rows_mm, columns_mm)]
     dataset.SliceThickness = _slice_thickness(header, place.frame)
     return dataset
+
+
+def companion_attributes(header: Dataset, modality: Literal["SEG", "RTSTRUCT"]) -> Dataset:
+    """What an object that goes with a synthetic series shares with it: patient, study, frame of reference, equipment.
+
+    All of it is the series', so that what is left out or replaced there is so here; dates of its making are among it.
+
+    Args:
+        header: Header of an image of the series.
+        modality: That of the object, which has a series of its own; its UIDs depend on that of the synthetic one alone.
+    """
+    dataset = Dataset()
+    _copy(header, dataset, ("SpecificCharacterSet", *_PATIENT, "StudyInstanceUID", *_STUDY_TYPE_2, *_SHARED))
+    dataset.Modality = modality
+    dataset.SeriesInstanceUID = uid_of(header.SeriesInstanceUID, modality)
+    dataset.SOPInstanceUID = uid_of(dataset.SeriesInstanceUID, 1)
+    offset = SERIES_NUMBER_OFFSET * (1 if modality == "SEG" else 2)
+    dataset.SeriesNumber, dataset.InstanceNumber = min(int(header.SeriesNumber) + offset, LARGEST_NUMBER), 1
+    return dataset
+
+
+def long_string(text: str) -> str:
+    """A text as a value of VR LO: ASCII, without the backslash, which would separate two values, at most 64 characters.
+
+    Example:
+        >>> long_string("Bl\u00e4schen\\n\\\\1")
+        'Bl?schen?/1'
+    """
+    return re.sub(r"[^ -~]", "?", text).replace("\\", "/")[:64].strip()
 
 
 def without_identity(header: Dataset, study_uid: str) -> Dataset:

@@ -109,7 +109,7 @@ def write_dicom(
     with staging_folder(folder) as staging:
         staged = staging / "series"
         staged.mkdir()
-        slices = zip(places, _slice_values(volume, places, regular), strict=True)
+        slices = zip(places, slice_values(volume, places, regular), strict=True)
         for number, (place, values) in enumerate(slices, start=1):
             dataset = slice_attributes(headers[place.path], place, series, number)
             _add_pixels(dataset, as_int16(values, f"Slice {number} of {folder.name}"))
@@ -201,18 +201,26 @@ def _drop_malformed(dataset: Dataset) -> None:
             _drop_malformed(item)
 
 
-def _slice_values(volume: Volume, places: Sequence[SourceSlice], regular: bool) -> Iterator[np.ndarray]:
+def slice_values(
+    volume: Volume, places: Sequence[SourceSlice], regular: bool, nearest: bool = False
+) -> Iterator[np.ndarray]:
     """The volume's values `[rows, columns]` on each source slice; outside the volume its lowest value.
 
     Slices that were read as a regular grid have its values as they are; only others are interpolated.
+
+    Args:
+        volume: The values.
+        places: The slices.
+        regular: Whether they were read as a regular grid.
+        nearest: Take the nearest value in place of a mean, for labels.
     """
     image, air = volume.to_sitk(), float(volume.array.min())
     for place in places:
         index = _grid_index(place, volume) if regular else None
-        yield _resampled(image, place, air) if index is None else volume.array[index]
+        yield _resampled(image, place, air, nearest) if index is None else volume.array[index]
 
 
-def _resampled(image: sitk.Image, place: SourceSlice, air: float) -> np.ndarray:
+def _resampled(image: sitk.Image, place: SourceSlice, air: float, nearest: bool) -> np.ndarray:
     import SimpleITK as sitk  # here: it takes longer to load than a folder to list
 
     rows, columns = place.shape
@@ -220,7 +228,8 @@ def _resampled(image: sitk.Image, place: SourceSlice, air: float) -> np.ndarray:
     reference.SetOrigin(place.origin_mm)
     reference.SetSpacing([*place.spacing_mm, 1.0])
     reference.SetDirection(_axes(place).ravel().tolist())
-    resampled = sitk.Resample(image, reference, sitk.Transform(), sitk.sitkLinear, air)
+    method = sitk.sitkNearestNeighbor if nearest else sitk.sitkLinear
+    resampled = sitk.Resample(image, reference, sitk.Transform(), method, air)
     return np.asarray(sitk.GetArrayFromImage(resampled)[0])
 
 

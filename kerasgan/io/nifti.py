@@ -143,10 +143,25 @@ def write_image(volume: Volume, path: Path | str, description: str = "") -> None
 
         write_image(Volume(hu, spacing_mm=(1, 1, 2), modality="CT"), "ct.nii.gz")
     """
-    path = Path(path)
+    _write(volume, Path(path), description, np.dtype("<i2" if volume.modality == "CT" else "<f4"))
+
+
+def write_labels(volume: Volume, path: Path | str, description: str = "") -> None:
+    """Writes a label map as `write_image` does an image, as whole numbers of 8 bits.
+
+    Args:
+        volume: The labels, from 0 to 255.
+        path: As for `write_image`, as is `description`.
+
+    Raises:
+        KerasganError: As `write_image`.
+    """
+    _write(volume, Path(path), description, np.dtype("u1"))
+
+
+def _write(volume: Volume, path: Path, description: str, stored: np.dtype) -> None:
     _require_suffix(path)
     require_finite(volume.array, path.name)
-    stored = np.dtype("<i2" if volume.modality == "CT" else "<f4")
     voxels = _voxels(volume, stored, path.name)
     with staging_folder(path) as folder:
         staged, suffix = folder / path.name, path.suffix.lower()
@@ -179,7 +194,7 @@ def write_image(volume: Volume, path: Path | str, description: str = "") -> None
 def _voxels(volume: Volume, stored: np.dtype, name: str) -> Iterator[bytes]:
     """The voxels as they are stored, slice by slice, so that a whole copy of the volume is never made."""
     for image in volume.array:
-        values = as_int16(image, name) if volume.modality == "CT" else image
+        values = as_int16(image, name) if stored.kind == "i" else image
         yield np.ascontiguousarray(values, stored).tobytes()
 
 

@@ -157,7 +157,7 @@ def nrrd_header(volume: Volume, stored: np.dtype, description: str, file: str) -
     def vector(values: np.ndarray) -> str:
         return f"({','.join(f'{value:.17g}' for value in values)})"
 
-    names = {np.dtype("<i2"): "int16", np.dtype("<f4"): "float"}
+    names = {np.dtype("u1"): "uint8", np.dtype("<i2"): "int16", np.dtype("<f4"): "float"}
     fields = {
         "content": description,
         "type": names[stored],

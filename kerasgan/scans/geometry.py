@@ -84,15 +84,16 @@ def oriented(volume: Volume, code: str | None = None) -> Volume:
     return replace(volume, array=array, spacing_mm=(x, y, z), origin_mm=(left, back, up), direction=direction)
 
 
-def axial_slices(volume: Volume, thickness_mm: float) -> Volume:
+def axial_slices(volume: Volume, thickness_mm: float, fill: float | None = None) -> Volume:
     """The volume in slices across the patient's long axis, as planning systems take them, in the same place.
 
     Pixels have the smallest spacing of the volume, and each slice is the mean over its thickness of values that are
-    interpolated linearly. What lies outside the volume has its lowest value.
+    interpolated linearly.
 
     Args:
         volume: A scan of any orientation, oblique ones included.
         thickness_mm: Thickness and distance of the slices.
+        fill: The value of what lies outside the volume; None: its lowest one.
 
     Example:
         >>> sagittal = Volume(np.zeros((5, 8, 9)), (1, 1, 2), direction=[[0, 0, 1], [1, 0, 0], [0, -1, 0]])
@@ -102,7 +103,7 @@ def axial_slices(volume: Volume, thickness_mm: float) -> Volume:
     """
     import SimpleITK as sitk  # here: it takes longer to load than a folder to list
 
-    pixel_mm, fill = float(min(volume.spacing_mm)), float(volume.array.min())
+    pixel_mm, fill = float(min(volume.spacing_mm)), float(volume.array.min()) if fill is None else fill
     last = np.array(volume.shape[::-1]) - 1
     ends = np.array(list(product(*[(0, side) for side in last]))) * volume.spacing_mm @ volume.direction.T
     low, high = ends.min(axis=0) + volume.origin_mm, ends.max(axis=0) + volume.origin_mm
@@ -165,6 +166,26 @@ class SliceGrid:
         With `"lanczos"`, values beside an edge can lie beyond those on both of its sides.
         """
         return _resized(_fitted(slices, self.scaled, fill), self.source, enlarging)
+
+    def classes_to_source(self, probabilities: np.ndarray) -> np.ndarray:
+        """The most probable class of each pixel of the slices; what the networks did not see is the background, 0.
+
+        Probabilities are resampled, and no classes, so that an outline is smooth where the slices have smaller pixels.
+
+        Args:
+            probabilities: float32 `[slices, height, width, classes]` of the networks' pixels.
+
+        Returns:
+            uint8 `[slices, rows, columns]`.
+
+        Example:
+            >>> grid = SliceGrid(source=(1, 4), scaled=(1, 2), size=(1, 4))
+            >>> grid.classes_to_source(np.array([[[[0, 1], [1, 0], [0.2, 0.8], [0, 1]]]], np.float32))
+            array([[[0, 0, 1, 1]]], dtype=uint8)
+        """
+        parts = (np.ascontiguousarray(part) for part in np.moveaxis(probabilities, -1, 0))  # [slices, height, width]
+        found = [self.to_source(part, fill=float(number == 0)) for number, part in enumerate(parts)]
+        return np.argmax(found, axis=0).astype(np.uint8)
 
 
 def slice_grid(volume: Volume, pixel_mm: float, size: int, crop: bool) -> SliceGrid:

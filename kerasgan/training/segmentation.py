@@ -216,11 +216,8 @@ def segment_prepared(network: keras.Model, prepared: Prepared, images: np.ndarra
     occupied = np.flatnonzero(prepared.mask.any(axis=(1, 2)))
 
     def most_probable(batch: np.ndarray) -> np.ndarray:
-        """Classes on the source's pixels, smooth where these are the smaller ones, `[batch, rows, columns]`."""
-        probabilities = ops.convert_to_numpy(ops.softmax(network.predict_on_batch(batch)))
-        ours = (np.ascontiguousarray(part) for part in np.moveaxis(probabilities, -1, 0))  # [batch, height, width]
-        parts = [prepared.grid.to_source(part, fill=float(number == 0)) for number, part in enumerate(ours)]
-        return np.argmax(parts, axis=0)
+        """Classes on the source's pixels, `[batch, rows, columns]`."""
+        return prepared.grid.classes_to_source(ops.convert_to_numpy(ops.softmax(network.predict_on_batch(batch))))
 
     if len(occupied):
         classes[occupied] = predict_slices(most_probable, images[occupied], batch_size)
