@@ -185,6 +185,7 @@ def translate(
     like: str | Path | None = None,
     axial_mm: float | None = None,
     de_identify: str | Path | None = None,
+    structures: bool = False,
 ) -> Path:
     """Synthesises the other modality of a scan, from disk to disk, on the scan's own grid.
 
@@ -217,6 +218,10 @@ def translate(
             scan's own, as planning systems take them; None: on the scan's grid.
         de_identify: A file with a secret, which is made where it is missing: patient, study and dates of a DICOM series
             become what the secret makes of them, always the same, so that series of one study stay together.
+        structures: Segment the result by the network that a run of a recipe such as `mujtaba2025` has, and write the
+            structures beside it: for a DICOM series `ct` `ct-seg.dcm` and `ct-rtstruct.dcm`, which need highdicom
+            (`pip install 'kerasgan[structures]'`); for `ct.nii.gz` the label map `ct-structures.nii.gz`, and
+            `ct-structures.json` with the label of each name.
 
     Returns:
         The file or folder that was written: HU for CT, the median training scale for MR.
@@ -247,6 +252,7 @@ def translate(
         _optional(like, "like"),
         axial_mm,
         _optional(de_identify, "de_identify"),
+        structures,
     )
 
 
@@ -267,6 +273,7 @@ def translate_folder(
     engine: Engine = "exact",
     axial_mm: float | None = None,
     de_identify: str | Path | None = None,
+    structures: bool = False,
 ) -> list[Row]:
     """Translates each series below a folder that the model takes, and writes a manifest of what became of each.
 
@@ -282,7 +289,7 @@ def translate_folder(
         workers: Processes on this machine, each with the network; 1: this process alone.
         cluster: `"tcp://HOST:PORT"` of a dask.distributed scheduler, or `"slurm:FILE"`; its workers need the package
             and the same disk.
-        index: As for `translate`, as are `engine`, `axial_mm` and `de_identify`.
+        index: As for `translate`, as are `engine`, `axial_mm`, `de_identify` and `structures`.
 
     Returns:
         A row for each series: what was written, or why it failed or was left out.
@@ -300,7 +307,7 @@ def translate_folder(
     from kerasgan.translation.task import Options
 
     key = _optional(de_identify, "de_identify")
-    choices = anonymous, flip, uncertainty, axial_mm, str(key.resolve()) if key else None
+    choices = anonymous, flip, uncertainty, axial_mm, str(key.resolve()) if key else None, structures
     options = Options(direction, strict, _known(modality), orientation, *choices)
     cohort = Cohort(model, folder, out, options, index=_optional(index, "index"), engine=engine)
     return list(cohort.translate(workers, cluster))

@@ -86,6 +86,14 @@ def translate(
     uncertainty: Annotated[
         bool, typer.Option("--uncertainty", help="Write a map of the expected error in HU beside a synthetic CT, too.")
     ] = False,
+    structures: Annotated[
+        bool,
+        typer.Option(
+            "--structures",
+            help="Segment the result by the run's own network, and write the structures beside it, too: DICOM SEG and "
+            "RTSTRUCT, or a label map.",
+        ),
+    ] = False,
     like: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="Of a NIfTI, MHA or NRRD input: the DICOM series that it was made from."),
@@ -183,7 +191,8 @@ def translate(
                 found = discover(source, modality, orientation, index=known, title=READING)
             if holds_cohort(output) or sum(one.usable for one in found) > 1:
                 key = str(de_identify.resolve()) if de_identify else None
-                options = Options(direction, strict, modality, orientation, anonymous, flip, uncertainty, axial, key)
+                choices = anonymous, flip, uncertainty, axial, key, structures
+                options = Options(direction, strict, modality, orientation, *choices)
                 cohort = Cohort(translator, source, output, options, found)
                 _list(cohort, as_json) if dry_run else _translate(cohort, workers, cluster, as_json)
                 return
@@ -196,10 +205,11 @@ def translate(
                 for name, place in sources.items()
             }
             source = here if channels else here[""]
-        choices = direction, strict, modality, series, orientation, anonymous, flip, uncertainty
+        about = direction, strict, modality, series, orientation, anonymous, flip, uncertainty
         known_files = index if is_local else None  # what is fetched goes again, and is nothing to keep headers of
         further: dict[str, Any] = {"like": like, "axial_mm": axial, "de_identify": de_identify}
-        api.translate(translator, source, output, *choices, index=known_files, **further)
+        further["structures"] = structures
+        api.translate(translator, source, output, *about, index=known_files, **further)
     if as_json:
         say_json({"output": shown})
     else:

@@ -7,6 +7,7 @@ import json
 import tempfile
 import zipfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kerasgan.config import without_folders
 from kerasgan.errors import ExportError
@@ -15,8 +16,10 @@ from kerasgan.networks.keras_settings import keras_defaults
 from kerasgan.runs.checkpoints import save_network
 from kerasgan.runs.contract import contract, expected_error_path
 from kerasgan.runs.pack import CARD, SUFFIX, write_pack
-from kerasgan.runs.run import Run, load_run
-from kerasgan.scans.contract import Direction
+from kerasgan.runs.run import load_run
+
+if TYPE_CHECKING:
+    import keras
 
 # Licences of data by the words of its card, as the Hugging Face Hub names them; it calls all others "other".
 HUB_LICENCES = {"Apache-2.0": "apache-2.0", "CC BY-NC 4.0": "cc-by-nc-4.0", "CC BY-SA 4.0": "cc-by-sa-4.0"}
@@ -28,7 +31,7 @@ def pack(run_path: str | Path, output: str | Path) -> Path:
 
     Raises:
         ExportError: For a name that does not end in `.kgan`, or a file that exists.
-        RunError: If the run has no weights, or a generator cannot be opened.
+        RunError: If the run has no weights, or a network cannot be opened.
     """
     run, output = load_run(run_path), Path(output)
     if output.suffix != SUFFIX:
@@ -43,7 +46,7 @@ def pack(run_path: str | Path, output: str | Path) -> Path:
     }
     contracts = {}
     for way in facts.directions:
-        name, network = f"{way}-best.keras", _network(run, way)
+        name, network = f"{way}-best.keras", _content(run.generator(way), run.generator_path(way))
         own = {"generator": name, "generator_sha256": hashlib.sha256(network).hexdigest()}
         described = contract(run, way, (None, None, None), "float32").model_copy(update=own)
         if expected := described.expected_error:
@@ -52,6 +55,8 @@ def pack(run_path: str | Path, output: str | Path) -> Path:
         contracts[way] = described.model_copy(update={"expected_error": expected})
         members[f"contract-{way}.json"] = contracts[way].model_dump_json(indent=2).encode()
         members[f"generators/{name}"] = network
+    if run.recipe.segmentation and "ab" in facts.directions:
+        members["segmenters/b-best.keras"] = _content(run.segmenter(), run.segmenter_path())
     licence = licence_of_data(run)
     card = model_card(run, output.stem, contracts)
     members[CARD] = f"{_front_matter(output.stem, licence)}\n{card}{_use(output.name)}".encode()
@@ -59,9 +64,8 @@ def pack(run_path: str | Path, output: str | Path) -> Path:
     return output
 
 
-def _network(run: Run, way: Direction) -> bytes:
-    """The file of a generator, which opens; that of a former version is written anew, in layers of Keras's own."""
-    network, path = run.generator(way), run.generator_path(way)
+def _content(network: keras.Model, path: Path) -> bytes:
+    """The file of a network that opened; that of a former version is written anew, in layers of Keras's own."""
     with zipfile.ZipFile(path) as archive:
         is_portable = b'"kerasgan>' not in archive.read("config.json")
     if is_portable:

@@ -15,7 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from pydicom import Dataset
-from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
+from pydicom.uid import (
+    UID,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    RLELossless,
+    RTStructureSetStorage,
+    SegmentationStorage,
+)
 from pynetdicom import AE, build_context, build_role, evt
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext
@@ -190,8 +198,8 @@ class Peer(Server):
                 raise self._refusal(service, code)
 
     def _store(self, left: dict[str, Path], refused: dict[str, str]) -> None:
-        contexts = [build_context(image, NATIVE) for image in CT_AND_MR]
-        with self._association(contexts) as association:
+        kinds = *CT_AND_MR, SegmentationStorage, RTStructureSetStorage
+        with self._association([build_context(kind, NATIVE) for kind in kinds]) as association:
             for uid, file in list(left.items()):
                 try:
                     code = association.send_c_store(file).get("Status")

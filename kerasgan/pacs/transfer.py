@@ -105,7 +105,8 @@ def stored(address: Address, settings: Settings) -> Iterator[Path]:
         settings: As whom this machine speaks to it.
 
     Yields:
-        A path that does not exist, for the folder of the series.
+        A path that does not exist, for the folder of the series; `.dcm` files beside it, such as its structures, are
+        stored after it.
 
     Raises:
         PacsError: If the PACS does not answer, or does not store each image.
@@ -115,4 +116,4 @@ def stored(address: Address, settings: Settings) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="kerasgan-") as temporary:
         series = Path(temporary) / "series"
         yield series
-        server.store(sorted(series.iterdir()))
+        server.store([*sorted(series.iterdir()), *sorted(Path(temporary).glob("*.dcm"))])

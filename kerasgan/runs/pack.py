@@ -8,6 +8,7 @@ README.md             the model card, as hubs show it: licence of the data, orig
 run.json              facts, intensity maps and input gates, as in a run directory; so is recipe.json
 contract-ab.json      the contract of a direction, for programs that read no run
 generators/           ab-best.keras, ba-best.keras, as a validation chose them
+segmenters/           b-best.keras, where the run has a segmentation network
 expected-error-ab.json  as in a run directory
 """
 
@@ -33,7 +34,7 @@ from kerasgan.text import problems
 SUFFIX = ".kgan"
 MANIFEST, CARD = "pack.json", "README.md"
 RECORDS = r"README\.md|run\.json|recipe\.json|(?:contract|expected-error)-(?:ab|ba)\.json"
-NETWORKS = r"generators/(?:ab|ba)-best\.keras"
+NETWORKS = r"generators/(?:ab|ba)-best\.keras|segmenters/b-best\.keras"
 LARGEST_MEMBER = 16 * 2**20  # bytes of a text; networks are stored as they are, so that none is larger than the pack
 NEEDED = {MANIFEST, CARD, "run.json", "recipe.json"}
 WRITTEN = (1980, 1, 1, 0, 0, 0)  # of every member, so that the same content is the same file

@@ -275,6 +275,16 @@ class Run:
         """
         return load_network(self.generator_path(direction, which))
 
+    def segmenter_path(self, which: Which = "best") -> Path:
+        """The `.keras` file of the segmentation network, as `generator_path`.
+
+        Raises:
+            RunError: For a recipe without a segmentation network, or a run without weights.
+        """
+        if self.recipe.segmentation is None:
+            raise RunError(f"Recipe {self.recipe.name} trains no segmentation network; mujtaba2025 is one that does.")
+        return self._network_path("segmenter", "b", which)
+
     def segmenter(self, which: Which = "best") -> keras.Model:
         """The segmentation network that was trained with the generators, for images of domain b.
 
@@ -285,9 +295,7 @@ class Run:
         Raises:
             RunError: For a recipe without a segmentation network, a run without weights, or a damaged file.
         """
-        if self.recipe.segmentation is None:
-            raise RunError(f"Recipe {self.recipe.name} trains no segmentation network; mujtaba2025 is one that does.")
-        return load_network(self._network_path("segmenter", "b", which))
+        return load_network(self.segmenter_path(which))
 
     def _network_path(self, kind: str, stem: str, which: Which) -> Path:
         if which not in get_args(Which):

@@ -50,6 +50,7 @@ class ServerTranslator(Translator):
         overwrite: bool = False,
         flip: bool = False,
         strict: bool = False,
+        structures: bool = False,
     ) -> Translation:
         """Translates as `Translator.translate` does, and again where the server has gone on to another version.
 
@@ -58,7 +59,9 @@ class ServerTranslator(Translator):
 
         def by_one_version(described: ServingContract) -> Translation:
             self._local.described, self.name = described, described.name
-            return super(ServerTranslator, self).translate(volume, direction, flip=flip, strict=strict)
+            return super(ServerTranslator, self).translate(
+                volume, direction, flip=flip, strict=strict, structures=structures
+            )
 
         return self.client.with_one_version(by_one_version)
 

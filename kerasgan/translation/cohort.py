@@ -27,6 +27,7 @@ from kerasgan.errors import KerasganError, WorkerError
 from kerasgan.execution import SentOnce, executor
 from kerasgan.files import alone_in, path_of, read_record, remove_leftovers, replacing, require_writable
 from kerasgan.io import Index, Series, discover
+from kerasgan.io.dicom_structures import require_highdicom
 from kerasgan.io.discovery import READING
 from kerasgan.io.nifti import is_image, stem
 from kerasgan.scans.contract import Direction
@@ -115,9 +116,13 @@ class Cohort:
                 f"{self.folder} holds no series that {self.translator.name} can translate: {_reasons(self.rows)}. Name "
                 "another folder or model."
             )
-        if self.options.uncertainty:
-            for modality in {task.row.modality for task in self.tasks}:
+        for modality in {task.row.modality for task in self.tasks}:
+            if self.options.uncertainty:
                 require_expected_error(self.translator, self.translator.contract(directions[modality]))
+            if self.options.structures:
+                self.translator.require_structures(directions[modality])
+        if self.options.structures and any(task.series.slices for task in self.tasks):
+            require_highdicom()
 
     def translate(self, workers: int = 1, cluster: str | None = None, progress: bool = True) -> Iterator[Row]:
         """Translates what is planned, and writes the manifest.

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from kerasgan.engines.names import Wanted
 from kerasgan.errors import RunError
@@ -44,6 +47,23 @@ class PackTranslator(RunTranslator):
 
     def __reduce__(self) -> tuple[object, ...]:  # another process, perhaps elsewhere, unpacks the file itself
         return PackTranslator, (self.origin, self._wanted, self._cache), self._chosen()
+
+    def structures(self, direction: Direction) -> tuple[str, ...]:
+        """Those of the run's recipe, in domain b; `RunError` where the pack lacks the segmentation network."""
+        try:
+            return super().structures(direction)
+        except RunError as error:
+            raise RunError(
+                f"{self._path} came without the segmentation network of its run, as the run had none yet or a former "
+                f"version of kerasgan packed it. Pack the run again: {self.export_command}, or leave --structures out."
+            ) from error
+
+    def segmenter(self, direction: Direction) -> Callable[[np.ndarray], np.ndarray]:
+        """The segmentation network; `RunError` for one that is damaged or holds code."""
+        try:
+            return super().segmenter(direction)
+        except RunError as error:
+            raise refusal(self._path, error, self.run.path) from error
 
     def generator(self, direction: Direction) -> keras.Model:
         """The generator of a direction, loaded once; `RunError` for one that is damaged or holds code."""

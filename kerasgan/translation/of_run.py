@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,6 +61,7 @@ class RunTranslator(Translator):
         self._engines: dict[Direction, Engine] = {}
         self._contracts: dict[Direction, Contract] = {}
         self._generators: dict[Direction, keras.Model] = {}
+        self._segmenter: keras.Model | None = None
 
     def __reduce__(self) -> tuple[object, ...]:  # another process loads the networks itself
         return RunTranslator, (self.run, self._wanted, self._cache), self._chosen()
@@ -111,6 +112,29 @@ class RunTranslator(Translator):
         else:
             values = self.generator(direction).predict_on_batch(images)
         return self.run.map(direction[1]).inverse(values)
+
+    def structures(self, direction: Direction) -> tuple[str, ...]:
+        """Those of the recipe, in domain b; `RunError` where its segmentation network is missing."""
+        if self.run.recipe.segmentation is None or direction[1] != "b":
+            return ()
+        self.run.segmenter_path()
+        return self.run.recipe.segmentation.structures
+
+    def segmenter(self, direction: Direction) -> Callable[[np.ndarray], np.ndarray]:
+        """The best segmentation network, in TensorFlow's float32, loaded once; `RunError` for a damaged one."""
+        self.load()
+        from keras import ops
+
+        if self._segmenter is None:
+            self._segmenter = self.run.segmenter()
+        network, scaling = self._segmenter, self.run.map(direction[1])
+        shape, classes = (network.input_shape[-1], network.output_shape[-1]), 1 + len(self.structures(direction))
+        if shape != (1, classes):
+            raise RunError(
+                f"{self.run.segmenter_path()} goes from {shape[0]} to {shape[1]} channels, and the recipe's structures "
+                f"need 1 to {classes}. Restore the file from a copy, or train again."
+            )
+        return lambda images: ops.convert_to_numpy(ops.softmax(network.predict_on_batch(scaling.forward(images))))
 
     def generator(self, direction: Direction) -> keras.Model:
         """The best generator of a direction, loaded once; `RunError` for a damaged one."""

@@ -18,7 +18,7 @@ from kerasgan.io import Series, read_series
 from kerasgan.scans.contract import Direction
 from kerasgan.scans.volume import Modality
 from kerasgan.translation.manifest import Row
-from kerasgan.translation.translate import error_map_path, preview_path, translate_read
+from kerasgan.translation.translate import error_map_path, preview_path, structure_paths, translate_read
 from kerasgan.translation.translator import Translator
 
 
@@ -35,6 +35,7 @@ class Options:
     uncertainty: bool = False
     axial_mm: float | None = None
     de_identify: str | None = None
+    structures: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def translate_task(shared: SentOnce[Shared], out: Path, options: Options, task: 
             file.stat()  # a disk that this process does not see is no fault of the scan
         volume = read_series(task.series, strict=options.strict)
         # What is there is of an input that has changed, or of a process that was killed.
-        for path in (output, preview_path(output), error_map_path(output)):
+        for path in (output, preview_path(output), error_map_path(output), *structure_paths(output)):
             if path.is_dir():
                 shutil.rmtree(path)
             else:
@@ -115,6 +116,7 @@ def translate_task(shared: SentOnce[Shared], out: Path, options: Options, task: 
             options.uncertainty,
             options.axial_mm,
             Path(options.de_identify) if options.de_identify else None,
+            options.structures,
         )
     except Exception as error:
         text = str(error) if isinstance(error, KerasganError) else f"{type(error).__name__}: {error}"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,10 +12,11 @@ import numpy as np
 
 from kerasgan.engines.names import Wanted
 from kerasgan.errors import KerasganError
-from kerasgan.files import path_of, require_folder_name, require_writable, with_name_of_its_own
+from kerasgan.files import path_of, replacing, require_folder_name, require_writable, with_name_of_its_own
 from kerasgan.io import Index, read_volume, write_dicom, write_image
+from kerasgan.io.dicom_structures import require_highdicom, write_structures
 from kerasgan.io.dicom_write import source_headers
-from kerasgan.io.nifti import SUFFIXES, is_image, stem
+from kerasgan.io.nifti import SUFFIXES, is_image, stem, write_labels
 from kerasgan.io.pseudonyms import read_key
 from kerasgan.pictures.preview import Preview
 from kerasgan.runs.pack import SUFFIX
@@ -23,8 +25,9 @@ from kerasgan.scans.contract import Contract, Direction
 from kerasgan.scans.expected_error import MINIMUM_PATIENTS, ExpectedError
 from kerasgan.scans.geometry import axial_slices, oriented
 from kerasgan.scans.geometry import orientation as orientation_of
+from kerasgan.scans.structures import Structures
 from kerasgan.scans.volume import Modality, Volume
-from kerasgan.text import EXPECTED_ERROR, SYNTHETIC_IMAGE
+from kerasgan.text import EXPECTED_ERROR, STRUCTURES, SYNTHETIC_IMAGE, rounded
 from kerasgan.translation.of_onnx import OnnxTranslator
 from kerasgan.translation.of_pack import PackTranslator
 from kerasgan.translation.of_run import RunTranslator
@@ -57,6 +60,7 @@ def translate(
     like: Path | None = None,
     axial_mm: float | None = None,
     de_identify: Path | None = None,
+    structures: bool = False,
 ) -> Path:
     """Translates one scan from disk to disk, see `kerasgan.translate`.
 
@@ -70,11 +74,14 @@ def translate(
     require_thickness(axial_mm)
     require_key(de_identify, anonymous)
     translator = open_translator(model, engine, index)
-    for path in (output, preview_path(output), *([error_map_path(output)] if uncertainty else [])):
+    further = [*([error_map_path(output)] if uncertainty else []), *(structure_paths(output) if structures else [])]
+    for path in (output, preview_path(output), *further):
         if path.is_file() or (path.is_dir() and any(path.iterdir())):
             raise KerasganError(f"{path} exists; name another output, so that nothing is overwritten.")
     if not is_image(output):
         require_folder_name(output, SUFFIXES)
+        if structures:
+            require_highdicom()
     require_writable(output)
     if len(translator.sources()) == 1:  # channels are told before a folder of several series is asked which one
         names = translator.require_channels(list(paths), next(iter(translator.sources())))
@@ -87,7 +94,7 @@ def translate(
         }
         if like is not None:
             volumes = _in_place_of(read_volume(like, strict, index=known), volumes, like)
-    choices = direction, strict, anonymous, flip, uncertainty, axial_mm, de_identify
+    choices = direction, strict, anonymous, flip, uncertainty, axial_mm, de_identify, structures
     translate_read(translator, volumes, output, *choices)
     return output
 
@@ -103,6 +110,7 @@ def translate_read(
     uncertainty: bool = False,
     axial_mm: float | None = None,
     de_identify: Path | None = None,
+    structures: bool = False,
     uid: Callable[[Translation], str] = lambda made: "",
 ) -> Translation:
     """Translates a scan that was read, and writes the result; the values of the scan are overwritten.
@@ -130,15 +138,22 @@ def translate_read(
     if uncertainty:  # known before the scan is prepared and translated
         require_expected_error(translator, translator.contract(translator.direction(source.modality, direction)))
     preview = Preview(source)
-    made = translator.translate(volumes, direction, overwrite=True, flip=flip, strict=strict)
+    made = translator.translate(volumes, direction, overwrite=True, flip=flip, strict=strict, structures=structures)
     written = made.volume if axial_mm is None else axial_slices(made.volume, axial_mm)
+    files = list[Path]()
     if is_image(output):
         write_image(written, output, SYNTHETIC_IMAGE)
     else:
         about = made.contract.series_description, anonymous, made.engine
         key = read_key(de_identify) if de_identify else None
-        write_dicom(written, source, output, *about, resliced=axial_mm is not None, key=key, series_uid=uid(made))
+        files = write_dicom(
+            written, source, output, *about, resliced=axial_mm is not None, key=key, series_uid=uid(made)
+        )
     del written
+    if made.structures:
+        _write_structures(
+            made.structures if axial_mm is None else made.structures.in_axial_slices(axial_mm), output, files
+        )
     preview.write(made.volume, preview_path(output))
     if uncertainty:
         expected = require_expected_error(translator, made.contract)
@@ -155,6 +170,21 @@ def translate_read(
             error_map_path(output),
         )
     return made
+
+
+def _write_structures(structures: Structures, output: Path, series: Sequence[Path]) -> None:
+    """Writes structures beside a translation, of which `series` are the files of a DICOM series, and sums them up."""
+    first, second = structure_paths(output)
+    if series:
+        write_structures(structures, series, first, second)
+    else:
+        write_labels(structures.labels, first, STRUCTURES)
+        values = {"background": 0} | {name: label for label, name in enumerate(structures.names, start=1)}
+        with replacing(second) as path:
+            path.write_text(f"{json.dumps(values, indent=2)}\n", encoding="utf-8")
+    found = structures.volumes_ml.items()
+    summary = ", ".join(f"{name} {rounded(volume, 3)} ml" if volume else f"no {name}" for name, volume in found)
+    logger.info("Structures: %s: %s and %s", summary, first, second)
 
 
 def require_key(de_identify: Path | None, anonymous: bool) -> None:
@@ -227,6 +257,23 @@ def error_map_path(output: Path) -> Path:
     """
     suffix = output.name.removeprefix(stem(output)) if is_image(output) else SUFFIXES[0]
     return _beside(output, f"-expected-error{suffix}")
+
+
+def structure_paths(output: Path) -> tuple[Path, Path]:
+    """The files of the structures beside a translation.
+
+    Beside a DICOM series SEG and RTSTRUCT, beside an image a label map of the same format and the names of its labels.
+
+    Example:
+        >>> [str(path) for path in structure_paths(Path("patient/ct.mha"))]
+        ['patient/ct-structures.mha', 'patient/ct-structures.json']
+        >>> [str(path) for path in structure_paths(Path("patient/series"))]
+        ['patient/series-seg.dcm', 'patient/series-rtstruct.dcm']
+    """
+    if is_image(output):
+        suffix = output.name.removeprefix(stem(output))
+        return _beside(output, f"-structures{suffix}"), _beside(output, "-structures.json")
+    return _beside(output, "-seg.dcm"), _beside(output, "-rtstruct.dcm")
 
 
 def _beside(output: Path, ending: str) -> Path:

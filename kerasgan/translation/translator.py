@@ -20,6 +20,7 @@ from kerasgan.scans.geometry import AXIAL, MULTIPLE, orientation, oriented
 from kerasgan.scans.intensity import IntensityMap
 from kerasgan.scans.preparation import Prepared, preparation_of, prepare
 from kerasgan.scans.slices import first_channel, mean_with_mirrored
+from kerasgan.scans.structures import Structures
 from kerasgan.scans.volume import Modality, Volume
 from kerasgan.text import kind
 
@@ -36,12 +37,14 @@ class Translation(NamedTuple):
         contract: The contract that it was made by.
         verdict: The input gate's answer about the scan, of several channels the worst one; None without a gate.
         engine: What computed the network, such as `"OpenVINO bfloat16"`; `""` where only a server knows.
+        structures: What was segmented in `volume`, on its grid; None where nothing was asked for.
     """
 
     volume: Volume
     contract: Contract
     verdict: Verdict | None
     engine: str
+    structures: Structures | None = None
 
 
 class Translator(ABC):
@@ -129,6 +132,48 @@ class Translator(ABC):
         """What computes the network once `start` was called, such as `"LiteRT float32"`; `""` where nobody says so."""
         return ""
 
+    def structures(self, direction: Direction) -> tuple[str, ...]:
+        """The structures that the model segments in what it makes in a direction; none where it has no network for it.
+
+        Raises:
+            KerasganError: Where the network is missing that the model should have. The class is `error`.
+        """
+        return ()
+
+    def segmenter(self, direction: Direction) -> Callable[[np.ndarray], np.ndarray]:
+        """Loads the network that segments what the model makes in a direction, which has `structures`.
+
+        Returns:
+            A function from synthetic slices as `predict` gives them, `[batch, height, width, 1]` in the target's unit,
+            to the probability of each class, `[batch, height, width, 1 + structures]`; class 0 is the background.
+
+        Raises:
+            KerasganError: Where it cannot be used. The class is `error`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} names structures, and does not say what segments them.")
+
+    def require_structures(self, direction: Direction) -> tuple[str, ...]:
+        """The structures that the model segments in what it makes in a direction, at least one.
+
+        Raises:
+            KerasganError: Where it segments none. The class is `error`.
+        """
+        if names := self.structures(direction):
+            return names
+        for other, modality in self.sources().items():
+            if found := self.structures(other):
+                target = self.contract(other).target.modality
+                raise self.error(
+                    f"{self.name} segments {', '.join(found)} in synthetic {target} alone, and this scan is translated "
+                    f"to {self.contract(direction).target.modality}. Give a scan of {modality} (--direction {other}), "
+                    "or leave --structures out."
+                )
+        raise self.error(
+            f"{self.name} has no segmentation network, which --structures needs. Runs of a recipe that trains one, "
+            "such as mujtaba2025, have it, and packs of such runs; exported files and servers have none. Name such a "
+            "run or pack, or leave --structures out."
+        )
+
     def _chosen(self) -> dict[str, object]:
         """What a program has chosen for this translator, which goes along with it to another process."""
         return {"load": self.load} if "load" in vars(self) else {}
@@ -169,6 +214,7 @@ class Translator(ABC):
         overwrite: bool = False,
         flip: bool = False,
         strict: bool = False,
+        structures: bool = False,
     ) -> Translation:
         """Translates a volume, whole slice by whole slice, in each plane that the contract names.
 
@@ -180,15 +226,17 @@ class Translator(ABC):
             flip: Take the mean of what the model makes of each slice and of the slice mirrored, in twice the time. Left
                 and right change places, so sagittal slices are not mirrored.
             strict: Refuse a scan that is foreign to the model.
+            structures: Segment the result, by the network that was trained with the generators.
 
         Returns:
             The other modality on the volume's grid: HU within the trained window for CT, the median training scale for
-            MR, and air around the body. With it the contract, and the input gate's answer.
+            MR, and air around the body. With it the contract, the input gate's answer and the structures.
 
         Raises:
             ForeignError: For a foreign scan under `strict`.
             KerasganError: For a modality that the model does not take, channels that are missing, unknown, exchanged
-                or on different grids, a body that is larger than its fixed size, or a model that cannot be used.
+                or on different grids, a body that is larger than its fixed size, structures that the model does not
+                segment, or a model that cannot be used.
             TypeError: For anything but a volume, or volumes by name.
         """
         given = dict(volume) if isinstance(volume, Mapping) else {"": volume}
@@ -201,6 +249,7 @@ class Translator(ABC):
                 )
         direction = self.direction(next(iter(given.values())).modality if given else "MR", direction)
         contract = self.contract(direction)
+        names = self.require_structures(direction) if structures else ()
         channels = {name: given[name] for name in self.require_channels(list(given), direction)}
         try:
             require_one_grid(channels)
@@ -216,9 +265,14 @@ class Translator(ABC):
         except ValueError as error:
             raise self.error(f"The scan cannot be translated: {error} Name another scan.") from error
         verdict = self._judge(prepared, direction, strict)
-        axial = self.translate_prepared(prepared, direction, overwrite, flip)
-        volume = replace(oriented(axial, orientation(first)), source=first.source)
-        return Translation(volume, contract, verdict, self.engine(direction))
+        labels = np.zeros(prepared.axial.shape, np.uint8) if names else None
+        axial = self.translate_prepared(prepared, direction, overwrite, flip, labels=labels)
+
+        def on_grid(volume: Volume) -> Volume:
+            return replace(oriented(volume, orientation(first)), source=first.source)
+
+        found = None if labels is None else Structures(names, on_grid(axial.with_array(labels)))
+        return Translation(on_grid(axial), contract, verdict, self.engine(direction), found)
 
     def translate_prepared(
         self,
@@ -227,6 +281,7 @@ class Translator(ABC):
         overwrite: bool = False,
         flip: bool = False,
         truth: Volume | None = None,
+        labels: np.ndarray | None = None,
     ) -> Volume:
         """Translates a scan that was prepared before.
 
@@ -237,6 +292,9 @@ class Translator(ABC):
             flip: As in `translate`.
             truth: The true target on the grid of `prepared.axial`, in the target's unit, by which engines are judged as
                 well where it is known; it changes nothing else.
+            labels: uint8 zeros on the grid of `prepared.axial`, `[slices, rows, columns]`, for the class of each voxel
+                of the result, see `segmenter`; where the result is air around the body they stay 0. None: nothing is
+                segmented. Models that segment see axial slices alone.
 
         Returns:
             The synthetic scan on the grid of `prepared.axial`.
@@ -263,6 +321,7 @@ class Translator(ABC):
             rows = np.concatenate([rows for other, _, rows in batches if other is view])
             with self.turn:
                 self.start(direction, view, rows, truth if view is prepared else None)
+                segment = self.segmenter(direction) if labels is not None else None
 
         def predict(images: np.ndarray) -> np.ndarray:
             with self.turn:
@@ -280,6 +339,10 @@ class Translator(ABC):
                         f"is sound, the model is not. {export}"
                     )
                 values[rows] = view.grid.to_source(first_channel(synthetic), low, enlarging)
+                if labels is not None and segment:
+                    with self.turn:
+                        probabilities = segment(synthetic)
+                    labels[rows] = view.grid.classes_to_source(probabilities)
                 bar.update(len(rows))
         values = passes[0][1]
         if passes[0][0] is not prepared:
@@ -287,6 +350,9 @@ class Translator(ABC):
             for images in zip(*turned, strict=True):
                 images[0][:] = np.median(images, axis=0)
             values = prepared.from_cubes(turned[0], low, enlarging)
+        if labels is not None:  # nothing is found where `finished` writes air
+            for found, kept in zip(labels, prepared.near_body(contract.way_back.shell_mm), strict=True):
+                found[~kept] = 0
         return prepared.finished(values, contract.target, contract.way_back)
 
     def require_channels(self, given: Sequence[str], direction: Direction) -> list[str]:

@@ -14,10 +14,13 @@ from orthanc import PATIENT, STUDY
 
 from kerasgan.errors import PacsError
 from kerasgan.io import read_volume
+from kerasgan.io.dicom_structures import write_structures
+from kerasgan.io.dicom_write import write_dicom
 from kerasgan.pacs.address import parse_address
 from kerasgan.pacs.settings import Settings
-from kerasgan.pacs.transfer import fetched, open_server
-from kerasgan.translation.translate import translate_volume
+from kerasgan.pacs.transfer import fetched, open_server, stored
+from kerasgan.scans.structures import Structures
+from kerasgan.translation.translate import structure_paths, translate_volume
 
 
 @pytest.fixture
@@ -49,6 +52,19 @@ def test_a_study_goes_to_the_model_and_the_result_into_the_same_study(kerasgan, 
     np.testing.assert_allclose(np.stack([image.pixel_array for image in made]), expected, atol=0.5)
     again = kerasgan("translate", model, source, address)  # the CT of the first time is no input
     assert again.exit_code == 0, again.output
+
+
+@pytest.mark.parametrize("way", ["web", "dimse"])
+def test_the_structures_of_a_series_are_stored_after_it(orthanc, model, mr, way):
+    source = read_volume(mr)
+    synthetic = translate_volume(model, source)
+    with stored(parse_address(getattr(orthanc, way), has_study=False), Settings()) as folder:
+        files = write_dicom(synthetic, source, folder, "synthetic CT")
+        bone = Structures(("bone",), synthetic.with_array(synthetic.array > np.median(synthetic.array)))
+        write_structures(bone, files, *structure_paths(folder))
+    (first, *_), (segmented,), (contoured,) = map(orthanc.images, ("CT", "SEG", "RTSTRUCT"))
+    assert segmented.ReferencedSeriesSequence[0].SeriesInstanceUID == first.SeriesInstanceUID
+    assert {one.StudyInstanceUID for one in (first, segmented, contoured)} == {STUDY}
 
 
 def test_a_folder_and_a_pacs_go_together(kerasgan, orthanc, model, mr, tmp_path):
