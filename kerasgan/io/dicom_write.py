@@ -21,7 +21,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
 from pydicom.valuerep import format_number_as_ds
 
 from kerasgan.errors import DicomError, KerasganError
-from kerasgan.files import staging_folder, sync
+from kerasgan.files import staging_folder, sync, sync_files
 from kerasgan.io.dicom_attributes import SOURCE_TAGS, series_attributes, slice_attributes, without_identity
 from kerasgan.io.grid import defects, measure
 from kerasgan.io.output import as_int16
@@ -114,8 +114,7 @@ def write_dicom(
             dataset = slice_attributes(headers[place.path], place, series, number)
             _add_pixels(dataset, as_int16(values, f"Slice {number} of {folder.name}"))
             dcmwrite(staged / names[number - 1], dataset, enforce_file_format=True)
-        for path in (*staged.iterdir(), staged):
-            sync(path)
+        sync_files(staged)
         if folder.exists():
             folder.rmdir()
         os.replace(staged, folder)

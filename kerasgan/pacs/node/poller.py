@@ -14,7 +14,7 @@ import time
 from datetime import date, timedelta
 
 from kerasgan.errors import KerasganError, PacsError
-from kerasgan.files import staging_folder, sync
+from kerasgan.files import staging_folder, sync_files
 from kerasgan.pacs.dicomweb import Listed, WebServer
 from kerasgan.pacs.node.config import Config
 from kerasgan.pacs.node.health import Figures
@@ -114,8 +114,7 @@ class Poller:
             files = self._server.fetch(one.study, one.uid, folder)
             if len(files) != one.images:
                 raise PacsError(f"{self._poll.server} lists {one.images} images of a series, and has {len(files)}.")
-            for path in (*files, folder):
-                sync(path)
+            sync_files(folder)
             job = self._queue.bring(self.name, one.uid, folder)
         self._figures.count("images_received", len(files))
         logger.info("Series %d from %s: whole, %d images.", job.id, self.name, len(files))
