@@ -41,14 +41,13 @@ class Structures:
         Args:
             thickness_mm: As there.
         """
-        found, largest = None, None
-        for label in range(1 + len(self.names)):
-            inside = self.labels.with_array(self.labels.array == label)
-            share = axial_slices(inside, thickness_mm, fill=float(label == 0))
-            if found is None or largest is None:
-                found, largest = share.with_array(np.zeros(share.shape)), share.array
-                continue
-            larger = share.array > largest
-            found.array[larger], largest[larger] = label, share.array[larger]
-        assert found is not None  # label 0 is always there
-        return Structures(self.names, found)
+        shares = (
+            axial_slices(self.labels.with_array(self.labels.array == label), thickness_mm, fill=float(label == 0))
+            for label in range(1 + len(self.names))
+        )
+        largest = next(shares)  # of the background
+        found = np.zeros(largest.shape)
+        for label, share in enumerate(shares, start=1):
+            larger = share.array > largest.array
+            found[larger], largest.array[larger] = label, share.array[larger]
+        return Structures(self.names, largest.with_array(found))

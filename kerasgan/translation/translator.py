@@ -316,12 +316,14 @@ class Translator(ABC):
             starts = range(0, len(occupied), self.batch_size)
             batches += [(view, values, occupied[first : first + self.batch_size]) for first in starts]
 
+        segment: Callable[[np.ndarray], np.ndarray] | None = None
         if batches:
             view = batches[0][0]
             rows = np.concatenate([rows for other, _, rows in batches if other is view])
             with self.turn:
                 self.start(direction, view, rows, truth if view is prepared else None)
-                segment = self.segmenter(direction) if labels is not None else None
+                if labels is not None:
+                    segment = self.segmenter(direction)
 
         def predict(images: np.ndarray) -> np.ndarray:
             with self.turn:
@@ -339,7 +341,7 @@ class Translator(ABC):
                         f"is sound, the model is not. {export}"
                     )
                 values[rows] = view.grid.to_source(first_channel(synthetic), low, enlarging)
-                if labels is not None and segment:
+                if segment and labels is not None:
                     with self.turn:
                         probabilities = segment(synthetic)
                     labels[rows] = view.grid.classes_to_source(probabilities)

@@ -14,8 +14,10 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 from tiny import labelled_request, write_heads
+from typer.testing import CliRunner
 
 import kerasgan
+from kerasgan.cli import app
 from kerasgan.errors import ExportError, KerasganError, RunError
 from kerasgan.export import export_tflite
 from kerasgan.io import discover, read_image
@@ -155,6 +157,10 @@ def test_a_pack_without_it_says_so(labelled, scan, tmp_path):
     ):
         translate(tmp_path / "former.kgan", scan, tmp_path / "ct.mha", modality="MR", structures=True)
     translate(tmp_path / "former.kgan", scan, tmp_path / "ct.mha", modality="MR")
+    write_pack(tmp_path / "damaged.kgan", members | {"segmenters/b-best.keras": b"none"}, "none")
+    with pytest.raises(RunError, match=r"damaged\.kgan: segmenters/b-best\.keras cannot be used"):
+        translate(tmp_path / "damaged.kgan", scan, tmp_path / "other.mha", modality="MR", structures=True)
+    assert not (tmp_path / "other.mha").exists()
 
 
 def test_who_has_no_network_says_what_has_one(run, heads, tmp_path):
@@ -212,6 +218,21 @@ def test_each_scan_of_a_folder(labelled, scan, tmp_path):
     ]  # fmt: skip
     again = kerasgan.translate_folder(labelled, archive, tmp_path / "out", modality="MR", structures=True)
     assert [row.status for row in again] == ["done", "done"]
+
+
+def test_the_command(labelled, scan, series, tmp_path):
+    def call(*words):
+        result = CliRunner().invoke(app, ["translate", str(labelled.path), *map(str, words), "--structures", "--exact"])
+        assert result.exit_code == 0, result.output
+
+    call(series, tmp_path / "ct", "--anonymous")
+    segmented = pydicom.dcmread(tmp_path / "ct-seg.dcm")
+    assert segmented.PatientIdentityRemoved == "YES" and not segmented.PatientID
+    (tmp_path / "in").mkdir()
+    for number in range(2):
+        shutil.copy(scan, tmp_path / "in" / f"mr{number}.nii.gz")
+    call(tmp_path / "in", tmp_path / "out", "--modality", "MR")
+    assert len(list((tmp_path / "out").glob("*-structures.nii.gz"))) == 2
 
 
 def test_a_folder_is_refused_before_a_scan_is_translated(run, heads, tmp_path):
