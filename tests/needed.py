@@ -3,6 +3,7 @@
 import importlib
 import os
 import shutil
+import sysconfig
 
 import pytest
 
@@ -16,7 +17,10 @@ def needed(found, reason):
 
 def program(*names, package):
     """Returns the path of the first program that is installed; `package` is what Debian calls it."""
-    return needed(next(filter(None, map(shutil.which, names)), None), f"{names[0]} is missing: apt install {package}")
+    # Not of an activated environment, where pynetdicom's `storescu` would stand before DCMTK's.
+    folders = os.pathsep.join(folder for folder in os.get_exec_path() if folder != sysconfig.get_path("scripts"))
+    found = next(filter(None, (shutil.which(name, path=folders) for name in names)), None)
+    return needed(found, f"{names[0]} is missing: apt install {package}")
 
 
 def official(name):

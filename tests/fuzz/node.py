@@ -26,6 +26,7 @@ import pydicom
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from made_up_series import head, write_series
+from needed import program
 from orthanc import PATIENT, STUDY, Orthanc, free_port
 
 AWAY_S = 60.0
@@ -75,7 +76,8 @@ class Trial:
 
     def storescu(self, scan: Path) -> subprocess.Popen[bytes]:
         """Sends a series."""
-        command = ["storescu", "-aet", "SCANNER", "-aec", "KERASGAN", "+sd", "127.0.0.1", str(self.port), str(scan)]
+        storescu = program("storescu", package="dcmtk")
+        command = [storescu, "-aet", "SCANNER", "-aec", "KERASGAN", "+sd", "127.0.0.1", str(self.port), str(scan)]
         return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def send(self) -> None:
