@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import stat
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -175,9 +176,10 @@ def test_interrupted_writing_leaves_nothing_that_is_taken_for_whole(scans, tmp_p
     cache, calls, fsync = tmp_path / "cache", [], os.fsync
 
     def fail(descriptor):
-        calls.append(descriptor)
-        if len(calls) == moment + 1:
-            raise OSError(28, "No space left on device")
+        if not stat.S_ISDIR(os.fstat(descriptor).st_mode):  # not every disk syncs a folder, so that may fail
+            calls.append(descriptor)
+            if len(calls) == moment + 1:
+                raise OSError(28, "No space left on device")
         fsync(descriptor)
 
     with monkeypatch.context() as patch, pytest.raises(KerasganError, match=r"Cannot write .*No space left"):
