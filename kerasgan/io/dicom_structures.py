@@ -168,10 +168,8 @@ def _contoured(
     dataset.StructureSetROISequence, dataset.ROIContourSequence, dataset.RTROIObservationsSequence = [], [], []
     for number, name in enumerate(names, start=1):
         region = _item(ROINumber=number, ReferencedFrameOfReferenceUID=frame, ROIName=long_string(name))
-        region.ROIGenerationAlgorithm, region.ROIGenerationDescription = (
-            "AUTOMATIC",
-            f"kerasgan {dataset.SoftwareVersions}",
-        )
+        region.ROIGenerationAlgorithm = "AUTOMATIC"
+        region.ROIGenerationDescription = f"kerasgan {dataset.SoftwareVersions}"
         dataset.StructureSetROISequence.append(region)
         outline = _item(ROIDisplayColor=list(COLOURS[(number - 1) % len(COLOURS)]), ReferencedROINumber=number)
         found = [
