@@ -158,6 +158,8 @@ def _place(header: np.void, sides: tuple[int, int, int]) -> tuple[Triple, Triple
             )
         if header["qform_code"] <= 0:
             return spacing, origin, direction, ""
+        if not np.isfinite(qform).all():
+            fault = "the qform has numbers that are not finite"
         if fault:
             return spacing, origin, direction, f"{fault}; the sform is taken"
         corners = np.array([(*corner, 1) for corner in product(*((0, side - 1) for side in sides))])
@@ -186,7 +188,8 @@ def _qform(header: np.void, sizes: np.ndarray, millimetre: float) -> tuple[np.nd
     cross = np.array([[0, -d, c], [d, 0, -b], [-c, b, 0]])
     rotation = np.eye(3) + 2 * a * cross + 2 * cross @ cross
     steps = sizes * (1, 1, -1 if header["pixdim"][0] < 0 else 1)
-    affine = np.column_stack([rotation * steps, header["qoffset"].astype(float) * millimetre])
+    with np.errstate(invalid="ignore"):  # who takes it looks whether it is finite
+        affine = np.column_stack([rotation * steps, header["qoffset"].astype(float) * millimetre])
     affine[:2] *= -1  # from RAS to LPS
     return affine, ""
 

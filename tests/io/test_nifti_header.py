@@ -115,6 +115,13 @@ def test_an_orientation_has_a_letter_for_each_axis(tmp_path, letters):
         read_labels(nifti(tmp_path / "scan.nii", codes=(0, 0)), orientation=letters)
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_qform_without_a_place_beside_an_sform_is_said(tmp_path):
+    path = nifti(tmp_path / "scan.nii", codes=(1, 1), qoffset=(np.nan, -6, 7))
+    text = "the qform has numbers that are not finite; the sform is taken"
+    assert read_labels(path).warnings == (text,)
+
+
 def test_a_negative_size_beside_an_sform_is_said(tmp_path):
     volume = read_labels(nifti(tmp_path / "scan.nii", pixdim=(1, -2, 3, 4, 0, 0, 0, 0)))
     assert place(volume) == LPS
