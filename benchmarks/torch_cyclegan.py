@@ -124,8 +124,10 @@ class Mode:
 class CycleGAN:
     """Two generators, two discriminators, two Adam optimizers and one training step."""
 
-    def __init__(self, filters: int = 64, blocks: int = 9, mode: Mode = Mode()) -> None:
-        self.mode = mode
+    def __init__(
+        self, filters: int = 64, blocks: int = 9, mode: Mode = Mode(), structure_weight: float = STRUCTURE_WEIGHT
+    ) -> None:
+        self.mode, self.structure_weight = mode, structure_weight
         self.generator_ab, self.generator_ba = (self._prepared(resnet_generator(filters, blocks)) for _ in "ab")
         self.discriminator_a, self.discriminator_b = (self._prepared(patchgan_discriminator(filters)) for _ in "ab")
         self.generator_weights = [*self.generator_ab.parameters(), *self.generator_ba.parameters()]
@@ -161,8 +163,10 @@ class CycleGAN:
         score_a, score_b = self._run(self.discriminator_a, fake_a), self._run(self.discriminator_b, fake_b)
         adversarial = (score_a - 1).square().mean() + (score_b - 1).square().mean()
         cycle = F.l1_loss(cycled_a, a) + F.l1_loss(cycled_b, b)
-        structure = gradient_consistency(a, fake_b).mean() + gradient_consistency(b, fake_a).mean()
-        loss = adversarial + CYCLE_WEIGHT * cycle + STRUCTURE_WEIGHT * structure
+        loss = adversarial + CYCLE_WEIGHT * cycle
+        if self.structure_weight:
+            structure = gradient_consistency(a, fake_b).mean() + gradient_consistency(b, fake_a).mean()
+            loss = loss + self.structure_weight * structure
         _apply(self.generator_optimizer, loss)
         return loss, fake_a.detach(), fake_b.detach()
 
