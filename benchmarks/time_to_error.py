@@ -202,8 +202,8 @@ def main() -> None:
         found[contender].append(measure(options, contender, number - 1))
     what = (
         f"{options.size}x{options.size}, {options.filters} filters, {options.blocks} blocks, {options.steps} steps of "
-        f"one image a domain, validated every {options.every}; median of {options.repeats} rounds, each with a seed of "
-        "its own."
+        f"one image a domain, validated every {options.every}; "
+        + (f"median of {options.repeats} rounds, each with a seed of its own." if options.repeats > 1 else "one round.")
     )
     text = report(found, what)
     print(text)
