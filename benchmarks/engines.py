@@ -80,7 +80,8 @@ def measure(name: str, folder: Path, size: int, slices: int) -> dict[str, float]
 def in_fresh_process(**task: Any) -> Any:
     """Runs a task in a new Python process, on the processor even where there is a GPU."""
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "2"}
-    done = subprocess.run([sys.executable, __file__, "--task", json.dumps(task)], **_captured(environment))
+    command = [sys.executable, __file__, "--task", json.dumps(task)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"{task} failed:\n{done.stderr}")
     return json.loads(done.stdout.splitlines()[-1])
@@ -168,10 +169,6 @@ def _translate(options: argparse.Namespace, words: list[str], output: Path, envi
             said.seek(0)
             sys.exit(said.read().decode())
     return seconds, used.ru_maxrss / 1024
-
-
-def _captured(environment: dict[str, str]) -> dict[str, Any]:
-    return {"env": environment, "capture_output": True, "text": True}
 
 
 def perform(task: dict[str, Any]) -> Any:

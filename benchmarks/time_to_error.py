@@ -45,7 +45,7 @@ class Score(NamedTuple):
 
 
 def overrides(options: argparse.Namespace) -> list[str]:
-    """What both sides take of a recipe in other sizes."""
+    """Sizes and length of the training, as assignments to a recipe; both sides take them."""
     sizes = [f"data.size={options.size}", f"generator.filters={options.filters}", f"generator.blocks={options.blocks}"]
     every = [f"schedule.{name}={options.every}" for name in ("report_every", "checkpoint_every", "preview_every")]
     return [*sizes, f"discriminator.filters={options.filters}", f"schedule.steps={options.steps}", *every]

@@ -1,6 +1,6 @@
 """Takes images by C-STORE, answers C-ECHO, and knows when a series is whole.
 
-An image is on the disk, under its name, before its sender is told so. A series is whole when the stated number of
+An image is on the disk, under its name, before its sender gets the answer. A series is whole when the stated number of
 images is there, or when each association that brought some was released by its sender and no image came for a while.
 After an association that broke off, or that had an image of the series refused, another one must bring the rest: nobody
 can know how many are missing.
@@ -235,7 +235,7 @@ class Receiver:
         return SUCCESS, ""
 
     def _released(self, event: evt.Event) -> None:
-        """Keeps that a sender wants to release its association, before it is told that it may."""
+        """Keeps that a sender wants to release its association, before it gets the answer."""
         if isinstance(event.pdu, A_RELEASE_RQ):
             self._ended(event.assoc, True)
 

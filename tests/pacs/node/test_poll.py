@@ -92,12 +92,16 @@ def test_what_a_scanner_sent_is_not_fetched_and_what_was_fetched_may_be_sent(pol
     assert arrived(orthanc) == {sent.made: IMAGES, fetched.made: IMAGES}
 
 
-def test_a_series_that_is_still_coming_is_waited_for(polls, orthanc, study, tmp_path):
-    whole = study("whole")
-    rest = tmp_path / "rest"
+def hold_back(series, rest):
+    """Moves two images of a series into a new folder."""
     rest.mkdir()
-    for file in sorted(whole.iterdir())[:2]:
+    for file in sorted(series.iterdir())[:2]:
         file.rename(rest / file.name)
+
+
+def test_a_series_that_is_still_coming_is_waited_for(polls, orthanc, study, tmp_path):
+    whole, rest = study("whole"), tmp_path / "rest"
+    hold_back(whole, rest)
     orthanc.receive(whole)
     node = polls(rule={"images": IMAGES}, quiet_s=3600)
     wait_for_polls(node)
@@ -107,11 +111,8 @@ def test_a_series_that_is_still_coming_is_waited_for(polls, orthanc, study, tmp_
 
 
 def test_a_series_that_grew_is_fetched_anew(polls, orthanc, study, tmp_path):
-    whole = study("whole")
-    rest = tmp_path / "rest"
-    rest.mkdir()
-    for file in sorted(whole.iterdir())[:2]:
-        file.rename(rest / file.name)
+    whole, rest = study("whole"), tmp_path / "rest"
+    hold_back(whole, rest)
     orthanc.receive(whole)
     node = polls()
     first = node.ended("sent")
