@@ -79,7 +79,7 @@ def test_a_series_by_tls_while_somebody_connects_and_says_nothing(start, ours, t
         assert connection.recv(1) == b""  # the node has closed it
         connection.close()
     said = "A connection from 127.0.0.1 is closed: its handshake for TLS did not end within 10 s."
-    assert caplog.messages.count(said) == len(silent)
+    eventually(lambda: caplog.messages.count(said) == len(silent))  # after a handshake fails, the socket closes first
     assert "associations_refused_total 3" in node.node.metrics()
 
 
