@@ -59,16 +59,15 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def machine(packages: Sequence[str]) -> str:
     """One line: processor, cores this process may use, bfloat16 instructions, system and package versions."""
+    parts = [processor(), f"{platform.system()} {platform.machine()}", f"Python {platform.python_version()}"]
+    return "; ".join(parts + [f"{package} {_version(package)}" for package in packages])
+
+
+def processor() -> str:
+    """Its name, cores this process may use, and bfloat16 instructions."""
     name, flags = _processor()
     bfloat16 = [flag for flag in ("amx_bf16", "avx512_bf16") if flag in flags]
-    parts = [
-        name,
-        f"{cores()} logical cores",
-        "bfloat16 instructions: " + (", ".join(bfloat16) or "none"),
-        f"{platform.system()} {platform.machine()}",
-        f"Python {platform.python_version()}",
-    ]
-    return "; ".join(parts + [f"{package} {_version(package)}" for package in packages])
+    return f"{name}; {cores()} logical cores; bfloat16 instructions: {', '.join(bfloat16) or 'none'}"
 
 
 def cores() -> int:

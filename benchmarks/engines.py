@@ -5,8 +5,8 @@
 
 The first form has untrained weights and takes slices one at a time. The second takes the generator of a run: the scan
 is translated by a command of its own for each engine and round, after one that measures the engines and converts the
-network. Every measurement runs in a fresh process, and the engines take turns. The table in README.md is rewritten, and
-the figures are kept in docs/results/.
+network. Every measurement runs in a fresh process, and the engines take turns. The figures are kept in docs/results/,
+for each processor its latest ones, and README.md gets a table for each.
 """
 
 from __future__ import annotations
@@ -177,8 +177,15 @@ def perform(task: dict[str, Any]) -> Any:
     return measure(task.pop("engine"), folder, **task) if "engine" in task else build(folder, **task)
 
 
+def keep(file: Path, name: str, found: dict[str, Any]) -> None:
+    """Keeps what was found on this processor beside that of others, and writes all their tables to README.md."""
+    kept = json.loads(file.read_text(encoding="utf-8")) | {bench.processor(): found}
+    file.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+    bench.write(name, "\n" + "\n\n".join(kept[processor]["text"] for processor in sorted(kept)) + "\n")
+
+
 def main() -> None:
-    """Reads the options, measures, prints the table, rewrites it in README.md and keeps the figures."""
+    """Reads the options, measures, prints the table, keeps the figures and rewrites the tables in README.md."""
     parser = bench.parser("Times the engines of this machine.", 256, "slices", 10)
     parser.add_argument("--run", help="a run, for the whole command")
     parser.add_argument("--scan", help="what it translates")
@@ -190,12 +197,10 @@ def main() -> None:
     bench.warn_of_other_work()
     name = "engines-command" if options.run else "engines"
     text, figures = whole(options) if options.run else bare(options)
-    text = f"\n{text}\n\n{bench.machine(PACKAGES)}.\n"
+    text = f"{text}\n\n{bench.machine(PACKAGES)}."
     print(text)
     if not options.print_only:
-        bench.write(name, text)
-        content = {"text": text.strip(), **figures}
-        (KEPT / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n")
+        keep(KEPT / f"{name}.json", name, {"text": text, **figures})
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ import logging
 import re
 import shutil
 import subprocess
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -17,10 +16,8 @@ from kerasgan.config import AXIAL_ONLY
 from kerasgan.errors import ExportError
 from kerasgan.export.card import LIMITS
 from kerasgan.files import staging_folder
-from kerasgan.phantom import HEAD, Grid, render_ct, render_mr
-from kerasgan.phantom.abdomen import ABDOMEN
 from kerasgan.phantom.dicom import SeriesIdentity, write_series
-from kerasgan.phantom.pelvis import PELVIS
+from kerasgan.phantom.sample import anatomy_like, sample_scan
 from kerasgan.scans.volume import Modality
 from kerasgan.translation.tflite_metadata import read_contract
 
@@ -144,17 +141,11 @@ def phantom_patient(anatomy: str, modality: Modality, cache: Path) -> Path:
 
             series = phantom_patient("pelvis", "MR", Path.home() / ".cache" / "kerasgan")
     """
-    phantom = {each.name: each for each in (HEAD, PELVIS, ABDOMEN)}.get(anatomy, HEAD)
+    phantom = anatomy_like(anatomy)
     folder = cache / f"phantom-{phantom.name}-{modality}-v{phantom.version}-{EXAMPLE_SEED}"
     if folder.is_dir():
         return folder
-    full = phantom.size.grid(modality)
-    slices, rows, columns = (
-        count * side / few for count, side, few in zip(full.shape, full.spacing_mm[::-1], EXAMPLE_VOXELS, strict=True)
-    )
-    grid = Grid(EXAMPLE_VOXELS, (columns, rows, slices))
-    patient = phantom.scans(EXAMPLE_SEED, (modality,), replace(phantom.size, mr=grid, ct=grid))[modality]
-    volume = render_mr(patient, EXAMPLE_SEED) if modality == "MR" else render_ct(patient, EXAMPLE_SEED)
+    volume = sample_scan(phantom, EXAMPLE_SEED, modality, EXAMPLE_VOXELS)
     identity = SeriesIdentity("PHANTOM", f"{phantom.name} phantom", 1, f"{phantom.version}.page", phantom)
     with staging_folder(folder) as staging:
         write_series(volume, identity, staging / "series")

@@ -17,24 +17,22 @@ import tensorflow as tf
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from kerasgan.engines.choice import Network, choose
-from kerasgan.engines.gate import Predict, Probe
+from kerasgan.engines.gate import Predict
 from kerasgan.engines.graph import frozen
 from kerasgan.engines.names import Wanted as Engine
 from kerasgan.errors import KerasganError, ServingError
-from kerasgan.export.bundle import made_up_slice
 from kerasgan.export.graph import PhysicalGenerator
 from kerasgan.export.layout import CONTRACT_FILE, EXTRAS, WARMUP_FILE, check_sums, models, versions
 from kerasgan.export.operations import foreign_operations
 from kerasgan.export.pixels import STORED
 from kerasgan.export.serving_contract import ServingContract, contract_signature, read_serving_contract
 from kerasgan.export.signatures import serving_signatures
-from kerasgan.scans.channels import forward
 from kerasgan.scans.contract import Signature
 from kerasgan.scans.intensity import IntensityMap
 from kerasgan.scans.names import CONTRACT, IMAGE, INDEX, NETWORK, PIXELS_BYTES, directed
-from kerasgan.scans.slices import first_channel
 from kerasgan.serving.messages import PredictionLog, arrays
 from kerasgan.serving.model_server import served_models
+from kerasgan.serving.probe import phantom_probe
 
 Arrays = dict[str, np.ndarray]
 Files = frozenset[tuple[str, int, int]]
@@ -108,11 +106,9 @@ class Model:
                 logger.info("%s was exported by a former version; TensorFlow computes it in float32.", self.folder)
                 return
             source, *further = [IntensityMap(*window) for window in one.source_windows]
-            target, images = IntensityMap(*one.target.window), forward(made_up_slice(one), [source, *further])
-            unit = "HU" if one.target.modality == "CT" else "MR units"
-            probe = Probe(images, first_channel(images) > source.target_low, target.high - target.low, unit)
+            target, probe = IntensityMap(*one.target.window), phantom_probe(one)
             known_by = hashlib.sha256(f"{self.digest} {direction}".encode()).hexdigest()
-            found = choose(_network(network, known_by, images.shape[-1]), wanted, probe, cache)
+            found = choose(_network(network, known_by, 1 + len(further)), wanted, probe, cache)
             logger.info("%s version %d, direction %s: engine %s.", self.name, self.version, direction, found)
             generators[direction] = PhysicalGenerator(_in_graph(found.predict), source, target, tuple(further))
             computed += one.signatures if found.name != "exact" else ()
