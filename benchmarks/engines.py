@@ -132,11 +132,15 @@ def whole(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     """The table of the whole command, and its figures."""
     from kerasgan.engines.names import TITLES, available
 
-    wanted = {"best": [], **{one: ["--engine", one] for one in available()[:-1]}, "exact": ["--exact"]}
-    found: dict[str, dict[str, list[float]]] = {name: {"seconds": [], "MB": []} for name in wanted}
     with tempfile.TemporaryDirectory() as name:
-        environment = {**os.environ, "XDG_CACHE_HOME": str(Path(name) / "cache")}
+        cache = Path(name) / "cache"
+        environment = {**os.environ, "XDG_CACHE_HOME": str(cache)}
         _translate(options, [], Path(name) / "first", environment)  # measures, and converts
+        (record,) = cache.rglob("engines/*/*.json")
+        refused = {one: known["refused"] for one, known in json.loads(record.read_text())["engines"].items()}
+        used = [one for one in available()[:-1] if not refused[one]]
+        wanted = {"best": [], **{one: ["--engine", one] for one in used}, "exact": ["--exact"]}
+        found: dict[str, dict[str, list[float]]] = {name: {"seconds": [], "MB": []} for name in wanted}
         for number, one in bench.turns(list(wanted), options.repeats):
             seconds, megabytes = _translate(options, wanted[one], Path(name) / f"{one}-{number}", environment)
             found[one]["seconds"].append(seconds)
@@ -152,6 +156,7 @@ def whole(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
         for one, values in found.items()
     ]
     what = f"`kerasgan translate`, {options.what}; median of {options.repeats} rounds of fresh processes."
+    what += "".join(f" {TITLES[one]} is refused: {why}." for one, why in refused.items() if why)
     table = bench.markdown(["engine", "s", "range over rounds", "MB"], rows)
     return f"{what}\n\n{table}", found
 

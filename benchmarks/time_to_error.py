@@ -186,7 +186,7 @@ def report(found: dict[str, list[list[Score]]], what: str) -> str:
 
 
 def main() -> None:
-    """Trains all contenders in turn, prints the table, keeps the validations and rewrites the table in README.md."""
+    """Reads the options, and trains all contenders in turn."""
     parser = bench.parser("Times how soon a training reaches an error, beside PyTorch.", 128, "steps", 4000)
     parser.add_argument("data", type=Path, help="laid out as SynthRAD2023")
     parser.add_argument("--recipes", nargs="+", default=["kerasgan2026", "onesided2026"], help="default: %(default)s")
@@ -200,10 +200,16 @@ def main() -> None:
     found: dict[str, list[list[Score]]] = {name: [] for name in [TORCH, *options.recipes]}
     for number, contender in bench.turns(list(found), options.repeats):
         found[contender].append(measure(options, contender, number - 1))
+        if {len(runs) for runs in found.values()} == {number}:  # a round of hours is kept when it ends
+            keep(options, found, number)
+
+
+def keep(options: argparse.Namespace, found: dict[str, list[list[Score]]], rounds: int) -> None:
+    """Prints the table of the rounds so far, keeps their validations and rewrites the table in README.md."""
     what = (
         f"{options.size}x{options.size}, {options.filters} filters, {options.blocks} blocks, {options.steps} steps of "
         f"one image a domain, validated every {options.every}; "
-        + (f"median of {options.repeats} rounds, each with a seed of its own." if options.repeats > 1 else "one round.")
+        + (f"median of {rounds} rounds, each with a seed of its own." if rounds > 1 else "one round.")
     )
     text = report(found, what)
     print(text)
