@@ -89,7 +89,10 @@ def train_torch(options: argparse.Namespace, seed: int, cache: Path) -> None:
             optimizer.param_groups[0]["lr"] = float(rate(step - 1))
         model.train_step(*(torch.from_numpy(np.moveaxis(images, -1, 1).copy()) for images in batch))
         if step % options.every == 0:
-            print(json.dumps([step, masked_error(translated, pairs, "ab", window)]), flush=True)
+            error = masked_error(translated, pairs, "ab", window)
+            if not np.isfinite(error):
+                sys.exit(f"{TORCH} gives {error} after {step} steps; there is nothing to compare with.")
+            print(json.dumps([step, error]), flush=True)
         if step == options.steps:
             return
 

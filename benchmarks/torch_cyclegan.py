@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
+from torch._inductor import config as inductor
 from torch.nn import functional as F
 
 CYCLE_WEIGHT = 3.0
@@ -140,7 +141,12 @@ class CycleGAN:
         network = network.to(self.mode.device)
         if self.mode.channels_last:
             network = network.to(memory_format=torch.channels_last)
-        return torch.compile(network) if self.mode.compiled else network
+        if not self.mode.compiled:
+            return network
+        if self.mode.device == "cpu" and torch.cpu._is_amx_tile_supported():
+            # With 512 bits, what torch 2.13 compiles there gives gradients of NaN. Convolutions are oneDNN's either way.
+            inductor.cpp.simdlen = 256
+        return torch.compile(network)
 
     @property
     def parameter_count(self) -> int:
