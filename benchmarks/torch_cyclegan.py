@@ -144,7 +144,7 @@ class CycleGAN:
         if not self.mode.compiled:
             return network
         if self.mode.device == "cpu" and torch.cpu._is_amx_tile_supported():
-            # With 512 bits, what torch 2.13 compiles there gives gradients of NaN. Convolutions are oneDNN's either way.
+            # With 512 bits, what torch 2.13 compiles gives gradients of NaN. Convolutions are oneDNN's either way.
             inductor.cpp.simdlen = 256
         return torch.compile(network)
 

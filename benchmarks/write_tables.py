@@ -51,8 +51,9 @@ The first column has the mean over patients for each seed, the others mean ± SD
 the usual CycleGAN; each other recipe differs from it with p {others}, but the one with transposed convolutions
 (p = {transposed:.2f}): [all figures and tests](docs/results/kerasgan2026-synthrad-paper.md). Read them with care: the checkpoint is the
 best of four by the error on these same {patients} patients, so they are no test set, and the scores lean to the good side; and
-`kerasgan2026` was designed on these heads. Signed gradients probably lose for punishing bone that is bright on CT and dark
-on MR. These scans are not distributed; any folder laid out as in [synthrad](datasets/synthrad.md) runs the same way:
+`kerasgan2026` was designed on these heads. `hiasa2018` probably loses because its loss wants edges of the same sign in MR and CT,
+and bone is bright on CT and dark on MR. These scans are not distributed; any folder laid out as in [synthrad](datasets/synthrad.md)
+runs the same way:
 
 ```
 kerasgan reproduce kerasgan2026 --dataset synthrad --data-dir HEADS --scale paper

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 LOOPBACK = "127.0.0.1"
 MEBIBYTE = 2**20
+MESSAGE_MB = 64
 DESCRIPTORS = 8192  # for as many connections as the server may have
 
 
@@ -31,7 +32,9 @@ def serve(
     certificate: Annotated[Path | None, typer.Option(help="PEM file, for TLS on both ports; with --key.")] = None,
     key: Annotated[Path | None, typer.Option(help="PEM file with the private key.")] = None,
     token_file: Annotated[Path | None, typer.Option(help="File with the token that clients must send.")] = None,
-    message_mb: Annotated[int, typer.Option(help="Refuse longer requests, in MiB.", min=1)] = 64,
+    message_mb: Annotated[
+        int | None, typer.Option(help=f"Refuse longer requests, in MiB.  [default: {MESSAGE_MB}]", min=1)
+    ] = None,
     cors_origin: Annotated[
         list[str] | None, typer.Option(help="Page whose scripts may ask by REST, or * for all; may be repeated.")
     ] = None,
@@ -42,10 +45,10 @@ def serve(
 ) -> None:
     """Serve exported models by REST and gRPC, each in its highest version; a new version takes over by itself.
 
-    Runs tensorflow_model_server if it is installed and none of --host, --certificate, --token-file, --cors-origin,
-    --access-log, --engine, --exact is given. Otherwise an embedded server answers on the same paths. That is not
-    TensorFlow Serving: it is one Python process, for a laptop, a test or a small ward; use the real one (compose.yaml
-    in DIR) for more.
+    Runs tensorflow_model_server if it is installed and none of --host, --certificate, --token-file, --message-mb,
+    --cors-origin, --access-log, --engine, --exact is given. Otherwise an embedded server answers on the same paths.
+    That is not TensorFlow Serving: it is one Python process, for a laptop, a test or a small ward; use the real one
+    (compose.yaml in DIR) for more.
 
     \b
     Example:
@@ -56,7 +59,8 @@ def serve(
 
     model_server.served_models(folder)  # before TensorFlow is loaded, which takes seconds
     chosen = engine_of(engine, exact)
-    own = embedded or chosen != "best" or host or certificate or token_file or cors_origin or access_log
+    settings_of_ours = (host, certificate, token_file, message_mb, cors_origin, access_log)
+    own = embedded or chosen != "best" or any(settings_of_ours)
     if model_server.is_installed() and not own:
         say("Running tensorflow_model_server, which listens on ALL addresses of this machine; --host is not for it.")
         raise typer.Exit(model_server.run(folder, port, rest_port))
@@ -66,7 +70,7 @@ def serve(
     load_tensorflow()
     from kerasgan.serving import Settings
 
-    token, message_bytes = read_token(token_file), message_mb * MEBIBYTE
+    token, message_bytes = read_token(token_file), (message_mb or MESSAGE_MB) * MEBIBYTE
     origins, cache = tuple(cors_origin or ()), index_folder(context)
     settings = Settings(
         *(host or LOOPBACK, port, rest_port, certificate, key, token, message_bytes, origins, access_log, chosen, cache)

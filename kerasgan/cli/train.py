@@ -37,6 +37,8 @@ _ELSEWHERE = {
     **{"continue_train": "--resume", "config": "--recipe", "pretrained_weights": "--init", "pretrained": "--init"},
     **dict.fromkeys(("gpus", "gpu_ids", "gpu", "num_gpus"), "--devices"),
 }
+# Where the number is another one here.
+_COUNTED_OTHERWISE = {"lambda_identity": "lambda_identity times lambda_A", "n_epochs": "n_epochs plus n_epochs_decay"}
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -196,6 +198,8 @@ def _advice(words: list[str], known: list[str]) -> str:
         return f"No such option: {word}. It is called {place} here."
     if not place:
         return f"No such option: {word}. {nearest(word, known)} Settings of the recipe are given with --set."
+    if other := _COUNTED_OTHERWISE.get(name):
+        return f"No such option: {word}. It is a setting of the recipe: --set {place}=VALUE, which is {other}."
     value = value if equals else next((found for found in words[1:2] if not found.startswith("-")), "VALUE")
     return f"No such option: {word}. It is a setting of the recipe: --set {place}={value}"
 

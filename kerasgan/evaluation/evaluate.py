@@ -80,10 +80,11 @@ def evaluate(
     weights = file_digest(run.generator_path(direction))
     part, pairs, others = _patients(run, data_dir, dataset, wanted, index, packed)
     seen_scans = files_digest([scan for pair in pairs for scan in pair])
+    has_own_folder = out is None
     if packed and out is None:
         out = run_path.with_name(f"{run_path.stem}-{_folder_name(direction, part, wanted, flip)}")
     folder = out or run.path / _folder_name(direction, part, wanted, flip)
-    if out is None and part == "external":
+    if has_own_folder and part == "external":
         results.require_same_scans(folder, seen_scans)
     translator.generator(direction)  # a damaged one is refused before the former results go
     translator.show_progress = workers == 1 and not cluster

@@ -143,7 +143,7 @@ def _patients(synthetic: Path, truth: Path, source: Path | None, mask: Path | No
                 "file itself."
             )
     if left_out := len(of_true.keys() - of_made.keys()):
-        logger.warning("%d patients of %s have no synthetic scan and are left out.", left_out, truth)
+        logger.warning("Patients of %s without a synthetic scan, who are left out: %d.", truth, left_out)
     scans: list[_Given] = []
     for key, one in of_made.items():
         patient, other = salted(key, secret), of_source.get(key)
@@ -162,6 +162,11 @@ def _found(path: Path, modality: Modality, is_made: bool = False) -> list[Series
         every = discover(path, told)
         usable = [one for one in every if one.usable and (is_made or not one.synthetic)]
         wanted = [one for one in usable if one.modality == modality] or usable * (modality == "MR")
+        left_out = [one.reason or f"it is {one.modality}" for one in every if one not in wanted]
+        if wanted and is_made and left_out:  # of a truth or a source that is missing, the patient is named
+            logger.warning(
+                "%d of %d scans of %s are left out: %s.", len(left_out), len(every), path, left_out[0].rstrip(".")
+            )
         if wanted:
             return wanted
     reasons = Counter(one.reason or "synthetic, computed by a network" for one in every if one not in usable)

@@ -121,16 +121,15 @@ def free_version(folder: Path, name: str, wanted: int | None) -> int:
                 "Name a new folder."
             )
     last = max(versions(folder / name), default=0)
-    if (wanted or last + 1) > LAST_VERSION:
+    version = last + 1 if wanted is None else wanted
+    if not 1 <= version <= LAST_VERSION:
+        raise ExportError(f"A version is a number from 1 to {LAST_VERSION}; got {version}. Give another --version.")
+    if version <= last:
         raise ExportError(
-            f"A version is a number up to {LAST_VERSION}; got {wanted or last + 1}. Give a lower --version."
-        )
-    if wanted is not None and wanted <= last:
-        raise ExportError(
-            f"{folder / name} holds version {last} already, and a server takes the highest; got --version {wanted}. "
+            f"{folder / name} holds version {last} already, and a server takes the highest; got --version {version}. "
             f"Leave --version out for {last + 1}."
         )
-    return wanted or last + 1
+    return version
 
 
 def _is_version(entry: Path) -> bool:

@@ -66,7 +66,7 @@ def patient_key(patient_id: str) -> str:
         >>> patient_key("900_S_0001")
         'pf1551bcd78'
     """
-    return "p" + hashlib.sha256(patient_id.encode()).hexdigest()[:10]
+    return "p" + hashlib.sha256(patient_id.encode(errors="surrogateescape")).hexdigest()[:10]
 
 
 def looks_like_dicom(path: Path) -> bool:

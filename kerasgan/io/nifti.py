@@ -30,6 +30,7 @@ from kerasgan.scans.volume import Modality, Volume
 
 SUFFIXES = (".nii.gz", ".nii", ".mha", ".mhd", ".nrrd", ".nhdr")
 _READERS = dict.fromkeys((".mha", ".mhd"), read_metaimage_header) | dict.fromkeys((".nrrd", ".nhdr"), read_nrrd_header)
+DATA = {".mhd": ".zraw", ".nhdr": ".raw.gz"}  # endings of the voxels' file beside a header
 _LEVEL = 4  # of compression: more takes far longer and saves little
 
 
@@ -41,6 +42,17 @@ def is_image(path: Path) -> bool:
         (True, False)
     """
     return path.name.lower().endswith(SUFFIXES)
+
+
+def data_paths(path: Path) -> list[Path]:
+    """The file of the voxels beside an image that is a header alone; none of others.
+
+    Example:
+        >>> [file.name for file in data_paths(Path("ct.nhdr")) + data_paths(Path("ct.nrrd"))]
+        ['ct.raw.gz']
+    """
+    suffix = path.suffix.lower()
+    return [path.with_name(f"{path.stem}{DATA[suffix]}")] if suffix in DATA else []
 
 
 def stem(path: Path) -> str:
@@ -167,7 +179,7 @@ def _write(volume: Volume, path: Path, description: str, stored: np.dtype) -> No
         staged, suffix = folder / path.name, path.suffix.lower()
         as_gzip = zlib.compressobj(_LEVEL, wbits=zlib.MAX_WBITS | 16)
         if suffix in (".mha", ".mhd"):  # the size of the stream stands before it
-            data = folder / f"{path.stem}.zraw"
+            data = folder / f"{path.stem}{DATA['.mhd']}"  # of a .mha for a moment alone
             _store(data, _compressed(voxels, zlib.compressobj(_LEVEL)))
             name = "LOCAL" if suffix == ".mha" else data.name
             header = metaimage_header(volume, stored, description, data.stat().st_size, name)
@@ -178,7 +190,7 @@ def _write(volume: Volume, path: Path, description: str, stored: np.dtype) -> No
                     _store(staged, chain([header], iter(lambda: stream.read(2**22), b"")))
                 data.unlink()
         elif suffix == ".nhdr":
-            data = folder / f"{path.stem}.raw.gz"
+            data = folder / f"{path.stem}{DATA['.nhdr']}"
             _store(data, _compressed(voxels, as_gzip))
             _store(staged, [nrrd_header(volume, stored, description, data.name)])
         elif suffix == ".nrrd":

@@ -98,7 +98,10 @@ def parse_address(text: str, has_study: bool = True) -> Address:
         >>> parse_address("dicoms://ARCHIVE@10.0.0.1:2762/1.2.3").title
         'ARCHIVE'
     """
-    parts = urlsplit(text)
+    try:
+        parts = urlsplit(text)
+    except ValueError as error:  # of a bracket that is not closed
+        raise KerasganError(f"{_shown(text)} is no address of a PACS; expected {FORMS}.") from error
     web = parts.scheme.startswith("dicomweb")
     try:
         port = parts.port

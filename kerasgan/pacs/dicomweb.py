@@ -75,8 +75,6 @@ class WebServer(Server):
             self._session.headers["Authorization"] = f"Bearer {login.token.get_secret_value()}"
         elif login.user and login.password:
             self._session.auth = HTTPBasicAuth(login.user.encode(), login.password.get_secret_value().encode())
-        if address.is_encrypted:
-            login.tls()  # says what is wrong with a file
         self._session.verify = str(login.authority) if login.authority else True
         if login.certificate and login.key:
             self._session.cert = (str(login.certificate), str(login.key))
@@ -115,6 +113,7 @@ class WebServer(Server):
             query = {"limit": str(PAGE), "offset": str(len(found))} | matching
             with self._answer("GET", path, params=query, headers={"Accept": JSON}) as answer:
                 content = b"" if answer.status_code == 204 else b"".join(self._content(answer, LARGEST_LIST))
+                has_more = answer.headers.get("Warning", "").lstrip().startswith("299")  # PS3.18, Sec. 8.3.4.4.1
             try:
                 answers = json.loads(content or b"[]")
                 page = [tuple(str(one.get(tag, {}).get("Value", [""])[0] or "") for tag in tags) for one in answers]
@@ -122,7 +121,9 @@ class WebServer(Server):
                 raise PacsError(f"{self.address} answers a query with what is no DICOM JSON.") from error
             before = len(found)
             found |= {values[0]: values for values in page}
-            if len(page) < PAGE or len(found) == before:  # the last page, or a server that knows no offset
+            if has_more and len(found) == before:
+                raise PacsError(f"{self.address} lists only {before} of what it has. Ask who runs it for longer lists.")
+            if (len(page) < PAGE and not has_more) or len(found) == before:  # the last, or a server without offsets
                 return list(found.values())
 
     def _fetch(self, study: str, series: str, left: dict[str, Path], refused: dict[str, str]) -> None:

@@ -191,8 +191,8 @@ class Peer(Server):
             code = status.get("Status")
             if code is None:
                 raise UnreachableError(
-                    f"{self.address} ended the association during {service}, or does not allow it to "
-                    f"{self.settings.ae_title!r}."
+                    f"{self.address} ended the association during {service}, gave no answer within "
+                    f"{self.settings.timeout_s:g} s (timeout_s), or does not allow it to {self.settings.ae_title!r}."
                 )
             if code not in PENDING and code != SUCCESS and code not in WARNING:
                 raise self._refusal(service, code)
@@ -251,11 +251,15 @@ class _Inbox:
         if len(content) > LARGEST_IMAGE or self.size > LARGEST_SERIES:
             self.refused[uid], status = f"with it, {self.size:,} bytes came, more than are taken", OUT_OF_RESOURCES
         else:
-            file.write_bytes(content)
             try:
+                file.write_bytes(content)
                 require_image(file, uid)
             except PacsError as error:
                 file.unlink()
                 self.refused[uid], status = str(error), NOT_ASKED_FOR
+            except OSError as error:
+                file.unlink(missing_ok=True)
+                self.refused[uid] = f"it cannot be written to {file.parent} ({error.strerror})"
+                status = OUT_OF_RESOURCES
         del self.left[uid]
         return status

@@ -54,6 +54,8 @@ class Server(ABC):
     def __init__(self, address: Address, settings: Settings) -> None:
         self.address, self.settings = address, settings
         self.login: Login = settings.login(address)
+        if address.is_encrypted:
+            self.login.tls()  # says what is wrong with a file
 
     @abstractmethod
     def _check(self) -> None:

@@ -22,6 +22,7 @@ LOOPBACK = {"localhost", "127.0.0.1", "::1"}  # what goes there leaves no machin
 LARGEST = 4 * 2**30  # bytes
 PATIENCE_S = 30.0  # for a server that says nothing
 TRIES = 3  # of a line that breaks
+BUSY = {429, 500, 502, 503, 504}  # answers of a server that may give the file another time
 
 logger = logging.getLogger(__name__)
 
@@ -63,12 +64,17 @@ def fetch(address: str, cache: Path) -> Path:
                 _download(url, kept, part)
                 break
             except HTTPError as error:
-                raise KerasganError(f"{url} was not given: {error.code} {error.reason}. Check the address.") from error
+                is_busy = error.code in BUSY
+                if not (is_busy and kept.exists()):
+                    remedy = "Try again later." if is_busy else "Check the address."
+                    raise KerasganError(f"{url} was not given: {error.code} {error.reason}. {remedy}") from error
+                logger.warning("%s answers %d; taking the file that was fetched before.", url, error.code)
+                break
             except (HTTPException, OSError) as error:  # URLError among them
                 if isinstance(error, OSError) and error.errno in NO_SPACE:
                     raise KerasganError(f"Cannot write {part}: {reason_and_remedy(error)}") from error
                 reason = error.reason if isinstance(error, URLError) else error
-                if part.exists() and attempt < TRIES:
+                if (part.exists() or isinstance(error, _OtherFileError)) and attempt < TRIES:
                     continue
                 if not kept.exists():
                     raise KerasganError(
@@ -102,6 +108,10 @@ def _url(address: str) -> str:
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
         raise KerasganError(f"{address} is not fetched: what comes without TLS can be anyone's. Name an https address.")
     return address
+
+
+class _OtherFileError(ConnectionError):
+    """What was fetched so far is of no use."""
 
 
 class _OnlySafe(HTTPRedirectHandler):
@@ -142,9 +152,9 @@ def _download(url: str, kept: Path, part: Path) -> None:
     except HTTPError as error:
         if error.code == 304:
             return
-        if error.code == 416:  # the server has another, shorter file
+        if error.code == 416:  # the server has a shorter file, or no more of this one than came before a kill
             part.unlink(missing_ok=True)
-            raise ConnectionError("the file has changed") from error
+            raise _OtherFileError("what came before is no beginning of the file") from error
         raise
     try:
         read_card(part)

@@ -88,7 +88,8 @@ def axial_slices(volume: Volume, thickness_mm: float, fill: float | None = None)
     """The volume in slices across the patient's long axis, as planning systems take them, in the same place.
 
     Pixels have the smallest spacing of the volume, and each slice is the mean over its thickness of values that are
-    interpolated linearly.
+    interpolated linearly. Slices thicker than the voxels are high begin at the lower edge of the volume; of the
+    uppermost, which may reach beyond the upper edge, the part inside counts.
 
     Args:
         volume: A scan of any orientation, oblique ones included.
@@ -107,20 +108,24 @@ def axial_slices(volume: Volume, thickness_mm: float, fill: float | None = None)
     last = np.array(volume.shape[::-1]) - 1
     ends = np.array(list(product(*[(0, side) for side in last]))) * volume.spacing_mm @ volume.direction.T
     low, high = ends.min(axis=0) + volume.origin_mm, ends.max(axis=0) + volume.origin_mm
-    spacing = np.array([pixel_mm, pixel_mm, thickness_mm])
-    columns, rows, count = (1 + np.floor((high - low) / spacing + 1e-6).astype(int)).tolist()
+    voxel_mm = float(np.abs(volume.direction[2]) @ volume.spacing_mm)  # along the long axis
+    bottom_mm, top_mm = low[2] - voxel_mm / 2, high[2] + voxel_mm / 2
+    low[2] += max(0.0, min(thickness_mm - voxel_mm, high[2] - low[2]) / 2)
+    columns, rows = (1 + np.floor((high - low)[:2] / pixel_mm + 1e-6).astype(int)).tolist()
+    count = math.ceil((top_mm - low[2]) / thickness_mm - 1e-6)
     layers = max(1, math.ceil(thickness_mm / pixel_mm - 1e-6))
     thin_mm, image = thickness_mm / layers, volume.to_sitk()
     axial = np.empty((count, rows, columns), np.float32)
-    grid = sitk.Image([columns, rows, layers], sitk.sitkUInt8)  # only its size and place count
-    grid.SetSpacing((pixel_mm, pixel_mm, thin_mm))
     for number, values in enumerate(axial):
-        grid.SetOrigin((*low[:2].tolist(), float(low[2] + number * thickness_mm - (layers - 1) / 2 * thin_mm)))
+        heights = low[2] + number * thickness_mm + (np.arange(layers) - (layers - 1) / 2) * thin_mm
+        heights = heights[(heights > bottom_mm + 1e-6) & (heights < top_mm - 1e-6)]
+        grid = sitk.Image([columns, rows, len(heights)], sitk.sitkUInt8)  # only its size and place count
+        grid.SetSpacing((pixel_mm, pixel_mm, thin_mm))
+        grid.SetOrigin((*low[:2].tolist(), float(heights[0])))
         part = sitk.Resample(image, grid, sitk.Transform(), sitk.sitkLinear, fill, sitk.sitkFloat32)
         values[:] = sitk.GetArrayViewFromImage(part).mean(axis=0)
-    x, y, z = spacing.tolist()
     left, back, up = low.tolist()
-    return Volume(axial, (x, y, z), (left, back, up), np.eye(3), volume.modality)
+    return Volume(axial, (pixel_mm, pixel_mm, thickness_mm), (left, back, up), np.eye(3), volume.modality)
 
 
 @dataclass(frozen=True)

@@ -100,15 +100,17 @@ class Batcher:
             )
         with self._changed:
             if self._closed:
-                raise ServingError("The server is stopping.", "UNAVAILABLE")
+                raise _stopping()
             self._waiting.append(request)
             self._changed.notify()
         return request.answer.result()
 
     def close(self) -> None:
-        """Answers the requests that wait, and takes no more."""
+        """Takes no more requests, refuses those that wait, and ends when those under way are answered."""
         with self._changed:
             self._closed = True
+            while self._waiting:
+                self._waiting.popleft().answer.set_exception(_stopping())
             self._changed.notify_all()
         for worker in self._workers:
             worker.join()
@@ -138,6 +140,10 @@ class Batcher:
         if not self._waiting:
             return self._closed
         return not self._taken or self._taken + self._waiting[0].memory <= self.memory
+
+
+def _stopping() -> ServingError:
+    return ServingError("The server is stopping.", "UNAVAILABLE")
 
 
 def _answer(requests: list[_Request]) -> None:

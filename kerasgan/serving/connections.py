@@ -89,7 +89,8 @@ class RestServer(uvicorn.Server):
                 await asyncio.sleep(SWEEP_S / 10)
                 continue
             # Else the second half of each reply would wait for a delayed acknowledgement of the first.
-            accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with suppress(OSError):  # its client may have gone already
+                accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if len(self._open()) >= self._most and not self._make_room():
                 logger.warning("A connection is refused: requests of %d others are worked on.", self._most)
                 accepted.close()

@@ -18,6 +18,18 @@ from kerasgan.serving.protocol import Address, Inputs, code_of, refused, tls_fau
 CHUNK = 2**16
 
 
+class _Bearer(requests.auth.AuthBase):
+    """A token or nothing; without this, requests would send what `~/.netrc` has for the host in place of either."""
+
+    def __init__(self, token: str | None) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if self._token:
+            request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
 class RestTransport:
     """HTTP connections to a model.
 
@@ -30,8 +42,7 @@ class RestTransport:
     def __init__(self, address: Address, token: str | None, certificate: Path | None) -> None:
         self.address = address
         self._session = requests.Session()
-        if token:
-            self._session.headers["Authorization"] = f"Bearer {token}"
+        self._session.auth = _Bearer(token)
         self._verified: str | bool = str(certificate) if certificate else True
 
     def predict(self, signature: str, inputs: Inputs, version: int | None, timeout_s: float) -> np.ndarray:

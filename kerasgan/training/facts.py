@@ -74,7 +74,7 @@ def facts_of(
         maps=maps,
         way_back=WAY_BACK,
         precision=precision,
-        xla=uses_xla(),
+        xla=uses_xla() and replicas == 1,
         directions=directions,
         fingerprint=data.fingerprint,
         gates=gates,

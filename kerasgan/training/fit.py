@@ -82,14 +82,14 @@ def fit(
                     callback.set_model(model)
                     callback.on_epoch_end(0, logs)
             for steps, periods in reporting_periods(done, schedule.steps, schedule.report_every):
+                if own and own.stopped:
+                    break
                 batches = training_dataset(
                     stores, settings.augmentation, settings.batch_size, run.facts.seed, progress.step
                 )
                 # Several steps in one execution end where the data ends, not where Keras stops counting.
                 batches = batches.take(steps * periods)
                 model.fit(batches, epochs=periods, steps_per_epoch=steps, callbacks=callbacks, verbose=0, shuffle=False)
-                if own and own.stopped:
-                    break
 
 
 def _writing(

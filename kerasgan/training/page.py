@@ -111,15 +111,17 @@ def _data(run: Run) -> Section:
 
 
 def _gates(run: Run) -> Section:
-    """What the input gate of each modality knows of the training scans."""
+    """What the input gate of each modality, or of each channel, knows of the training scans."""
     tables = []
-    for domain, gate in run.facts.gates.items():
+    gates = {run.facts.modalities[domain]: gate for domain, gate in run.facts.gates.items()}
+    gates |= {f"{run.facts.modalities['a']} {one.name}": one.gate for one in run.facts.channels if one.gate}
+    for name, gate in gates.items():
         rows: list[tuple[str, ...]] = [("measurement [cm or %]", "mean", "SD", "least", "largest")]
         rows += [
             (one.name, *(rounded(value, 3) for value in (one.mean, one.deviation, one.low, one.high)))
             for one in gate.ranges
         ]
-        tables.append(Table(f"{run.facts.modalities[domain]}: {gate.patients} training patients", rows))
+        tables.append(Table(f"{name}: {gate.patients} training patients", rows))
     text = "Each scan that is translated is compared with these, and is said to fit, to be doubtful or foreign."
     none = "There is none: too few patients, so nothing says whether a scan is like those of the training."
     return Section("Input gate", [text if tables else none], tables)

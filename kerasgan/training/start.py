@@ -56,14 +56,16 @@ def newest_run(request: Request, runs: Path = RUNS) -> Path:
     """
     from kerasgan.runs.run import load_run
 
-    fitting = []
+    fitting, recipe = [], request.recipe
+    if recipe and recipe.endswith(".py"):
+        recipe = registry.find("recipes", recipe).RECIPE.name
     for path in sorted(runs.glob("*/run.json"), key=lambda path: path.stat().st_mtime, reverse=True):
         try:
             run = load_run(path.parent)
         except (KerasganError, OSError):
             continue
         same_dataset = request.dataset in (None, run.facts.dataset) and request.fold in (None, run.facts.fold)
-        if same_dataset and request.recipe in (None, run.recipe.name) and request.quick <= run.quick:
+        if same_dataset and recipe in (None, run.recipe.name) and request.quick <= run.quick:
             fitting.append(path.parent)
     if fitting:
         of = f", the newest of {len(fitting)} runs that fit; name another one with --out" if fitting[1:] else ""

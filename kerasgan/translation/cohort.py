@@ -245,14 +245,15 @@ class Cohort:
         return row.status == "failed" or (self.out / row.output).exists()
 
     def _seen(self, path: Path) -> str:
-        return path.relative_to(self.folder).as_posix()
+        name = path.relative_to(self.folder).as_posix()
+        return name.encode(errors="surrogateescape").decode(errors="backslashreplace")  # of bytes that are no UTF-8
 
     def _output(self, input_: str, name: str, series: Series, target: Modality) -> str:
         """Where the output lies below `out`: at the place of its source, with a name that says what it is."""
         path = Path(input_)
         if not series.slices:
-            file = f"{stem(path)}-synthetic-{target.lower()}{path.name[len(stem(path)) :]}"
-            return path.with_name(file).as_posix()
+            words = "-".join(filter(None, (stem(path), name, "synthetic", target.lower())))
+            return path.with_name(f"{words}{path.name[len(stem(path)) :]}").as_posix()
         folder = path.parent if len(series.files) == 1 else path
         return (folder / f"{name.replace(' ', '-')}-synthetic-{target.lower()}").as_posix()
 
@@ -290,13 +291,20 @@ def _require_places(folder: Path, out: Path) -> None:
 
 
 def _names(found: Sequence[Series]) -> list[tuple[Series, str]]:
-    """Each series with what tells it from others of the same place; images need nothing."""
+    """Each series with what tells its output from others of the same folder; images have the names of their files."""
     named = [(series, _name(series) if series.uid or series.slices else "") for series in found]
-    taken = Counter((series.place, name) for series, name in named)
+    taken = Counter(_target(series, name) for series, name in named)
     return [
-        (series, f"{name} {_short(series)}".strip() if taken[series.place, name] > 1 else name)
+        (series, f"{name} {_short(series)}".strip() if taken[_target(series, name)] > 1 else name)
         for series, name in named
     ]
+
+
+def _target(series: Series, name: str) -> tuple[Path, str]:
+    """The folder in which the output lies, and what it is called there."""
+    if len(series.files) > 1:
+        return series.place, name
+    return series.place.parent, name or stem(series.place)
 
 
 def _name(series: Series) -> str:

@@ -16,7 +16,7 @@ from kerasgan.files import path_of, replacing, require_folder_name, require_writ
 from kerasgan.io import Index, read_volume, write_dicom, write_image
 from kerasgan.io.dicom_structures import require_highdicom, write_structures
 from kerasgan.io.dicom_write import source_headers
-from kerasgan.io.nifti import SUFFIXES, is_image, stem, write_labels
+from kerasgan.io.nifti import SUFFIXES, data_paths, is_image, stem, write_labels
 from kerasgan.io.pseudonyms import read_key
 from kerasgan.pictures.preview import Preview
 from kerasgan.runs.pack import SUFFIX
@@ -75,7 +75,7 @@ def translate(
     require_key(de_identify, anonymous)
     translator = open_translator(model, engine, index)
     further = [*([error_map_path(output)] if uncertainty else []), *(structure_paths(output) if structures else [])]
-    for path in (output, preview_path(output), *further):
+    for path in (output, preview_path(output), *data_paths(output), *further):
         if path.is_file() or (path.is_dir() and any(path.iterdir())):
             raise KerasganError(f"{path} exists; name another output, so that nothing is overwritten.")
     if not is_image(output):

@@ -313,6 +313,8 @@ def test_resuming_says_first_which_run_it_is(kerasgan, untrained_run, tmp_path):
             "No such option: --epochs. It is a setting of the recipe: --set schedule.epoch",
         ),
         ("--batch-size 4 --quick", "--set data.batch_size=4"),
+        ("--lambda_identity 0.5", "losses.identity_weight=VALUE, which is lambda_identity times lambda_A."),
+        ("--n_epochs=100", "--set schedule.epochs=VALUE, which is n_epochs plus n_epochs_decay."),
         ("--crop_size --quick", "--set data.size=VALUE"),
         ("--dataroot here", "No such option: --dataroot. It is called --data-dir here."),
         ("--quikc", "No such option: --quikc. Did you mean --quick"),

@@ -288,6 +288,10 @@ def test_newest_run_that_fits_is_resumed(tmp_path, untrained_run):
     (runs / "damaged/run.json").write_text("{")
     assert start.newest_run(Request("folder"), runs) == runs / "new"
     assert start.newest_run(Request(), runs) == runs / "new"
+    own = tmp_path / "own.py"
+    name = json.loads((runs / "new/recipe.json").read_text())["name"]
+    own.write_text(f"from kerasgan.config import Recipe\nRECIPE = Recipe(name={name!r})\n")
+    assert start.newest_run(Request("folder", recipe=str(own)), runs) == runs / "new"
     with pytest.raises(KerasganError, match="holds no run of adni to resume; name the run directory with --out"):
         start.newest_run(Request("adni"), runs)
     with pytest.raises(KerasganError, match="holds no run of folder quick to resume"):

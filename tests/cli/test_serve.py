@@ -51,7 +51,10 @@ def test_it_is_not_run_on_an_empty_folder(refused, model_server, tmp_path):
 
 @pytest.mark.parametrize(
     "option",
-    [["--embedded"], ["--host", "127.0.0.1"], ["--token-file", "token"], ["--access-log"], ["--cors-origin", "*"]],
+    [
+        *(["--embedded"], ["--host", "127.0.0.1"], ["--token-file", "token"], ["--access-log"]),
+        *(["--cors-origin", "*"], ["--message-mb", "8"]),
+    ],
 )
 def test_what_it_cannot_do_takes_the_embedded_server(refused, model_server, tmp_path, option):
     pytest.importorskip("uvicorn", reason="the extra `serving` is not installed")

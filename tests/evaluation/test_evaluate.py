@@ -325,6 +325,9 @@ def test_a_pack_is_scored_as_its_run_on_people_who_are_named(run, tmp_path):
         maes = [sorted(row["mae_hu"] for row in one.values()) for one in (found.scores[method], rows)]
         assert maes[0] == pytest.approx(maes[1], rel=1e-6), method
     assert len(found.scores["kerasgan"]) == 2 and (found.folder / "report.html").is_file()
+    write_head(tmp_path / "other" / "2BB003", 32)
+    with pytest.raises(RunError, match=r"model-evaluation-external holds an evaluation of other scans"):
+        evaluate(packed, tmp_path / "other", dataset="synthrad")
     with pytest.raises(DatasetError, match="leave --dataset or --part out"):
         evaluate(packed, tmp_path / "clinic", dataset="synthrad", wanted="validation")
 

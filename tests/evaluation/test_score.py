@@ -89,7 +89,15 @@ def test_fewer_synthetic_scans_than_true_ones(heads, made, tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         result = kerasgan.score(str(made), str(heads), out=str(tmp_path / "out"))
     assert len(result.scores["synthetic"]) == 3
-    assert f"1 patients of {heads} have no synthetic scan and are left out." in caplog.text
+    assert f"Patients of {heads} without a synthetic scan, who are left out: 1." in caplog.text
+
+
+def test_a_synthetic_scan_that_cannot_be_read_is_named(heads, made, tmp_path, caplog):
+    (made / "1BA003.nii.gz").write_bytes(b"broken")
+    with caplog.at_level(logging.WARNING):
+        result = kerasgan.score(str(made), str(heads), out=str(tmp_path / "out"))
+    assert len(result.scores["synthetic"]) == 3
+    assert f"1 of 4 scans of {made} are left out: " in caplog.text
 
 
 def test_a_mask_of_ones_own_decides_where_is_scored(heads, made, tmp_path):

@@ -51,6 +51,7 @@ def hostile(tmp_path_factory):
     (root / "originals" / "CT.json").write_text('{"Modality": "CT"}')
     (root / os.fsdecode(b"\xff-name")).mkdir()
     shutil.copy(files["dicom"][0], root / os.fsdecode(b"\xff-name") / os.fsdecode(b"slice\xfe"))
+    write_image(Volume(head((4, 24, 20)).astype(np.float32), (1, 1, 1)), root / os.fsdecode(b"M\xfcller.nii.gz"))
     (root / "linked").symlink_to(root / "twice")
     return root
 

@@ -46,6 +46,8 @@ def web(mr, monkeypatch):
                 if faults.get(key):
                     status, content = faults[key].pop(0)
             self.send_response(status, "Zaphod")  # a server's own words are shown to nobody
+            if name == "instances" and faults.get("warning"):
+                self.send_header("Warning", faults["warning"].pop(0))
             self.send_header("Content-Type", media)
             self.send_header("Location", "http://127.0.0.1:9/")
             self.send_header("Content-Length", str(len(content) + 5 * (content[-1:] == b"\0")))
@@ -130,6 +132,26 @@ def test_lists_that_cannot_be_used(web, tmp_path, status, content, words):
     assert len(web.asked) == 1 and not list(tmp_path.iterdir())
 
 
+def test_a_list_that_the_server_cuts_off_is_no_whole_series(web, tmp_path):
+    listed = [json.dumps([{"00080018": {"vr": "UI", "Value": [uid]}}]).encode() for uid in web.images]
+    more = "299 host: There are additional results that can be requested"
+    for name in ("whole", "part"):
+        (tmp_path / name).mkdir()
+    web.faults["instances"], web.faults["warning"] = [(200, one) for one in listed], [more] * 5
+    assert len(web.pacs.fetch(STUDY, SERIES, tmp_path / "whole")) == 6
+    web.faults["instances"], web.faults["warning"] = [(200, listed[0])] * 2, [more] * 2  # it knows no offset
+    with pytest.raises(PacsError, match="lists only 1 of what it has"):
+        web.pacs.fetch(STUDY, SERIES, tmp_path / "part")
+
+
+def test_files_for_tls_are_looked_at_before_anybody_is_asked(tmp_path):
+    file = tmp_path / "pacs.toml"
+    file.write_text(f'[servers."pacs:104"]\nauthority = "{tmp_path / "lost.pem"}"\n')
+    for address in ("dicoms://PACS@pacs:104", "dicomwebs://pacs:104/dicom-web"):
+        with pytest.raises(KerasganError, match=r"lost\.pem"):
+            open_server(parse_address(address, has_study=False), read_settings(file, {}))
+
+
 def test_an_answer_without_end_is_cut(web, tmp_path, monkeypatch):
     monkeypatch.setattr("kerasgan.pacs.dicomweb.LARGEST_IMAGE", 1000)
     with pytest.raises(PacsError, match="more than 1,000 bytes"):
@@ -158,6 +180,7 @@ def test_only_the_image_that_was_asked_for_is_taken(mr):
         ("dicomweb://:80/studies/1.2", "no address"),
         ("dicomweb://host:99999/studies/1.2/series/", "no address"),
         ("ftp://host/studies/1.2", "no address"),
+        ("dicomweb://[fe80::1/studies/1.2", "no address"),
     ],
 )
 def test_addresses_that_are_none(text, words):

@@ -22,7 +22,7 @@ class Server(ThreadingHTTPServer):
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.content, self.breaks, self.asked, self.moved = b"", 0, [], ""
+        self.content, self.breaks, self.asked, self.moved, self.busy = b"", 0, [], "", False
 
     @property
     def address(self):
@@ -39,6 +39,9 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Location", server.moved)
             self.end_headers()
             return
+        if server.busy:
+            self.send_error(503)
+            return
         if self.path != "/packs/model.kgan":
             self.send_error(404)
             return
@@ -50,6 +53,9 @@ class Handler(BaseHTTPRequestHandler):
         if "Range" in wanted and wanted.get("If-Range") == tag:
             first = int(wanted["Range"].removeprefix("bytes=").removesuffix("-"))
         body, length = server.content[first:], len(server.content)
+        if first >= length:
+            self.send_error(416)
+            return
         self.send_response(206 if first else 200)
         self.send_header("ETag", tag)
         self.send_header("Content-Length", str(len(body)))
@@ -120,6 +126,29 @@ def test_without_a_connection_the_kept_file_is_taken(server, tmp_path, caplog):
     assert any("cannot be reached" in message and "fetched before" in message for message in caplog.messages)
     with pytest.raises(KerasganError, match=r"cannot be fetched: .*Check the connection"):
         fetch(address, tmp_path / "elsewhere")
+
+
+def test_a_server_that_is_busy_is_no_reason_to_do_without_the_kept_file(server, tmp_path, caplog):
+    server.busy = True
+    with pytest.raises(KerasganError, match=r"was not given: 503 Service Unavailable\. Try again later"):
+        fetch(server.address, tmp_path)
+    server.busy = False
+    path = fetch(server.address, tmp_path)
+    server.busy = True
+    assert fetch(server.address, tmp_path) == path
+    assert any("answers 503; taking the file that was fetched before" in message for message in caplog.messages)
+
+
+def test_a_file_that_came_whole_before_a_kill_is_fetched_anew(server, tmp_path, monkeypatch):
+    def killed(path):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(download, "read_card", killed)
+        fetch(server.address, tmp_path)
+    assert [path.stat().st_size for path in tmp_path.rglob("part")] == [len(server.content)]
+    assert fetch(server.address, tmp_path).read_bytes() == server.content
+    assert [wanted for wanted, _ in server.asked] == [None, f"bytes={len(server.content)}-", None]
 
 
 def test_what_is_no_pack_is_not_kept(server, tmp_path):

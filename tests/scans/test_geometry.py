@@ -226,7 +226,8 @@ def test_axial_slices_are_means_over_their_thickness_of_a_linear_function():
     volume = Volume((places @ [1.0, -2, 3] + 500).astype(np.float32), spacing, tuple(origin), turned)
     axial = axial_slices(volume, 3.0)
     assert axial.spacing_mm == (1, 1, 3) and axial.direction.tolist() == np.eye(3).tolist()
-    np.testing.assert_allclose(axial.origin_mm, places.reshape(-1, 3).min(axis=0), atol=1e-9)
+    inset = np.array([0, 0, (3 - 2.4) / 2])  # a voxel is 0.8 * 1.5 + 0.6 * 2 mm high
+    np.testing.assert_allclose(axial.origin_mm, places.reshape(-1, 3).min(axis=0) + inset, atol=1e-9)
     height, rows, columns = axial.shape
     middle = (slice(height // 2 - 1, height // 2 + 1), slice(rows // 2 - 2, rows // 2 + 2))
     index = np.stack(np.meshgrid(*map(np.arange, axial.shape), indexing="ij"), axis=-1)[..., ::-1]
@@ -234,6 +235,16 @@ def test_axial_slices_are_means_over_their_thickness_of_a_linear_function():
     part = (*middle, slice(columns // 2 - 2, columns // 2 + 2))
     np.testing.assert_allclose(axial.array[part], expected[part], atol=0.01)
     assert axial.array.min() == volume.array.min()  # outside
+
+
+@pytest.mark.parametrize("thickness", [0.7, 1, 1.6, 3, 5, 20])
+def test_no_axial_slice_has_a_part_of_the_outside(thickness):
+    sagittal = Volume(np.full((6, 13, 9), 40, np.float32), (1, 1, 2), direction=[[0, 0, 1], [1, 0, 0], [0, -1, 0]])
+    axial = axial_slices(sagittal, thickness, fill=-1000)
+    assert (axial.array == 40).all()
+    ends = axial.origin_mm[2] + np.array([-0.5, len(axial.array) - 0.5]) * thickness
+    assert ends[0] == pytest.approx(-12.5) if 1 <= thickness < 13 else ends[0] > -12.5 - thickness
+    assert 0.5 - thickness / 2 < ends[1] < 0.5 + thickness / 2 + 1e-6 or thickness > 13
 
 
 def test_axial_slices_of_an_axial_scan_at_its_own_distance_are_its_own():

@@ -69,8 +69,11 @@ def test_sixty_four_clients_at_once(server, address, model, slices, scheme):
         np.testing.assert_allclose(found, model.predict("serving_windowed", inputs)["synthetic"], atol=limit, rtol=1e-5)
 
 
-def test_a_token_is_asked_for(serve, address, slices, scheme):
+def test_a_token_is_asked_for(serve, address, slices, scheme, tmp_path, monkeypatch):
     server = serve(token="secret")
+    (tmp_path / ".netrc").write_text("default login someone password sesame\n")  # is not for a server of models
+    (tmp_path / ".netrc").chmod(0o600)
+    monkeypatch.setenv("HOME", str(tmp_path))
     with Client(address(server, scheme), token="secret") as client:
         assert client.translate(slices(1), window=WINDOW).shape == (1, 24, 20, 1)
     for token in (None, "other"):

@@ -25,6 +25,7 @@ from kerasgan.scans.measurements import DIRECT
 from kerasgan.scans.preparation import prepare
 from kerasgan.serving import Client, Server, Settings
 from kerasgan.serving.translator import ServerTranslator
+from kerasgan.training import page
 from kerasgan.training.cache import STEPS
 from kerasgan.training.data import data_of_run
 from kerasgan.training.request import Request
@@ -143,7 +144,10 @@ def test_exchanged_images_are_told_by_the_gates_of_their_channels(run, volumes, 
         alike = [own + rng.normal(0, deviations) for _ in range(12)]
         gate = fit_gate([(values, f"p{patient}") for patient, values in enumerate(alike)])
         channels.append(channel.model_copy(update={"gate": gate}))
-    translator = RunTranslator(Run(run.path, run.recipe, run.facts.model_copy(update={"channels": tuple(channels)})))
+    gated = Run(run.path, run.recipe, run.facts.model_copy(update={"channels": tuple(channels)}))
+    captions = [table.caption for table in page._gates(gated).parts]
+    assert captions[-2:] == ["MR T1: 12 training patients", "MR T2: 12 training patients"]
+    translator = RunTranslator(gated)
     translator.translate(volumes)
     assert "Input gate, channel T1: fits." in caplog.text and "Input gate, channel T2: fits." in caplog.text
     exchanged = dict(zip(CHANNELS, reversed(volumes.values()), strict=True))

@@ -13,13 +13,14 @@ from made_up_series import head, write_series
 
 from kerasgan import translate_folder
 from kerasgan.errors import KerasganError, RunError
-from kerasgan.io import read_image, read_volume
+from kerasgan.io import read_image, read_volume, write_image
+from kerasgan.scans.volume import Volume
 from kerasgan.translation.cohort import Cohort
 from kerasgan.translation.estimate import estimate
 from kerasgan.translation.manifest import Manifest, Row
 from kerasgan.translation.of_run import RunTranslator
 from kerasgan.translation.task import Options
-from kerasgan.translation.translate import translate
+from kerasgan.translation.translate import preview_path, translate
 from kerasgan.translation.translator import Translator
 
 
@@ -171,6 +172,29 @@ def test_series_of_one_folder_and_number_have_names_of_their_own(run, tmp_path):
         (folder / "x").rmdir()
     names = [row.output for row in Cohort(Counted(run), folder, tmp_path / "out").rows]
     assert len(set(names)) == 2 and all(name.startswith("series-7-") for name in names), names
+
+
+def test_files_of_one_folder_have_outputs_of_their_own(run, tmp_path):
+    """A slice of each of two patients, of one series number, and one name with two endings, each with a preview."""
+    folder = tmp_path / "scans"
+    for number in range(2):
+        (file,) = write_series(tmp_path / "x", head((1, 40, 40), number)).iterdir()
+        folder.mkdir(exist_ok=True)
+        file.rename(folder / f"p{number}.dcm")
+        (tmp_path / "x").rmdir()
+    for ending in ("nii.gz", "mha"):
+        write_image(Volume(head((3, 40, 40)).astype(np.float32), (6, 6, 5)), folder / f"t1.{ending}")
+    outputs = [Path(row.output) for row in Cohort(Counted(run), folder, tmp_path / "out").rows]
+    assert len({preview_path(path) for path in outputs}) == len(outputs) == 4, outputs
+
+
+def test_names_that_are_no_utf_8_have_rows(run, heads, tmp_path):
+    folder = tmp_path / "scans" / os.fsdecode(b"M\xfcller")
+    folder.mkdir(parents=True)
+    shutil.copy(heads / "1BA000" / "mr.nii.gz", folder / "mr.nii.gz")
+    (row,) = translate_folder(Counted(run), tmp_path / "scans", tmp_path / "out")
+    assert (row.status, row.output) == ("done", r"M\xfcller/mr-synthetic-ct.nii.gz")
+    assert (tmp_path / "out" / row.output).is_file()
 
 
 def test_only_series_that_the_model_takes_are_translated(run, scans, tmp_path):

@@ -199,11 +199,13 @@ def test_dicom_output_needs_a_dicom_input(run, heads, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("name", ["ct.mha", "ct-preview.png"])
-def test_existing_output_is_not_overwritten(run, heads, tmp_path, name):
+@pytest.mark.parametrize(
+    ("output", "name"), [("ct.mha", "ct.mha"), ("ct.mha", "ct-preview.png"), ("ct.nhdr", "ct.raw.gz")]
+)
+def test_existing_output_is_not_overwritten(run, heads, tmp_path, output, name):
     (tmp_path / name).write_bytes(b"precious")
     with pytest.raises(KerasganError, match=rf"{name} exists; name another output"):
-        translate(run.path, heads / "1BA000" / "mr.nii.gz", tmp_path / "ct.mha")
+        translate(run.path, heads / "1BA000" / "mr.nii.gz", tmp_path / output)
     assert (tmp_path / name).read_bytes() == b"precious"
 
 

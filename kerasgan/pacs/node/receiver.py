@@ -155,8 +155,9 @@ class Receiver:
                 self._ended(association, False)  # whose thread ended without a word
             busy = {job for call in self._calls.values() for job in call.jobs.values()}
             for job in self._queue.jobs("receiving"):
-                if job.released and job.id not in busy and now - job.changed >= self._config.quiet_s:
-                    self._whole(job)
+                if job.released and job.id not in busy:
+                    if now - job.changed >= self._config.quiet_s:
+                        self._whole(job)
                 elif now - job.begun > self._config.give_up_s:
                     self._give_up(
                         job,
@@ -166,6 +167,8 @@ class Receiver:
                     )
 
     def _whole(self, job: Job) -> None:
+        if job.state != "receiving":
+            return  # it is known to be whole, and an image came once more
         images = len(self._queue.images(job.id))
         if images < job.images:
             self._give_up(job, "failed", f"{images} of its {job.images} images came again; send the whole series again")

@@ -59,16 +59,22 @@ class Worker:
     ) -> None:
         self._config, self._queue, self._figures, self._models = config, queue, figures, models
         self._settings = settings.model_copy(update={"tries": 1})  # the queue knows when to try again
+        self._is_refused = False  # what was to be sent in the last step
         self.stopping = threading.Event()
 
     def step(self) -> bool:
-        """Sends a series whose time has come, or else translates one; False where there is nothing to do."""
+        """Sends a series whose time has come, or else translates one; False where there is nothing to do.
+
+        After a series that could not be sent, one is translated, so that a destination that keeps silent holds up
+        nothing.
+        """
         now = time.time()
         due = [job for job in self._queue.jobs("translated") if job.due <= now]
-        if due:
-            self._send(due[0])
-            return True
         waiting = self._queue.jobs("received")
+        if due and not (waiting and self._is_refused):
+            self._is_refused = not self._send(due[0])
+            return True
+        self._is_refused = False
         if waiting:
             self._translate(waiting[0])
         return bool(waiting)
@@ -123,24 +129,26 @@ class Worker:
         sync(folder.parent)
         return uid(made)
 
-    def _send(self, job: Job) -> None:
+    def _send(self, job: Job) -> bool:
+        """Sends a series; False where the destination did not take it."""
         rule = self._config.rules.get(job.rule)
         if rule is None:
             self._end(job, "failed", f"no rule is called {job.rule} any more; call one so, or send the series again")
-            return
+            return True
         try:
             open_server(rule.destination, self._settings).store(sorted(self._queue.made(job.id).iterdir()))
         except Exception as error:
             self._figures.count("tries_failed")
             if time.time() - job.changed > self._config.patience_s:
                 self._end(job, "failed", _words(error))
-                return
+                return False
             pause = min(2.0**job.tries, LONGEST_PAUSE_S)
             self._queue.change(job, tries=job.tries + 1, due=time.time() + pause, reason=_words(error))
             logger.warning("Series %d from %s: %s Trying again in %.0f s.", job.id, job.calling, _words(error), pause)
-            return
+            return False
         self._end(job, "sent", "")
         self._figures.count("series_sent")
+        return True
 
     def _end(self, job: Job, state: State, reason: str) -> None:
         """Says what became of a series."""

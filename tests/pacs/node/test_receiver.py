@@ -2,17 +2,22 @@
 
 import re
 import socket
+import sqlite3
 import time
+from contextlib import closing
 from io import BytesIO
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pydicom
 import pytest
+from orthanc import free_port
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.dsutils import encode
 from running_node import IMAGES, SCANNER, associate, eventually
+
+from kerasgan.pacs.node.queue import FILE
 
 OUT_OF_RESOURCES, NOT_UNDERSTOOD = 0xA700, 0xC000
 
@@ -134,6 +139,26 @@ def test_an_association_that_ended_well_beside_one_that_broke_off(start, mr, cap
     assert caplog.text.count("broke off after") == 1
     node.send(mr)
     assert node.ended("sent").images == IMAGES
+
+
+def test_a_series_that_came_whole_is_not_given_up_after_a_long_rest(start, mr):
+    node = start(quiet_s=3600)
+    node.send(mr)
+    eventually(lambda: node.jobs()[0].released)
+    node.stop()
+    with closing(sqlite3.connect(node.folder / FILE)) as database, database:
+        database.execute("UPDATE job SET begun = begun - 7200")
+    assert start(quiet_s=0.5, give_up_s=3600).ended("sent", "failed").state == "sent"
+
+
+def test_an_image_that_comes_once_more_changes_nothing(start, mr):
+    node = start(rule={"images": IMAGES, "destination": f"dicom://AWAY@127.0.0.1:{free_port()}"})
+    node.send(mr)
+    eventually(lambda: node.jobs("translated") and node.jobs()[0].tries)
+    before = node.jobs()[0]
+    assert node.send(mr) == [0] * IMAGES
+    after = node.jobs()[0]
+    assert (after.state, after.revision, after.changed) == ("translated", before.revision, before.changed)
 
 
 def test_nothing_is_taken_while_the_disk_is_full(start, mr, content):
