@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import platform
 import re
@@ -11,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 README = Path(__file__).with_name("README.md")
 
@@ -93,6 +95,20 @@ def write(name: str, text: str, readme: Path = README) -> None:
     temporary = readme.with_suffix(".tmp")
     temporary.write_text(new, encoding="utf-8")
     temporary.replace(readme)
+
+
+def keep(file: Path, name: str, found: dict[str, Any], readme: Path = README) -> None:
+    """Keeps what was found on this processor beside that of others, and writes all their tables to the README.
+
+    Args:
+        file: JSON, an object with an entry for each processor.
+        name: As for `write`.
+        found: The entry; its `text` is the table.
+        readme: As for `write`.
+    """
+    kept = json.loads(file.read_text(encoding="utf-8")) | {processor(): found}
+    file.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+    write(name, "\n" + "\n\n".join(kept[one]["text"] for one in sorted(kept)) + "\n", readme)
 
 
 def _processor() -> tuple[str, set[str]]:

@@ -182,13 +182,6 @@ def perform(task: dict[str, Any]) -> Any:
     return measure(task.pop("engine"), folder, **task) if "engine" in task else build(folder, **task)
 
 
-def keep(file: Path, name: str, found: dict[str, Any]) -> None:
-    """Keeps what was found on this processor beside that of others, and writes all their tables to README.md."""
-    kept = json.loads(file.read_text(encoding="utf-8")) | {bench.processor(): found}
-    file.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
-    bench.write(name, "\n" + "\n\n".join(kept[processor]["text"] for processor in sorted(kept)) + "\n")
-
-
 def main() -> None:
     """Reads the options, measures, prints the table, keeps the figures and rewrites the tables in README.md."""
     parser = bench.parser("Times the engines of this machine.", 256, "slices", 10)
@@ -205,7 +198,7 @@ def main() -> None:
     text = f"{text}\n\n{bench.machine(PACKAGES)}."
     print(text)
     if not options.print_only:
-        keep(KEPT / f"{name}.json", name, {"text": text, **figures})
+        bench.keep(KEPT / f"{name}.json", name, {"text": text, **figures})
 
 
 if __name__ == "__main__":

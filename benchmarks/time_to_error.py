@@ -185,7 +185,7 @@ def report(found: dict[str, list[list[Score]]], what: str) -> str:
         )
     rows.append(last)
     header = ["error", *(f"{name}, s (processor s)" for name in found)]
-    return f"\n{what}\n\n{bench.markdown(header, rows)}\n\n{bench.machine(PACKAGES)}.\n"
+    return f"{what}\n\n{bench.markdown(header, rows)}\n\n{bench.machine(PACKAGES)}."
 
 
 def main() -> None:
@@ -217,9 +217,7 @@ def keep(options: argparse.Namespace, found: dict[str, list[list[Score]]], round
     text = report(found, what)
     print(text)
     if not options.print_only:
-        content = {"what": what, "machine": bench.machine(PACKAGES), "validations": found}
-        RESULTS.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        bench.write("time_to_error", text)
+        bench.keep(RESULTS, "time_to_error", {"text": text, "validations": found})
 
 
 if __name__ == "__main__":

@@ -113,9 +113,10 @@ def _data(run: Run) -> Section:
 def _gates(run: Run) -> Section:
     """What the input gate of each modality, or of each channel, knows of the training scans."""
     tables = []
-    gates = {run.facts.modalities[domain]: gate for domain, gate in run.facts.gates.items()}
-    gates |= {f"{run.facts.modalities['a']} {one.name}": one.gate for one in run.facts.channels if one.gate}
-    for name, gate in gates.items():
+    modalities = run.facts.modalities
+    gates = [(str(modalities[domain]), gate) for domain, gate in run.facts.gates.items()]
+    gates += [(f"{modalities['a']} {one.name}", one.gate) for one in run.facts.channels if one.gate]
+    for name, gate in gates:
         rows: list[tuple[str, ...]] = [("measurement [cm or %]", "mean", "SD", "least", "largest")]
         rows += [
             (one.name, *(rounded(value, 3) for value in (one.mean, one.deviation, one.low, one.high)))
