@@ -21,8 +21,8 @@ PERCENTILES = (0.5, 99.5)  # of an MR whose model takes a fixed window, in which
 def phantom_probe(described: Contract) -> Probe:
     """Slices of the contract's anatomy and of the trained size, as the network sees them.
 
-    A network differs in bfloat16 by more on shapes that it has never seen than on a patient, so that drawn shapes would
-    have the gate refuse an engine that patients let through.
+    In bfloat16 a network differs by more on shapes that it has never seen, so that with them the gate would refuse an
+    engine that patients let through: one of 64 filters by 4.5 HU on a drawn cone, and by 2.2 HU on these slices.
 
     Args:
         described: The contract of one direction.
