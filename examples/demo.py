@@ -21,11 +21,8 @@ from pathlib import Path
 import kerasgan
 from kerasgan.cli import main
 from kerasgan.datasets import load_scans
-from kerasgan.phantom import HEAD, Grid, make_head, render_mr, write_dataset
-from kerasgan.phantom.dicom import SeriesIdentity, write_series
+from kerasgan.phantom import HEAD, write_dataset
 
-SEED = 900_001  # of the made-up patient, whom no model has seen
-WHOLE_HEAD = Grid(shape=(60, 112, 112), spacing_mm=(2.0, 2.0, 3.0))  # crown to upper jaw
 FEW = replace(HEAD.size, train=5, validation=1, test=2)  # patients of the short training
 SHORT = (  # registered CTs of other patients teach fastest, see docs/pairs.md
     *("--recipe", "onesided2026", "--quick", "--set", "losses.adversarial_weight=0"),
@@ -39,12 +36,10 @@ def first_look(folder: Path, settings: list[str]) -> None:
     patient, synthetic, run = folder / "patient", folder / "synthetic-ct", folder / "run"
     picture = folder / "synthetic-ct-preview.png"
     if not patient.exists():
-        print(f"A made-up patient, as DICOM: {patient}", flush=True)
-        identity = SeriesIdentity("900_S_DEMO", HEAD.descriptions["MR"], 1, f"{HEAD.version}.demo")
-        write_series(render_mr(make_head(SEED, WHOLE_HEAD), SEED), identity, patient)
+        command("phantom", patient)
     shutil.rmtree(synthetic, ignore_errors=True)
     picture.unlink(missing_ok=True)
-    command("translate", "demo", patient, synthetic)
+    command("translate", "demo", patient / "MR", synthetic)
     print(f"\nOpen {picture}: MR above, synthetic CT below.\nNow a model of your own:", flush=True)
 
     write_dataset(folder / "phantom", FEW)

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from kerasgan.api import train as train
     from kerasgan.api import translate as translate
     from kerasgan.api import translate_folder as translate_folder
+    from kerasgan.api import write_phantom as write_phantom
     from kerasgan.errors import KerasganError as KerasganError
     from kerasgan.evaluation.comparison import RunComparison as RunComparison
     from kerasgan.evaluation.folds import CrossValidation as CrossValidation
@@ -64,7 +65,7 @@ _PLACES = {
     **dict.fromkeys(
         ("export_keras", "export_onnx", "export_serving", "export_slicer", "export_tflite"), "kerasgan.api"
     ),
-    **dict.fromkeys(("reproduce", "score", "train", "translate", "translate_folder"), "kerasgan.api"),
+    **dict.fromkeys(("reproduce", "score", "train", "translate", "translate_folder", "write_phantom"), "kerasgan.api"),
     "CycleGAN": "kerasgan.models.cyclegan",
     "Evaluation": "kerasgan.evaluation.results",
     "KerasganError": "kerasgan.errors",

@@ -671,6 +671,34 @@ def challenge(run: RunOrPath, folder: str | Path) -> Path:
     return synthrad_folder(_path(run), path_of(folder, "folder"))
 
 
+def write_phantom(
+    folder: str | Path, anatomy: Literal["head", "pelvis", "abdomen"] = "head", seed: int = 900_001
+) -> Path:
+    """Writes MR and CT of a made-up patient as DICOM series, to try everything without a scan of one's own.
+
+    Both show the patient in the same place, so that the CT is what a synthetic one should be.
+
+    Args:
+        folder: Absent or empty.
+        anatomy: The body part.
+        seed: Another number is another patient.
+
+    Returns:
+        `folder`, with the series in `MR` and `CT`.
+
+    Raises:
+        KerasganError: For a folder that holds something.
+
+    Example:
+        kerasgan.write_phantom("patient")
+        kerasgan.translate("demo", "patient/MR", "patient/synthetic-ct")
+    """
+    from kerasgan.phantom.sample import anatomy_like, write_patient
+
+    write_patient(folder := path_of(folder, "folder"), anatomy_like(anatomy), seed)
+    return folder
+
+
 def distill(
     run: RunOrPath,
     student: str = "small",

@@ -22,6 +22,7 @@ from kerasgan.cli import demo as demo
 from kerasgan.cli import distill as distill
 from kerasgan.cli import reproduce as reproduce
 from kerasgan.cli import datasets as datasets
+from kerasgan.cli import phantom as phantom
 from kerasgan.cli import recipes as recipes
 from kerasgan.cli._app import app, main
 

@@ -1,17 +1,24 @@
-"""A scan of a phantom patient in as many voxels as somebody wants, for a first look or a first measurement."""
+"""One phantom patient: scans to write, and a scan in as many voxels as somebody wants for a first measurement."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
+from pathlib import Path
+from typing import Literal, get_args
 
+from kerasgan.errors import KerasganError
+from kerasgan.files import staging_folder
 from kerasgan.phantom.abdomen import ABDOMEN
 from kerasgan.phantom.anatomy import Anatomy
+from kerasgan.phantom.dicom import SeriesIdentity, write_series
 from kerasgan.phantom.head import HEAD
 from kerasgan.phantom.model import Grid
 from kerasgan.phantom.pelvis import PELVIS
 from kerasgan.phantom.render import render_ct, render_mr
+from kerasgan.scans.geometry import oriented
 from kerasgan.scans.volume import Modality, Volume
+
+WHOLE_HEAD = Grid(shape=(60, 112, 112), spacing_mm=(2.0, 2.0, 3.0))  # crown to upper jaw
 
 
 def anatomy_like(name: str) -> Anatomy:
@@ -50,3 +57,33 @@ def sample_scan(
     grid = Grid(voxels, (columns, rows, slices))
     patient = phantom.scans(seed, (modality,), replace(phantom.size, mr=grid, ct=grid))[modality]
     return render_mr(patient, seed, contrast) if modality == "MR" else render_ct(patient, seed)
+
+
+def write_patient(folder: Path, anatomy: Anatomy, seed: int) -> None:
+    """Writes the scans of a patient as DICOM series, `MR` and `CT` in a new folder, both with the same voxels.
+
+    Args:
+        folder: Absent or empty.
+        anatomy: The anatomy.
+        seed: Seed of the patient and of the scanners.
+
+    Raises:
+        KerasganError: For a folder that holds something.
+
+    Example (writes files):
+
+        write_patient(Path("patient"), HEAD, seed=1)
+    """
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+        raise KerasganError(f"{folder} exists; name another folder, so that nothing is overwritten.")
+    grid = WHOLE_HEAD if anatomy is HEAD else anatomy.size.grid(anatomy.first)
+    scans = anatomy.scans(seed, get_args(Modality), replace(anatomy.size, mr=grid, ct=grid))
+    with staging_folder(folder) as staging:
+        for number, (modality, phantom) in enumerate(scans.items(), 1):
+            volume = render_mr(phantom, seed) if modality == "MR" else render_ct(phantom, seed)
+            description = anatomy.descriptions[modality]
+            identity = SeriesIdentity(
+                f"{anatomy.site}_S_{seed}", description, number, f"{anatomy.version}.one", anatomy
+            )
+            write_series(oriented(volume, anatomy.planes[modality]), identity, staging / "patient" / modality)
+        (staging / "patient").rename(folder)

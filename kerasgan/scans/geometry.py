@@ -125,7 +125,7 @@ def axial_slices(volume: Volume, thickness_mm: float, fill: float | None = None)
         part = sitk.Resample(image, grid, sitk.Transform(), sitk.sitkLinear, fill, sitk.sitkFloat32)
         values[:] = sitk.GetArrayViewFromImage(part).mean(axis=0)
     left, back, up = low.tolist()
-    return Volume(axial, (pixel_mm, pixel_mm, thickness_mm), (left, back, up), np.eye(3), volume.modality)
+    return Volume(axial, (pixel_mm, pixel_mm, float(thickness_mm)), (left, back, up), np.eye(3), volume.modality)
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from kerasgan.training.request import Request
 COMMANDS = [
     *("train", "inspect", "translate", "evaluate", "score", "compare", "runs", "export", "pack", "info"),
     *("challenge", "serve"),
-    *("node", "demo", "distill", "reproduce", "datasets", "recipes"),
+    *("node", "demo", "distill", "reproduce", "datasets", "phantom", "recipes"),
 ]
 
 
