@@ -24,14 +24,15 @@ def test_the_first_look_translates_trains_and_says_one_number(tmp_path, monkeypa
     example = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(example)
     small = Grid((14, 28, 28), (8.0, 8.0, 9.5))
-    monkeypatch.setattr(example, "WHOLE_HEAD", Grid((20, 56, 56), (4.0, 4.0, 9.0)))
+    monkeypatch.setattr("kerasgan.phantom.sample.WHOLE_HEAD", Grid((20, 56, 56), (4.0, 4.0, 9.0)))
     monkeypatch.setattr(example, "FEW", replace(example.FEW, mr=small, ct=small))
     monkeypatch.chdir(tmp_path)
-    for _ in range(2):  # again, it goes on with what is there
+    for made_up in (["phantom"], []):  # again, it goes on with what is there
         example.first_look(Path("first-look"), SETTINGS)
         shown = capfd.readouterr().out
         steps = [line.split()[2:4] for line in shown.splitlines() if line.startswith("$ kerasgan")]
-        assert [step[0] for step in steps] == ["translate", "train", "evaluate"] and steps[0][1] == "demo"
+        assert [step[0] for step in steps] == [*made_up, "translate", "train", "evaluate"]
+        assert steps[-3][1] == "demo"
         assert len(list(Path("first-look/synthetic-ct").iterdir())) == 20
         assert Path("first-look/synthetic-ct-preview.png").is_file()
         values = re.search(r"a mean error of (\d+) HU .* true pairs, has (\d+) HU", shown, re.DOTALL)
