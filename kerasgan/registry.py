@@ -10,8 +10,9 @@ import importlib
 import importlib.util
 import pkgutil
 import sys
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 
 from pydantic import ValidationError
 
@@ -124,6 +125,13 @@ def _folder(kind: str) -> Path:
     return Path(__file__).parent.joinpath(*PLACES.get(kind, kind).split("."))
 
 
+class _Uncached(SourceFileLoader):
+    """Compiles a file as it is now; Python's cache takes one of the same length and second for the same."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
 def _import_file(path: Path, known: list[str]) -> ModuleType:
     if not path.is_file():
         raise KerasganError(
@@ -134,8 +142,8 @@ def _import_file(path: Path, known: list[str]) -> ModuleType:
     module_name = f"kerasgan_file_{path.stem}_{digest}"
     if module_name in sys.modules:
         return sys.modules[module_name]
-    spec = importlib.util.spec_from_file_location(module_name, path)
-    assert spec is not None and spec.loader is not None  # holds for every .py file
+    spec = importlib.util.spec_from_file_location(module_name, path, loader=_Uncached(module_name, str(path)))
+    assert spec is not None and spec.loader is not None  # holds where a loader is given
     module = importlib.util.module_from_spec(spec)
     sys.modules[module_name] = module  # before it runs: dataclasses and pydantic look their module up there
     try:

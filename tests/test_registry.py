@@ -63,13 +63,15 @@ def test_file_outside_the_package(tmp_path):
     assert registry.find("generators", str(path)).build(None).depth == 3
 
 
-def test_file_is_imported_once_until_it_is_edited(tmp_path):
+def test_file_is_imported_once_until_it_is_edited(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
     path = tmp_path / "mine.py"
     path.write_text("RECIPE = object()\n")
     first = registry.find("recipes", str(path))
     assert registry.find("recipes", str(path)) is first
     path.write_text("RECIPE = 'edited'\n")
-    assert registry.find("recipes", str(path)).RECIPE == "edited"
+    assert registry.find("recipes", str(path)).RECIPE == "edited"  # as many bytes, in the same second
+    assert [entry.name for entry in tmp_path.iterdir()] == ["mine.py"]
 
 
 def test_two_files_of_one_name_stay_apart(tmp_path):

@@ -4,9 +4,11 @@
  *   node page_twins.mjs PAGE FOLDER
  */
 
+import {webcrypto} from 'node:crypto';
 import {mkdirSync, readFileSync, writeFileSync} from 'node:fs';
 import {pathToFileURL} from 'node:url';
 
+globalThis.crypto ??= webcrypto; // in Node.js 18, as in Debian 12, it has this name alone
 const [page, folder] = process.argv.slice(2);
 const load = (name) => import(pathToFileURL(`${page}/${name}.js`));
 const [{bodyMask, grown}, {readSeries}, {writeSeries}, {axial, sliceGrid}, {isImage, readImage}, {corrected, verdict}, {errorMap}] =

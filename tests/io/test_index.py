@@ -316,7 +316,8 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 with Index(Path({str(tmp_path / "cache")!r})) as index:
     print(len(discover({str(archive)!r}, index=index)))
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    command = [sys.executable, "-B", "-c", program]  # else Python keeps the first half of what it compiles
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout == "4\n"
     assert done.stderr.count("cannot be used (") == 1 and len(done.stderr.splitlines()) == 1
 
