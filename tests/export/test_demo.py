@@ -26,6 +26,7 @@ def demo(finished_run, tmp_path):
     (tmp_path / "browser.py").write_text(BROWSER)
     browser = f"{sys.executable} {tmp_path / 'browser.py'} {tmp_path / 'opened'} %s"
     environment = {**os.environ, **{name: str(path) for name, path in places.items()}, "BROWSER": browser}
+    environment["PYTHONDONTWRITEBYTECODE"] = "1"  # else TensorFlow's autograph leaves a __pycache__ in TMPDIR
     started = []
 
     def start(*words):
