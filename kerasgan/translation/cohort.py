@@ -250,11 +250,10 @@ class Cohort:
 
     def _output(self, input_: str, name: str, series: Series, target: Modality) -> str:
         """Where the output lies below `out`: at the place of its source, with a name that says what it is."""
-        path = Path(input_)
+        path, folder = Path(input_), Path(self._seen(_folder(series)))
         if not series.slices:
             words = "-".join(filter(None, (stem(path), name, "synthetic", target.lower())))
-            return path.with_name(f"{words}{path.name[len(stem(path)) :]}").as_posix()
-        folder = path.parent if len(series.files) == 1 else path
+            return (folder / f"{words}{path.name[len(stem(path)) :]}").as_posix()
         return (folder / f"{name.replace(' ', '-')}-synthetic-{target.lower()}").as_posix()
 
     def _identity(self, direction: Direction) -> str:
@@ -293,18 +292,17 @@ def _require_places(folder: Path, out: Path) -> None:
 def _names(found: Sequence[Series]) -> list[tuple[Series, str]]:
     """Each series with what tells its output from others of the same folder; images have the names of their files."""
     named = [(series, _name(series) if series.uid or series.slices else "") for series in found]
-    taken = Counter(_target(series, name) for series, name in named)
+    places = [(_folder(series), name or stem(series.place)) for series, name in named]
+    taken = Counter(places)
     return [
-        (series, f"{name} {_short(series)}".strip() if taken[_target(series, name)] > 1 else name)
-        for series, name in named
+        (series, f"{name} {_short(series)}".strip() if taken[place] > 1 else name)
+        for (series, name), place in zip(named, places, strict=True)
     ]
 
 
-def _target(series: Series, name: str) -> tuple[Path, str]:
-    """The folder in which the output lies, and what it is called there."""
-    if len(series.files) > 1:
-        return series.place, name
-    return series.place.parent, name or stem(series.place)
+def _folder(series: Series) -> Path:
+    """The folder of the files, at whose place below `out` the output lies."""
+    return series.place.parent if len(series.files) == 1 else series.place
 
 
 def _name(series: Series) -> str:
