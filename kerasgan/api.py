@@ -687,16 +687,17 @@ def write_phantom(
         `folder`, with the series in `MR` and `CT`.
 
     Raises:
-        KerasganError: For a folder that holds something.
+        KerasganError: For a folder that holds something, or an anatomy of which there is no phantom.
 
     Example:
         kerasgan.write_phantom("patient")
         kerasgan.translate("demo", "patient/MR", "patient/synthetic-ct")
     """
-    from kerasgan.phantom.sample import anatomy_like, write_patient
+    from kerasgan.phantom.sample import write_patient
 
-    write_patient(folder := path_of(folder, "folder"), anatomy_like(anatomy), seed)
-    return folder
+    place = path_of(folder, "folder")
+    write_patient(place, anatomy, seed)
+    return place
 
 
 def distill(

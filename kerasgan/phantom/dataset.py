@@ -26,7 +26,7 @@ from kerasgan.phantom.anatomy import Anatomy, Size
 from kerasgan.phantom.dicom import SeriesIdentity, write_series
 from kerasgan.phantom.head import HEAD
 from kerasgan.phantom.model import Phantom
-from kerasgan.phantom.render import render_ct, render_mr
+from kerasgan.phantom.render import render, render_mr
 from kerasgan.scans.geometry import oriented
 from kerasgan.scans.volume import Modality, Volume
 
@@ -170,7 +170,7 @@ def _write_patient(
     """Writes the scans of a patient, and the label map and body mask that go with them."""
     seed = size.seed * 10_000 + number
     for modality, phantom in anatomy.scans(seed, modalities, size).items():
-        volume = render_mr(phantom, seed) if modality == "MR" else render_ct(phantom, seed)
+        volume = render(phantom, modality, seed)
         rendered = [("", anatomy.descriptions[modality], volume)]
         if modality == "MR":
             for weighting, contrast in anatomy.contrasts.items():

@@ -10,7 +10,7 @@ from scipy import ndimage
 from kerasgan.phantom.model import Phantom
 from kerasgan.phantom.shapes import Points
 from kerasgan.phantom.space import generator, smooth_field
-from kerasgan.scans.volume import Volume
+from kerasgan.scans.volume import Modality, Volume
 
 CT_RANGE_HU = (-1024.0, 3071.0)  # what 12 bits hold
 BIAS = 0.10  # standard deviation of the logarithm of the coil's sensitivity
@@ -75,6 +75,17 @@ def render_ct(phantom: Phantom, seed: int) -> Volume:
     grain = ndimage.gaussian_filter(rng.standard_normal(hu.shape, dtype=np.float32), (0, 0.6, 0.6))
     hu += np.float32(level) * grain / grain.std()
     return Volume(np.clip(hu, *CT_RANGE_HU), phantom.spacing_mm, phantom.origin_mm, modality="CT")
+
+
+def render(phantom: Phantom, modality: Modality, seed: int, contrast: Literal["T1", "T2"] = "T1") -> Volume:
+    """The scan of a modality, as `render_mr` or `render_ct` makes it; the contrast is for MR alone.
+
+    Example:
+        >>> from kerasgan.phantom import Grid, make_head
+        >>> render(make_head(0, Grid(shape=(8, 20, 20), spacing_mm=(12, 12, 20))), "CT", seed=0).modality
+        'CT'
+    """
+    return render_mr(phantom, seed, contrast) if modality == "MR" else render_ct(phantom, seed)
 
 
 def _axes(phantom: Phantom) -> Points:

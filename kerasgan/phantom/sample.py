@@ -14,11 +14,14 @@ from kerasgan.phantom.dicom import SeriesIdentity, write_series
 from kerasgan.phantom.head import HEAD
 from kerasgan.phantom.model import Grid
 from kerasgan.phantom.pelvis import PELVIS
-from kerasgan.phantom.render import render_ct, render_mr
+from kerasgan.phantom.render import render
 from kerasgan.scans.geometry import oriented
 from kerasgan.scans.volume import Modality, Volume
 
 WHOLE_HEAD = Grid(shape=(60, 112, 112), spacing_mm=(2.0, 2.0, 3.0))  # crown to upper jaw
+
+
+ANATOMIES = {each.name: each for each in (HEAD, PELVIS, ABDOMEN)}
 
 
 def anatomy_like(name: str) -> Anatomy:
@@ -28,7 +31,7 @@ def anatomy_like(name: str) -> Anatomy:
         >>> anatomy_like("pelvis").name, anatomy_like("knee").name
         ('pelvis', 'head')
     """
-    return {each.name: each for each in (HEAD, PELVIS, ABDOMEN)}.get(name, HEAD)
+    return ANATOMIES.get(name, HEAD)
 
 
 def sample_scan(
@@ -56,32 +59,34 @@ def sample_scan(
     )
     grid = Grid(voxels, (columns, rows, slices))
     patient = phantom.scans(seed, (modality,), replace(phantom.size, mr=grid, ct=grid))[modality]
-    return render_mr(patient, seed, contrast) if modality == "MR" else render_ct(patient, seed)
+    return render(patient, modality, seed, contrast)
 
 
-def write_patient(folder: Path, anatomy: Anatomy, seed: int) -> None:
+def write_patient(folder: Path, name: str, seed: int) -> None:
     """Writes the scans of a patient as DICOM series, `MR` and `CT` in a new folder, both with the same voxels.
 
     Args:
         folder: Absent or empty.
-        anatomy: The anatomy.
+        name: The anatomy.
         seed: Seed of the patient and of the scanners.
 
     Raises:
-        KerasganError: For a folder that holds something.
+        KerasganError: For a folder that holds something, or an anatomy of which there is no phantom.
 
     Example (writes files):
 
-        write_patient(Path("patient"), HEAD, seed=1)
+        write_patient(Path("patient"), "head", seed=1)
     """
+    if name not in ANATOMIES:
+        raise KerasganError(f"There is no phantom of {name!r}; name one of {', '.join(ANATOMIES)}.")
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
         raise KerasganError(f"{folder} exists; name another folder, so that nothing is overwritten.")
+    anatomy = ANATOMIES[name]
     grid = WHOLE_HEAD if anatomy is HEAD else anatomy.size.grid(anatomy.first)
     scans = anatomy.scans(seed, get_args(Modality), replace(anatomy.size, mr=grid, ct=grid))
     with staging_folder(folder) as staging:
         for number, (modality, phantom) in enumerate(scans.items(), 1):
-            volume = render_mr(phantom, seed) if modality == "MR" else render_ct(phantom, seed)
-            description = anatomy.descriptions[modality]
+            volume, description = render(phantom, modality, seed), anatomy.descriptions[modality]
             identity = SeriesIdentity(
                 f"{anatomy.site}_S_{seed}", description, number, f"{anatomy.version}.one", anatomy
             )

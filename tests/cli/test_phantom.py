@@ -20,7 +20,7 @@ def test_a_visitor_without_a_scan_sees_a_picture_and_a_score(kerasgan, tmp_path)
     assert kerasgan("translate", "demo", "patient/MR", "patient/synthetic-ct").exit_code == 0
     assert (tmp_path / "patient" / "synthetic-ct-preview.png").is_file()
     scored = kerasgan("score", "patient/synthetic-ct", "patient/CT", "--source", "patient/MR")
-    assert scored.exit_code == 0 and "best look-up table" not in scored.stderr
+    assert scored.exit_code == 0 and "| MAE [HU] " in scored.stdout
 
 
 @pytest.mark.parametrize("anatomy", ["pelvis", "abdomen"])
@@ -38,3 +38,9 @@ def test_a_folder_that_holds_something_is_left_alone(tmp_path):
     with pytest.raises(KerasganError, match="patient exists; name another folder, so that nothing is overwritten"):
         write_phantom(tmp_path / "patient")
     assert [path.name for path in (tmp_path / "patient").iterdir()] == ["note"]
+
+
+def test_an_anatomy_without_a_phantom_is_no_head(tmp_path):
+    with pytest.raises(KerasganError, match="no phantom of 'knee'; name one of head, pelvis, abdomen"):
+        write_phantom(tmp_path / "patient", "knee")
+    assert not (tmp_path / "patient").exists()

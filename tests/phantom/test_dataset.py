@@ -145,7 +145,7 @@ def test_a_broken_off_generation_leaves_nothing(tmp_path, monkeypatch):
     def fail(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(dataset, "render_ct", fail)
+    monkeypatch.setattr("kerasgan.phantom.render.render_ct", fail)
     with pytest.raises(KeyboardInterrupt):
         write_dataset(tmp_path, replace(SIZE, train=1, validation=0, test=0), progress=False)
     assert list(tmp_path.iterdir()) == []
