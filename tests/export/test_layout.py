@@ -73,9 +73,9 @@ def test_names_of_folders_that_are_no_version(folder, number):
     assert versions(folder / "one") == [2, 10]
 
 
-@pytest.mark.parametrize("wanted", [2**63, 10**30])
+@pytest.mark.parametrize("wanted", [-1, 0, 2**63, 10**30])
 def test_a_version_that_no_message_can_carry(folder, wanted):
-    with pytest.raises(ExportError, match=rf"from 1 to 9223372036854775807; got {wanted}\. Give another"):
+    with pytest.raises(ExportError, match=rf"from 1 to 9223372036854775807; got {wanted}\. Give another --version"):
         free_version(folder, "one", wanted)
 
 
